@@ -1,0 +1,41 @@
+# `make run` and `make test` work on a fresh machine: they install what is missing.
+
+CARGO ?= cargo
+
+.PHONY: help run test test-long lint bench jmeter redis
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
+
+run: redis ## build and start the server on 127.0.0.1:8080 with a private Redis and two demo sales
+	$(CARGO) build --release
+	exec ./target/release/seckill serve
+
+test: redis ## all tests but the long ones
+	$(CARGO) test
+
+test-long: redis ## the fault tests again, many more rounds
+	SECKILL_TEST_ROUNDS=50 $(CARGO) test --release --test suite
+
+lint: ## format, lints, docs
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items --quiet
+
+jmeter: redis ## JMeter without a window at 200, 500, 700 and 2000 threads, then audits
+	$(CARGO) build --release
+	bench/jmeter/run
+
+# A server program of version 7 or newer, from the system's package manager if there is none.
+# RUNLEVEL=1 keeps Debian from starting a system-wide server.
+redis:
+	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || { \
+	  echo "installing Redis with the system's package manager"; \
+	  sudo=$$( [ "$$(id -u)" = 0 ] || echo sudo ); \
+	  if command -v apt-get >/dev/null; then \
+	    $$sudo apt-get update -q && \
+	    $$sudo env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends redis-server; \
+	  elif command -v dnf >/dev/null; then $$sudo dnf install -y valkey; \
+	  elif command -v apk >/dev/null; then $$sudo apk add redis; \
+	  elif command -v brew >/dev/null; then brew install redis; \
+	  else echo "no package manager found: install redis-server 7.0 or newer yourself" >&2; exit 1; fi; }

@@ -1,0 +1,7 @@
+-- clock: the time of Redis, the one authority for windows and deadlines.
+
+-- Milliseconds since the epoch. Call it once in a script: every decision of a batch shares one now.
+local function now_ms()
+  local time = redis.call("TIME")
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end

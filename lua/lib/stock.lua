@@ -1,0 +1,21 @@
+-- stock: how many units a sale has left. The stock key is the truth; there is no second count.
+
+-- A whole number as Redis stores one, or the default when it is absent; anything else raises.
+-- 15 digits stay exact in the doubles of Lua, and Redis can count on from any such text.
+local function whole(text, default, what)
+  if not text then
+    return default
+  end
+  if #text > 15 or not (text == "0" or string.find(text, "^[1-9]%d*$")) then
+    error({ err = "ERR " .. what .. " is not a whole number: " .. text })
+  end
+  return tonumber(text)
+end
+
+-- Units in stock. A key that does not exist is a stock of 0.
+local function stock_left(kind, stock)
+  if kind == "list" then
+    return redis.call("LLEN", stock)
+  end
+  return whole(redis.call("GET", stock), 0, stock)
+end

@@ -1,0 +1,153 @@
+-- sale_grab: decides a batch of attempts for one sale, in the order given.
+--
+-- KEYS[1] sale    [hash]            kind, window, purchase_max, paused, counters
+-- KEYS[2] stock   [list or string]  the units, or the number left
+-- KEYS[3] buyers  [hash]            username -> order id
+-- KEYS[4] orders  [hash]            order id -> record
+-- ARGV[1] goods   [sale id]         written into each record
+-- ARGV[2] door    [list|counter]    the kind of stock that the door sells
+-- ARGV[3...] one triple for each attempt: username, purchase [units], order id if granted
+--
+-- Returns {left, answer...}: units left after the batch, then one answer for each attempt:
+--   {grabbed | already_grabbed, order id, record}, or one word of
+--   no_such_sale | wrong_door | invalid_purchase | paused | not_started | ended | sold_out |
+--   insufficient_stock
+-- Writes only for "grabbed". A buyer who holds an order gets that order in every state of the sale.
+-- Flags: none, so selling stops before any effect when Redis is read-only, full or cannot persist.
+-- Uses: lib/clock, lib/stock
+
+local sale, stock, buyers, orders = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local goods, door = ARGV[1], ARGV[2]
+local count = (#ARGV - 2) / 3
+if #KEYS ~= 4 or count < 1 or count % 1 ~= 0 then
+  error({ err = "ERR sale_grab takes 4 keys, goods, door and one triple for each attempt" })
+end
+
+local users, wants, ids = {}, {}, {}
+for i = 1, count do
+  users[i], wants[i], ids[i] = ARGV[3 * i], whole(ARGV[3 * i + 1], 0, "purchase"), ARGV[3 * i + 2]
+  if wants[i] == 0 then
+    error({ err = "ERR sale_grab: purchase must be at least 1" })
+  end
+end
+
+-- Read.
+
+local kind, opens_at, closes_at, purchase_max, paused, confirmed = unpack(redis.call(
+  "HMGET", sale, "kind", "opens_at", "closes_at", "purchase_max", "paused", "confirmed"))
+
+local function all(word)
+  local reply = { 0 }
+  for i = 1, count do
+    reply[i + 1] = word
+  end
+  return reply
+end
+
+if not kind then
+  return all("no_such_sale")
+end
+if kind ~= door then
+  return all("wrong_door")
+end
+
+purchase_max = whole(purchase_max, 2, "purchase_max")
+whole(confirmed, 0, "confirmed")
+local now = now_ms()
+local left = stock_left(kind, stock)
+local held = redis.call("HMGET", buyers, unpack(users))
+redis.call("HLEN", orders) -- raises here, before the first write, if the key has a wrong type
+
+local closed
+if paused == "1" then
+  closed = "paused"
+elseif now < whole(opens_at, 0, "opens_at") then
+  closed = "not_started"
+elseif now > whole(closes_at, now, "closes_at") then
+  closed = "ended"
+end
+
+-- Decide: grants[n] is the index of the n-th attempt that gets units.
+
+local reply, grants, granted_to, repeats, taken = { 0 }, {}, {}, {}, 0
+for i = 1, count do
+  local user, want = users[i], wants[i]
+  local answer
+  if want > purchase_max then
+    answer = "invalid_purchase"
+  elseif held[i] then
+    repeats[#repeats + 1] = i
+  elseif granted_to[user] then
+    answer = granted_to[user]
+  elseif closed then
+    answer = closed
+  elseif left == 0 then
+    answer = "sold_out"
+  elseif left < want then
+    answer = "insufficient_stock"
+  else
+    left = left - want
+    taken = taken + want
+    grants[#grants + 1] = i
+    granted_to[user] = { "already_grabbed", ids[i] }
+  end
+  reply[i + 1] = answer or false
+end
+reply[1] = left
+
+-- Repeat the orders that exist.
+
+if #repeats > 0 then
+  local wanted = {}
+  for n, i in ipairs(repeats) do
+    wanted[n] = held[i]
+  end
+  local records = redis.call("HMGET", orders, unpack(wanted))
+  for n, i in ipairs(repeats) do
+    if not records[n] then
+      error({ err = "ERR sale_grab: order " .. held[i] .. " of a buyer is missing" })
+    end
+    reply[i + 1] = { "already_grabbed", held[i], records[n] }
+  end
+end
+if #grants == 0 then
+  return reply
+end
+
+-- Write. Nothing below can fail: every key was read with the type that it is written with.
+
+local units = {}
+if kind == "list" then
+  units = redis.call("LPOP", stock, taken)
+else
+  redis.call("DECRBY", stock, taken)
+end
+
+-- A record is text: "state TAB created_ms TAB username LF goods TAB purchase [TAB unit]...".
+-- Units that were pushed by hand may hold any byte, so control characters are written as %XX.
+local function escaped(unit)
+  return (string.gsub(unit, "[%c%%]", function(char)
+    return string.format("%%%02X", string.byte(char))
+  end))
+end
+
+local head = "confirmed\t" .. string.format("%.0f", now) .. "\t"
+local holds, records, next_unit = {}, {}, 1
+for n, i in ipairs(grants) do
+  local user, want, id = users[i], wants[i], ids[i]
+  local record = head .. user .. "\n" .. goods .. "\t" .. want
+  if kind == "list" then
+    for unit = next_unit, next_unit + want - 1 do
+      record = record .. "\t" .. escaped(units[unit])
+    end
+    next_unit = next_unit + want
+  end
+  holds[2 * n - 1], holds[2 * n] = user, id
+  records[2 * n - 1], records[2 * n] = id, record
+  reply[i + 1] = { "grabbed", id, record }
+  granted_to[user][3] = record
+end
+redis.call("HSET", buyers, unpack(holds))
+redis.call("HSET", orders, unpack(records))
+redis.call("HINCRBY", sale, "confirmed", taken)
+return reply

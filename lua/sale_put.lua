@@ -1,0 +1,74 @@
+-- sale_put: creates a sale, or changes the fields given, when its state allows it.
+--
+-- KEYS[1] sale    [hash]            kind, window, purchase_max, paused, counters
+-- KEYS[2] buyers  [hash]            username -> order id
+-- ARGV[1...] pairs of field and value: kind, title, opens_at [ms], closes_at [ms],
+--   purchase_max [units], paused [0|1]; an empty time removes the bound
+--
+-- Returns created | updated, or a refusal that changes nothing:
+--   no_such_sale | kind_is_fixed | already_open | purchase_max_lowered | window_is_empty
+-- Writes only for "created" and "updated". The same edit again changes nothing more.
+-- Flags: allow-oom, so that a sale can be paused when Redis is full.
+-- Uses: lib/clock, lib/stock
+
+local sale, buyers = KEYS[1], KEYS[2]
+if #KEYS ~= 2 or #ARGV < 2 or #ARGV % 2 ~= 0 then
+  error({ err = "ERR sale_put takes 2 keys and pairs of field and value" })
+end
+local edit = {}
+for i = 1, #ARGV, 2 do
+  edit[ARGV[i]] = ARGV[i + 1]
+end
+
+local known = {
+  kind = true, title = true, opens_at = true, closes_at = true, purchase_max = true, paused = true,
+}
+for field in pairs(edit) do
+  if not known[field] then
+    error({ err = "ERR sale_put: no such field: " .. field })
+  end
+end
+
+local kind, opens_at, closes_at, purchase_max = unpack(redis.call(
+  "HMGET", sale, "kind", "opens_at", "closes_at", "purchase_max"))
+local has_orders = redis.call("HLEN", buyers) > 0
+local now = now_ms()
+
+if not kind and not edit.kind then
+  return "no_such_sale"
+end
+if kind and edit.kind and edit.kind ~= kind then
+  return "kind_is_fixed"
+end
+
+-- What a bound is after this edit: the edit's, or the stored one; nil is no bound.
+local function bound(edited, stored, what)
+  local text = edited or stored
+  if not text or text == "" then
+    return nil
+  end
+  return whole(text, nil, what)
+end
+
+local opens_before, opens_after = bound(nil, opens_at, "opens_at"), bound(edit.opens_at, opens_at, "opens_at")
+local closes_after = bound(edit.closes_at, closes_at, "closes_at")
+local has_opened = kind and has_orders and (not opens_before or opens_before <= now)
+if has_opened and opens_after ~= opens_before then
+  return "already_open"
+end
+if opens_after and closes_after and closes_after < opens_after then
+  return "window_is_empty"
+end
+local max_after = whole(edit.purchase_max, nil, "purchase_max")
+if kind and has_orders and max_after and max_after < whole(purchase_max, 2, "purchase_max") then
+  return "purchase_max_lowered"
+end
+
+for field, value in pairs(edit) do
+  if value == "" and (field == "opens_at" or field == "closes_at") then
+    redis.call("HDEL", sale, field)
+  else
+    redis.call("HSET", sale, field, value)
+  end
+end
+return kind and "updated" or "created"

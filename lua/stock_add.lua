@@ -1,0 +1,53 @@
+-- stock_add: puts units into a sale's stock, also while it sells.
+--
+-- KEYS[1] sale    [hash]            kind, counters
+-- KEYS[2] stock   [list or string]  the units, or the number left
+-- ARGV[1] mode    [count|units]     equal units by number, or the units that follow
+-- ARGV[2] limit   [units]           the most that may ever be added to a sale
+-- ARGV[3...] the number of units, or the units
+--
+-- Returns {added, left}: units ever added and units left after this call, or a refusal:
+--   no_such_sale | needs_count (counter stock has no identities) | limit_passed
+-- Writes only when it returns numbers. Not idempotent: each call adds.
+-- Flags: none, so nothing is added when Redis is read-only, full or cannot persist.
+-- Uses: lib/stock
+
+local sale, stock = KEYS[1], KEYS[2]
+local mode, limit = ARGV[1], whole(ARGV[2], nil, "limit")
+if #KEYS ~= 2 or #ARGV < 3 or (mode == "count" and #ARGV ~= 3) then
+  error({ err = "ERR stock_add takes 2 keys, mode, limit and a count or units" })
+end
+
+local kind, added = unpack(redis.call("HMGET", sale, "kind", "added"))
+if not kind then
+  return "no_such_sale"
+end
+if kind == "counter" and mode == "units" then
+  return "needs_count"
+end
+added = whole(added, 0, "added")
+local left = stock_left(kind, stock)
+local count = mode == "count" and whole(ARGV[3], nil, "count") or #ARGV - 2
+if added + count > limit then
+  return "limit_passed"
+end
+
+-- Counted units of a list are numbered on from all that were ever added, so no number comes twice.
+local function unit_at(i)
+  return mode == "units" and ARGV[2 + i] or string.format("sn-%.0f", added + i)
+end
+
+if kind == "counter" then
+  redis.call("INCRBY", stock, count)
+else
+  local slice = {}
+  for i = 1, count do
+    slice[#slice + 1] = unit_at(i)
+    if #slice == 1000 or i == count then -- far below the 8000 values that unpack can return
+      redis.call("RPUSH", stock, unpack(slice))
+      slice = {}
+    end
+  end
+end
+redis.call("HINCRBY", sale, "added", count)
+return { added + count, left + count }

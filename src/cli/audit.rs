@@ -1,0 +1,82 @@
+//! `seckill audit`: the conservation check, with its figures and a verdict.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use super::print::{Output, table};
+use super::sale::{existing, to_json};
+use crate::domain::ids::SaleId;
+use crate::domain::ledger::{Figures, Violation};
+use crate::error::Result;
+use crate::store::Store;
+
+/// `seckill audit`
+#[derive(Debug, Args)]
+pub struct AuditCommand {
+    /// The sale
+    #[arg(value_parser = SaleId::parse)]
+    id: SaleId,
+    /// Recount from every order record, buyer and unit; the sale must stand still
+    #[arg(long)]
+    deep: bool,
+}
+
+impl AuditCommand {
+    /// Runs the command. The exit code is the verdict: 0 holds, 1 violated.
+    pub async fn run(&self, store: &Store, output: Output) -> Result<ExitCode> {
+        let snapshot = existing(store, &self.id).await?;
+        let violations = if self.deep {
+            deep(store, &self.id, output).await?
+        } else {
+            snapshot.figures.check()
+        };
+        let mut value = to_json(&snapshot);
+        let named: Vec<String> = violations.iter().map(ToString::to_string).collect();
+        value["holds"] = json!(violations.is_empty());
+        value["deep"] = json!(self.deep);
+        value["violations"] = json!(named);
+        output.result(report(&self.id, &snapshot.figures, &named), &value);
+        Ok(if violations.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+async fn deep(store: &Store, id: &SaleId, output: Output) -> Result<Vec<Violation>> {
+    let bar = if output.json {
+        ProgressBar::hidden()
+    } else {
+        ProgressBar::new_spinner()
+    };
+    let show = |read| {
+        bar.set_message(format!("{read} entries read"));
+        bar.tick();
+    };
+    let violations = store.recount(id, &show).await;
+    bar.finish_and_clear();
+    Ok(violations?.unwrap_or_default())
+}
+
+fn report(id: &SaleId, figures: &Figures, violations: &[String]) -> String {
+    let rows = [
+        ("added", figures.added),
+        ("removed", figures.removed),
+        ("left", figures.left),
+        ("held", figures.held),
+        ("confirmed", figures.confirmed),
+        ("used", figures.used),
+        ("buyers", figures.buyers),
+    ];
+    let rows = rows.map(|(name, units)| vec![name.to_owned(), units.to_string()]);
+    let verdict = if violations.is_empty() {
+        format!("sale {id} holds: added - removed = left + held + confirmed + used")
+    } else {
+        format!("sale {id} is VIOLATED:\n- {}", violations.join("\n- "))
+    };
+    format!("{}\n\n{verdict}", table(&rows))
+}

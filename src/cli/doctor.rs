@@ -1,0 +1,215 @@
+//! `seckill doctor`: what is wrong with Redis and this machine, and how to mend it.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::print::{Output, table};
+use crate::config::Config;
+use crate::error::Result;
+use crate::store::Store;
+use crate::store::server::ServerFacts;
+
+/// Open files that a server for a crowd should be allowed.
+const OPEN_FILES_MIN: u64 = 65_536;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Grade {
+    Good,
+    Warning,
+    Wrong,
+}
+
+impl Grade {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "ok",
+            Self::Warning => "warning",
+            Self::Wrong => "WRONG",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Debug)]
+struct Finding {
+    what: &'static str,
+    grade: Grade,
+    found: String,
+    mend: &'static str,
+}
+
+impl Finding {
+    fn new(what: &'static str, grade: Grade, found: impl Into<String>, mend: &'static str) -> Self {
+        let mend = if grade == Grade::Good { "" } else { mend };
+        Self {
+            what,
+            grade,
+            found: found.into(),
+            mend,
+        }
+    }
+}
+
+/// Runs the command: exit code 1 when something is wrong.
+pub async fn run(store: &Store, config: &Config, output: Output) -> Result<ExitCode> {
+    let facts = store.server_facts().await?;
+    let scripts = match store.sale_grab_probe().await {
+        Ok(()) => Finding::new("scripts", Grade::Good, "run", ""),
+        Err(error) => Finding::new(
+            "scripts",
+            Grade::Wrong,
+            error.to_string(),
+            "see the message of Redis",
+        ),
+    };
+    let mut findings = vec![
+        version(&facts),
+        role(&facts),
+        durability(&facts),
+        memory(&facts),
+        scripts,
+    ];
+    findings.extend(backlog(config.http.backlog));
+    findings.extend(open_files());
+    let rows: Vec<Vec<String>> = findings
+        .iter()
+        .map(|f| {
+            [f.what, f.grade.as_str(), &f.found, f.mend]
+                .map(str::to_owned)
+                .to_vec()
+        })
+        .collect();
+    let values: Vec<_> = findings
+        .iter()
+        .map(|f| json!({"what": f.what, "grade": f.grade.as_str(), "found": f.found, "mend": f.mend}))
+        .collect();
+    output.result(table(&rows), &json!(values));
+    let wrong = findings.iter().any(|finding| finding.grade == Grade::Wrong);
+    Ok(if wrong {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn version(facts: &ServerFacts) -> Finding {
+    let version = facts
+        .info("valkey_version")
+        .or_else(|| facts.info("redis_version"));
+    let version = version.unwrap_or("unknown");
+    let major = version
+        .split('.')
+        .next()
+        .and_then(|major| major.parse::<u32>().ok());
+    let grade = if major >= Some(7) {
+        Grade::Good
+    } else {
+        Grade::Wrong
+    };
+    Finding::new(
+        "version",
+        grade,
+        version,
+        "use Redis or Valkey 7.0 or newer",
+    )
+}
+
+fn role(facts: &ServerFacts) -> Finding {
+    let role = facts.info("role").unwrap_or("unknown");
+    let grade = if role == "master" {
+        Grade::Good
+    } else {
+        Grade::Wrong
+    };
+    Finding::new(
+        "role",
+        grade,
+        role,
+        "set redis.url to the master: a replica cannot sell",
+    )
+}
+
+fn durability(facts: &ServerFacts) -> Finding {
+    let setting = |name| facts.setting(name);
+    let append_only = setting("appendonly");
+    let fsync = setting("appendfsync").unwrap_or("unknown");
+    let skips = setting("no-appendfsync-on-rewrite") == Some("yes");
+    let mend = "CONFIG SET appendonly yes, appendfsync always, no-appendfsync-on-rewrite no";
+    let (grade, found) = match append_only {
+        Some("yes") if fsync == "always" && !skips => (
+            Grade::Good,
+            "fsync: acknowledged orders survive kill -9 and power loss".to_owned(),
+        ),
+        Some("yes") => {
+            let skips = if skips { ", none during a rewrite" } else { "" };
+            (
+                Grade::Warning,
+                format!("appendfsync {fsync}{skips}: a crash may forget acknowledged orders"),
+            )
+        }
+        Some(_) => (
+            Grade::Warning,
+            "memory: a restart of Redis forgets every order".to_owned(),
+        ),
+        None => (
+            Grade::Warning,
+            "this server hides its settings: durability unknown".to_owned(),
+        ),
+    };
+    Finding::new("durability", grade, found, mend)
+}
+
+fn memory(facts: &ServerFacts) -> Finding {
+    let limit = facts.setting("maxmemory").unwrap_or("unknown");
+    let policy = facts.setting("maxmemory-policy").unwrap_or("unknown");
+    let grade = match (limit, policy) {
+        (_, "noeviction") | ("0", _) => Grade::Good,
+        (_, "unknown") => Grade::Warning,
+        _ => Grade::Wrong,
+    };
+    let found = format!("maxmemory {limit}, {policy}");
+    Finding::new(
+        "memory",
+        grade,
+        found,
+        "CONFIG SET maxmemory-policy noeviction, or orders are evicted",
+    )
+}
+
+fn backlog(wanted: u32) -> Option<Finding> {
+    let text = std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok()?;
+    let somaxconn: u32 = text.trim().parse().ok()?;
+    let grade = if somaxconn >= wanted {
+        Grade::Good
+    } else {
+        Grade::Warning
+    };
+    let found = format!("http.backlog {wanted}, kernel allows {somaxconn}");
+    Some(Finding::new(
+        "backlog",
+        grade,
+        found,
+        "sysctl net.core.somaxconn to at least http.backlog",
+    ))
+}
+
+fn open_files() -> Option<Finding> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))?;
+    let soft = line.split_whitespace().nth(3)?;
+    let enough = soft == "unlimited"
+        || soft
+            .parse::<u64>()
+            .is_ok_and(|files| files >= OPEN_FILES_MIN);
+    let grade = if enough { Grade::Good } else { Grade::Warning };
+    Some(Finding::new(
+        "open files",
+        grade,
+        soft,
+        "ulimit -n 65536 before `seckill serve`",
+    ))
+}

@@ -1,0 +1,159 @@
+//! How it is operated: the commands that talk to Redis directly, with the server up or down.
+
+mod audit;
+mod doctor;
+mod print;
+mod sale;
+mod stock;
+mod times;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::store::Store;
+use crate::store::embedded::Attached;
+
+use self::print::Output;
+
+/// Exit code of a command that could not be understood.
+const EXIT_USAGE: u8 = 2;
+
+/// An admission engine for flash sales: decides in milliseconds who gets a unit.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub struct Arguments {
+    /// Settings file [default: seckill.toml, if it exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Override one setting, for instance `--set http.workers=4`; may be repeated
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    set: Vec<(String, String)>,
+    /// Redis to use [default: a private one in the data directory]
+    #[arg(long, global = true, value_name = "URL")]
+    redis_url: Option<String>,
+    /// Where the private Redis keeps its data [default: ./data]
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Print JSON, for scripts
+    #[arg(long, global = true)]
+    json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server
+    Serve(Serve),
+    /// Create, change, look at, stop sales
+    #[command(subcommand)]
+    Sale(sale::SaleCommand),
+    /// Put units into a sale's stock, or take unsold ones back
+    #[command(subcommand)]
+    Stock(stock::StockCommand),
+    /// Check that nothing was oversold or lost: exit code 0 if the law holds, 1 if not
+    Audit(audit::AuditCommand),
+    /// Look for what is wrong with Redis and this machine, and how to mend it
+    Doctor,
+}
+
+/// `seckill serve`
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Create and stock the demo sales if they do not exist
+    #[arg(long)]
+    pub demo: bool,
+    /// Address and port to listen on [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+}
+
+impl Arguments {
+    /// The configuration with the flags of this command line on top.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn config(&self) -> Result<Config> {
+        let mut flags = self.set.clone();
+        let mut flag = |key: &str, value: &Option<String>| {
+            flags.extend(value.iter().map(|value| (key.to_owned(), value.clone())));
+        };
+        flag("redis.url", &self.redis_url);
+        flag("data_dir", &self.data_dir);
+        if let Command::Serve(serve) = &self.command {
+            flag("http.listen", &serve.listen);
+        }
+        Config::load(self.config.as_deref(), &flags)
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// Runs every command but `serve`.
+///
+/// # Errors
+/// What kept the command from being done.
+pub async fn run(arguments: &Arguments, config: Config) -> Result<ExitCode> {
+    let output = Output {
+        json: arguments.json,
+    };
+    let attached = match &config.redis.url {
+        Some(_) => None,
+        None => Some(attach(&config).await?),
+    };
+    let url = attached
+        .as_ref()
+        .map(Attached::url)
+        .or_else(|| config.redis.url.clone());
+    let url = url.ok_or_else(|| Error::Config("no redis.url".to_owned()))?;
+    let store = Store::new(&url, &config.redis.prefix, config.redis.timeout)?;
+    let done = match &arguments.command {
+        Command::Serve(_) => Err(Error::Config("serve is run by main".to_owned())),
+        Command::Sale(command) => command.run(&store, output).await,
+        Command::Stock(command) => command.run(&store, output).await,
+        Command::Audit(command) => command.run(&store, output).await,
+        Command::Doctor => doctor::run(&store, &config, output).await,
+    };
+    drop(attached); // stops a private Redis that only this command needed
+    done
+}
+
+async fn attach(config: &Config) -> Result<Attached> {
+    let data_dir = config.data_dir.clone();
+    let opened = tokio::task::spawn_blocking(move || Attached::open(&data_dir)).await;
+    opened.map_err(|e| Error::Embedded(e.to_string()))?
+}
+
+/// Says an error to a person, and the exit code for it.
+pub fn report(error: &Error) -> ExitCode {
+    eprintln!("seckill: {error}");
+    match error {
+        Error::Config(_) => ExitCode::from(EXIT_USAGE),
+        Error::Busy(_)
+        | Error::Unknown(_)
+        | Error::Contract(_)
+        | Error::Embedded(_)
+        | Error::Refused(_) => ExitCode::FAILURE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_defined() {
+        Arguments::command().debug_assert();
+    }
+}

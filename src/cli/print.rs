@@ -1,0 +1,53 @@
+//! Prints results: a line for people, or JSON for scripts.
+
+use serde_json::Value;
+
+/// How to print.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    /// JSON instead of lines.
+    pub json: bool,
+}
+
+impl Output {
+    /// Prints one result: `line` for people, `value` for scripts.
+    pub fn result(self, line: impl std::fmt::Display, value: &Value) {
+        if self.json {
+            println!("{value}");
+        } else {
+            println!("{line}");
+        }
+    }
+}
+
+/// Lines of columns, as wide as their widest entry.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, &width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+
+    #[test]
+    fn columns_are_aligned() {
+        let rows = [
+            vec!["id".to_owned(), "left".to_owned()],
+            vec!["spring".to_owned(), "5".to_owned()],
+        ];
+        assert_eq!(table(&rows), "id      left\nspring  5");
+    }
+}

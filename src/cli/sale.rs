@@ -1,0 +1,228 @@
+//! `seckill sale`: create, change, look at, stop sales.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::print::{Output, table};
+use super::times;
+use crate::domain::ids::SaleId;
+use crate::domain::sale::{EditOutcome, EpochMs, PURCHASE_MAX_LIMIT, SaleEdit, StockKind};
+use crate::error::{Error, Result};
+use crate::store::Store;
+use crate::store::reply::Snapshot;
+
+/// `seckill sale ...`
+#[derive(Debug, Subcommand)]
+pub enum SaleCommand {
+    /// Create a sale, or change what is given
+    Put {
+        /// `event` or `event.item`
+        #[arg(value_parser = SaleId::parse)]
+        id: SaleId,
+        /// `list`: units with an identity, sold by /seckill; `counter`: equal units, by /incr
+        #[arg(long, value_parser = StockKind::parse)]
+        kind: Option<StockKind>,
+        /// What people read
+        #[arg(long)]
+        title: Option<String>,
+        /// First instant of the window: RFC 3339, epoch seconds, or `none`
+        #[arg(long, value_parser = window_bound, value_name = "TIME")]
+        opens_at: Option<WindowBound>,
+        /// Last instant of the window: RFC 3339, epoch seconds, or `none`
+        #[arg(long, value_parser = window_bound, value_name = "TIME")]
+        closes_at: Option<WindowBound>,
+        /// Most units in one attempt [default for a new sale: 2]
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(PURCHASE_MAX_LIMIT)))]
+        purchase_max: Option<u32>,
+    },
+    /// All sales, one a line
+    List,
+    /// One sale
+    Show {
+        /// Its id
+        #[arg(value_parser = SaleId::parse)]
+        id: SaleId,
+    },
+    /// Stop selling; buyers who hold an order still get it
+    Pause {
+        /// Its id
+        #[arg(value_parser = SaleId::parse)]
+        id: SaleId,
+    },
+    /// Sell again
+    Resume {
+        /// Its id
+        #[arg(value_parser = SaleId::parse)]
+        id: SaleId,
+    },
+}
+
+/// A bound of the window; `None` inside is no bound. (clap takes an `Option` for an absent flag.)
+#[derive(Debug, Clone, Copy)]
+pub struct WindowBound(Option<EpochMs>);
+
+fn window_bound(text: &str) -> Result<WindowBound, String> {
+    times::parse(text).map(WindowBound)
+}
+
+impl SaleCommand {
+    /// Runs the command.
+    pub async fn run(&self, store: &Store, output: Output) -> Result<ExitCode> {
+        match self {
+            Self::Put {
+                id,
+                kind,
+                title,
+                opens_at,
+                closes_at,
+                purchase_max,
+            } => {
+                let edit = SaleEdit {
+                    kind: *kind,
+                    title: title.clone(),
+                    opens_at: opens_at.map(|bound| bound.0),
+                    closes_at: closes_at.map(|bound| bound.0),
+                    purchase_max: *purchase_max,
+                    paused: None,
+                };
+                put(store, id, &edit, output).await
+            }
+            Self::List => list(store, output).await,
+            Self::Show { id } => show(store, id, output).await,
+            Self::Pause { id } => pause(store, id, true, output).await,
+            Self::Resume { id } => pause(store, id, false, output).await,
+        }
+    }
+}
+
+async fn put(store: &Store, id: &SaleId, edit: &SaleEdit, output: Output) -> Result<ExitCode> {
+    if *edit == SaleEdit::default() {
+        return Err(Error::Config(
+            "nothing to put: name at least --kind, or what to change".to_owned(),
+        ));
+    }
+    let done = match store.sale_put(id, edit).await? {
+        EditOutcome::Created => "created",
+        EditOutcome::Updated => "updated",
+        refusal => return Err(refused(id, refusal)),
+    };
+    output.result(
+        format!("{done} sale {id}"),
+        &json!({"sale": id.as_str(), "result": done}),
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn pause(store: &Store, id: &SaleId, paused: bool, output: Output) -> Result<ExitCode> {
+    let edit = SaleEdit {
+        paused: Some(paused),
+        ..SaleEdit::default()
+    };
+    let outcome = store.sale_put(id, &edit).await?;
+    if outcome != EditOutcome::Updated {
+        return Err(refused(id, outcome));
+    }
+    let done = if paused { "paused" } else { "resumed" };
+    output.result(
+        format!("{done} sale {id}"),
+        &json!({"sale": id.as_str(), "result": done}),
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn refused(id: &SaleId, outcome: EditOutcome) -> Error {
+    Error::Refused(match outcome {
+        EditOutcome::Created | EditOutcome::Updated => format!("sale {id}: {outcome:?}"),
+        EditOutcome::NoSuchSale => format!(
+            "there is no sale {id}: create it with `seckill sale put {id} --kind list|counter`"
+        ),
+        EditOutcome::KindIsFixed => {
+            format!("sale {id} exists with another kind, and the kind of a sale never changes")
+        }
+        EditOutcome::AlreadyOpen => format!(
+            "sale {id} has opened and sold: its opening stays; use `seckill sale pause {id}` to stop it"
+        ),
+        EditOutcome::PurchaseMaxLowered => format!(
+            "sale {id} has orders: a lower --purchase-max would refuse their buyers' retries"
+        ),
+        EditOutcome::WindowIsEmpty => format!("sale {id} would close before it opens"),
+    })
+}
+
+/// The sale, or an error that says that there is none.
+pub async fn existing(store: &Store, id: &SaleId) -> Result<Snapshot> {
+    let found = store.sale_snapshot(id).await?;
+    found.ok_or_else(|| refused(id, EditOutcome::NoSuchSale))
+}
+
+async fn list(store: &Store, output: Output) -> Result<ExitCode> {
+    let mut sales = Vec::new();
+    for id in store.sale_ids().await? {
+        sales.extend(store.sale_snapshot(&id).await?);
+    }
+    let header = ["SALE", "KIND", "PHASE", "LEFT", "GRANTED", "TITLE"]
+        .map(str::to_owned)
+        .to_vec();
+    let mut rows = vec![header];
+    rows.extend(sales.iter().map(|snapshot| {
+        let (sale, figures) = (&snapshot.sale, &snapshot.figures);
+        vec![
+            sale.id.to_string(),
+            sale.kind.to_string(),
+            sale.phase(snapshot.now).as_str().to_owned(),
+            figures.left.to_string(),
+            figures.granted().to_string(),
+            sale.title.clone(),
+        ]
+    }));
+    let values: Vec<Value> = sales.iter().map(to_json).collect();
+    output.result(table(&rows), &Value::Array(values));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
+    let snapshot = existing(store, id).await?;
+    let (sale, figures) = (&snapshot.sale, &snapshot.figures);
+    let rows = [
+        ("sale", sale.id.to_string()),
+        ("title", sale.title.clone()),
+        ("kind", sale.kind.to_string()),
+        ("phase", sale.phase(snapshot.now).as_str().to_owned()),
+        ("opens at", times::show(sale.opens_at)),
+        ("closes at", times::show(sale.closes_at)),
+        ("purchase max", sale.purchase_max.to_string()),
+        ("added", figures.added.to_string()),
+        ("removed", figures.removed.to_string()),
+        ("left", figures.left.to_string()),
+        ("confirmed", figures.confirmed.to_string()),
+        ("buyers", figures.buyers.to_string()),
+        ("server time", times::show(Some(snapshot.now))),
+    ];
+    let rows = rows.map(|(name, value)| vec![name.to_owned(), value]);
+    output.result(table(&rows), &to_json(&snapshot));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A sale for scripts; times in epoch milliseconds.
+pub fn to_json(snapshot: &Snapshot) -> Value {
+    let (sale, figures) = (&snapshot.sale, &snapshot.figures);
+    json!({
+        "sale": sale.id.as_str(),
+        "title": sale.title,
+        "kind": sale.kind.as_str(),
+        "phase": sale.phase(snapshot.now).as_str(),
+        "opens_at": sale.opens_at,
+        "closes_at": sale.closes_at,
+        "purchase_max": sale.purchase_max,
+        "added": figures.added,
+        "removed": figures.removed,
+        "left": figures.left,
+        "held": figures.held,
+        "confirmed": figures.confirmed,
+        "used": figures.used,
+        "buyers": figures.buyers,
+        "server_time": snapshot.now,
+    })
+}

@@ -1,0 +1,269 @@
+//! Settings: built-in defaults, then `seckill.toml` (or `--config FILE`), then
+//! `SECKILL__SECTION__KEY` from the environment, then flags. Read once, at the start.
+
+mod duration;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::domain::ids::SaleId;
+use crate::error::{Error, Result};
+
+/// The file that is read when none is named, if it exists.
+const FILE_DEFAULT: &str = "seckill.toml";
+/// Prefix of the variables of the environment, before the first `__`.
+const ENV_PREFIX: &str = "SECKILL";
+
+/// Every setting of the program.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The HTTP server.
+    pub http: Http,
+    /// The Redis that keeps everything.
+    pub redis: Redis,
+    /// Where the private Redis keeps its data, when no `redis.url` is set: `./data`.
+    pub data_dir: PathBuf,
+    /// Which sale a door sells when the request names none.
+    pub doors: Doors,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Address and port to listen on: `127.0.0.1:8080`. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Worker threads: one for each core.
+    pub workers: usize,
+    /// Connections that may wait to be accepted: 4096. The kernel's somaxconn caps it.
+    pub backlog: u32,
+    /// Answer refusals with 4xx instead of 200: false.
+    pub strict_status: bool,
+}
+
+/// `[redis]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Redis {
+    /// `redis://`, `rediss://` or `unix://`; none runs a private server in `data_dir`.
+    pub url: Option<RedisUrl>,
+    /// Start of every key: `seckill:`.
+    pub prefix: String,
+    /// Longest wait of a buyer for Redis: 1 s.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub timeout: Duration,
+}
+
+/// `[doors]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Doors {
+    /// Default sale of `POST /seckill`: `a`.
+    #[serde(deserialize_with = "sale_id")]
+    pub seckill: SaleId,
+    /// Default sale of `POST /incr`: `b`.
+    #[serde(deserialize_with = "sale_id")]
+    pub incr: SaleId,
+}
+
+/// The address of a Redis server. It may hold a password, which is never printed.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct RedisUrl(String);
+
+impl RedisUrl {
+    /// Takes any text; connecting tells whether it is an address.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The address with its password.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RedisUrl {
+    /// The address without user, password and query.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
+        let rest = rest.split(['?', '#']).next().unwrap_or_default();
+        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+        write!(f, "{scheme}://{place}")
+    }
+}
+
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            http: Http::default(),
+            redis: Redis::default(),
+            data_dir: PathBuf::from("data"),
+            doors: Doors::default(),
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            backlog: 4096,
+            strict_status: false,
+        }
+    }
+}
+
+impl Default for Redis {
+    fn default() -> Self {
+        Self {
+            url: None,
+            prefix: "seckill:".to_owned(),
+            timeout: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Default for Doors {
+    fn default() -> Self {
+        let sale = |id| SaleId::parse(id).expect("a built-in id is valid");
+        Self {
+            seckill: sale("a"),
+            incr: sale("b"),
+        }
+    }
+}
+
+impl Config {
+    /// Reads all layers. `file` is `--config`; `flags` are `(key, value)` such as
+    /// `("http.listen", "0.0.0.0:80")` and win over everything.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the key or file and what is wrong with it.
+    pub fn load(file: Option<&Path>, flags: &[(String, String)]) -> Result<Self> {
+        let file = match file {
+            Some(path) => config::File::from(path),
+            None => config::File::from(Path::new(FILE_DEFAULT)).required(false),
+        };
+        let environment = config::Environment::with_prefix(ENV_PREFIX)
+            .prefix_separator("__")
+            .separator("__");
+        let mut layers = config::Config::builder()
+            .add_source(file.format(config::FileFormat::Toml))
+            .add_source(environment);
+        for (key, value) in flags {
+            layers = layers
+                .set_override(key, value.as_str())
+                .map_err(|e| Error::Config(format!("--set {key}={value}: {e}")))?;
+        }
+        let settings: Self = layers
+            .build()
+            .and_then(config::Config::try_deserialize)
+            .map_err(|e| Error::Config(format!("configuration: {e}")))?;
+        settings.checked()
+    }
+
+    fn checked(self) -> Result<Self> {
+        let wrong = if self.http.workers == 0 {
+            "http.workers is 0: it must be at least 1"
+        } else if self.http.backlog == 0 {
+            "http.backlog is 0: it must be at least 1"
+        } else if self.redis.timeout.is_zero() {
+            "redis.timeout is 0: no answer could ever arrive in time"
+        } else if self.redis.prefix.contains(['{', '}']) {
+            "redis.prefix contains { or }: they mark the hash tag of an event"
+        } else {
+            return Ok(self);
+        };
+        Err(Error::Config(wrong.to_owned()))
+    }
+}
+
+fn sale_id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SaleId, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    SaleId::parse(&text).map_err(|e| serde::de::Error::custom(format!("{text:?}: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(toml: &str, flags: &[(&str, &str)]) -> Result<Config> {
+        let file = tempfile::NamedTempFile::new().expect("temporary file");
+        std::fs::write(file.path(), toml).expect("written");
+        let flags: Vec<_> = flags
+            .iter()
+            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        Config::load(Some(file.path()), &flags)
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let toml = "data_dir = '/x'\n[http]\nlisten = '127.0.0.1:1'\nworkers = 3\n[redis]\ntimeout = '250ms'";
+        let config = load(
+            toml,
+            &[
+                ("http.listen", "127.0.0.1:2"),
+                ("http.strict_status", "true"),
+            ],
+        )
+        .expect("valid");
+        assert_eq!(config.http.listen, SocketAddr::from(([127, 0, 0, 1], 2)));
+        assert_eq!((config.http.workers, config.http.strict_status), (3, true));
+        assert_eq!(config.redis.timeout, Duration::from_millis(250));
+        assert_eq!(config.redis.prefix, "seckill:");
+        assert_eq!(config.doors.incr.as_str(), "b");
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named() {
+        for (toml, named) in [
+            ("htpp = 1", "htpp"),
+            ("[http]\nlisten = 'here'", "http.listen"),
+            ("[http]\nworkers = 0", "http.workers"),
+            ("[http]\nworker = 1", "worker"),
+            ("[http]\nbacklog = -1", "http.backlog"),
+            ("[redis]\ntimeout = 'soon'", "redis.timeout"),
+            ("[redis]\ntimeout = '0s'", "redis.timeout"),
+            ("[redis]\nprefix = '{x}'", "redis.prefix"),
+            ("[doors]\nseckill = 'A B'", "doors.seckill"),
+            ("[http", "TOML"),
+        ] {
+            let error = load(toml, &[]).expect_err(toml).to_string();
+            assert!(error.contains(named), "{toml:?} gives {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_an_error_only_when_it_was_named() {
+        let error = Config::load(Some(Path::new("/no/such.toml")), &[]).expect_err("missing");
+        assert!(error.to_string().contains("/no/such.toml"), "{error}");
+        assert!(Config::load(None, &[]).is_ok());
+    }
+
+    #[test]
+    fn a_password_is_never_printed() {
+        for text in [
+            "redis://user:hunter2@localhost:6379/1",
+            "unix:///run/redis.sock?pass=hunter2",
+        ] {
+            let url = RedisUrl::new(text);
+            assert!(!format!("{url} {url:?}").contains("hunter2"), "{url}");
+        }
+        let shown = RedisUrl::new("redis://:hunter2@localhost:6379/1").to_string();
+        assert_eq!(shown, "redis://localhost:6379/1");
+    }
+}

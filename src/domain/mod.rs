@@ -1,0 +1,30 @@
+//! What is true: the words of a flash sale as pure types. No I/O, no clock, nothing but `std`.
+//!
+//! Every type here is parsed once, at the edge; after that nothing checks it again.
+
+pub mod attempt;
+pub mod ids;
+pub mod ledger;
+pub mod order;
+pub mod outcome;
+pub mod sale;
+pub mod unit;
+
+use std::fmt;
+
+/// A text that is not what it claims to be: which thing, and the rule that it breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Invalid {
+    /// What was being parsed, for instance `sale id`.
+    pub what: &'static str,
+    /// The rule, as the end of a sentence that starts with "must be".
+    pub rule: &'static str,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the {} must be {}", self.what, self.rule)
+    }
+}
+
+impl std::error::Error for Invalid {}

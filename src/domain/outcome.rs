@@ -1,0 +1,68 @@
+//! The closed set of answers to an attempt that the store decided.
+
+use super::order::Order;
+
+/// What became of an attempt. Failures to decide are errors, not outcomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Units taken, order written.
+    Grabbed(Order),
+    /// The buyer holds an order of this sale already: here it is.
+    AlreadyGrabbed(Order),
+    /// Nothing was taken.
+    Refused(Refusal),
+}
+
+/// Why nothing was taken. A refusal changes nothing in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// No units left, or the sale was never stocked.
+    SoldOut,
+    /// Some units left, but fewer than asked for.
+    InsufficientStock,
+    /// Before the window.
+    NotStarted,
+    /// After the window.
+    Ended,
+    /// Stopped by an operator.
+    Paused,
+    /// The sale does not allow this many units.
+    InvalidPurchase,
+    /// There is no such sale.
+    NoSuchSale,
+    /// The sale's stock is of the other kind.
+    WrongDoor,
+}
+
+impl Refusal {
+    /// Every refusal, for tables and tests.
+    pub const ALL: [Self; 8] = [
+        Self::SoldOut,
+        Self::InsufficientStock,
+        Self::NotStarted,
+        Self::Ended,
+        Self::Paused,
+        Self::InvalidPurchase,
+        Self::NoSuchSale,
+        Self::WrongDoor,
+    ];
+
+    /// The word in Lua, in answers and in logs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::SoldOut => "sold_out",
+            Self::InsufficientStock => "insufficient_stock",
+            Self::NotStarted => "not_started",
+            Self::Ended => "ended",
+            Self::Paused => "paused",
+            Self::InvalidPurchase => "invalid_purchase",
+            Self::NoSuchSale => "no_such_sale",
+            Self::WrongDoor => "wrong_door",
+        }
+    }
+
+    /// The refusal of a Lua word; `None` for a word that is none.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|refusal| refusal.code() == word)
+    }
+}

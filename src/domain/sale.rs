@@ -1,0 +1,177 @@
+//! A sale: what is sold, in a window, with a stock.
+
+use std::fmt;
+
+use super::Invalid;
+use super::ids::SaleId;
+
+/// Units that one buyer may ask for when the sale does not say otherwise.
+pub const PURCHASE_MAX_DEFAULT: u32 = 2;
+/// The most that a sale may allow one buyer.
+pub const PURCHASE_MAX_LIMIT: u32 = 100;
+/// The most units that one sale may ever be stocked with.
+pub const STOCK_UNITS_MAX: u64 = 1_000_000_000;
+
+/// How the stock is kept, and with it the door that sells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StockKind {
+    /// Units with an identity, in a list: `POST /seckill`.
+    List,
+    /// A number of equal units: `POST /incr`.
+    Counter,
+}
+
+impl StockKind {
+    /// The word in Redis, in Lua and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Counter => "counter",
+        }
+    }
+
+    /// Accepts `list` and `counter`.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "list" => Ok(Self::List),
+            "counter" => Ok(Self::Counter),
+            _ => Err(Invalid {
+                what: "kind",
+                rule: "`list` or `counter`",
+            }),
+        }
+    }
+}
+
+impl fmt::Display for StockKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+pub type EpochMs = u64;
+
+/// What the operator decides about a sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sale {
+    /// Its name.
+    pub id: SaleId,
+    /// What people read.
+    pub title: String,
+    /// How the stock is kept.
+    pub kind: StockKind,
+    /// First millisecond of the window; `None` is open from the start.
+    pub opens_at: Option<EpochMs>,
+    /// Last millisecond of the window; `None` never closes.
+    pub closes_at: Option<EpochMs>,
+    /// Most units in one attempt.
+    pub purchase_max: u32,
+    /// Stopped by an operator.
+    pub paused: bool,
+}
+
+impl Sale {
+    /// What the doors do at `now`. A pause wins over the window; both ends are inclusive.
+    pub fn phase(&self, now: EpochMs) -> Phase {
+        if self.paused {
+            Phase::Paused
+        } else if self.opens_at.is_some_and(|opens| now < opens) {
+            Phase::Upcoming
+        } else if self.closes_at.is_some_and(|closes| now > closes) {
+            Phase::Ended
+        } else {
+            Phase::Open
+        }
+    }
+}
+
+/// Where a sale stands in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Before the window.
+    Upcoming,
+    /// Inside the window.
+    Open,
+    /// Stopped by an operator.
+    Paused,
+    /// After the window.
+    Ended,
+}
+
+impl Phase {
+    /// The word in answers and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Upcoming => "upcoming",
+            Self::Open => "open",
+            Self::Paused => "paused",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// What `sale put` changes: every field that is `Some`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SaleEdit {
+    /// Needed to create a sale; can never change.
+    pub kind: Option<StockKind>,
+    /// New title.
+    pub title: Option<String>,
+    /// New opening; `Some(None)` removes the bound.
+    pub opens_at: Option<Option<EpochMs>>,
+    /// New closing; `Some(None)` removes the bound.
+    pub closes_at: Option<Option<EpochMs>>,
+    /// New limit for one attempt.
+    pub purchase_max: Option<u32>,
+    /// Stop or go on.
+    pub paused: Option<bool>,
+}
+
+/// The closed set of answers to a [`SaleEdit`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EditOutcome {
+    /// The sale did not exist and does now.
+    Created,
+    /// The sale existed and was changed.
+    Updated,
+    /// The sale does not exist and the edit names no kind, so it cannot be created.
+    NoSuchSale,
+    /// Refused: the kind of a sale never changes.
+    KindIsFixed,
+    /// Refused: the sale has opened; its opening time is a fact now.
+    AlreadyOpen,
+    /// Refused: orders exist, and a lower limit would turn a buyer's retry into a refusal.
+    PurchaseMaxLowered,
+    /// Refused: the sale would close before it opens.
+    WindowIsEmpty,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_includes_both_ends_and_a_pause_wins() {
+        let mut sale = Sale {
+            id: SaleId::parse("a").expect("valid"),
+            title: String::new(),
+            kind: StockKind::List,
+            opens_at: Some(10),
+            closes_at: Some(20),
+            purchase_max: 2,
+            paused: false,
+        };
+        let phases = [
+            (9, Phase::Upcoming),
+            (10, Phase::Open),
+            (20, Phase::Open),
+            (21, Phase::Ended),
+        ];
+        for (now, phase) in phases {
+            assert_eq!(sale.phase(now), phase, "at {now}");
+        }
+        sale.paused = true;
+        assert_eq!(sale.phase(9), Phase::Paused);
+    }
+}

@@ -1,0 +1,318 @@
+//! Reads a request at a buying door into domain types. After this nothing is checked again.
+
+use std::fmt;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::web::{BytesMut, Payload};
+use futures_util::StreamExt;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::fault::{BODY_BYTES_MAX, Fault, FieldName};
+use super::form;
+use crate::domain::attempt::Purchase;
+use crate::domain::ids::{SaleId, Username};
+
+/// Longest wait for a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+/// A body that is too large is read and thrown away up to this size, so that its sender, who is
+/// still writing, sees the answer instead of a reset connection.
+const DISCARDED_BYTES_MAX: usize = 4 << 20;
+
+/// What a buyer asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct AttemptRequest {
+    /// Who asks.
+    pub username: Username,
+    /// For how many units.
+    pub purchase: Purchase,
+    /// From which sale.
+    pub goods: SaleId,
+}
+
+/// A request that is wrong.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FaultyRequest {
+    /// What is wrong.
+    pub fault: Fault,
+    /// The sale that was meant, as far as the request could be read.
+    pub goods: Option<SaleId>,
+}
+
+impl From<Fault> for FaultyRequest {
+    fn from(fault: Fault) -> Self {
+        Self { fault, goods: None }
+    }
+}
+
+impl AttemptRequest {
+    /// Reads and checks a whole request. `default_goods` is the door's sale.
+    pub async fn read(
+        request: &HttpRequest,
+        body: Payload,
+        default_goods: &SaleId,
+    ) -> Result<Self, FaultyRequest> {
+        let form = is_form(request);
+        let body = timeout(BODY_TIMEOUT, read_body(body)).await;
+        let body = body.map_err(|_| Fault::Incomplete)??;
+        let fields = match form {
+            Some(true) => Fields::from_form(&body)?,
+            Some(false) => Fields::from_json(&body)?,
+            None => return Err(Fault::MediaType.into()),
+        };
+        fields.checked(default_goods)
+    }
+}
+
+/// Form, JSON, or neither.
+fn is_form(request: &HttpRequest) -> Option<bool> {
+    let header = |name| request.headers().get(name).map(|value| value.as_bytes());
+    if header(CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
+        return None;
+    }
+    let media_type = header(CONTENT_TYPE)?
+        .split(|&byte| byte == b';')
+        .next()?
+        .trim_ascii();
+    if media_type.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+        Some(true)
+    } else if media_type.eq_ignore_ascii_case(b"application/json") {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+async fn read_body(mut body: Payload) -> Result<BytesMut, Fault> {
+    let mut bytes = BytesMut::new();
+    let mut length = 0;
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|_| Fault::Incomplete)?;
+        length += chunk.len();
+        if length <= BODY_BYTES_MAX {
+            bytes.extend_from_slice(&chunk);
+        } else if length > DISCARDED_BYTES_MAX {
+            break;
+        }
+    }
+    if length > BODY_BYTES_MAX {
+        return Err(Fault::TooLarge);
+    }
+    Ok(bytes)
+}
+
+/// The fields that a door knows, as they came. Others are passed over: shops add their own.
+#[derive(Default)]
+struct Fields {
+    username: Option<Value>,
+    purchase: Option<Value>,
+    goods: Option<Value>,
+}
+
+impl Fields {
+    fn from_form(body: &[u8]) -> Result<Self, Fault> {
+        let mut fields = Self::default();
+        for field in form::fields(body) {
+            let (name, value) = field?;
+            fields.set(&name, Value::String(value.into_owned()))?;
+        }
+        Ok(fields)
+    }
+
+    fn from_json(body: &[u8]) -> Result<Self, Fault> {
+        if std::str::from_utf8(body).is_err() {
+            return Err(Fault::NotUtf8);
+        }
+        let broken = |e: serde_json::Error| Fault::BrokenJson(e.to_string());
+        let mut reader = serde_json::Deserializer::from_slice(body);
+        let fields = reader.deserialize_map(FieldsVisitor).map_err(broken)?;
+        reader.end().map_err(broken)?;
+        fields
+    }
+
+    fn set(&mut self, name: &str, value: Value) -> Result<(), Fault> {
+        let (name, field): (FieldName, _) = match name {
+            "username" => ("username", &mut self.username),
+            "purchase" => ("purchase", &mut self.purchase),
+            "goods" => ("goods", &mut self.goods),
+            _ => return Ok(()),
+        };
+        match field.replace(value) {
+            None => Ok(()),
+            Some(_) => Err(Fault::Repeated(name)),
+        }
+    }
+
+    fn checked(self, default_goods: &SaleId) -> Result<AttemptRequest, FaultyRequest> {
+        let goods = match self.goods.filter(|goods| !goods.is_null()) {
+            None => default_goods.clone(),
+            Some(goods) => SaleId::parse(&text(goods, "goods")?).map_err(|_| Fault::Goods)?,
+        };
+        match buyer(self.username, self.purchase) {
+            Ok((username, purchase)) => Ok(AttemptRequest {
+                username,
+                purchase,
+                goods,
+            }),
+            Err(fault) => Err(FaultyRequest {
+                fault,
+                goods: Some(goods),
+            }),
+        }
+    }
+}
+
+fn buyer(username: Option<Value>, purchase: Option<Value>) -> Result<(Username, Purchase), Fault> {
+    let username = text(required(username, "username")?, "username")?;
+    let purchase = match required(purchase, "purchase")? {
+        Value::Number(number) => number.to_string(),
+        other => text(other, "purchase")?,
+    };
+    let username = Username::parse(username).map_err(|_| Fault::Username)?;
+    let purchase = Purchase::parse(&purchase).map_err(|_| Fault::Purchase)?;
+    Ok((username, purchase))
+}
+
+fn required(value: Option<Value>, name: FieldName) -> Result<Value, Fault> {
+    let value = value.filter(|value| !value.is_null());
+    value.ok_or(Fault::Missing(name))
+}
+
+fn text(value: Value, name: FieldName) -> Result<String, Fault> {
+    match value {
+        Value::String(text) => Ok(text),
+        _ => Err(Fault::WrongType(name)),
+    }
+}
+
+/// Walks a JSON object itself, because a map would silently keep the last of repeated fields.
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Result<Fields, Fault>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Ok(Fields::default());
+        while let Some((name, value)) = map.next_entry::<String, Value>()? {
+            fields = fields.and_then(|mut fields: Fields| {
+                fields.set(&name, value)?;
+                Ok(fields)
+            });
+        }
+        Ok(fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sale(id: &str) -> SaleId {
+        SaleId::parse(id).expect("valid")
+    }
+
+    fn json(body: &str) -> Result<AttemptRequest, FaultyRequest> {
+        Fields::from_json(body.as_bytes())?.checked(&sale("a"))
+    }
+
+    fn form(body: &str) -> Result<AttemptRequest, FaultyRequest> {
+        Fields::from_form(body.as_bytes())?.checked(&sale("a"))
+    }
+
+    fn fault(read: Result<AttemptRequest, FaultyRequest>) -> Option<Fault> {
+        read.err().map(|faulty| faulty.fault)
+    }
+
+    #[test]
+    fn form_and_json_say_the_same() {
+        let expected = AttemptRequest {
+            username: Username::parse("秒 a".to_owned()).expect("valid"),
+            purchase: Purchase::parse("2").expect("valid"),
+            goods: sale("spring.tea"),
+        };
+        for read in [
+            form("username=%E7%A7%92+a&purchase=2&goods=spring.tea&csrf=1"),
+            json(r#"{"username":"秒 a","purchase":2,"goods":"spring.tea","x":[{}]}"#),
+            json(r#" {"goods":"spring.tea","purchase":"2","username":"\u79d2 a"} "#),
+        ] {
+            assert_eq!(read.as_ref(), Ok(&expected));
+        }
+        assert_eq!(
+            json(r#"{"username":"x","purchase":1,"goods":null}"#).map(|r| r.goods),
+            Ok(sale("a"))
+        );
+    }
+
+    #[test]
+    fn each_fault_is_named() {
+        use Fault::{Goods, Missing, NotUtf8, Purchase, Repeated, Username, WrongType};
+        for (body, expected) in [
+            ("purchase=1", Missing("username")),
+            ("username=x", Missing("purchase")),
+            ("username=x&username=x&purchase=1", Repeated("username")),
+            ("username=x&purchase=1&purchase=1", Repeated("purchase")),
+            ("username=x&purchase=1&goods=a&goods=a", Repeated("goods")),
+            ("username=&purchase=1", Username),
+            ("username=a%00&purchase=1", Username),
+            ("username=x&purchase=", Purchase),
+            ("username=x&purchase=%EF%BC%91", Purchase),
+            ("username=x&purchase=1&goods=", Goods),
+            ("username=x&purchase=1&goods={b}", Goods),
+            ("username=%ff&purchase=1", NotUtf8),
+        ] {
+            assert_eq!(fault(form(body)), Some(expected), "{body}");
+        }
+        for (body, expected) in [
+            (r#"{"username":1,"purchase":1}"#, WrongType("username")),
+            (r#"{"username":"x","purchase":[1]}"#, WrongType("purchase")),
+            (r#"{"username":"x","purchase":true}"#, WrongType("purchase")),
+            (
+                r#"{"username":"x","purchase":1,"goods":7}"#,
+                WrongType("goods"),
+            ),
+            (r#"{"username":null,"purchase":1}"#, Missing("username")),
+            (
+                r#"{"username":"x","username":"x","purchase":1}"#,
+                Repeated("username"),
+            ),
+            (r#"{"username":"x","purchase":1.0}"#, Purchase),
+            (r#"{"username":"x","purchase":1e0}"#, Purchase),
+            (r#"{"username":"x","purchase":-1}"#, Purchase),
+            (r#"{"username":"x","purchase":"01"}"#, Purchase),
+        ] {
+            assert_eq!(fault(json(body)), Some(expected), "{body}");
+        }
+        for body in [
+            "",
+            "[]",
+            "1",
+            "{",
+            r#"{"username":"x"}}"#,
+            r#"{"username":"\ud800"}"#,
+        ] {
+            assert!(
+                matches!(fault(json(body)), Some(Fault::BrokenJson(_))),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_faulty_request_still_names_its_sale_when_it_can_be_read() {
+        let goods = |read: Result<AttemptRequest, FaultyRequest>| read.err().and_then(|f| f.goods);
+        assert_eq!(
+            goods(form("username=x&purchase=0&goods=b")),
+            Some(sale("b"))
+        );
+        assert_eq!(goods(form("username=x&purchase=0")), Some(sale("a")));
+        assert_eq!(goods(form("username=x&purchase=1&goods=B")), None);
+        assert_eq!(goods(form("username=%")), None);
+    }
+}

@@ -1,0 +1,66 @@
+//! `POST /seckill` sells from list stock, `POST /incr` from counter stock. Same request, same
+//! answers.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::Context;
+use super::answer;
+use super::attempt::AttemptRequest;
+use super::negotiate::Manner;
+use crate::domain::ids::SaleId;
+use crate::domain::sale::StockKind;
+
+/// `POST /seckill`
+pub async fn seckill(
+    context: web::Data<Context>,
+    request: HttpRequest,
+    body: web::Payload,
+) -> HttpResponse {
+    buy(
+        &context,
+        StockKind::List,
+        &context.doors.seckill,
+        &request,
+        body,
+    )
+    .await
+}
+
+/// `POST /incr`
+pub async fn incr(
+    context: web::Data<Context>,
+    request: HttpRequest,
+    body: web::Payload,
+) -> HttpResponse {
+    buy(
+        &context,
+        StockKind::Counter,
+        &context.doors.incr,
+        &request,
+        body,
+    )
+    .await
+}
+
+async fn buy(
+    context: &Context,
+    door: StockKind,
+    default_goods: &SaleId,
+    request: &HttpRequest,
+    body: web::Payload,
+) -> HttpResponse {
+    let manner = Manner::of(request, context.strict_status);
+    let asked = match AttemptRequest::read(request, body, default_goods).await {
+        Ok(asked) => asked,
+        Err(faulty) => return answer::faulty(&faulty, manner),
+    };
+    let goods = asked.goods;
+    let admission = &context.admission;
+    let decided = admission
+        .grab(&goods, door, asked.username, asked.purchase)
+        .await;
+    match decided {
+        Ok(outcome) => answer::outcome(&goods, &outcome, manner),
+        Err(error) => answer::failure(&goods, &error, manner),
+    }
+}

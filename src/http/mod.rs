@@ -1,0 +1,105 @@
+//! How it is spoken: the only user of actix-web.
+//!
+//! A handler is three steps: read the request into domain types, one call, one answer.
+
+mod answer;
+mod attempt;
+mod doors;
+mod fault;
+mod form;
+mod negotiate;
+mod probes;
+mod problem;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::{App, HttpServer, web};
+
+use crate::admission::Admission;
+use crate::config::{Config, Doors};
+use crate::error::{Error, Result};
+use crate::store::Store;
+
+/// How long an idle connection is kept: longer than the proxies in front usually do.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Longest wait for open requests when the server stops.
+const SHUTDOWN_TIMEOUT_SECONDS: u64 = 10;
+/// Most open connections of one worker.
+const CONNECTIONS_PER_WORKER_MAX: usize = 25_000;
+
+/// What the handlers of one worker need.
+struct Context {
+    admission: Admission,
+    store: Store,
+    doors: Doors,
+    strict_status: bool,
+}
+
+/// A server that listens; nothing is accepted before it is awaited.
+pub struct Listening {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Stops it from elsewhere.
+    pub handle: ServerHandle,
+    /// Runs it until it is stopped or told by a signal.
+    pub server: Server,
+}
+
+/// Opens the port.
+///
+/// # Errors
+/// [`Error::Config`] when the address cannot be listened on.
+pub fn listen(config: &Config, store: &Store, signals: bool) -> Result<Listening> {
+    let (doors, strict_status) = (config.doors.clone(), config.http.strict_status);
+    let store = store.clone();
+    let failed = |e| Error::Config(format!("cannot listen on {}: {e}", config.http.listen));
+    // Called once by each worker, on its thread: so each has its own lane.
+    let server = HttpServer::new(move || {
+        let context = Context {
+            admission: Admission::new(store.lane()),
+            store: store.clone(),
+            doors: doors.clone(),
+            strict_status,
+        };
+        App::new()
+            .app_data(web::Data::new(context))
+            .configure(routes)
+    });
+    let mut server = server
+        .workers(config.http.workers)
+        .backlog(config.http.backlog)
+        .max_connections(CONNECTIONS_PER_WORKER_MAX)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(SHUTDOWN_TIMEOUT_SECONDS);
+    if !signals {
+        server = server.disable_signals();
+    }
+    let server = server
+        .tcp_nodelay(true)
+        .bind(config.http.listen)
+        .map_err(failed)?;
+    let address = server
+        .addrs()
+        .first()
+        .copied()
+        .unwrap_or(config.http.listen);
+    let server = server.run();
+    Ok(Listening {
+        address,
+        handle: server.handle(),
+        server,
+    })
+}
+
+/// Every path that this server knows.
+fn routes(config: &mut web::ServiceConfig) {
+    let path = |path| web::resource(path).default_service(web::to(problem::method_not_allowed));
+    config
+        .service(path("/seckill").route(web::post().to(doors::seckill)))
+        .service(path("/incr").route(web::post().to(doors::incr)))
+        .service(path("/healthz").route(web::get().to(probes::healthz)))
+        .service(path("/readyz").route(web::get().to(probes::readyz)))
+        .default_service(web::to(problem::not_found));
+}

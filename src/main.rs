@@ -1,0 +1,28 @@
+//! The `seckill` program: reads the command line, runs one command, exits with its verdict.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use seckill::app;
+use seckill::cli::{self, Arguments, Command};
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let done = match arguments.config() {
+        Ok(config) => match &arguments.command {
+            Command::Serve(serve) => app::serve(config, serve.demo)
+                .await
+                .map(|()| ExitCode::SUCCESS),
+            _ => cli::run(&arguments, config).await,
+        },
+        Err(error) => Err(error),
+    };
+    done.unwrap_or_else(|error| cli::report(&error))
+}

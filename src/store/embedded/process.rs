@@ -1,0 +1,180 @@
+//! One run of the private server program: start it, wait until it answers, end it.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::data_dir::DataDir;
+use super::{Options, Persistence};
+use crate::error::{Error, Result};
+
+/// Longest wait for the socket of a server that has been started or told to stop.
+const SOCKET_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause between two looks at the server.
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
+/// Lines of the server's log that an error quotes.
+const LOG_LINES_QUOTED: usize = 5;
+
+/// A running server and the guard that ends it when this process dies.
+pub struct Process {
+    server: Child,
+    guard: Child,
+}
+
+/// What the server's socket says.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    Ready,
+    Loading,
+    Silent,
+}
+
+impl Process {
+    /// Starts `program` in `dir` and waits until it answers; loading old data may take long.
+    ///
+    /// # Errors
+    /// [`Error::Embedded`] with the end of the server's log.
+    pub fn start(program: &Path, dir: &DataDir, options: &Options) -> Result<Self> {
+        let failed = |e| Error::Embedded(format!("cannot start {}: {e}", program.display()));
+        let server = Command::new(program)
+            .args(arguments(options))
+            .current_dir(dir.path())
+            .process_group(0) // a Ctrl-C is for this process, which then stops the server in order
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(failed)?;
+        let guard = guard(server.id()).map_err(failed)?;
+        let mut process = Self { server, guard };
+        process.wait_ready(dir)?;
+        Ok(process)
+    }
+
+    /// The server's process id.
+    pub fn id(&self) -> u32 {
+        self.server.id()
+    }
+
+    /// Waits until the server ends, and says how.
+    pub fn wait(&mut self) -> String {
+        let ended = self.server.wait();
+        // The guard must not outlive the server, or it would later end a stranger with its id.
+        let _ = self.guard.kill();
+        let _ = self.guard.wait();
+        ended.map_or_else(|e| e.to_string(), |status| status.to_string())
+    }
+
+    fn wait_ready(&mut self, dir: &DataDir) -> Result<()> {
+        let mut deadline = Instant::now() + SOCKET_TIMEOUT;
+        loop {
+            match ask(&dir.socket()) {
+                Answer::Ready => return Ok(()),
+                Answer::Loading => deadline = Instant::now() + SOCKET_TIMEOUT,
+                Answer::Silent => {}
+            }
+            if let Ok(Some(status)) = self.server.try_wait() {
+                self.wait();
+                let log = log_end(dir);
+                return Err(Error::Embedded(format!(
+                    "the private Redis ended at once ({status}): {log}"
+                )));
+            }
+            if Instant::now() > deadline {
+                let log = log_end(dir);
+                return Err(Error::Embedded(format!(
+                    "the private Redis does not answer: {log}"
+                )));
+            }
+            std::thread::sleep(LOOK_PAUSE);
+        }
+    }
+}
+
+/// Ends a server that listens on the socket of `dir`, in order, and waits until it is gone.
+///
+/// # Errors
+/// [`Error::Embedded`] when it stays.
+pub fn shut_down(dir: &DataDir) -> Result<()> {
+    let socket = dir.socket();
+    let Ok(mut stream) = UnixStream::connect(&socket) else {
+        return Ok(());
+    };
+    // The append-only file holds everything, so no snapshot is needed.
+    let _ = stream.write_all(b"SHUTDOWN NOSAVE\r\n");
+    let deadline = Instant::now() + SOCKET_TIMEOUT;
+    while UnixStream::connect(&socket).is_ok() {
+        if Instant::now() > deadline {
+            let socket = socket.display();
+            return Err(Error::Embedded(format!(
+                "the Redis at {socket} does not stop"
+            )));
+        }
+        std::thread::sleep(LOOK_PAUSE);
+    }
+    Ok(())
+}
+
+/// True when a server answers on the socket of `dir`.
+pub fn answers(dir: &DataDir) -> bool {
+    ask(&dir.socket()) == Answer::Ready
+}
+
+fn arguments(options: &Options) -> Vec<String> {
+    let (append_only, append_fsync) = match options.persistence {
+        Persistence::Fsync => ("yes", "always"),
+        Persistence::Memory => ("no", "no"),
+    };
+    let settings = [
+        ("--port", "0"),
+        ("--unixsocket", "redis.sock"),
+        ("--unixsocketperm", "700"),
+        ("--logfile", "redis.log"),
+        ("--appendonly", append_only),
+        ("--appendfsync", append_fsync),
+        ("--no-appendfsync-on-rewrite", "no"),
+        ("--save", ""),
+        ("--maxmemory-policy", "noeviction"),
+    ];
+    let settings = settings
+        .iter()
+        .flat_map(|&(name, value)| [name.to_owned(), value.to_owned()]);
+    settings.chain(options.extra.iter().cloned()).collect()
+}
+
+/// A shell that waits for the end of its input, which only the death of this process closes, and
+/// then tells the server to stop. So not even `kill -9` leaves a server behind.
+fn guard(server: u32) -> std::io::Result<Child> {
+    Command::new("sh")
+        .args(["-c", "read -r _; kill -TERM \"$0\"", &server.to_string()])
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+}
+
+fn ask(socket: &Path) -> Answer {
+    let asked = UnixStream::connect(socket).and_then(|mut stream| {
+        stream.set_read_timeout(Some(SOCKET_TIMEOUT))?;
+        stream.write_all(b"PING\r\n")?;
+        let mut answer = [0; 64];
+        let bytes = stream.read(&mut answer)?;
+        Ok(answer[..bytes].to_vec())
+    });
+    match asked {
+        Ok(answer) if answer.starts_with(b"+PONG") => Answer::Ready,
+        Ok(answer) if answer.starts_with(b"-LOADING") => Answer::Loading,
+        Ok(_) | Err(_) => Answer::Silent,
+    }
+}
+
+fn log_end(dir: &DataDir) -> String {
+    let log = std::fs::read_to_string(dir.log()).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().collect();
+    let end = &lines[lines.len().saturating_sub(LOG_LINES_QUOTED)..];
+    format!("see {}; it ends:\n{}", dir.log().display(), end.join("\n"))
+}

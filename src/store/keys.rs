@@ -1,0 +1,104 @@
+//! Every key, one function each. All keys of an event share the hash tag `{event}`, so one script
+//! touches one slot of a Redis Cluster. No key of a running sale has a TTL.
+
+use crate::domain::ids::SaleId;
+
+/// Makes keys under one prefix.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    prefix: String,
+}
+
+impl Keys {
+    /// Keys that start with `prefix` (`seckill:` unless configured).
+    pub fn new(prefix: &str) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    /// `[hash]` `kind`, `title`, `opens_at`, `closes_at`, `purchase_max`, `paused`, and the counters
+    /// `added`, `removed`, `held`, `confirmed`, `used`. Written by `sale_put`, `stock_*` and every grant.
+    pub fn sale(&self, id: &SaleId) -> String {
+        self.of_sale("sale", id)
+    }
+
+    /// `[list]` the units, or `[string]` the number left. Absent is 0. This is the stock.
+    pub fn stock(&self, id: &SaleId) -> String {
+        self.of_sale("stock", id)
+    }
+
+    /// `[hash]` username → id of the order that the buyer holds.
+    pub fn buyers(&self, id: &SaleId) -> String {
+        self.of_sale("buyers", id)
+    }
+
+    /// `[hash]` order id → record (see `record`), for all sales of the event.
+    pub fn orders(&self, event: &str) -> String {
+        format!("{}{{{event}}}:orders", self.prefix)
+    }
+
+    /// Matches the sale keys of all events; see [`Keys::sale_id`] for the way back.
+    pub fn sales_pattern(&self) -> String {
+        format!("{}{{*}}:sale:*", glob_escaped(&self.prefix))
+    }
+
+    /// The sale of a sale key; `None` for any other key.
+    pub fn sale_id(&self, key: &str) -> Option<SaleId> {
+        let (_, id) = key.rsplit_once(":sale:")?;
+        let id = SaleId::parse(id).ok()?;
+        (self.sale(&id) == key).then_some(id)
+    }
+
+    /// A sale that no operator can create, because `~` is in no sale id: for probes.
+    pub fn probe(&self) -> [String; 4] {
+        ["sale:~", "stock:~", "buyers:~", "orders"]
+            .map(|name| format!("{}{{~}}:{name}", self.prefix))
+    }
+
+    fn of_sale(&self, name: &str, id: &SaleId) -> String {
+        format!("{}{{{}}}:{name}:{id}", self.prefix, id.event())
+    }
+}
+
+fn glob_escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for char in text.chars() {
+        if matches!(char, '*' | '?' | '[' | ']' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(char);
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_what_operators_and_consumers_rely_on() {
+        let keys = Keys::new("seckill:");
+        let id = SaleId::parse("spring.tea").expect("valid");
+        assert_eq!(keys.sale(&id), "seckill:{spring}:sale:spring.tea");
+        assert_eq!(keys.stock(&id), "seckill:{spring}:stock:spring.tea");
+        assert_eq!(keys.buyers(&id), "seckill:{spring}:buyers:spring.tea");
+        assert_eq!(keys.orders(id.event()), "seckill:{spring}:orders");
+        assert_eq!(keys.sales_pattern(), "seckill:{*}:sale:*");
+        assert_eq!(Keys::new("a*b[").sales_pattern(), r"a\*b\[{*}:sale:*");
+    }
+
+    #[test]
+    fn a_sale_key_leads_back_to_its_sale() {
+        let keys = Keys::new("x:");
+        let id = SaleId::parse("spring.tea").expect("valid");
+        assert_eq!(keys.sale_id(&keys.sale(&id)), Some(id.clone()));
+        for other in [
+            keys.stock(&id),
+            "y:{a}:sale:a".into(),
+            "x:{b}:sale:a".into(),
+        ] {
+            assert_eq!(keys.sale_id(&other), None, "{other}");
+        }
+    }
+}

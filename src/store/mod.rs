@@ -1,0 +1,124 @@
+//! Where it is kept: the only user of the Redis crates and the only maker of keys.
+//!
+//! Each function that changes something is one script in `lua/` of the same name. The doors go
+//! through a [`Lane`]; everything else through the pool of the [`Store`].
+
+pub mod embedded;
+mod failure;
+pub mod keys;
+pub mod lane;
+mod link;
+mod record;
+mod recount;
+pub mod reply;
+mod sales;
+pub mod script;
+pub mod server;
+pub mod stock;
+
+use std::future::Future;
+use std::time::Duration;
+
+use deadpool_redis::{Manager, Pool, PoolConfig, Runtime, Timeouts};
+use redis::{RedisError, RedisResult, Value};
+use tokio::time::timeout;
+
+use self::keys::Keys;
+use self::lane::Lane;
+use self::link::Link;
+use self::script::{Call, SALE_GRAB};
+use crate::config::RedisUrl;
+use crate::error::{Error, Result};
+
+/// Connections of the cold paths.
+const POOL_CONNECTIONS_MAX: usize = 4;
+/// Longest wait of an operator for one step.
+const OPERATOR_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// One Redis, under one prefix.
+#[derive(Clone)]
+pub struct Store {
+    link: Link,
+    pool: Pool,
+    keys: Keys,
+    timeout: Duration,
+}
+
+impl Store {
+    /// A store at `url`. Connects when it is first used; `timeout` bounds connecting and every
+    /// wait of a buyer.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when `url` is no address.
+    pub fn new(url: &RedisUrl, prefix: &str, timeout: Duration) -> Result<Self> {
+        let link = Link::new(url)?;
+        let wrong = |e: &dyn std::fmt::Display| Error::Config(format!("redis.url {url}: {e}"));
+        let manager = Manager::new_with_config(link.info().clone(), Link::settings(timeout))
+            .map_err(|e| wrong(&e))?;
+        let timeouts = Timeouts {
+            wait: Some(OPERATOR_TIMEOUT),
+            create: Some(timeout),
+            recycle: Some(timeout),
+        };
+        let pool = Pool::builder(manager)
+            .config(PoolConfig::new(POOL_CONNECTIONS_MAX))
+            .timeouts(timeouts)
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|e| wrong(&e))?;
+        let keys = Keys::new(prefix);
+        Ok(Self {
+            link,
+            pool,
+            keys,
+            timeout,
+        })
+    }
+
+    /// A lane of its own for one user of this store.
+    pub fn lane(&self) -> Lane {
+        Lane::new(self.link.clone(), self.keys.clone(), self.timeout)
+    }
+
+    /// The keys of this store, for those who read Redis themselves.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Runs the grab script on a sale that cannot exist: it writes nothing, but Redis refuses it
+    /// exactly when it would refuse a buyer (read-only, full, disk failing, not reachable).
+    ///
+    /// # Errors
+    /// Why a buyer could not be served now, within the timeout.
+    pub async fn sale_grab_probe(&self) -> Result<()> {
+        let call = SALE_GRAB.on(&self.keys.probe()).arg("~").arg("list");
+        let call = call.arg("probe").arg(1).arg("~");
+        let late = |_| Error::Busy(format!("no answer from Redis within {:?}", self.timeout));
+        timeout(self.timeout, self.send(call))
+            .await
+            .map_err(late)??;
+        Ok(())
+    }
+
+    async fn connection(&self) -> Result<deadpool_redis::Connection> {
+        self.pool.get().await.map_err(failure::of_connecting)
+    }
+
+    async fn send(&self, call: Call<'_>) -> Result<Value> {
+        let mut connection = self.connection().await?;
+        let late = |_| Error::Unknown(format!("no answer within {OPERATOR_TIMEOUT:?}"));
+        timeout(OPERATOR_TIMEOUT, call.send(&mut *connection))
+            .await
+            .map_err(late)?
+    }
+
+    /// Waits for a command that changes nothing, so that any failure may be tried again.
+    async fn read<T>(&self, reply: impl Future<Output = RedisResult<T>>) -> Result<T> {
+        let late = |_| Error::Busy(format!("no answer within {OPERATOR_TIMEOUT:?}"));
+        let failed = |e: RedisError| Error::Busy(format!("reading: {e}"));
+        timeout(OPERATOR_TIMEOUT, reply)
+            .await
+            .map_err(late)?
+            .map_err(failed)
+    }
+}

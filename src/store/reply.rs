@@ -1,0 +1,174 @@
+//! Decodes what scripts return. A word that no outcome knows is [`Error::Contract`].
+
+use redis::{FromRedisValue, Value};
+
+use super::record;
+use crate::domain::ids::SaleId;
+use crate::domain::ledger::Figures;
+use crate::domain::outcome::{Outcome, Refusal};
+use crate::domain::sale::{EditOutcome, EpochMs, PURCHASE_MAX_DEFAULT, Sale, StockKind};
+use crate::error::{Error, Result};
+
+/// A decided batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Units left after the batch.
+    pub left: u64,
+    /// One outcome for each attempt, in order.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// A sale with its figures at one instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The clock of Redis at that instant.
+    pub now: EpochMs,
+    /// What the operator decided.
+    pub sale: Sale,
+    /// Where the units are.
+    pub figures: Figures,
+}
+
+/// Decodes the reply of `sale_grab` to `attempts` attempts.
+pub fn batch(reply: Value, attempts: usize) -> Result<Batch> {
+    let mut parts = array("sale_grab", reply)?.into_iter();
+    let left = parts
+        .next()
+        .ok_or_else(|| unexpected("sale_grab", "an empty reply"))?;
+    let left = number("sale_grab", &left)?;
+    let outcomes = parts.map(outcome).collect::<Result<Vec<_>>>()?;
+    if outcomes.len() != attempts {
+        let got = format!("{} answers to {attempts} attempts", outcomes.len());
+        return Err(unexpected("sale_grab", &got));
+    }
+    Ok(Batch { left, outcomes })
+}
+
+fn outcome(answer: Value) -> Result<Outcome> {
+    let Value::Array(parts) = answer else {
+        let word = word("sale_grab", &answer)?;
+        let refusal = Refusal::parse(&word).ok_or_else(|| unexpected("sale_grab", &word))?;
+        return Ok(Outcome::Refused(refusal));
+    };
+    let [said, id, Value::BulkString(bytes)] = parts.as_slice() else {
+        return Err(unexpected("sale_grab", &format!("{parts:?}")));
+    };
+    let order = record::decode(&word("sale_grab", id)?, bytes)?;
+    match word("sale_grab", said)?.as_str() {
+        "grabbed" => Ok(Outcome::Grabbed(order)),
+        "already_grabbed" => Ok(Outcome::AlreadyGrabbed(order)),
+        other => Err(unexpected("sale_grab", other)),
+    }
+}
+
+/// Decodes the reply of `sale_put`.
+pub fn edit(reply: &Value) -> Result<EditOutcome> {
+    match word("sale_put", reply)?.as_str() {
+        "created" => Ok(EditOutcome::Created),
+        "updated" => Ok(EditOutcome::Updated),
+        "no_such_sale" => Ok(EditOutcome::NoSuchSale),
+        "kind_is_fixed" => Ok(EditOutcome::KindIsFixed),
+        "already_open" => Ok(EditOutcome::AlreadyOpen),
+        "purchase_max_lowered" => Ok(EditOutcome::PurchaseMaxLowered),
+        "window_is_empty" => Ok(EditOutcome::WindowIsEmpty),
+        other => Err(unexpected("sale_put", other)),
+    }
+}
+
+/// Decodes the reply of `sale_snapshot`; `None` when there is no such sale.
+pub fn snapshot(id: &SaleId, reply: Value) -> Result<Option<Snapshot>> {
+    let Value::Array(parts) = reply else {
+        return match word("sale_snapshot", &reply)?.as_str() {
+            "no_such_sale" => Ok(None),
+            other => Err(unexpected("sale_snapshot", other)),
+        };
+    };
+    let [now, left, buyers, fields @ ..] = parts.as_slice() else {
+        return Err(unexpected("sale_snapshot", &format!("{parts:?}")));
+    };
+    let fields = Fields::new(id, fields)?;
+    let sale = Sale {
+        id: id.clone(),
+        title: fields.text("title").unwrap_or_default().to_owned(),
+        kind: StockKind::parse(fields.text("kind").unwrap_or_default())
+            .map_err(|e| unexpected("sale_snapshot", &format!("{id}: {e}")))?,
+        opens_at: fields.number("opens_at")?,
+        closes_at: fields.number("closes_at")?,
+        purchase_max: fields
+            .number("purchase_max")?
+            .unwrap_or(PURCHASE_MAX_DEFAULT),
+        paused: fields.text("paused") == Some("1"),
+    };
+    let figures = Figures {
+        added: fields.number("added")?.unwrap_or(0),
+        removed: fields.number("removed")?.unwrap_or(0),
+        left: number("sale_snapshot", left)?,
+        held: fields.number("held")?.unwrap_or(0),
+        confirmed: fields.number("confirmed")?.unwrap_or(0),
+        used: fields.number("used")?.unwrap_or(0),
+        buyers: number("sale_snapshot", buyers)?,
+        purchase_max: sale.purchase_max,
+    };
+    let now = number("sale_snapshot", now)?;
+    Ok(Some(Snapshot { now, sale, figures }))
+}
+
+/// The fields of a sale hash.
+struct Fields<'a> {
+    id: &'a SaleId,
+    pairs: Vec<(String, String)>,
+}
+
+impl<'a> Fields<'a> {
+    fn new(id: &'a SaleId, flat: &[Value]) -> Result<Self> {
+        let pairs = flat.chunks_exact(2).map(|pair| {
+            Ok((
+                word("sale_snapshot", &pair[0])?,
+                word("sale_snapshot", &pair[1])?,
+            ))
+        });
+        let pairs = pairs.collect::<Result<_>>()?;
+        Ok(Self { id, pairs })
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        let found = self.pairs.iter().find(|(field, _)| field == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    fn number<N: std::str::FromStr>(&self, name: &str) -> Result<Option<N>> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        let wrong = || {
+            Error::Contract(format!(
+                "sale {}: {name} is {text:?}, not a whole number",
+                self.id
+            ))
+        };
+        text.parse().map(Some).map_err(|_| wrong())
+    }
+}
+
+/// Unwraps an array.
+pub fn array(script: &str, reply: Value) -> Result<Vec<Value>> {
+    match reply {
+        Value::Array(parts) => Ok(parts),
+        other => Err(unexpected(script, &format!("{other:?}"))),
+    }
+}
+
+/// Reads a whole number that is not negative.
+pub fn number(script: &str, value: &Value) -> Result<u64> {
+    u64::from_redis_value_ref(value).map_err(|e| unexpected(script, &e.to_string()))
+}
+
+/// Reads a text.
+pub fn word(script: &str, value: &Value) -> Result<String> {
+    String::from_redis_value_ref(value).map_err(|e| unexpected(script, &e.to_string()))
+}
+
+/// The error for a reply that does not follow the script's header.
+pub fn unexpected(script: &str, what: &str) -> Error {
+    Error::Contract(format!("{script} answered {what}"))
+}

@@ -1,0 +1,72 @@
+//! Sales: create, change, read, list.
+
+use std::collections::BTreeSet;
+
+use super::Store;
+use super::reply::{self, Snapshot};
+use super::script::{SALE_PUT, SALE_SNAPSHOT};
+use crate::domain::ids::SaleId;
+use crate::domain::sale::{EditOutcome, EpochMs, SaleEdit};
+use crate::error::Result;
+
+/// Keys that one `SCAN` step looks at.
+const SCAN_KEYS: usize = 1000;
+
+impl Store {
+    /// Creates or changes a sale.
+    pub async fn sale_put(&self, id: &SaleId, edit: &SaleEdit) -> Result<EditOutcome> {
+        let time = |at: Option<EpochMs>| at.map_or_else(String::new, |ms| ms.to_string());
+        let fields = [
+            ("kind", edit.kind.map(|kind| kind.as_str().to_owned())),
+            ("title", edit.title.clone()),
+            ("opens_at", edit.opens_at.map(time)),
+            ("closes_at", edit.closes_at.map(time)),
+            (
+                "purchase_max",
+                edit.purchase_max.map(|units| units.to_string()),
+            ),
+            (
+                "paused",
+                edit.paused.map(|paused| u8::from(paused).to_string()),
+            ),
+        ];
+        let keys = [self.keys.sale(id), self.keys.buyers(id)];
+        let mut call = SALE_PUT.on(&keys);
+        for (field, value) in fields {
+            if let Some(value) = value {
+                call = call.arg(field).arg(value);
+            }
+        }
+        reply::edit(&self.send(call).await?)
+    }
+
+    /// Reads a sale in one instant; `None` when there is no such sale.
+    pub async fn sale_snapshot(&self, id: &SaleId) -> Result<Option<Snapshot>> {
+        let keys = [
+            self.keys.sale(id),
+            self.keys.stock(id),
+            self.keys.buyers(id),
+        ];
+        let reply = self.send(SALE_SNAPSHOT.on(&keys)).await?;
+        reply::snapshot(id, reply)
+    }
+
+    /// All sales, in the order of their ids. Walks the key space in small steps.
+    pub async fn sale_ids(&self) -> Result<Vec<SaleId>> {
+        let mut connection = self.connection().await?;
+        let mut found = BTreeSet::new();
+        let mut cursor = 0u64;
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(self.keys.sales_pattern());
+            scan.arg("COUNT").arg(SCAN_KEYS).arg("TYPE").arg("hash");
+            let (next, keys): (u64, Vec<String>) =
+                self.read(scan.query_async(&mut *connection)).await?;
+            found.extend(keys.iter().filter_map(|key| self.keys.sale_id(key)));
+            if next == 0 {
+                return Ok(found.into_iter().collect());
+            }
+            cursor = next;
+        }
+    }
+}

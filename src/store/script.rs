@@ -1,0 +1,113 @@
+//! The scripts: one Lua file each, joined with the library parts that it uses, called by hash.
+
+use std::sync::LazyLock;
+
+use redis::aio::ConnectionLike;
+use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, ToRedisArgs, Value};
+
+use super::failure;
+use crate::error::{Error, Result};
+
+/// One transition of the store, as Redis runs it.
+#[derive(Debug)]
+pub struct Script {
+    /// Name of the file in `lua/`.
+    pub name: &'static str,
+    source: &'static str,
+    hash: String,
+}
+
+/// Joins the `#!lua` line, the library parts and the script, at compile time.
+macro_rules! script {
+    ($name:literal, flags: $flags:literal, uses: [$($part:literal),*]) => {
+        LazyLock::new(|| {
+            Script::new($name, concat!(
+                "#!lua", $flags, "\n",
+                $(include_str!(concat!("../../lua/lib/", $part, ".lua")), "\n",)*
+                include_str!(concat!("../../lua/", $name, ".lua")),
+            ))
+        })
+    };
+}
+
+/// Decides a batch of attempts.
+pub static SALE_GRAB: LazyLock<Script> = script!("sale_grab", flags: "", uses: ["clock", "stock"]);
+/// Creates or changes a sale.
+pub static SALE_PUT: LazyLock<Script> =
+    script!("sale_put", flags: " flags=allow-oom", uses: ["clock", "stock"]);
+/// Reads a sale in one instant.
+pub static SALE_SNAPSHOT: LazyLock<Script> =
+    script!("sale_snapshot", flags: " flags=no-writes", uses: ["clock", "stock"]);
+/// Adds units to a stock.
+pub static STOCK_ADD: LazyLock<Script> = script!("stock_add", flags: "", uses: ["stock"]);
+/// Takes unsold units out of a stock.
+pub static STOCK_REMOVE: LazyLock<Script> =
+    script!("stock_remove", flags: " flags=allow-oom", uses: ["stock"]);
+
+impl Script {
+    fn new(name: &'static str, source: &'static str) -> Self {
+        let hash = redis::Script::new(source).get_hash().to_owned();
+        Self { name, source, hash }
+    }
+
+    /// Starts a call with its keys; arguments follow with [`Call::arg`].
+    pub fn on(&self, keys: &[String]) -> Call<'_> {
+        let mut command = Cmd::new();
+        command
+            .arg("EVALSHA")
+            .arg(&self.hash)
+            .arg(keys.len())
+            .arg(keys);
+        Call {
+            script: self,
+            command,
+        }
+    }
+}
+
+/// A call of a script that can be sent.
+pub struct Call<'a> {
+    script: &'a Script,
+    command: Cmd,
+}
+
+impl Call<'_> {
+    /// Adds one argument, or several from a slice.
+    pub fn arg(mut self, arg: impl ToRedisArgs) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    /// Sends the call once. When Redis does not know the script (a restart or a flush), nothing
+    /// has run yet: the script is loaded and the call sent again. Nothing else is ever re-sent.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the call certainly did not run, [`Error::Unknown`] when it may have.
+    pub async fn send(self, connection: &mut impl ConnectionLike) -> Result<Value> {
+        match self.command.query_async(connection).await {
+            Err(error) if is_noscript(&error) => self.load(connection).await?,
+            reply => return reply.map_err(|e| self.failed(&e)),
+        }
+        let reply = self.command.query_async(connection).await;
+        reply.map_err(|e| self.failed(&e))
+    }
+
+    async fn load(&self, connection: &mut impl ConnectionLike) -> Result<()> {
+        let mut load = redis::cmd("SCRIPT");
+        let loaded = load
+            .arg("LOAD")
+            .arg(self.script.source)
+            .query_async(connection);
+        loaded
+            .await
+            .map_err(|e| Error::Busy(format!("loading {}: {e}", self.script.name)))
+    }
+
+    fn failed(&self, error: &RedisError) -> Error {
+        failure::of_call(self.script.name, error)
+    }
+}
+
+fn is_noscript(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}

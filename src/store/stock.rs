@@ -1,0 +1,109 @@
+//! Stock: put units in, take unsold ones out, also while the sale runs.
+
+use redis::Value;
+
+use super::Store;
+use super::reply::{array, number, unexpected, word};
+use super::script::{STOCK_ADD, STOCK_REMOVE};
+use crate::domain::ids::SaleId;
+use crate::domain::sale::STOCK_UNITS_MAX;
+use crate::domain::unit::Unit;
+use crate::error::Result;
+
+/// Most list units in one call: a few milliseconds of Redis, so that doors never wait long.
+pub const UNITS_PER_CALL_MAX: usize = 5_000;
+
+/// The closed set of answers to adding units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddOutcome {
+    /// The units are in stock.
+    Added {
+        /// Units ever added to the sale.
+        total: u64,
+        /// Units in stock now.
+        left: u64,
+    },
+    /// There is no such sale.
+    NoSuchSale,
+    /// Refused: counter stock has no identities.
+    NeedsCount,
+    /// Refused: more than [`STOCK_UNITS_MAX`] units in one sale.
+    LimitPassed,
+}
+
+/// The closed set of answers to taking units out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RemoveOutcome {
+    /// So many units came out, perhaps fewer than asked for.
+    Removed {
+        /// Units taken.
+        taken: u64,
+        /// Units still in stock.
+        left: u64,
+        /// Which ones, for list stock; the last added first.
+        units: Vec<String>,
+    },
+    /// There is no such sale.
+    NoSuchSale,
+}
+
+impl Store {
+    /// Adds `count` equal units; list stock numbers them `sn-1`, `sn-2`, ... itself. At most
+    /// [`UNITS_PER_CALL_MAX`] for list stock.
+    pub async fn stock_add_count(&self, id: &SaleId, count: u64) -> Result<AddOutcome> {
+        self.stock_add(id, "count", &[count.to_string()]).await
+    }
+
+    /// Adds these units to list stock, at most [`UNITS_PER_CALL_MAX`].
+    pub async fn stock_add_units(&self, id: &SaleId, units: &[Unit]) -> Result<AddOutcome> {
+        let units: Vec<&str> = units.iter().map(Unit::as_str).collect();
+        self.stock_add(id, "units", &units).await
+    }
+
+    async fn stock_add(
+        &self,
+        id: &SaleId,
+        mode: &str,
+        rest: &[impl redis::ToRedisArgs],
+    ) -> Result<AddOutcome> {
+        let keys = [self.keys.sale(id), self.keys.stock(id)];
+        let call = STOCK_ADD.on(&keys).arg(mode).arg(STOCK_UNITS_MAX).arg(rest);
+        match self.send(call).await? {
+            Value::Array(parts) => match parts.as_slice() {
+                [total, left] => Ok(AddOutcome::Added {
+                    total: number("stock_add", total)?,
+                    left: number("stock_add", left)?,
+                }),
+                _ => Err(unexpected("stock_add", &format!("{parts:?}"))),
+            },
+            refusal => match word("stock_add", &refusal)?.as_str() {
+                "no_such_sale" => Ok(AddOutcome::NoSuchSale),
+                "needs_count" => Ok(AddOutcome::NeedsCount),
+                "limit_passed" => Ok(AddOutcome::LimitPassed),
+                other => Err(unexpected("stock_add", other)),
+            },
+        }
+    }
+
+    /// Takes up to `count` unsold units out, at most [`UNITS_PER_CALL_MAX`] for list stock.
+    pub async fn stock_remove(&self, id: &SaleId, count: u64) -> Result<RemoveOutcome> {
+        let keys = [self.keys.sale(id), self.keys.stock(id)];
+        let reply = self.send(STOCK_REMOVE.on(&keys).arg(count)).await?;
+        if !matches!(reply, Value::Array(_)) {
+            return match word("stock_remove", &reply)?.as_str() {
+                "no_such_sale" => Ok(RemoveOutcome::NoSuchSale),
+                other => Err(unexpected("stock_remove", other)),
+            };
+        }
+        let parts = array("stock_remove", reply)?;
+        let [taken, left, units @ ..] = parts.as_slice() else {
+            return Err(unexpected("stock_remove", &format!("{parts:?}")));
+        };
+        let units = units.iter().map(|unit| word("stock_remove", unit));
+        Ok(RemoveOutcome::Removed {
+            taken: number("stock_remove", taken)?,
+            left: number("stock_remove", left)?,
+            units: units.collect::<Result<_>>()?,
+        })
+    }
+}
