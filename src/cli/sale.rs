@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use clap::builder::RangedI64ValueParser;
 use serde_json::{Value, json};
 
 use super::print::{Output, table};
@@ -34,7 +35,7 @@ pub enum SaleCommand {
         #[arg(long, value_parser = window_bound, value_name = "TIME")]
         closes_at: Option<WindowBound>,
         /// Most units in one attempt [default for a new sale: 2]
-        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(PURCHASE_MAX_LIMIT)))]
+        #[arg(long, value_parser = purchase_max())]
         purchase_max: Option<u32>,
     },
     /// All sales, one a line
@@ -57,6 +58,10 @@ pub enum SaleCommand {
         #[arg(value_parser = SaleId::parse)]
         id: SaleId,
     },
+}
+
+fn purchase_max() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=i64::from(PURCHASE_MAX_LIMIT))
 }
 
 /// A bound of the window; `None` inside is no bound. (clap takes an `Option` for an absent flag.)

@@ -17,8 +17,9 @@ impl Keys {
         }
     }
 
-    /// `[hash]` `kind`, `title`, `opens_at`, `closes_at`, `purchase_max`, `paused`, and the counters
-    /// `added`, `removed`, `held`, `confirmed`, `used`. Written by `sale_put`, `stock_*` and every grant.
+    /// `[hash]` `kind`, `title`, `opens_at`, `closes_at`, `purchase_max`, `paused`, and the
+    /// counters `added`, `removed`, `held`, `confirmed`, `used`. Written by `sale_put`, `stock_*`
+    /// and every grant.
     pub fn sale(&self, id: &SaleId) -> String {
         self.of_sale("sale", id)
     }

@@ -1,0 +1,313 @@
+//! The operators' commands, as operators run them.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use std::time::Instant;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::process::{ServerProcess, free_address, program};
+use crate::support::redis::World;
+
+/// A folder with a private Redis of its own.
+struct Shop {
+    folder: TempDir,
+}
+
+impl Shop {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("folder"),
+        }
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(program());
+        command
+            .args(line.split_whitespace())
+            .current_dir(self.folder.path());
+        command
+    }
+
+    fn run(&self, line: &str) -> Output {
+        self.command(line)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the program runs")
+    }
+
+    /// Runs a command that must succeed, and gives back what it printed.
+    fn ok(&self, line: &str) -> String {
+        let output = self.run(line);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{line}: {said}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    fn json(&self, line: &str) -> Value {
+        let printed = self.ok(&format!("{line} --json"));
+        serde_json::from_str(&printed).unwrap_or_else(|e| panic!("{line}: {e} in {printed:?}"))
+    }
+
+    /// Runs a command that must fail with this exit code, and gives back what it said.
+    fn fails(&self, line: &str, code: i32) -> String {
+        let output = self.run(line);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{line}: {said}");
+        said
+    }
+}
+
+#[test]
+fn a_sale_from_nothing_to_its_audit_without_a_server() {
+    let shop = Shop::new();
+    assert_eq!(
+        shop.ok("sale put spring.tea --kind list --title 茶 --opens-at 2020-01-01T00:00:00+08:00"),
+        "created sale spring.tea\n"
+    );
+    assert_eq!(
+        shop.ok("sale put spring.tea --purchase-max 3"),
+        "updated sale spring.tea\n"
+    );
+    assert_eq!(
+        shop.ok("stock add spring.tea --count 5"),
+        "added 5 units to sale spring.tea: 5 left\n"
+    );
+    std::fs::write(shop.folder.path().join("units.txt"), "座位 1\nseat-2\n").expect("written");
+    assert_eq!(
+        shop.json("stock add spring.tea --units units.txt")["left"],
+        7
+    );
+    let removed = shop.json("stock remove spring.tea --count 2");
+    assert_eq!(removed["units"], serde_json::json!(["seat-2", "座位 1"]));
+    let sale = shop.json("sale show spring.tea");
+    assert_eq!(
+        (&sale["added"], &sale["removed"], &sale["left"]),
+        (&7.into(), &2.into(), &5.into())
+    );
+    assert_eq!(
+        (sale["opens_at"].as_u64(), &sale["phase"]),
+        (Some(1_577_808_000_000), &"open".into())
+    );
+    let shown = shop.ok("sale show spring.tea");
+    assert!(
+        shown.contains("2019-12-31T16:00:00Z") && shown.contains('茶'),
+        "{shown}"
+    );
+    shop.ok("sale put b --kind counter");
+    let list = shop.json("sale list");
+    assert_eq!(
+        (&list[0]["sale"], &list[1]["sale"]),
+        (&"b".into(), &"spring.tea".into())
+    );
+    assert!(shop.ok("sale list").starts_with("SALE"));
+    assert_eq!(shop.json("sale pause b")["result"], "paused");
+    assert_eq!(shop.json("sale show b")["phase"], "paused");
+    assert_eq!(shop.json("sale resume b")["result"], "resumed");
+    for audit in ["audit spring.tea", "audit spring.tea --deep"] {
+        assert_eq!(shop.json(audit)["holds"], true);
+        assert!(shop.ok(audit).contains("holds"));
+    }
+    assert_eq!(
+        shop.json("doctor")
+            .as_array()
+            .map(|findings| findings.len() >= 5),
+        Some(true)
+    );
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_exit_code() {
+    let shop = Shop::new();
+    shop.ok("sale put a --kind list");
+    shop.ok("sale put b --kind counter");
+    std::fs::write(shop.folder.path().join("twice.txt"), "u\nv\nu\n").expect("written");
+    for (line, code, words) in [
+        ("sale show nowhere", 1, "there is no sale nowhere"),
+        ("sale put new --title x", 1, "create it with"),
+        (
+            "sale put a --kind counter",
+            1,
+            "kind of a sale never changes",
+        ),
+        (
+            "sale put a --opens-at 2 --closes-at 1",
+            1,
+            "close before it opens",
+        ),
+        ("sale put a", 2, "nothing to put"),
+        ("sale put A --kind list", 2, "sale id must be"),
+        ("sale put a --kind heap", 2, "`list` or `counter`"),
+        (
+            "sale put a --opens-at tomorrow",
+            2,
+            "2026-11-11T00:00:00+08:00",
+        ),
+        ("sale put a --purchase-max 0", 2, "1..=100"),
+        ("sale put a --purchase-max 101", 2, "1..=100"),
+        ("sale pause nowhere", 1, "there is no sale nowhere"),
+        ("stock add nowhere --count 1", 1, "there is no sale nowhere"),
+        ("stock add a --count 0", 2, "1..="),
+        ("stock add a --count -1", 2, "-1"),
+        ("stock add a", 2, "--count <N>|--units <FILE>"),
+        (
+            "stock add a --count 1 --units twice.txt",
+            2,
+            "cannot be used with",
+        ),
+        ("stock add a --units missing.txt", 2, "missing.txt"),
+        (
+            "stock add a --units twice.txt",
+            2,
+            "line 3: unit \"u\" stands in line 1",
+        ),
+        ("stock add b --count 1000000001", 2, "1..=1000000000"),
+        (
+            "stock remove nowhere --count 1",
+            1,
+            "there is no sale nowhere",
+        ),
+        ("audit nowhere", 1, "there is no sale nowhere"),
+        ("sale list --redis-url ftp://x", 2, "redis.url"),
+        (
+            "sale list --redis-url redis://127.0.0.1:1",
+            1,
+            "cannot reach Redis",
+        ),
+        ("sale list --set http.workers=none", 2, "http.workers"),
+        ("sale list --config missing.toml", 2, "missing.toml"),
+        ("serve --listen nowhere", 2, "http.listen"),
+        ("fly", 2, "fly"),
+    ] {
+        let said = shop.fails(line, code);
+        assert!(said.contains(words), "{line}: {said}");
+    }
+    assert_eq!(
+        shop.json("sale show a")["added"],
+        0,
+        "a wrong load adds nothing"
+    );
+}
+
+#[test]
+fn units_come_from_standard_input_too() {
+    let shop = Shop::new();
+    shop.ok("sale put a --kind list");
+    let mut command = shop.command("stock add a --units - --json");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("runs");
+    child
+        .stdin
+        .take()
+        .expect("piped")
+        .write_all(b"u1\nu2\n")
+        .expect("written");
+    let output = child.wait_with_output().expect("ends");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("\"added\":2"));
+}
+
+#[test]
+fn a_million_units_are_loaded_in_seconds() {
+    let shop = Shop::new();
+    shop.ok("sale put list --kind list");
+    shop.ok("sale put count --kind counter");
+    let units: String = (0..1_000_000).map(|n| format!("coupon-{n:07}\n")).collect();
+    std::fs::write(shop.folder.path().join("units.txt"), units).expect("written");
+    for (line, seconds) in [
+        ("stock add count --count 1000000", 5),
+        ("stock add list --count 1000000", 30),
+        ("stock add list --units units.txt", 60),
+    ] {
+        let since = Instant::now();
+        assert_eq!(shop.json(line)["added"], 1_000_000);
+        println!("{line}: {:?}", since.elapsed());
+        assert!(
+            since.elapsed().as_secs() < seconds,
+            "{line}: {:?}",
+            since.elapsed()
+        );
+    }
+    assert_eq!(shop.json("sale show list")["left"], 2_000_000);
+}
+
+#[tokio::test]
+async fn commands_work_beside_a_running_server_and_the_audit_convicts_tampering() {
+    let shop = Shop::new();
+    let data_dir = shop.folder.path().join("data");
+    let data_dir = data_dir.to_str().expect("a plain path");
+    let server = ServerProcess::start(free_address(), &["--data-dir", data_dir]).await;
+    assert_eq!(
+        server.buyer.code("/seckill", "a", "x", "2").await,
+        "grabbed"
+    );
+    assert_eq!(server.buyer.code("/incr", "b", "x", "1").await, "grabbed");
+    shop.ok("sale pause a");
+    assert_eq!(server.buyer.code("/seckill", "a", "y", "1").await, "paused");
+    assert_eq!(
+        server.buyer.code("/seckill", "a", "x", "1").await,
+        "already_grabbed"
+    );
+    shop.ok("sale resume a");
+    assert_eq!(shop.json("audit a --deep")["holds"], true);
+
+    // Each tampering is named, and undone before the next.
+    let url = seckill::config::RedisUrl::new(format!("unix://{data_dir}/redis.sock"));
+    let mut world = World::at(url).await;
+    let orders: Vec<String> = world.run(&["HGETALL", "seckill:{a}:orders"]).await;
+    let (order, record) = (orders[0].as_str(), orders[1].as_str());
+    let two_units = record.replace("\t2\t", "\t1\t");
+    let cases: [(&[&str], &[&str], &str, &str); 6] = [
+        (
+            &["RPUSH", "seckill:{a}:stock:a", "extra"],
+            &["RPOP", "seckill:{a}:stock:a"],
+            "audit a",
+            "1 units too many",
+        ),
+        (
+            &["DECR", "seckill:{b}:stock:b"],
+            &["INCR", "seckill:{b}:stock:b"],
+            "audit b",
+            "1 units missing",
+        ),
+        (
+            &["HDEL", "seckill:{a}:orders", order],
+            &["HSET", "seckill:{a}:orders", order, record],
+            "audit a --deep",
+            "is no order of that buyer",
+        ),
+        (
+            &["HSET", "seckill:{a}:orders", order, &two_units],
+            &["HSET", "seckill:{a}:orders", order, record],
+            "audit a --deep",
+            "names 2 units and counts 1",
+        ),
+        (
+            &["HSET", "seckill:{a}:orders", order, "?"],
+            &["HSET", "seckill:{a}:orders", order, record],
+            "audit a --deep",
+            "cannot be read",
+        ),
+        (
+            &["LSET", "seckill:{a}:stock:a", "0", "sn-1"],
+            &["LSET", "seckill:{a}:stock:a", "0", "sn-3"],
+            "audit a --deep",
+            "in stock",
+        ),
+    ];
+    for (tamper, undo, audit, words) in cases {
+        let _: redis::Value = world.run(tamper).await;
+        let output = shop.run(audit);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{tamper:?}: {said}");
+        assert!(
+            said.contains("VIOLATED") && said.contains(words),
+            "{tamper:?}: {said}"
+        );
+        let _: redis::Value = world.run(undo).await;
+        assert_eq!(shop.json(audit)["holds"], true, "after {undo:?}");
+    }
+}

@@ -1,0 +1,135 @@
+//! The private Redis: started, watched, stopped; data kept; one user at a time.
+
+use std::time::{Duration, Instant};
+
+use seckill::domain::sale::StockKind;
+use seckill::store::embedded::{EmbeddedRedis, Options};
+
+use crate::support::process::{ServerProcess, free_address, program, seckill};
+use crate::support::redis::{PrivateRedis, World};
+
+/// Waits until the process is gone.
+async fn until_gone(process: u32) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while std::path::Path::new(&format!("/proc/{process}")).exists() {
+        assert!(
+            Instant::now() < deadline,
+            "process {process} is still there"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn data_are_kept_between_runs() {
+    let folder = tempfile::tempdir().expect("folder");
+    for run in 0..3 {
+        let redis = EmbeddedRedis::start(folder.path(), Options::default()).expect("started");
+        let mut world = World::at(redis.url()).await;
+        world.use_prefix("kept:");
+        let sale = world.sale("a", StockKind::List, 10).await;
+        assert_eq!(world.left(&sale).await, 10 * (run + 1));
+        world.assert_holds(&sale).await;
+        redis.stop().expect("stopped");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_dies_is_started_again_with_its_data() {
+    let redis = PrivateRedis::durable();
+    let world = World::at(redis.url()).await;
+    let sale = world.sale("a", StockKind::List, 10).await;
+    for _ in 0..2 {
+        let died = redis.server_id();
+        redis.kill();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while redis.server_id() == died {
+            assert!(Instant::now() < deadline, "not started again");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(world.left(&sale).await, 10);
+    }
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_directory_is_refused() {
+    let folder = tempfile::tempdir().expect("folder");
+    let data_dir = folder.path().to_str().expect("a plain path");
+    let first = ServerProcess::start(free_address(), &["--data-dir", data_dir]).await;
+    let listen = free_address().to_string();
+    let second = seckill(&["serve", "--data-dir", data_dir, "--listen", &listen]);
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains(&format!("in use by process {}", first.id())),
+        "{said}"
+    );
+    assert!(said.contains("choose another data_dir"), "{said}");
+    assert_eq!(
+        first.buyer.code("/seckill", "a", "x", "1").await,
+        "grabbed",
+        "the first goes on"
+    );
+}
+
+#[tokio::test]
+async fn a_killed_server_leaves_nothing_behind_that_blocks_the_next() {
+    let folder = tempfile::tempdir().expect("folder");
+    let data_dir = folder.path().to_str().expect("a plain path");
+    let mut order = None;
+    for _ in 0..3 {
+        let server = ServerProcess::start(free_address(), &["--data-dir", data_dir]).await;
+        let fields = [("username", "x"), ("purchase", "2")];
+        let reply = server.buyer.form("/seckill", &fields).await;
+        assert!(reply.result.ends_with("grabbed"), "{reply:?}");
+        let previous = order.replace(reply.order().expect("an order"));
+        assert!(previous.is_none_or(|previous| Some(previous) == order));
+        server.kill();
+    }
+}
+
+#[tokio::test]
+async fn not_even_kill_9_leaves_a_redis_running() {
+    let folder = tempfile::tempdir().expect("folder");
+    let data_dir = folder.path().to_str().expect("a plain path");
+    let server = ServerProcess::start(free_address(), &["--data-dir", data_dir]).await;
+    let url = seckill::config::RedisUrl::new(format!("unix://{data_dir}/redis.sock"));
+    let mut world = World::at(url).await;
+    let info: String = world.run(&["INFO", "server"]).await;
+    let redis = info
+        .lines()
+        .find_map(|line| line.strip_prefix("process_id:"));
+    let redis = redis
+        .and_then(|id| id.trim().parse().ok())
+        .expect("a process id");
+    server.kill();
+    until_gone(redis).await;
+}
+
+#[tokio::test]
+async fn a_server_without_redis_on_its_path_says_how_to_install_one() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut command = std::process::Command::new(program());
+    command
+        .args(["serve", "--data-dir"])
+        .arg(folder.path().join("data"));
+    let output = command.env("PATH", folder.path()).output().expect("runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("apt-get install redis-server"), "{said}");
+}
+
+#[tokio::test]
+async fn a_redis_that_cannot_start_quotes_its_log() {
+    let folder = tempfile::tempdir().expect("folder");
+    let extra = vec!["--maxmemory-policy".to_owned(), "sometimes".to_owned()];
+    let options = Options {
+        extra,
+        ..Options::default()
+    };
+    let error = EmbeddedRedis::start(folder.path(), options)
+        .err()
+        .expect("refused")
+        .to_string();
+    assert!(error.contains("ended at once"), "{error}");
+}

@@ -1,0 +1,197 @@
+//! A connection to Redis that is cut before, cut after, silent or gone: `busy` means that
+//! nothing ran, `unknown` means that it may have, and a retry settles it.
+
+use std::time::{Duration, Instant};
+
+use seckill::domain::sale::StockKind;
+
+use crate::support::app::TestApp;
+use crate::support::buyer::Reply;
+use crate::support::proxy::{Fault, Proxy};
+use crate::support::redis::{PrivateRedis, World, shared_url};
+
+const TIMEOUT: Duration = Duration::from_millis(400);
+
+struct Scene {
+    world: World,
+    proxy: Proxy,
+    app: TestApp,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let world = World::new().await;
+        world.sale("a", StockKind::List, 50).await;
+        let socket = shared_url().expose().trim_start_matches("unix://").into();
+        let proxy = Proxy::start(socket).await;
+        let app = TestApp::with(&world, |config| {
+            config.redis.url = Some(proxy.url());
+            config.redis.timeout = TIMEOUT;
+            config.http.workers = 1;
+        });
+        let app = app.await;
+        Self { world, proxy, app }
+    }
+
+    async fn ask(&self, user: &str) -> Reply {
+        self.app
+            .buyer
+            .form("/seckill", &[("username", user), ("purchase", "1")])
+            .await
+    }
+
+    /// Asks, and checks that the answer came within the timeout and a little.
+    async fn ask_in_time(&self, user: &str) -> Reply {
+        let since = Instant::now();
+        let reply = self.ask(user).await;
+        assert!(
+            since.elapsed() < TIMEOUT + Duration::from_millis(600),
+            "{:?}",
+            since.elapsed()
+        );
+        reply
+    }
+
+    /// Asks until the answer is definite.
+    async fn settle(&self, user: &str) -> Reply {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let reply = self.ask(user).await;
+            if !matches!(reply.result.as_str(), "busy" | "unknown") {
+                return reply;
+            }
+            assert!(Instant::now() < deadline, "never settled: {reply:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn holds_order(&self, user: &str) -> bool {
+        let mut raw = self.world.raw.clone();
+        let buyers = format!("{}{{a}}:buyers:a", self.world.prefix);
+        redis::cmd("HEXISTS")
+            .arg(buyers)
+            .arg(user)
+            .query_async(&mut raw)
+            .await
+            .expect("asked")
+    }
+
+    async fn end(self) {
+        self.proxy.set(Fault::None);
+        let id = crate::support::redis::sale_id("a");
+        self.world.assert_holds(&id).await;
+        self.app.stop().await;
+    }
+}
+
+fn assert_unavailable(reply: &Reply, code: &str) {
+    assert_eq!(
+        (reply.status, reply.result.as_str()),
+        (503, code),
+        "{reply:?}"
+    );
+    assert_eq!(reply.retry_after.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_request_cut_on_its_way_is_unknown_and_a_retry_settles_it() {
+    let scene = Scene::new().await;
+    assert_eq!(scene.ask("warm").await.result, "grabbed");
+    for (fault, executed) in [
+        (Fault::CutBefore, false),
+        (Fault::CutAfter, true),
+        (Fault::Stall, false),
+        (Fault::SwallowReply, true),
+    ] {
+        let user = format!("{fault:?}");
+        scene.proxy.set(fault);
+        let reply = scene.ask_in_time(&user).await;
+        assert_unavailable(&reply, "unknown");
+        assert_eq!(scene.holds_order(&user).await, executed, "{fault:?}");
+        scene.proxy.set(Fault::None);
+        let settled = scene.settle(&user).await;
+        let expected = if executed {
+            "already_grabbed"
+        } else {
+            "grabbed"
+        };
+        assert_eq!(settled.result, expected, "{fault:?}");
+    }
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_redis_that_cannot_be_reached_is_busy_and_nothing_ran() {
+    let world = World::new().await;
+    let app = TestApp::with(&world, |config| {
+        config.redis.url = Some(seckill::config::RedisUrl::new("redis://127.0.0.1:1"));
+        config.redis.timeout = TIMEOUT;
+    });
+    let app = app.await;
+    for _ in 0..5 {
+        let since = Instant::now();
+        let reply = app
+            .buyer
+            .form("/incr", &[("username", "x"), ("purchase", "1")])
+            .await;
+        assert_unavailable(&reply, "busy");
+        assert!(since.elapsed() < TIMEOUT * 2, "{:?}", since.elapsed());
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_closed_while_idle_is_noticed_before_the_next_buyer() {
+    let scene = Scene::new().await;
+    assert_eq!(scene.ask("before").await.result, "grabbed");
+    // As at a restart of Redis, or at its idle timeout.
+    scene.proxy.close_all().await;
+    let reply = scene.ask("after").await;
+    assert_eq!(reply.result, "grabbed", "{reply:?}");
+    assert_eq!(scene.proxy.connections(), 2);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_is_left_for_a_new_connection() {
+    let scene = Scene::new().await;
+    assert_eq!(scene.ask("before").await.result, "grabbed");
+    scene.proxy.set(Fault::Stall);
+    for user in ["one", "two", "three"] {
+        assert_unavailable(&scene.ask_in_time(user).await, "unknown");
+    }
+    scene.proxy.set(Fault::None);
+    // The old connection stays silent; only a new one can answer.
+    assert_eq!(scene.ask("after").await.result, "grabbed");
+    assert_eq!(scene.proxy.connections(), 2);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_stopped_redis_process_answers_in_time_and_recovers() {
+    let redis = PrivateRedis::forgetful();
+    let world = World::at(redis.url()).await;
+    let sale = world.sale("a", StockKind::List, 50).await;
+    let app = TestApp::with(&world, |config| config.redis.timeout = TIMEOUT).await;
+    assert_eq!(
+        app.buyer.code("/seckill", "a", "before", "1").await,
+        "grabbed"
+    );
+    crate::support::redis::signal("-STOP", redis.server_id());
+    let since = Instant::now();
+    let during = app.buyer.code("/seckill", "a", "during", "1").await;
+    assert!(since.elapsed() < TIMEOUT + Duration::from_millis(600));
+    assert!(matches!(during.as_str(), "unknown" | "busy"), "{during}");
+    crate::support::redis::signal("-CONT", redis.server_id());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let settled = app.buyer.code("/seckill", "a", "during", "1").await;
+        if settled.ends_with("grabbed") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "never settled: {settled}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    world.assert_holds(&sale).await;
+    app.stop().await;
+}

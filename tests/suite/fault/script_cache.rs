@@ -1,0 +1,46 @@
+//! Redis forgets scripts at a restart or a flush. Nobody notices, and nothing runs twice.
+
+use seckill::domain::sale::StockKind;
+
+use crate::support::app::TestApp;
+use crate::support::redis::{PrivateRedis, World};
+
+async fn calls(world: &mut World, command: &str) -> u64 {
+    let stats: String = world.run(&["INFO", "commandstats"]).await;
+    let line = stats
+        .lines()
+        .find(|line| line.starts_with(&format!("cmdstat_{command}:")));
+    let calls = line
+        .and_then(|line| line.split_once("calls="))
+        .and_then(|(_, rest)| {
+            let number = rest.split(',').next()?;
+            number.parse().ok()
+        });
+    calls.unwrap_or(0)
+}
+
+#[tokio::test]
+async fn flushed_scripts_are_loaded_once_and_nothing_runs_twice() {
+    let redis = PrivateRedis::forgetful();
+    let mut world = World::at(redis.url()).await;
+    let sale = world.sale("a", StockKind::List, 50).await;
+    let app = TestApp::with(&world, |config| config.http.workers = 1).await;
+    assert_eq!(
+        app.buyer.code("/seckill", "a", "warm", "1").await,
+        "grabbed"
+    );
+    for round in 0..5 {
+        let _: () = world.run(&["SCRIPT", "FLUSH"]).await;
+        let _: () = world.run(&["CONFIG", "RESETSTAT"]).await;
+        for number in 0..3 {
+            let user = format!("user-{round}-{number}");
+            assert_eq!(app.buyer.code("/seckill", "a", &user, "1").await, "grabbed");
+        }
+        // Three answers, one refused call before the load: no grab ran twice.
+        assert_eq!(calls(&mut world, "script|load").await, 1);
+        assert_eq!(calls(&mut world, "evalsha").await, 4);
+        assert_eq!(calls(&mut world, "lpop").await, 3);
+    }
+    world.assert_holds(&sale).await;
+    app.stop().await;
+}

@@ -1,0 +1,12 @@
+//! All tests that need a Redis, in one binary. Folders mirror `src/http` and `lua/`; every test
+//! has a key prefix of its own, so all run side by side on one private server.
+
+mod support;
+
+mod cli;
+mod embedded;
+mod external;
+mod fault;
+mod http;
+mod race;
+mod script;

@@ -1,0 +1,3 @@
+//! Crowds at the real doors.
+
+mod never_oversells;

@@ -1,0 +1,183 @@
+//! `lua/sale_put.lua`
+
+use seckill::domain::sale::{EditOutcome, SaleEdit, StockKind};
+use seckill::store::script::SALE_PUT;
+
+use super::assert_raises;
+use crate::support::app::TestApp;
+use crate::support::redis::{World, sale_id};
+
+fn edit() -> SaleEdit {
+    SaleEdit::default()
+}
+
+#[tokio::test]
+async fn a_sale_is_created_once_and_then_changed() {
+    let world = World::new().await;
+    let id = sale_id("spring.tea");
+    let titled = SaleEdit {
+        title: Some("茶".to_owned()),
+        ..edit()
+    };
+    let put = |edit: SaleEdit| {
+        let (store, id) = (world.store.clone(), id.clone());
+        async move { store.sale_put(&id, &edit).await.expect("answered") }
+    };
+    assert_eq!(put(titled.clone()).await, EditOutcome::NoSuchSale);
+    let create = SaleEdit {
+        kind: Some(StockKind::List),
+        opens_at: Some(Some(5)),
+        ..edit()
+    };
+    assert_eq!(put(create.clone()).await, EditOutcome::Created);
+    assert_eq!(put(create).await, EditOutcome::Updated);
+    assert_eq!(put(titled).await, EditOutcome::Updated);
+    assert_eq!(
+        put(SaleEdit {
+            purchase_max: Some(9),
+            ..edit()
+        })
+        .await,
+        EditOutcome::Updated
+    );
+    assert_eq!(
+        put(SaleEdit {
+            closes_at: Some(Some(7)),
+            ..edit()
+        })
+        .await,
+        EditOutcome::Updated
+    );
+    assert_eq!(
+        put(SaleEdit {
+            paused: Some(true),
+            ..edit()
+        })
+        .await,
+        EditOutcome::Updated
+    );
+    let sale = world
+        .store
+        .sale_snapshot(&id)
+        .await
+        .expect("read")
+        .expect("exists")
+        .sale;
+    assert_eq!((sale.title.as_str(), sale.kind), ("茶", StockKind::List));
+    assert_eq!((sale.opens_at, sale.closes_at), (Some(5), Some(7)));
+    assert_eq!((sale.purchase_max, sale.paused), (9, true));
+    assert_eq!(
+        put(SaleEdit {
+            opens_at: Some(None),
+            ..edit()
+        })
+        .await,
+        EditOutcome::Updated
+    );
+    let sale = world
+        .store
+        .sale_snapshot(&id)
+        .await
+        .expect("read")
+        .expect("exists")
+        .sale;
+    assert_eq!(sale.opens_at, None);
+}
+
+#[tokio::test]
+async fn what_a_running_sale_must_not_change_is_refused_and_writes_nothing() {
+    let mut world = World::new().await;
+    let id = world.sale("a", StockKind::List, 5).await;
+    let wider = SaleEdit {
+        purchase_max: Some(5),
+        opens_at: Some(Some(1)),
+        ..edit()
+    };
+    world.store.sale_put(&id, &wider).await.expect("put");
+    let app = TestApp::start(&world).await;
+    assert_eq!(app.buyer.code("/seckill", "a", "x", "1").await, "grabbed");
+    app.stop().await;
+    let before = world.dump().await;
+    for (edit, expected) in [
+        (
+            SaleEdit {
+                kind: Some(StockKind::Counter),
+                ..edit()
+            },
+            EditOutcome::KindIsFixed,
+        ),
+        (
+            SaleEdit {
+                purchase_max: Some(4),
+                ..edit()
+            },
+            EditOutcome::PurchaseMaxLowered,
+        ),
+        (
+            SaleEdit {
+                opens_at: Some(Some(9_999_999_999_999)),
+                ..edit()
+            },
+            EditOutcome::AlreadyOpen,
+        ),
+        (
+            SaleEdit {
+                opens_at: Some(None),
+                ..edit()
+            },
+            EditOutcome::AlreadyOpen,
+        ),
+        (
+            SaleEdit {
+                closes_at: Some(Some(0)),
+                ..edit()
+            },
+            EditOutcome::WindowIsEmpty,
+        ),
+    ] {
+        let outcome = world.store.sale_put(&id, &edit).await.expect("answered");
+        assert_eq!(outcome, expected, "{edit:?}");
+        assert_eq!(world.dump().await, before, "{edit:?} wrote something");
+    }
+    for edit in [
+        SaleEdit {
+            purchase_max: Some(6),
+            ..edit()
+        },
+        SaleEdit {
+            opens_at: Some(Some(1)),
+            ..edit()
+        },
+        SaleEdit {
+            closes_at: Some(Some(9_999_999_999_999)),
+            ..edit()
+        },
+    ] {
+        let outcome = world.store.sale_put(&id, &edit).await.expect("answered");
+        assert_eq!(outcome, EditOutcome::Updated, "{edit:?}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_calls_raise() {
+    let mut world = World::new().await;
+    let keys = ["sale", "buyers"];
+    for (keys, args, words) in [
+        (&keys[..1], &["kind", "list"][..], "takes 2 keys"),
+        (&keys, &[], "takes 2 keys"),
+        (&keys, &["kind"], "takes 2 keys"),
+        (&keys, &["stock", "9"], "no such field: stock"),
+        (
+            &keys,
+            &["kind", "list", "opens_at", "soon"],
+            "opens_at is not a whole number",
+        ),
+        (
+            &keys,
+            &["kind", "list", "purchase_max", "two"],
+            "purchase_max is not a whole number",
+        ),
+    ] {
+        assert_raises(&mut world, &SALE_PUT, keys, args, words).await;
+    }
+}

@@ -1,0 +1,124 @@
+//! `lua/stock_add.lua`
+
+use seckill::domain::sale::{STOCK_UNITS_MAX, StockKind};
+use seckill::domain::unit::Unit;
+use seckill::store::script::STOCK_ADD;
+use seckill::store::stock::AddOutcome;
+
+use super::assert_raises;
+use crate::support::redis::{World, sale_id};
+
+fn units(names: &[&str]) -> Vec<Unit> {
+    names
+        .iter()
+        .map(|name| Unit::parse(name).expect("valid"))
+        .collect()
+}
+
+#[tokio::test]
+async fn list_stock_takes_units_in_order_and_numbers_counted_ones_on() {
+    let mut world = World::new().await;
+    let id = world.sale("a", StockKind::List, 0).await;
+    let store = world.store.clone();
+    let added = store
+        .stock_add_units(&id, &units(&["座位 1", "seat 2"]))
+        .await
+        .expect("added");
+    assert_eq!(added, AddOutcome::Added { total: 2, left: 2 });
+    let added = store.stock_add_count(&id, 2).await.expect("added");
+    assert_eq!(added, AddOutcome::Added { total: 4, left: 4 });
+    // A number is never given out twice, not even after its unit was taken back.
+    store.stock_remove(&id, 1).await.expect("removed");
+    let added = store.stock_add_count(&id, 1).await.expect("added");
+    assert_eq!(added, AddOutcome::Added { total: 5, left: 4 });
+    let stock = format!("{}{{a}}:stock:a", world.prefix);
+    let kept: Vec<String> = world.run(&["LRANGE", &stock, "0", "-1"]).await;
+    assert_eq!(kept, ["座位 1", "seat 2", "sn-3", "sn-5"]);
+    world.assert_holds(&id).await;
+}
+
+#[tokio::test]
+async fn a_whole_call_of_units_fits() {
+    let world = World::new().await;
+    let id = world.sale("a", StockKind::List, 0).await;
+    let names: Vec<String> = (0..5000).map(|n| format!("u{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let added = world
+        .store
+        .stock_add_units(&id, &units(&names))
+        .await
+        .expect("added");
+    assert_eq!(
+        added,
+        AddOutcome::Added {
+            total: 5000,
+            left: 5000
+        }
+    );
+    let added = world.store.stock_add_count(&id, 4999).await.expect("added");
+    assert_eq!(
+        added,
+        AddOutcome::Added {
+            total: 9999,
+            left: 9999
+        }
+    );
+    world.assert_holds(&id).await;
+}
+
+#[tokio::test]
+async fn refusals_write_nothing() {
+    let mut world = World::new().await;
+    let id = world.sale("b", StockKind::Counter, 3).await;
+    let before = world.dump().await;
+    let store = world.store.clone();
+    let refused = store
+        .stock_add_units(&id, &units(&["u"]))
+        .await
+        .expect("answered");
+    assert_eq!(refused, AddOutcome::NeedsCount);
+    let refused = store
+        .stock_add_count(&id, STOCK_UNITS_MAX - 2)
+        .await
+        .expect("answered");
+    assert_eq!(refused, AddOutcome::LimitPassed);
+    let refused = store
+        .stock_add_count(&sale_id("none"), 1)
+        .await
+        .expect("answered");
+    assert_eq!(refused, AddOutcome::NoSuchSale);
+    assert_eq!(world.dump().await, before);
+    let added = store
+        .stock_add_count(&id, STOCK_UNITS_MAX - 3)
+        .await
+        .expect("answered");
+    let all = STOCK_UNITS_MAX;
+    assert_eq!(
+        added,
+        AddOutcome::Added {
+            total: all,
+            left: all
+        }
+    );
+}
+
+#[tokio::test]
+async fn wrong_calls_raise() {
+    let mut world = World::new().await;
+    let sale = format!("{}sale", world.prefix);
+    let _: i64 = world.run(&["HSET", &sale, "kind", "counter"]).await;
+    let keys = ["sale", "stock"];
+    for (keys, args, words) in [
+        (&keys[..1], &["count", "10", "1"][..], "takes 2 keys"),
+        (&keys, &["count", "10"], "takes 2 keys"),
+        (&keys, &["count", "10", "1", "2"], "takes 2 keys"),
+        (
+            &keys,
+            &["count", "many", "1"],
+            "limit is not a whole number",
+        ),
+        (&keys, &["count", "10", "-1"], "count is not a whole number"),
+    ] {
+        assert_raises(&mut world, &STOCK_ADD, keys, args, words).await;
+    }
+}

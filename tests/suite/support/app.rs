@@ -1,0 +1,52 @@
+//! The real server, in this process, on a free port.
+
+use seckill::app::App;
+use seckill::config::{Config, RedisUrl};
+use tokio::task::JoinHandle;
+
+use super::buyer::Buyer;
+use super::redis::World;
+
+/// A server on the world's Redis and prefix; stops with [`TestApp::stop`].
+pub struct TestApp {
+    pub buyer: Buyer,
+    server: JoinHandle<()>,
+    stopper: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl TestApp {
+    pub async fn start(world: &World) -> Self {
+        Self::with(world, |_| {}).await
+    }
+
+    pub async fn with(world: &World, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = config_for(&world.url, &world.prefix);
+        change(&mut config);
+        let app = App::build(&config, false, false)
+            .await
+            .expect("the server starts");
+        let buyer = Buyer::new(app.address());
+        let stopper = Box::pin(app.stopper());
+        let server = tokio::spawn(async move { app.run().await.expect("runs to its end") });
+        Self {
+            buyer,
+            server,
+            stopper,
+        }
+    }
+
+    pub async fn stop(self) {
+        drop(self.buyer);
+        self.stopper.await;
+        self.server.await.expect("stopped");
+    }
+}
+
+pub fn config_for(url: &RedisUrl, prefix: &str) -> Config {
+    let mut config = Config::default();
+    config.http.listen = ([127, 0, 0, 1], 0).into();
+    config.http.workers = 2;
+    config.redis.url = Some(url.clone());
+    config.redis.prefix = prefix.to_owned();
+    config
+}

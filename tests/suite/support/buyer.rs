@@ -1,0 +1,127 @@
+//! A client of the doors.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use reqwest::{Client, Response};
+use serde_json::Value;
+
+/// Someone who asks at the doors over kept connections.
+#[derive(Clone)]
+pub struct Buyer {
+    client: Client,
+    base: String,
+    address: SocketAddr,
+}
+
+/// What came back, whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    pub status: u16,
+    pub result: String,
+    pub retry_after: Option<String>,
+    pub content_type: String,
+    pub body: String,
+}
+
+impl Reply {
+    async fn read(response: Response) -> reqwest::Result<Self> {
+        let header = |name: &str| {
+            let value = response.headers().get(name);
+            value.map(|value| value.to_str().expect("ASCII").to_owned())
+        };
+        Ok(Self {
+            status: response.status().as_u16(),
+            result: header("x-seckill-result").unwrap_or_default(),
+            retry_after: header("retry-after"),
+            content_type: header("content-type").unwrap_or_default(),
+            body: response.text().await?,
+        })
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e} in {:?}", self.body))
+    }
+
+    pub fn order(&self) -> Option<String> {
+        self.json()["order"].as_str().map(str::to_owned)
+    }
+}
+
+impl Buyer {
+    pub fn new(address: SocketAddr) -> Self {
+        // A client that gives up later than the server does sees the server's answer.
+        let client = Client::builder()
+            .timeout(Duration::from_secs(20))
+            .no_proxy();
+        Self {
+            client: client.build().expect("a client"),
+            base: format!("http://{address}"),
+            address,
+        }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Any request.
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Reply {
+        let method = method.parse().expect("a method");
+        let mut request = self
+            .client
+            .request(method, format!("{}{path}", self.base))
+            .body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Reply::read(request.send().await.expect("an answer"))
+            .await
+            .expect("a body")
+    }
+
+    /// A form, or what kept it from being answered.
+    pub async fn try_form(&self, path: &str, fields: &[(&str, &str)]) -> reqwest::Result<Reply> {
+        let request = self
+            .client
+            .post(format!("{}{path}", self.base))
+            .form(fields);
+        Reply::read(request.send().await?).await
+    }
+
+    pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        self.try_form(path, fields).await.expect("an answer")
+    }
+
+    /// An attempt with a raw form body.
+    pub async fn raw_form(&self, path: &str, body: &[u8]) -> Reply {
+        let form = ("content-type", "application/x-www-form-urlencoded");
+        self.send("POST", path, &[form], body.to_vec()).await
+    }
+
+    pub async fn json(&self, path: &str, body: &str) -> Reply {
+        let json = ("content-type", "application/json");
+        self.send("POST", path, &[json], body.as_bytes().to_vec())
+            .await
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, &[], Vec::new()).await
+    }
+
+    /// Asks for `purchase` units of `goods` and gives back the code.
+    pub async fn code(&self, path: &str, goods: &str, username: &str, purchase: &str) -> String {
+        let fields = [
+            ("goods", goods),
+            ("username", username),
+            ("purchase", purchase),
+        ];
+        self.form(path, &fields).await.result
+    }
+}

@@ -1,0 +1,10 @@
+//! What the tests are told in: servers, buyers, crowds, faults.
+
+pub mod app;
+pub mod buyer;
+pub mod crowd;
+pub mod history;
+pub mod naive;
+pub mod process;
+pub mod proxy;
+pub mod redis;

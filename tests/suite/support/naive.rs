@@ -1,0 +1,53 @@
+//! The seeded bug: a door that checks, then acts, in separate commands, as many systems do.
+//! The crowd must convict it, or the crowd proves nothing.
+
+use redis::aio::MultiplexedConnection;
+
+use super::crowd::Door;
+use super::history::{Answer, Promise};
+
+pub struct NaiveDoor {
+    pub connection: MultiplexedConnection,
+    pub prefix: String,
+}
+
+impl Door for NaiveDoor {
+    async fn ask(&self, user: &str, purchase: u32) -> Answer {
+        let mut connection = self.connection.clone();
+        let (stock, buyers) = (
+            format!("{}stock", self.prefix),
+            format!("{}buyers", self.prefix),
+        );
+        let known: Option<String> = query(&mut connection, &["HGET", &buyers, user]).await;
+        if known.is_some() {
+            return Answer::refusal("already_grabbed_somehow");
+        }
+        let left: Option<i64> = query(&mut connection, &["GET", &stock]).await;
+        if left.unwrap_or(0) < i64::from(purchase) {
+            return Answer::refusal("sold_out");
+        }
+        let _: i64 = query(&mut connection, &["DECRBY", &stock, &purchase.to_string()]).await;
+        let order = format!("naive-{:016x}", rand::random::<u64>());
+        let _: i64 = query(&mut connection, &["HSET", &buyers, user, &order]).await;
+        let order = Some(Promise {
+            order,
+            purchase,
+            units: Vec::new(),
+        });
+        Answer {
+            code: "grabbed".to_owned(),
+            order,
+        }
+    }
+}
+
+async fn query<T: redis::FromRedisValue>(
+    connection: &mut MultiplexedConnection,
+    words: &[&str],
+) -> T {
+    redis::cmd(words[0])
+        .arg(&words[1..])
+        .query_async(connection)
+        .await
+        .expect("raw command")
+}

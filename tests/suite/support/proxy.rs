@@ -1,0 +1,144 @@
+//! A TCP proxy in front of a Redis that can fail in chosen ways.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use seckill::config::RedisUrl;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::Notify;
+
+/// What the proxy does with the bytes that come next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Fault {
+    /// Forwards everything.
+    None,
+    /// Closes the connection instead of forwarding a request.
+    CutBefore,
+    /// Forwards a request, then closes the connection instead of forwarding the reply.
+    CutAfter,
+    /// Forwards requests, keeps replies back from now on, and leaves the connection open.
+    SwallowReply,
+    /// Forwards nothing from now on and leaves the connection open.
+    Stall,
+}
+
+impl Fault {
+    const ALL: [Self; 5] = [
+        Self::None,
+        Self::CutBefore,
+        Self::CutAfter,
+        Self::SwallowReply,
+        Self::Stall,
+    ];
+}
+
+/// A running proxy. It ends with the runtime of its test.
+#[derive(Clone)]
+pub struct Proxy {
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    fault: AtomicU8,
+    connections: AtomicUsize,
+    open: AtomicUsize,
+    close: Notify,
+}
+
+impl Proxy {
+    pub async fn start(socket: PathBuf) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .expect("a free port");
+        let address = listener.local_addr().expect("its address");
+        let shared = Arc::new(Shared::default());
+        let proxy = Self {
+            address,
+            shared: shared.clone(),
+        };
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                shared.connections.fetch_add(1, Ordering::SeqCst);
+                if let Ok(server) = UnixStream::connect(&socket).await {
+                    let shared = shared.clone();
+                    shared.open.fetch_add(1, Ordering::SeqCst);
+                    tokio::spawn(async move {
+                        tokio::select! {
+                            () = carry(client, server, &shared) => {}
+                            () = shared.close.notified() => {}
+                        }
+                        shared.open.fetch_sub(1, Ordering::SeqCst);
+                    });
+                }
+            }
+        });
+        proxy
+    }
+
+    pub fn url(&self) -> RedisUrl {
+        RedisUrl::new(format!("redis://{}", self.address))
+    }
+
+    pub fn set(&self, fault: Fault) {
+        self.shared.fault.store(fault as u8, Ordering::SeqCst);
+    }
+
+    /// Closes every open connection, and waits until they are closed.
+    pub async fn close_all(&self) {
+        while self.shared.open.load(Ordering::SeqCst) > 0 {
+            self.shared.close.notify_waiters();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Connections that were ever opened.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Shared {
+    fn fault(&self) -> Fault {
+        Fault::ALL[usize::from(self.fault.load(Ordering::SeqCst))]
+    }
+}
+
+/// Carries bytes both ways until a side closes or a fault says to. TCP loses no bytes in the
+/// middle of a connection, so one that kept something back stays silent until it is closed.
+async fn carry(mut client: TcpStream, mut server: UnixStream, shared: &Shared) {
+    let (mut request, mut reply) = (vec![0; 65536], vec![0; 65536]);
+    let (mut deaf, mut mute) = (false, false);
+    loop {
+        tokio::select! {
+            read = client.read(&mut request) => {
+                let bytes = read.unwrap_or(0);
+                let fault = shared.fault();
+                if bytes == 0 || fault == Fault::CutBefore {
+                    return;
+                }
+                deaf |= fault == Fault::Stall;
+                if !deaf && server.write_all(&request[..bytes]).await.is_err() {
+                    return;
+                }
+            }
+            read = server.read(&mut reply) => {
+                let bytes = read.unwrap_or(0);
+                let fault = shared.fault();
+                if bytes == 0 || fault == Fault::CutAfter {
+                    return;
+                }
+                mute |= matches!(fault, Fault::SwallowReply | Fault::Stall);
+                if !mute && client.write_all(&reply[..bytes]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Private Redis servers, and raw access to them: to seed, to inspect, to break.
+
+use std::process::Command;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use seckill::config::RedisUrl;
+use seckill::domain::ids::SaleId;
+use seckill::domain::sale::{SaleEdit, StockKind};
+use seckill::store::Store;
+use seckill::store::embedded::{EmbeddedRedis, Options, Persistence};
+use tempfile::TempDir;
+
+/// A private server with a data directory that is deleted with it.
+pub struct PrivateRedis {
+    server: EmbeddedRedis,
+    _folder: TempDir,
+}
+
+impl PrivateRedis {
+    pub fn start(options: Options) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("seckill-")
+            .tempdir()
+            .expect("folder");
+        let server = EmbeddedRedis::start(folder.path(), options).expect("a private Redis");
+        Self {
+            server,
+            _folder: folder,
+        }
+    }
+
+    pub fn durable() -> Self {
+        Self::start(Options::default())
+    }
+
+    pub fn forgetful() -> Self {
+        Self::start(Options {
+            persistence: Persistence::Memory,
+            extra: Vec::new(),
+        })
+    }
+
+    pub fn url(&self) -> RedisUrl {
+        self.server.url()
+    }
+
+    pub fn server_id(&self) -> u32 {
+        self.server.server_id()
+    }
+
+    /// `kill -9`; the watcher starts it again.
+    pub fn kill(&self) {
+        signal("-KILL", self.server_id());
+    }
+}
+
+/// Sends a signal to a process that this test started.
+pub fn signal(signal: &str, process: u32) {
+    let status = Command::new("kill")
+        .args([signal, &process.to_string()])
+        .status();
+    assert!(
+        status.expect("kill runs").success(),
+        "kill {signal} {process}"
+    );
+}
+
+/// The server that all tests share. It ends with this process.
+pub fn shared_url() -> RedisUrl {
+    static SHARED: OnceLock<PrivateRedis> = OnceLock::new();
+    SHARED.get_or_init(PrivateRedis::forgetful).url()
+}
+
+/// A key prefix that no other test has.
+pub fn new_prefix() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!(
+        "t{}-{}:",
+        std::process::id(),
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    )
+}
+
+/// A store with a prefix of its own, and raw access to what it keeps.
+pub struct World {
+    pub store: Store,
+    pub url: RedisUrl,
+    pub prefix: String,
+    pub raw: MultiplexedConnection,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::at(shared_url()).await
+    }
+
+    pub async fn at(url: RedisUrl) -> Self {
+        let prefix = new_prefix();
+        let store = Store::new(&url, &prefix, Duration::from_secs(5)).expect("a store");
+        let raw = connect(&url).await;
+        Self {
+            store,
+            url,
+            prefix,
+            raw,
+        }
+    }
+
+    /// Looks at another prefix, for a server that has its own configuration.
+    pub fn use_prefix(&mut self, prefix: &str) {
+        self.store = Store::new(&self.url, prefix, Duration::from_secs(5)).expect("a store");
+        self.prefix = prefix.to_owned();
+    }
+
+    /// Creates a sale and stocks it.
+    pub async fn sale(&self, id: &str, kind: StockKind, stock: u64) -> SaleId {
+        let id = sale_id(id);
+        let edit = SaleEdit {
+            kind: Some(kind),
+            ..SaleEdit::default()
+        };
+        self.store.sale_put(&id, &edit).await.expect("put");
+        if stock > 0 {
+            self.store.stock_add_count(&id, stock).await.expect("added");
+        }
+        id
+    }
+
+    /// Runs a raw command.
+    pub async fn run<T: redis::FromRedisValue>(&mut self, words: &[&str]) -> T {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command
+            .query_async(&mut self.raw)
+            .await
+            .expect("raw command")
+    }
+
+    /// Everything that is stored under this prefix, to compare before and after.
+    pub async fn dump(&mut self) -> Vec<(String, Vec<u8>)> {
+        let mut keys: Vec<String> = self.run(&["KEYS", &format!("{}*", self.prefix)]).await;
+        keys.sort();
+        let mut dump = Vec::new();
+        for key in keys {
+            let bytes = self.run(&["DUMP", &key]).await;
+            dump.push((key, bytes));
+        }
+        dump
+    }
+
+    /// Units left in stock, by the store's own count.
+    pub async fn left(&self, id: &SaleId) -> u64 {
+        let snapshot = self.store.sale_snapshot(id).await.expect("snapshot");
+        snapshot.expect("the sale exists").figures.left
+    }
+
+    /// The law, recounted from every record: each test that sells ends with it.
+    pub async fn assert_holds(&self, id: &SaleId) {
+        let violations = self.store.recount(id, &|_| {}).await.expect("recount");
+        assert_eq!(violations.expect("the sale exists"), []);
+    }
+}
+
+pub async fn connect(url: &RedisUrl) -> MultiplexedConnection {
+    let client = redis::Client::open(url.expose()).expect("a valid address");
+    client
+        .get_multiplexed_async_connection()
+        .await
+        .expect("connected")
+}
+
+pub fn sale_id(id: &str) -> SaleId {
+    SaleId::parse(id).expect("a valid sale id")
+}
