@@ -307,7 +307,7 @@ async fn wrong_calls_raise() {
     }
     for purchase in ["0", "-1", "1.5", "x", "", "01", "1e1"] {
         let args = ["a", "list", "x", purchase, "a-1"];
-        assert_raises(&mut world, &SALE_GRAB, &KEYS, args, "purchase").await;
+        assert_raises(&mut world, &SALE_GRAB, &KEYS, &args, "purchase").await;
     }
 }
 
