@@ -6,26 +6,31 @@
 -- KEYS[4] orders  [hash]            order id -> record
 -- ARGV[1] goods   [sale id]         written into each record
 -- ARGV[2] door    [list|counter]    the kind of stock that the door sells
--- ARGV[3...] one triple for each attempt: username, purchase [units], order id if granted
+-- ARGV[3] waits   [0|1]           the caller waits for replicas: repeated orders write a little
+-- ARGV[4...] one triple for each attempt: username, purchase [units], order id if granted
 --
--- Returns {left, answer...}: units left after the batch, then one answer for each attempt:
---   {grabbed | already_grabbed, order id, record}, or one word of
+-- Returns {left, grants, phase, purchase_max, opens_in, answer...}, as of after the batch: units
+--   left, orders ever granted, open | paused | not_started | ended | no_such_sale | wrong_door,
+--   most units in one attempt, ms until the window opens (0: it has); then one answer for each
+--   attempt: {grabbed | already_grabbed, order id, record}, or one word of
 --   no_such_sale | wrong_door | invalid_purchase | paused | not_started | ended | sold_out |
 --   insufficient_stock
 -- Writes only for "grabbed". A buyer who holds an order gets that order in every state of the sale.
+--   With waits, a batch that repeats orders and grants none writes a field of the sale: replicas
+--   are waited for from the last write on, and the repeated orders were written before.
 -- Flags: none, so selling stops before any effect when Redis is read-only, full or cannot persist.
 -- Uses: lib/clock, lib/stock
 
 local sale, stock, buyers, orders = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local goods, door = ARGV[1], ARGV[2]
-local count = (#ARGV - 2) / 3
+local goods, door, waits = ARGV[1], ARGV[2], ARGV[3] == "1"
+local count = (#ARGV - 3) / 3
 if #KEYS ~= 4 or count < 1 or count % 1 ~= 0 then
-  error({ err = "ERR sale_grab takes 4 keys, goods, door and one triple for each attempt" })
+  error({ err = "ERR sale_grab takes 4 keys, goods, door, waits and one triple for each attempt" })
 end
 
 local users, wants, ids = {}, {}, {}
 for i = 1, count do
-  users[i], wants[i], ids[i] = ARGV[3 * i], whole(ARGV[3 * i + 1], 0, "purchase"), ARGV[3 * i + 2]
+  users[i], wants[i], ids[i] = ARGV[3 * i + 1], whole(ARGV[3 * i + 2], 0, "purchase"), ARGV[3 * i + 3]
   if wants[i] == 0 then
     error({ err = "ERR sale_grab: purchase must be at least 1" })
   end
@@ -33,13 +38,15 @@ end
 
 -- Read.
 
-local kind, opens_at, closes_at, purchase_max, paused, confirmed = unpack(redis.call(
-  "HMGET", sale, "kind", "opens_at", "closes_at", "purchase_max", "paused", "confirmed"))
+local kind, opens_at, closes_at, purchase_max, paused, confirmed, granted = unpack(redis.call(
+  "HMGET", sale, "kind", "opens_at", "closes_at", "purchase_max", "paused", "confirmed", "grants"))
+
+local HEAD = 5 -- values of the reply before the first answer
 
 local function all(word)
-  local reply = { 0 }
+  local reply = { 0, 0, word, 0, 0 }
   for i = 1, count do
-    reply[i + 1] = word
+    reply[HEAD + i] = word
   end
   return reply
 end
@@ -53,6 +60,8 @@ end
 
 purchase_max = whole(purchase_max, 2, "purchase_max")
 whole(confirmed, 0, "confirmed")
+granted = whole(granted, 0, "grants")
+opens_at = whole(opens_at, 0, "opens_at")
 local now = now_ms()
 local left = stock_left(kind, stock)
 local held = redis.call("HMGET", buyers, unpack(users))
@@ -61,7 +70,7 @@ redis.call("HLEN", orders) -- raises here, before the first write, if the key ha
 local closed
 if paused == "1" then
   closed = "paused"
-elseif now < whole(opens_at, 0, "opens_at") then
+elseif now < opens_at then
   closed = "not_started"
 elseif now > whole(closes_at, now, "closes_at") then
   closed = "ended"
@@ -69,7 +78,7 @@ end
 
 -- Decide: grants[n] is the index of the n-th attempt that gets units.
 
-local reply, grants, granted_to, repeats, taken = { 0 }, {}, {}, {}, 0
+local reply, grants, granted_to, repeats, taken = {}, {}, {}, {}, 0
 for i = 1, count do
   local user, want = users[i], wants[i]
   local answer
@@ -91,9 +100,10 @@ for i = 1, count do
     grants[#grants + 1] = i
     granted_to[user] = { "already_grabbed", ids[i] }
   end
-  reply[i + 1] = answer or false
+  reply[HEAD + i] = answer or false
 end
-reply[1] = left
+reply[1], reply[2], reply[3] = left, granted + #grants, closed or "open"
+reply[4], reply[5] = purchase_max, math.max(0, opens_at - now)
 
 -- Repeat the orders that exist.
 
@@ -107,10 +117,13 @@ if #repeats > 0 then
     if not records[n] then
       error({ err = "ERR sale_grab: order " .. held[i] .. " of a buyer is missing" })
     end
-    reply[i + 1] = { "already_grabbed", held[i], records[n] }
+    reply[HEAD + i] = { "already_grabbed", held[i], records[n] }
   end
 end
 if #grants == 0 then
+  if waits and #repeats > 0 then
+    redis.call("HSET", sale, "repeated_at", string.format("%.0f", now))
+  end
   return reply
 end
 
@@ -144,10 +157,11 @@ for n, i in ipairs(grants) do
   end
   holds[2 * n - 1], holds[2 * n] = user, id
   records[2 * n - 1], records[2 * n] = id, record
-  reply[i + 1] = { "grabbed", id, record }
+  reply[HEAD + i] = { "grabbed", id, record }
   granted_to[user][3] = record
 end
 redis.call("HSET", buyers, unpack(holds))
 redis.call("HSET", orders, unpack(records))
 redis.call("HINCRBY", sale, "confirmed", taken)
+redis.call("HINCRBY", sale, "grants", #grants)
 return reply

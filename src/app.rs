@@ -37,6 +37,7 @@ impl App {
             (None, None) => return Err(Error::Embedded("no Redis".to_owned())),
         };
         let store = Store::new(&url, &config.redis.prefix, config.redis.timeout)?;
+        let store = store.with_durability(config.durability);
         let demo = demo || embedded.is_some();
         if demo {
             demo_sale(&store, &config.doors.seckill, StockKind::List).await?;

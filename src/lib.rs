@@ -16,6 +16,7 @@ pub mod domain;
 
 pub mod config;
 pub mod error;
+pub mod metrics;
 
 pub mod store;
 

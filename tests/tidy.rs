@@ -7,10 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom up; one may use those below it. Equal ranks do not use each other.
-const RANKS: [(&str, u8); 9] = [
+const RANKS: [(&str, u8); 10] = [
     ("domain", 0),
     ("error", 1),
     ("config", 2),
+    ("metrics", 2),
     ("store", 3),
     ("admission", 4),
     ("http", 5),

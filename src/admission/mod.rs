@@ -1,26 +1,73 @@
 //! When it is decided: between the doors and the store.
 //!
-//! Each worker of the HTTP server has an [`Admission`] of its own, with its own lane to Redis.
+//! ```text
+//! attempt → gate (refuses who gets nothing anyway) → queue → batcher → one script call → outcome
+//! ```
+//!
+//! Each worker of the HTTP server has an [`Admission`] of its own, with its own queue and lane; the
+//! [`Gates`] are shared by all.
 
+mod batcher;
+mod buyers;
+pub mod gate;
+mod learner;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::oneshot;
+
+use self::batcher::{Ask, Batcher, QUEUE_ATTEMPTS_MAX};
+use self::gate::{Gates, Verdict};
+use self::learner::Learner;
 use crate::domain::attempt::{Attempt, Purchase};
 use crate::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId, Username};
 use crate::domain::outcome::Outcome;
 use crate::domain::sale::StockKind;
 use crate::error::{Error, Result};
-use crate::store::lane::Lane;
+use crate::metrics::Metrics;
+use crate::store::Store;
 
-/// Decides attempts, one store call each.
+/// A worker's way to a decision.
 pub struct Admission {
-    lane: Lane,
+    queue: mpsc::Sender<Ask>,
+    gates: Arc<Gates>,
+    metrics: Arc<Metrics>,
 }
 
 impl Admission {
-    /// An admission that asks the store through `lane`.
-    pub fn new(lane: Lane) -> Self {
-        Self { lane }
+    /// Starts a batcher with a lane of its own on the current runtime. It ends, with everything
+    /// answered, when this value is dropped.
+    pub fn start(
+        store: &Store,
+        gates: Arc<Gates>,
+        metrics: Arc<Metrics>,
+        timeout: Duration,
+    ) -> Self {
+        let (queue, inbox) = mpsc::channel(QUEUE_ATTEMPTS_MAX);
+        let learner = Learner {
+            store: store.clone(),
+            gates: gates.clone(),
+            metrics: metrics.clone(),
+        };
+        let lane = store.lane();
+        let batcher = Batcher {
+            lane,
+            inbox,
+            learner,
+            metrics: metrics.clone(),
+            timeout,
+        };
+        tokio::spawn(batcher.run());
+        Self {
+            queue,
+            gates,
+            metrics,
+        }
     }
 
-    /// Decides one attempt at `door`.
+    /// Decides one attempt at `door`, within the timeout.
     ///
     /// # Errors
     /// [`Error::Busy`] when it was certainly not executed; anything else means that it may have
@@ -32,14 +79,52 @@ impl Admission {
         username: Username,
         purchase: Purchase,
     ) -> Result<Outcome> {
+        let asked_at = Instant::now();
+        let decided = match self.gates.check(sale, door, &username, purchase, asked_at) {
+            Verdict::Refused(refusal) => {
+                self.metrics.gate_refused(refusal);
+                return Ok(Outcome::Refused(refusal));
+            }
+            Verdict::Ask => self.ask(sale, door, username, purchase, asked_at).await,
+        };
+        self.metrics.decided(&decided, asked_at.elapsed());
+        decided
+    }
+
+    async fn ask(
+        &self,
+        sale: &SaleId,
+        door: StockKind,
+        username: Username,
+        purchase: Purchase,
+        asked_at: Instant,
+    ) -> Result<Outcome> {
         let order = OrderId::new(sale, rand::random::<[u8; ORDER_ID_RANDOM_BYTES]>());
         let attempt = Attempt {
             username,
             purchase,
             order,
         };
-        let batch = self.lane.sale_grab(sale, door, &[attempt]).await?;
-        let outcome = batch.outcomes.into_iter().next();
-        outcome.ok_or_else(|| Error::Contract("sale_grab answered nothing".to_owned()))
+        let (answer, outcome) = oneshot::channel();
+        let ask = Ask {
+            sale: sale.clone(),
+            door,
+            attempt,
+            asked_at,
+            answer,
+        };
+        match self.queue.try_send(ask) {
+            Ok(()) => self.metrics.entered_queue(),
+            Err(TrySendError::Full(_)) => {
+                return Err(Error::Busy(format!(
+                    "{QUEUE_ATTEMPTS_MAX} attempts are waiting"
+                )));
+            }
+            Err(TrySendError::Closed(_)) => {
+                return Err(Error::Busy("the server is stopping".to_owned()));
+            }
+        }
+        let ended = |_| Error::Unknown("the batcher ended".to_owned());
+        outcome.await.map_err(ended)?
     }
 }

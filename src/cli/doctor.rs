@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::print::{Output, table};
 use crate::config::Config;
+use crate::domain::durability::Durability;
 use crate::error::Result;
 use crate::store::Store;
 use crate::store::server::ServerFacts;
@@ -67,7 +68,7 @@ pub async fn run(store: &Store, config: &Config, output: Output) -> Result<ExitC
     let mut findings = vec![
         version(&facts),
         role(&facts),
-        durability(&facts),
+        durability(&facts, config.durability),
         memory(&facts),
         scripts,
     ];
@@ -131,31 +132,30 @@ fn role(facts: &ServerFacts) -> Finding {
     )
 }
 
-fn durability(facts: &ServerFacts) -> Finding {
-    let setting = |name| facts.setting(name);
-    let append_only = setting("appendonly");
-    let fsync = setting("appendfsync").unwrap_or("unknown");
-    let skips = setting("no-appendfsync-on-rewrite") == Some("yes");
+fn durability(facts: &ServerFacts, wanted: Option<Durability>) -> Finding {
     let mend = "CONFIG SET appendonly yes, appendfsync always, no-appendfsync-on-rewrite no";
-    let (grade, found) = match append_only {
-        Some("yes") if fsync == "always" && !skips => (
-            Grade::Good,
-            "fsync: acknowledged orders survive kill -9 and power loss".to_owned(),
-        ),
-        Some("yes") => {
-            let skips = if skips { ", none during a rewrite" } else { "" };
-            (
-                Grade::Warning,
-                format!("appendfsync {fsync}{skips}: a crash may forget acknowledged orders"),
-            )
-        }
-        Some(_) => (
-            Grade::Warning,
-            "memory: a restart of Redis forgets every order".to_owned(),
-        ),
-        None => (
+    let (grade, found) = match (facts.verify(wanted), facts.persistence()) {
+        (Err(error), _) => (Grade::Wrong, error.to_string()),
+        (Ok(_), None) => (
             Grade::Warning,
             "this server hides its settings: durability unknown".to_owned(),
+        ),
+        (Ok(Durability::Memory), Some(_)) => {
+            let fsync = facts.setting("appendfsync").unwrap_or("unknown");
+            let append_only = facts.setting("appendonly").unwrap_or("unknown");
+            let found = format!(
+                "memory: a crash may forget acknowledged orders (appendonly {append_only}, \
+                 appendfsync {fsync})"
+            );
+            (Grade::Warning, found)
+        }
+        (Ok(level @ Durability::Fsync), Some(_)) => (
+            Grade::Good,
+            format!("{level}: orders survive kill -9 and power loss"),
+        ),
+        (Ok(level @ Durability::Replicated(_)), Some(_)) => (
+            Grade::Good,
+            format!("{level}: orders survive the loss of the master"),
         ),
     };
     Finding::new("durability", grade, found, mend)

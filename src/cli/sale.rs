@@ -163,10 +163,7 @@ pub async fn existing(store: &Store, id: &SaleId) -> Result<Snapshot> {
 }
 
 async fn list(store: &Store, output: Output) -> Result<ExitCode> {
-    let mut sales = Vec::new();
-    for id in store.sale_ids().await? {
-        sales.extend(store.sale_snapshot(&id).await?);
-    }
+    let sales = store.sales().await?;
     let header = ["SALE", "KIND", "PHASE", "LEFT", "GRANTED", "TITLE"]
         .map(str::to_owned)
         .to_vec();

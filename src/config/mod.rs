@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::domain::durability::Durability;
 use crate::domain::ids::SaleId;
 use crate::error::{Error, Result};
 
@@ -28,6 +29,9 @@ pub struct Config {
     pub redis: Redis,
     /// Where the private Redis keeps its data, when no `redis.url` is set: `./data`.
     pub data_dir: PathBuf,
+    /// What an acknowledged order must survive; none takes what the connected Redis does.
+    #[serde(deserialize_with = "durability")]
+    pub durability: Option<Durability>,
     /// Which sale a door sells when the request names none.
     pub doors: Doors,
 }
@@ -110,6 +114,7 @@ impl Default for Config {
             http: Http::default(),
             redis: Redis::default(),
             data_dir: PathBuf::from("data"),
+            durability: None,
             doors: Doors::default(),
         }
     }
@@ -191,6 +196,16 @@ impl Config {
     }
 }
 
+fn durability<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Durability>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let level = Durability::parse(&text);
+    level
+        .map(Some)
+        .map_err(|e| serde::de::Error::custom(format!("{text:?}: {e}")))
+}
+
 fn sale_id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SaleId, D::Error> {
     let text = String::deserialize(deserializer)?;
     SaleId::parse(&text).map_err(|e| serde::de::Error::custom(format!("{text:?}: {e}")))
@@ -240,6 +255,7 @@ mod tests {
             ("[redis]\ntimeout = '0s'", "redis.timeout"),
             ("[redis]\nprefix = '{x}'", "redis.prefix"),
             ("[doors]\nseckill = 'A B'", "doors.seckill"),
+            ("durability = 'disk'", "durability"),
             ("[http", "TOML"),
         ] {
             let error = load(toml, &[]).expect_err(toml).to_string();

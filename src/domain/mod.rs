@@ -3,11 +3,13 @@
 //! Every type here is parsed once, at the edge; after that nothing checks it again.
 
 pub mod attempt;
+pub mod durability;
 pub mod ids;
 pub mod ledger;
 pub mod order;
 pub mod outcome;
 pub mod sale;
+pub mod standing;
 pub mod unit;
 
 use std::fmt;

@@ -13,6 +13,16 @@ pub enum Outcome {
     Refused(Refusal),
 }
 
+impl Outcome {
+    /// True when the buyer learns of an order.
+    pub fn shows_an_order(&self) -> bool {
+        match self {
+            Self::Grabbed(_) | Self::AlreadyGrabbed(_) => true,
+            Self::Refused(_) => false,
+        }
+    }
+}
+
 /// Why nothing was taken. A refusal changes nothing in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -47,6 +57,11 @@ impl Refusal {
         Self::WrongDoor,
     ];
 
+    /// Its place in [`Refusal::ALL`].
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
     /// The word in Lua, in answers and in logs.
     pub fn code(self) -> &'static str {
         match self {
@@ -64,5 +79,19 @@ impl Refusal {
     /// The refusal of a Lua word; `None` for a word that is none.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|refusal| refusal.code() == word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_is_found_by_its_place_and_by_its_word() {
+        for (place, refusal) in Refusal::ALL.into_iter().enumerate() {
+            assert_eq!(refusal.index(), place);
+            assert_eq!(Refusal::parse(refusal.code()), Some(refusal));
+        }
+        assert_eq!(Refusal::parse("grabbed"), None);
     }
 }

@@ -52,7 +52,10 @@ async fn buy(
     let manner = Manner::of(request, context.strict_status);
     let asked = match AttemptRequest::read(request, body, default_goods).await {
         Ok(asked) => asked,
-        Err(faulty) => return answer::faulty(&faulty, manner),
+        Err(faulty) => {
+            context.metrics.invalid_request();
+            return answer::faulty(&faulty, manner);
+        }
     };
     let goods = asked.goods;
     let admission = &context.admission;

@@ -7,19 +7,23 @@ mod attempt;
 mod doors;
 mod fault;
 mod form;
+mod metrics;
 mod negotiate;
 mod probes;
 mod problem;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, web};
 
 use crate::admission::Admission;
+use crate::admission::gate::Gates;
 use crate::config::{Config, Doors};
 use crate::error::{Error, Result};
+use crate::metrics::Metrics;
 use crate::store::Store;
 
 /// How long an idle connection is kept: longer than the proxies in front usually do.
@@ -33,6 +37,8 @@ const CONNECTIONS_PER_WORKER_MAX: usize = 25_000;
 struct Context {
     admission: Admission,
     store: Store,
+    gates: Arc<Gates>,
+    metrics: Arc<Metrics>,
     doors: Doors,
     strict_status: bool,
 }
@@ -53,13 +59,17 @@ pub struct Listening {
 /// [`Error::Config`] when the address cannot be listened on.
 pub fn listen(config: &Config, store: &Store, signals: bool) -> Result<Listening> {
     let (doors, strict_status) = (config.doors.clone(), config.http.strict_status);
-    let store = store.clone();
+    let (store, timeout) = (store.clone(), config.redis.timeout);
+    let gates = Arc::new(Gates::default());
+    let metrics = Arc::new(Metrics::new()?);
     let failed = |e| Error::Config(format!("cannot listen on {}: {e}", config.http.listen));
-    // Called once by each worker, on its thread: so each has its own lane.
+    // Called once by each worker, on its thread: so each has its own queue and lane.
     let server = HttpServer::new(move || {
         let context = Context {
-            admission: Admission::new(store.lane()),
+            admission: Admission::start(&store, gates.clone(), metrics.clone(), timeout),
             store: store.clone(),
+            gates: gates.clone(),
+            metrics: metrics.clone(),
             doors: doors.clone(),
             strict_status,
         };
@@ -100,6 +110,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(path("/seckill").route(web::post().to(doors::seckill)))
         .service(path("/incr").route(web::post().to(doors::incr)))
         .service(path("/healthz").route(web::get().to(probes::healthz)))
+        .service(path("/metrics").route(web::get().to(metrics::metrics)))
         .service(path("/readyz").route(web::get().to(probes::readyz)))
         .default_service(web::to(problem::not_found));
 }

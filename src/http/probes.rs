@@ -15,18 +15,23 @@ pub async fn healthz() -> HttpResponse {
         .body(r#"{"status":"alive"}"#)
 }
 
-/// `GET /readyz`: runs the grab script on Redis, on a sale that cannot exist.
+/// `GET /readyz`: runs the grab script on Redis, on a sale that cannot exist, and verifies that
+/// the configured durability is what Redis does.
 pub async fn readyz(context: web::Data<Context>) -> HttpResponse {
-    match context.store.sale_grab_probe().await {
-        Ok(()) => HttpResponse::Ok()
-            .content_type("application/json")
-            .body(r#"{"status":"ready"}"#),
+    let ready = match context.store.sale_grab_probe().await {
+        Ok(()) => context.store.verified_durability().await,
+        Err(error) => Err(error),
+    };
+    match ready {
+        Ok(durability) => {
+            let body = format!(r#"{{"status":"ready","durability":"{durability}"}}"#);
+            HttpResponse::Ok()
+                .content_type("application/json")
+                .body(body)
+        }
         Err(error) => {
-            let mut response = problem(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "not_ready",
-                &error.to_string(),
-            );
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            let mut response = problem(status, "not_ready", &error.to_string());
             let seconds = HeaderValue::from_static(RETRY_AFTER_SECONDS);
             response.headers_mut().insert(RETRY_AFTER, seconds);
             response

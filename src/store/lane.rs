@@ -14,6 +14,7 @@ use super::reply::{self, Batch};
 use super::script::SALE_GRAB;
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::SaleId;
+use crate::domain::outcome::Outcome;
 use crate::domain::sale::StockKind;
 use crate::error::{Error, Result};
 
@@ -28,6 +29,7 @@ pub struct Lane {
     link: Link,
     keys: Keys,
     timeout: Duration,
+    replicas: u32,
     state: Mutex<State>,
     timeouts_in_a_row: AtomicU32,
 }
@@ -40,17 +42,19 @@ enum State {
 
 impl Lane {
     /// A lane that connects when it is first used, on the runtime that uses it.
-    pub(super) fn new(link: Link, keys: Keys, timeout: Duration) -> Self {
+    /// Orders are answered when `replicas` replicas have them.
+    pub(super) fn new(link: Link, keys: Keys, timeout: Duration, replicas: u32) -> Self {
         Self {
             link,
             keys,
             timeout,
+            replicas,
             state: Mutex::new(State::Closed),
             timeouts_in_a_row: AtomicU32::new(0),
         }
     }
 
-    /// Decides `attempts` for `sale`, in order, in one step, within the lane's timeout.
+    /// Decides `attempts` for `sale`, in order, in one step, before `deadline`.
     ///
     /// # Errors
     /// [`Error::Busy`] when nothing was executed, [`Error::Unknown`] when it may have been.
@@ -59,6 +63,7 @@ impl Lane {
         sale: &SaleId,
         door: StockKind,
         attempts: &[Attempt],
+        deadline: Instant,
     ) -> Result<Batch> {
         let keys = [
             self.keys.sale(sale),
@@ -66,33 +71,64 @@ impl Lane {
             self.keys.buyers(sale),
             self.keys.orders(sale.event()),
         ];
-        let mut call = SALE_GRAB.on(&keys).arg(sale.as_str()).arg(door.as_str());
+        let waits = u8::from(self.replicas > 0);
+        let mut call = SALE_GRAB
+            .on(&keys)
+            .arg(sale.as_str())
+            .arg(door.as_str())
+            .arg(waits);
         for attempt in attempts {
             call = call
                 .arg(attempt.username.as_str())
                 .arg(attempt.purchase.get())
                 .arg(attempt.order.as_str());
         }
-        let deadline = Instant::now() + self.timeout;
         let mut live = self.live(deadline).await?;
-        match timeout_at(deadline, call.send(&mut live.connection)).await {
-            Ok(replied) => {
+        let decided = timeout_at(deadline, async {
+            let reply = call.send(&mut live.connection).await?;
+            let batch = reply::batch(reply, attempts.len())?;
+            if self.replicas > 0 && batch.outcomes.iter().any(Outcome::shows_an_order) {
+                self.wait_for_replicas(&mut live, deadline).await?;
+            }
+            Ok(batch)
+        });
+        match decided.await {
+            Ok(decided) => {
                 self.timeouts_in_a_row.store(0, Ordering::Relaxed);
-                reply::batch(replied?, attempts.len())
+                decided
             }
             Err(_) => {
                 self.count_timeout().await;
-                Err(Error::Unknown(format!(
-                    "no answer within {:?}",
-                    self.timeout
-                )))
+                Err(Error::Unknown("no answer in time".to_owned()))
             }
         }
     }
 
+    /// Waits until enough replicas have everything that this connection wrote.
+    async fn wait_for_replicas(&self, live: &mut Live, deadline: Instant) -> Result<()> {
+        let patience = deadline.saturating_duration_since(Instant::now()) * 9 / 10;
+        // 0 would wait for ever.
+        let patience_ms = u64::try_from(patience.as_millis())
+            .unwrap_or(u64::MAX)
+            .max(1);
+        let mut wait = redis::cmd("WAIT");
+        wait.arg(self.replicas).arg(patience_ms);
+        let acks: u32 = wait
+            .query_async(&mut live.connection)
+            .await
+            .map_err(|e| Error::Unknown(format!("WAIT: {e}")))?;
+        if acks < self.replicas {
+            let wanted = self.replicas;
+            return Err(Error::Unknown(format!(
+                "{acks} of {wanted} replicas have the order"
+            )));
+        }
+        Ok(())
+    }
+
     /// The open connection; one caller opens it while the others wait for that.
     async fn live(&self, deadline: Instant) -> Result<Live> {
-        let late = |_| Error::Busy(format!("no connection to Redis within {:?}", self.timeout));
+        let late = |_| Error::Busy("no connection to Redis in time".to_owned());
         timeout_at(deadline, async {
             let mut state = self.state.lock().await;
             match &*state {

@@ -28,6 +28,7 @@ use self::lane::Lane;
 use self::link::Link;
 use self::script::{Call, SALE_GRAB};
 use crate::config::RedisUrl;
+use crate::domain::durability::Durability;
 use crate::error::{Error, Result};
 
 /// Connections of the cold paths.
@@ -42,6 +43,7 @@ pub struct Store {
     pool: Pool,
     keys: Keys,
     timeout: Duration,
+    durability: Option<Durability>,
 }
 
 impl Store {
@@ -72,12 +74,20 @@ impl Store {
             pool,
             keys,
             timeout,
+            durability: None,
         })
+    }
+
+    /// The same store, with this level for what its lanes acknowledge.
+    pub fn with_durability(mut self, durability: Option<Durability>) -> Self {
+        self.durability = durability;
+        self
     }
 
     /// A lane of its own for one user of this store.
     pub fn lane(&self) -> Lane {
-        Lane::new(self.link.clone(), self.keys.clone(), self.timeout)
+        let replicas = self.durability.map_or(0, Durability::replicas);
+        Lane::new(self.link.clone(), self.keys.clone(), self.timeout, replicas)
     }
 
     /// The keys of this store, for those who read Redis themselves.
@@ -91,7 +101,7 @@ impl Store {
     /// # Errors
     /// Why a buyer could not be served now, within the timeout.
     pub async fn sale_grab_probe(&self) -> Result<()> {
-        let call = SALE_GRAB.on(&self.keys.probe()).arg("~").arg("list");
+        let call = SALE_GRAB.on(&self.keys.probe()).arg("~").arg("list").arg(0);
         let call = call.arg("probe").arg(1).arg("~");
         let late = |_| Error::Busy(format!("no answer from Redis within {:?}", self.timeout));
         timeout(self.timeout, self.send(call))

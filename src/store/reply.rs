@@ -6,14 +6,18 @@ use super::record;
 use crate::domain::ids::SaleId;
 use crate::domain::ledger::Figures;
 use crate::domain::outcome::{Outcome, Refusal};
-use crate::domain::sale::{EditOutcome, EpochMs, PURCHASE_MAX_DEFAULT, Sale, StockKind};
+use crate::domain::sale::{EditOutcome, EpochMs, PURCHASE_MAX_DEFAULT, Phase, Sale, StockKind};
+use crate::domain::standing::Standing;
 use crate::error::{Error, Result};
+
+/// Values of a `sale_grab` reply before the first answer.
+const HEAD: usize = 5;
 
 /// A decided batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// Units left after the batch.
-    pub left: u64,
+    /// The sale after the batch.
+    pub standing: Standing,
     /// One outcome for each attempt, in order.
     pub outcomes: Vec<Outcome>,
 }
@@ -27,21 +31,59 @@ pub struct Snapshot {
     pub sale: Sale,
     /// Where the units are.
     pub figures: Figures,
+    /// Orders ever granted.
+    pub grants: u64,
+}
+
+impl Snapshot {
+    /// What the sale says to someone who holds nothing.
+    pub fn standing(&self) -> Standing {
+        let closed = match self.sale.phase(self.now) {
+            Phase::Open => None,
+            Phase::Paused => Some(Refusal::Paused),
+            Phase::Upcoming => Some(Refusal::NotStarted),
+            Phase::Ended => Some(Refusal::Ended),
+        };
+        Standing {
+            left: self.figures.left,
+            grants: self.grants,
+            closed,
+            purchase_max: self.sale.purchase_max,
+            opens_in: self.sale.opens_at.unwrap_or(0).saturating_sub(self.now),
+        }
+    }
 }
 
 /// Decodes the reply of `sale_grab` to `attempts` attempts.
 pub fn batch(reply: Value, attempts: usize) -> Result<Batch> {
-    let mut parts = array("sale_grab", reply)?.into_iter();
-    let left = parts
-        .next()
-        .ok_or_else(|| unexpected("sale_grab", "an empty reply"))?;
-    let left = number("sale_grab", &left)?;
-    let outcomes = parts.map(outcome).collect::<Result<Vec<_>>>()?;
-    if outcomes.len() != attempts {
-        let got = format!("{} answers to {attempts} attempts", outcomes.len());
+    let mut parts = array("sale_grab", reply)?;
+    if parts.len() != HEAD + attempts {
+        let got = format!("{} values to {attempts} attempts", parts.len());
         return Err(unexpected("sale_grab", &got));
     }
-    Ok(Batch { left, outcomes })
+    let answers = parts.split_off(HEAD);
+    Ok(Batch {
+        standing: standing(&parts)?,
+        outcomes: answers.into_iter().map(outcome).collect::<Result<_>>()?,
+    })
+}
+
+fn standing(head: &[Value]) -> Result<Standing> {
+    let [left, grants, phase, purchase_max, opens_in] = head else {
+        return Err(unexpected("sale_grab", &format!("{head:?}")));
+    };
+    let closed = match word("sale_grab", phase)?.as_str() {
+        "open" => None,
+        word => Some(Refusal::parse(word).ok_or_else(|| unexpected("sale_grab", word))?),
+    };
+    let purchase_max = number("sale_grab", purchase_max)?;
+    Ok(Standing {
+        left: number("sale_grab", left)?,
+        grants: number("sale_grab", grants)?,
+        closed,
+        purchase_max: u32::try_from(purchase_max).unwrap_or(u32::MAX),
+        opens_in: number("sale_grab", opens_in)?,
+    })
 }
 
 fn outcome(answer: Value) -> Result<Outcome> {
@@ -110,7 +152,13 @@ pub fn snapshot(id: &SaleId, reply: Value) -> Result<Option<Snapshot>> {
         purchase_max: sale.purchase_max,
     };
     let now = number("sale_snapshot", now)?;
-    Ok(Some(Snapshot { now, sale, figures }))
+    let grants = fields.number("grants")?.unwrap_or(0);
+    Ok(Some(Snapshot {
+        now,
+        sale,
+        figures,
+        grants,
+    }))
 }
 
 /// The fields of a sale hash.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Store;
 use super::reply::{self, Snapshot};
 use super::script::{SALE_PUT, SALE_SNAPSHOT};
-use crate::domain::ids::SaleId;
+use crate::domain::ids::{SaleId, Username};
 use crate::domain::sale::{EditOutcome, EpochMs, SaleEdit};
 use crate::error::Result;
 
@@ -68,5 +68,39 @@ impl Store {
             }
             cursor = next;
         }
+    }
+
+    /// All sales with their figures, each at one instant, in the order of their ids.
+    pub async fn sales(&self) -> Result<Vec<Snapshot>> {
+        let mut sales = Vec::new();
+        for id in self.sale_ids().await? {
+            sales.extend(self.sale_snapshot(&id).await?);
+        }
+        Ok(sales)
+    }
+
+    /// One page of the buyers who hold an order, and where the next page starts, if there is
+    /// one. A buyer who holds an order from the first page to the last is on one of them.
+    pub async fn buyers_page(
+        &self,
+        id: &SaleId,
+        cursor: u64,
+    ) -> Result<(Option<u64>, Vec<Username>)> {
+        let mut connection = self.connection().await?;
+        let mut scan = redis::cmd("HSCAN");
+        scan.arg(self.keys.buyers(id))
+            .arg(cursor)
+            .arg("COUNT")
+            .arg(SCAN_KEYS);
+        let (next, pairs): (u64, Vec<(Vec<u8>, Vec<u8>)>) =
+            self.read(scan.query_async(&mut *connection)).await?;
+        let names = pairs
+            .into_iter()
+            .map(|(name, _)| String::from_utf8_lossy(&name).into_owned());
+        // A field that is no username was not written by the doors: nobody can ask as it.
+        let names = names
+            .filter_map(|name| Username::parse(name).ok())
+            .collect();
+        Ok(((next != 0).then_some(next), names))
     }
 }

@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
+use tokio::time::timeout;
+
 use super::Store;
-use crate::error::Result;
+use crate::domain::durability::Durability;
+use crate::error::{Error, Result};
 
 /// The settings that decide whether orders are safe.
 const SETTINGS: [&str; 6] = [
@@ -35,7 +38,73 @@ impl ServerFacts {
     }
 }
 
+impl ServerFacts {
+    /// The level that the settings keep without waiting for replicas; `None` when they are hidden.
+    pub fn persistence(&self) -> Option<Durability> {
+        let always = self.setting("appendfsync") == Some("always");
+        let skips = self.setting("no-appendfsync-on-rewrite") == Some("yes");
+        match self.setting("appendonly")? {
+            "yes" if always && !skips => Some(Durability::Fsync),
+            _ => Some(Durability::Memory),
+        }
+    }
+
+    /// Replicas that are connected and in step.
+    pub fn replicas(&self) -> u32 {
+        let online = |line: &&String| line.contains("state=online");
+        let slaves = self
+            .info
+            .iter()
+            .filter(|(name, _)| name.starts_with("slave"));
+        let count = slaves.map(|(_, line)| line).filter(online).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// The level that is in force when `wanted` is asked for.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] says what the server does instead.
+    pub fn verify(&self, wanted: Option<Durability>) -> Result<Durability> {
+        let persistence = self.persistence();
+        let hidden = "this Redis hides its settings: its durability cannot be verified";
+        match wanted {
+            None => Ok(persistence.unwrap_or(Durability::Memory)),
+            Some(Durability::Memory) => Ok(Durability::Memory),
+            Some(Durability::Fsync) => match persistence {
+                Some(Durability::Fsync) => Ok(Durability::Fsync),
+                Some(_) => Err(Error::Refused(format!(
+                    "durability fsync is configured, but Redis has appendonly {}, appendfsync {}, \
+                     no-appendfsync-on-rewrite {}: see `seckill doctor`",
+                    self.setting("appendonly").unwrap_or("?"),
+                    self.setting("appendfsync").unwrap_or("?"),
+                    self.setting("no-appendfsync-on-rewrite").unwrap_or("?"),
+                ))),
+                None => Err(Error::Refused(hidden.to_owned())),
+            },
+            Some(Durability::Replicated(count)) if self.replicas() >= count => {
+                Ok(Durability::Replicated(count))
+            }
+            Some(Durability::Replicated(count)) => Err(Error::Refused(format!(
+                "durability replicated:{count} is configured, but {} replicas are online",
+                self.replicas()
+            ))),
+        }
+    }
+}
+
 impl Store {
+    /// The durability level in force.
+    ///
+    /// # Errors
+    /// The configured level is not what the server does, or the server does not answer.
+    pub async fn verified_durability(&self) -> Result<Durability> {
+        let late = |_| Error::Busy("no answer from Redis in time".to_owned());
+        let facts = timeout(self.timeout, self.server_facts())
+            .await
+            .map_err(late)??;
+        facts.verify(self.durability)
+    }
+
     /// Asks the server about itself.
     pub async fn server_facts(&self) -> Result<ServerFacts> {
         let mut connection = self.connection().await?;

@@ -40,13 +40,7 @@ async fn a_server_that_dies_is_started_again_with_its_data() {
     let world = World::at(redis.url()).await;
     let sale = world.sale("a", StockKind::List, 10).await;
     for _ in 0..2 {
-        let died = redis.server_id();
-        redis.kill();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while redis.server_id() == died {
-            assert!(Instant::now() < deadline, "not started again");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        redis.kill_and_wait().await;
         assert_eq!(world.left(&sale).await, 10);
     }
 }

@@ -22,7 +22,7 @@ async fn a_server_is_alive_and_ready() {
     );
     assert_eq!(
         (ready.status, ready.body.as_str()),
-        (200, r#"{"status":"ready"}"#)
+        (200, r#"{"status":"ready","durability":"memory"}"#)
     );
     assert_eq!(world.dump().await, before, "a probe leaves nothing behind");
     app.stop().await;

@@ -26,6 +26,7 @@ fn attempt(sale: &SaleId, user: &str, purchase: u32) -> Attempt {
 }
 
 async fn grab(world: &World, sale: &SaleId, door: StockKind, asks: &[(&str, u32)]) -> Batch {
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(5);
     let attempts: Vec<_> = asks
         .iter()
         .map(|&(user, n)| attempt(sale, user, n))
@@ -33,7 +34,7 @@ async fn grab(world: &World, sale: &SaleId, door: StockKind, asks: &[(&str, u32)
     world
         .store
         .lane()
-        .sale_grab(sale, door, &attempts)
+        .sale_grab(sale, door, &attempts, deadline)
         .await
         .expect("decided")
 }
@@ -73,13 +74,16 @@ async fn a_batch_is_decided_in_order() {
             ("v", 1),
             ("u", 1),
         ];
-        let Batch { left, outcomes } = grab(&world, &sale, door, &asks).await;
+        let Batch { standing, outcomes } = grab(&world, &sale, door, &asks).await;
         let (w, x, v) = (
             grabbed(&outcomes[0]),
             grabbed(&outcomes[1]),
             grabbed(&outcomes[5]),
         );
-        assert_eq!((w.purchase, x.purchase, v.purchase, left), (2, 1, 1, 0));
+        assert_eq!(
+            (w.purchase, x.purchase, v.purchase, standing.left),
+            (2, 1, 1, 0)
+        );
         assert_eq!(
             outcomes[2],
             Outcome::AlreadyGrabbed(w.clone()),
@@ -295,26 +299,26 @@ async fn wrong_calls_raise() {
     let mut world = World::new().await;
     let arity = "sale_grab takes 4 keys";
     for (keys, args) in [
-        (&KEYS[..3], &["a", "list", "x", "1", "a-1"][..]),
+        (&KEYS[..3], &["a", "list", "0", "x", "1", "a-1"][..]),
         (&KEYS, &[]),
         (&KEYS, &["a"]),
         (&KEYS, &["a", "list"]),
-        (&KEYS, &["a", "list", "x"]),
-        (&KEYS, &["a", "list", "x", "1"]),
-        (&KEYS, &["a", "list", "x", "1", "a-1", "y"]),
+        (&KEYS, &["a", "list", "0", "x"]),
+        (&KEYS, &["a", "list", "0", "x", "1"]),
+        (&KEYS, &["a", "list", "0", "x", "1", "a-1", "y"]),
     ] {
         assert_raises(&mut world, &SALE_GRAB, keys, args, arity).await;
     }
     for purchase in ["0", "-1", "1.5", "x", "", "01", "1e1"] {
-        let args = ["a", "list", "x", purchase, "a-1"];
+        let args = ["a", "list", "0", "x", purchase, "a-1"];
         assert_raises(&mut world, &SALE_GRAB, &KEYS, &args, "purchase").await;
     }
 }
 
 #[tokio::test]
 async fn broken_data_raises_before_the_first_write() {
-    let args: Words = &["a", "list", "x", "1", "a-1"];
-    let counter: Words = &["a", "counter", "x", "1", "b-1"];
+    let args: Words = &["a", "list", "0", "x", "1", "a-1"];
+    let counter: Words = &["a", "counter", "0", "x", "1", "b-1"];
     let list: &[Words] = &[&["HSET", "sale", "kind", "list"], &["RPUSH", "stock", "u"]];
     let count: &[Words] = &[&["HSET", "sale", "kind", "counter"]];
     let cases: [(&[Words], Words, Words, &str); 10] = [
@@ -432,7 +436,7 @@ proptest! {
                 let expected: Vec<_> = asks.iter().map(|&(user, n)| model.ask(user, n)).collect();
                 let got: Vec<_> = batch.outcomes.iter().map(word).collect();
                 prop_assert_eq!(got, expected);
-                prop_assert_eq!(batch.left, u64::from(model.left));
+                prop_assert_eq!(batch.standing.left, u64::from(model.left));
             }
             world.assert_holds(&sale).await;
             Ok(())

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use seckill::config::RedisUrl;
@@ -54,6 +54,19 @@ impl PrivateRedis {
     /// `kill -9`; the watcher starts it again.
     pub fn kill(&self) {
         signal("-KILL", self.server_id());
+    }
+}
+
+impl PrivateRedis {
+    /// `kill -9`, and waits until the watcher has started it again.
+    pub async fn kill_and_wait(&self) {
+        let died = self.server_id();
+        self.kill();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.server_id() == died {
+            assert!(Instant::now() < deadline, "not started again");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 

@@ -1,0 +1,153 @@
+//! The batcher: drains what is waiting and sends one script call for each sale among it. While a
+//! batch is in flight the next one gathers, so an idle server sends batches of one and a busy one
+//! large batches, and nobody ever waits for a batch to fill.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, oneshot};
+
+use super::learner::Learner;
+use crate::domain::attempt::Attempt;
+use crate::domain::ids::SaleId;
+use crate::domain::outcome::Outcome;
+use crate::domain::sale::StockKind;
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+use crate::store::lane::Lane;
+use crate::store::reply::Batch;
+
+/// Most attempts that wait in one worker; one more is answered `busy` at once.
+pub const QUEUE_ATTEMPTS_MAX: usize = 4096;
+/// Most attempts in one script call: half a millisecond of Redis.
+const BATCH_ATTEMPTS_MAX: usize = 128;
+
+/// One attempt on its way, and where its outcome goes.
+pub struct Ask {
+    pub sale: SaleId,
+    pub door: StockKind,
+    pub attempt: Attempt,
+    pub asked_at: Instant,
+    pub answer: oneshot::Sender<Result<Outcome>>,
+}
+
+/// Owns the queue's far end and the lane.
+pub struct Batcher {
+    pub lane: Lane,
+    pub inbox: mpsc::Receiver<Ask>,
+    pub learner: Learner,
+    pub metrics: Arc<Metrics>,
+    /// Longest wait of a buyer, queue and Redis together.
+    pub timeout: Duration,
+}
+
+/// The attempts of one batch for one sale.
+struct Group {
+    sale: SaleId,
+    door: StockKind,
+    deadline: Instant,
+    attempts: Vec<Attempt>,
+    answers: Vec<oneshot::Sender<Result<Outcome>>>,
+}
+
+impl Batcher {
+    /// Runs until every sender of the queue is gone and the queue is empty.
+    pub async fn run(mut self) {
+        let mut asks = Vec::with_capacity(BATCH_ATTEMPTS_MAX);
+        while self.inbox.recv_many(&mut asks, BATCH_ATTEMPTS_MAX).await > 0 {
+            let groups = self.grouped(asks.drain(..));
+            match groups.len() {
+                1 => {
+                    for group in groups {
+                        self.decide(group).await;
+                    }
+                }
+                _ => {
+                    join_all(groups.into_iter().map(|group| self.decide(group))).await;
+                }
+            }
+        }
+    }
+
+    fn grouped(&self, asks: impl Iterator<Item = Ask>) -> Vec<Group> {
+        let now = Instant::now();
+        let mut groups: Vec<Group> = Vec::new();
+        for ask in asks {
+            let waited = now.saturating_duration_since(ask.asked_at);
+            self.metrics.left_queue(waited);
+            // Too late to be answered in time: better not executed than unknown.
+            if waited > self.timeout / 2 {
+                let late = Error::Busy(format!("waited {waited:?} in the queue"));
+                let _ = ask.answer.send(Err(late));
+                continue;
+            }
+            let deadline = ask.asked_at + self.timeout;
+            let known = groups
+                .iter_mut()
+                .find(|g| g.door == ask.door && g.sale == ask.sale);
+            match known {
+                Some(group) => group.add(ask, deadline),
+                None => groups.push(Group::of(ask, deadline)),
+            }
+        }
+        groups
+    }
+
+    async fn decide(&self, group: Group) {
+        let sent_at = Instant::now();
+        let Group {
+            sale,
+            door,
+            deadline,
+            attempts,
+            answers,
+        } = group;
+        let decided = self
+            .lane
+            .sale_grab(&sale, door, &attempts, deadline.into())
+            .await;
+        self.metrics.batch(attempts.len(), sent_at.elapsed());
+        match decided {
+            Ok(Batch { standing, outcomes }) => {
+                // Before any buyer hears of an order, the gate does.
+                self.learner.hear(&sale, door, &standing, sent_at);
+                for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                    // A buyer who went away gets the same outcome on the retry.
+                    let _ = answer.send(Ok(outcome));
+                }
+            }
+            Err(error) => {
+                self.metrics.redis_error(&error);
+                for answer in answers {
+                    let _ = answer.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+}
+
+impl Group {
+    fn of(ask: Ask, deadline: Instant) -> Self {
+        let Ask {
+            sale,
+            door,
+            attempt,
+            answer,
+            ..
+        } = ask;
+        Self {
+            sale,
+            door,
+            deadline,
+            attempts: vec![attempt],
+            answers: vec![answer],
+        }
+    }
+
+    fn add(&mut self, ask: Ask, deadline: Instant) {
+        self.deadline = self.deadline.min(deadline);
+        self.attempts.push(ask.attempt);
+        self.answers.push(ask.answer);
+    }
+}

@@ -1,0 +1,76 @@
+//! The learner: tells the gates what replies say, and fetches the buyers of a sale when a gate
+//! wants to close, in small steps beside the doors' traffic.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::buyers::{BUYERS_MAX, Buyers};
+use super::gate::Gates;
+use crate::domain::ids::SaleId;
+use crate::domain::sale::StockKind;
+use crate::domain::standing::Standing;
+use crate::error::Result;
+use crate::metrics::Metrics;
+use crate::store::Store;
+
+/// Pause after buyers could not be learned.
+const FAILURE_PAUSE: Duration = Duration::from_secs(1);
+/// Pause for a sale with more buyers than a gate remembers.
+const TOO_MANY_PAUSE: Duration = Duration::from_secs(60);
+
+/// What one worker needs to keep the gates true.
+#[derive(Clone)]
+pub struct Learner {
+    pub store: Store,
+    pub gates: Arc<Gates>,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Learner {
+    /// Passes on what a reply says; starts learning when the gate wants to close.
+    pub fn hear(&self, sale: &SaleId, door: StockKind, standing: &Standing, asked_at: Instant) {
+        if self.gates.hear(sale, standing, asked_at) {
+            let (learner, sale) = (self.clone(), sale.clone());
+            tokio::spawn(async move { learner.learn(&sale, door).await });
+        }
+    }
+
+    async fn learn(&self, sale: &SaleId, kind: StockKind) {
+        let since = Instant::now();
+        match self.buyers_and_standing(sale).await {
+            Ok(Some((buyers, standing, asked_at))) => {
+                let took = since.elapsed();
+                tracing::debug!(%sale, buyers = buyers.len(), ?took, "gate closes");
+                self.gates
+                    .close(sale, kind, &standing, buyers, asked_at, took);
+                self.metrics.gate_learned(took);
+            }
+            Ok(None) => self.gates.give_up(sale, TOO_MANY_PAUSE),
+            Err(error) => {
+                tracing::warn!(%sale, %error, "the buyers of a sale could not be learned");
+                self.gates.give_up(sale, FAILURE_PAUSE);
+            }
+        }
+    }
+
+    /// All buyers, and how the sale stood after they were read: if no order was granted since the
+    /// reading began, nobody is missing. `None` when they are too many, or the sale is gone.
+    async fn buyers_and_standing(
+        &self,
+        sale: &SaleId,
+    ) -> Result<Option<(Buyers, Standing, Instant)>> {
+        let mut fingerprints = Vec::new();
+        let mut cursor = Some(0);
+        while let Some(at) = cursor {
+            let (next, names) = self.store.buyers_page(sale, at).await?;
+            fingerprints.extend(names.iter().map(|name| self.gates.fingerprint(name)));
+            if fingerprints.len() > BUYERS_MAX {
+                return Ok(None);
+            }
+            cursor = next;
+        }
+        let asked_at = Instant::now();
+        let snapshot = self.store.sale_snapshot(sale).await?;
+        Ok(snapshot.map(|snapshot| (Buyers::new(fingerprints), snapshot.standing(), asked_at)))
+    }
+}

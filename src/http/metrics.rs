@@ -1,0 +1,40 @@
+//! `GET /metrics`: Prometheus text. Stock and orders are read from Redis at that moment.
+
+use actix_web::{HttpResponse, web};
+
+use super::Context;
+use crate::metrics::{GateFigures, SaleFigures};
+
+/// `GET /metrics`
+pub async fn metrics(context: web::Data<Context>) -> HttpResponse {
+    let sales = context.store.sales().await.ok();
+    let figures: Option<Vec<SaleFigures>> = sales.map(|sales| {
+        let figures = sales.iter().map(|snapshot| SaleFigures {
+            sale: snapshot.sale.id.to_string(),
+            units: [
+                ("left", snapshot.figures.left),
+                ("held", snapshot.figures.held),
+                ("confirmed", snapshot.figures.confirmed),
+                ("used", snapshot.figures.used),
+            ],
+            buyers: snapshot.figures.buyers,
+        });
+        figures.collect()
+    });
+    let gates = context
+        .gates
+        .closed()
+        .into_iter()
+        .map(|(sale, refusal, buyers)| GateFigures {
+            sale: sale.to_string(),
+            refusal: refusal.code(),
+            buyers,
+        });
+    let gates: Vec<GateFigures> = gates.collect();
+    match context.metrics.text(figures.as_deref(), &gates) {
+        Ok(text) => HttpResponse::Ok()
+            .content_type("text/plain; version=0.0.4")
+            .body(text),
+        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
+    }
+}

@@ -1,0 +1,298 @@
+//! Every metric, declared once. Counting is a few atomic additions on the hot path; what Redis
+//! holds is read from the truth when it is asked for, never counted along.
+
+use std::time::Duration;
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+use crate::domain::outcome::{Outcome, Refusal};
+use crate::error::{Error, Result};
+
+/// Seconds: from an answer of a gate to the longest wait of a buyer.
+const SECONDS: [f64; 14] = [
+    0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0,
+];
+/// Attempts in a batch.
+const BATCH_SIZES: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
+
+/// The metrics of a process.
+pub struct Metrics {
+    registry: Registry,
+    grabbed: IntCounter,
+    already_grabbed: IntCounter,
+    refused: Vec<IntCounter>,
+    busy: IntCounter,
+    unknown: IntCounter,
+    gate_refused: Vec<IntCounter>,
+    invalid_requests: IntCounter,
+    queue_depth: IntGauge,
+    queue_seconds: Histogram,
+    redis_seconds: Histogram,
+    decision_seconds: Histogram,
+    batch_attempts: Histogram,
+    redis_errors: IntCounterVec,
+    gate_learning_seconds: Histogram,
+}
+
+/// The figures of one sale, read from Redis.
+#[derive(Debug)]
+pub struct SaleFigures {
+    /// The sale's id.
+    pub sale: String,
+    /// Units by where they are: `left`, `held`, `confirmed`, `used`.
+    pub units: [(&'static str, u64); 4],
+    /// Buyers who hold an order.
+    pub buyers: u64,
+}
+
+/// A gate that answers without asking Redis.
+#[derive(Debug)]
+pub struct GateFigures {
+    /// The sale's id.
+    pub sale: String,
+    /// What the gate says.
+    pub refusal: &'static str,
+    /// Buyers that it lets pass.
+    pub buyers: usize,
+}
+
+impl Metrics {
+    /// All metrics, at zero.
+    ///
+    /// # Errors
+    /// [`Error::Contract`] when two metrics have one name, which a test would see first.
+    pub fn new() -> Result<Self> {
+        Self::registered().map_err(|e| Error::Contract(format!("metrics: {e}")))
+    }
+
+    fn registered() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let outcomes = IntCounterVec::new(
+            Opts::new(
+                "seckill_attempts_total",
+                "Attempts by outcome and by who decided them",
+            ),
+            &["outcome", "by"],
+        )?;
+        registry.register(Box::new(outcomes.clone()))?;
+        let by = |by: &'static str| {
+            let outcomes = outcomes.clone();
+            move |outcome: &str| outcomes.with_label_values(&[outcome, by])
+        };
+        let (redis, gate, server) = (by("redis"), by("gate"), by("server"));
+        let redis_errors = IntCounterVec::new(
+            Opts::new(
+                "seckill_redis_errors_total",
+                "Failed calls to Redis by what they mean",
+            ),
+            &["kind"],
+        )?;
+        registry.register(Box::new(redis_errors.clone()))?;
+        let queue_depth =
+            IntGauge::new("seckill_queue_attempts", "Attempts that wait for a batch")?;
+        registry.register(Box::new(queue_depth.clone()))?;
+        let seconds = |name, help| histogram(&registry, name, help, &SECONDS);
+        Ok(Self {
+            grabbed: redis("grabbed"),
+            already_grabbed: redis("already_grabbed"),
+            refused: Refusal::ALL.map(|refusal| redis(refusal.code())).to_vec(),
+            busy: server("busy"),
+            unknown: server("unknown"),
+            gate_refused: Refusal::ALL.map(|refusal| gate(refusal.code())).to_vec(),
+            invalid_requests: server("invalid_request"),
+            queue_seconds: seconds("seckill_queue_seconds", "Time of an attempt in the queue")?,
+            redis_seconds: seconds("seckill_redis_seconds", "Time of a batch in Redis")?,
+            decision_seconds: seconds(
+                "seckill_decision_seconds",
+                "Time from an attempt to its outcome, when Redis was asked",
+            )?,
+            batch_attempts: histogram(
+                &registry,
+                "seckill_batch_attempts",
+                "Attempts in a script call",
+                &BATCH_SIZES,
+            )?,
+            gate_learning_seconds: seconds(
+                "seckill_gate_learning_seconds",
+                "Time to learn the buyers of a sale before its gate closes",
+            )?,
+            redis_errors,
+            queue_depth,
+            registry,
+        })
+    }
+
+    /// An attempt was decided, or failed to be, after asking Redis.
+    pub fn decided(&self, decided: &Result<Outcome>, took: Duration) {
+        self.decision_seconds.observe(took.as_secs_f64());
+        match decided {
+            Ok(Outcome::Grabbed(_)) => self.grabbed.inc(),
+            Ok(Outcome::AlreadyGrabbed(_)) => self.already_grabbed.inc(),
+            Ok(Outcome::Refused(refusal)) => self.refused[refusal.index()].inc(),
+            Err(Error::Busy(_)) => self.busy.inc(),
+            Err(_) => self.unknown.inc(),
+        }
+    }
+
+    /// A gate answered.
+    pub fn gate_refused(&self, refusal: Refusal) {
+        self.gate_refused[refusal.index()].inc();
+    }
+
+    /// A request was wrong.
+    pub fn invalid_request(&self) {
+        self.invalid_requests.inc();
+    }
+
+    /// An attempt began to wait.
+    pub fn entered_queue(&self) {
+        self.queue_depth.inc();
+    }
+
+    /// An attempt waited so long, and does no more.
+    pub fn left_queue(&self, waited: Duration) {
+        self.queue_depth.dec();
+        self.queue_seconds.observe(waited.as_secs_f64());
+    }
+
+    /// A batch of so many attempts took so long in Redis.
+    pub fn batch(&self, attempts: usize, took: Duration) {
+        self.batch_attempts.observe(attempts as f64);
+        self.redis_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A call to Redis failed.
+    pub fn redis_error(&self, error: &Error) {
+        self.redis_errors.with_label_values(&[error.label()]).inc();
+    }
+
+    /// The buyers of a sale were learned.
+    pub fn gate_learned(&self, took: Duration) {
+        self.gate_learning_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Everything in the text format of Prometheus, with the figures of the sales, or without
+    /// them when Redis could not be read.
+    ///
+    /// # Errors
+    /// [`Error::Contract`] when it cannot be written.
+    pub fn text(&self, sales: Option<&[SaleFigures]>, gates: &[GateFigures]) -> Result<String> {
+        let mut text = Vec::new();
+        let encoder = TextEncoder::new();
+        let truth = truth(sales, gates);
+        let encoded = truth.and_then(|truth| {
+            encoder.encode(&self.registry.gather(), &mut text)?;
+            encoder.encode(&truth.gather(), &mut text)
+        });
+        encoded.map_err(|e| Error::Contract(format!("metrics: {e}")))?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+fn histogram(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    buckets: &[f64],
+) -> prometheus::Result<Histogram> {
+    let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+    let histogram = Histogram::with_opts(options)?;
+    registry.register(Box::new(histogram.clone()))?;
+    Ok(histogram)
+}
+
+/// What was read at scrape time, in a registry of its own.
+fn truth(sales: Option<&[SaleFigures]>, gates: &[GateFigures]) -> prometheus::Result<Registry> {
+    let registry = Registry::new();
+    let gauges = |name, help, labels: &[&str]| {
+        let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
+        registry.register(Box::new(gauges.clone()))?;
+        Ok::<_, prometheus::Error>(gauges)
+    };
+    let up = IntGauge::new(
+        "seckill_redis_up",
+        "1 when the figures of the sales could be read",
+    )?;
+    registry.register(Box::new(up.clone()))?;
+    up.set(i64::from(sales.is_some()));
+    let units = gauges(
+        "seckill_units",
+        "Units of a sale by where they are",
+        &["sale", "state"],
+    )?;
+    let buyers = gauges("seckill_buyers", "Buyers who hold an order", &["sale"])?;
+    for figures in sales.unwrap_or_default() {
+        for (state, count) in figures.units {
+            units
+                .with_label_values(&[figures.sale.as_str(), state])
+                .set(gauge(count));
+        }
+        buyers
+            .with_label_values(&[figures.sale.as_str()])
+            .set(gauge(figures.buyers));
+    }
+    let closed = gauges(
+        "seckill_gate_buyers",
+        "Buyers that a closed gate lets pass; absent while the gate is open",
+        &["sale", "refusal"],
+    )?;
+    for gate in gates {
+        let labels = [gate.sale.as_str(), gate.refusal];
+        closed
+            .with_label_values(&labels)
+            .set(gauge(gate.buyers as u64));
+    }
+    Ok(registry)
+}
+
+fn gauge(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_truth_stand_side_by_side() {
+        let metrics = Metrics::new().expect("registered");
+        metrics.decided(
+            &Ok(Outcome::Refused(Refusal::SoldOut)),
+            Duration::from_millis(1),
+        );
+        metrics.gate_refused(Refusal::SoldOut);
+        metrics.entered_queue();
+        let figures = SaleFigures {
+            sale: "a".to_owned(),
+            units: [("left", 7), ("held", 0), ("confirmed", 3), ("used", 0)],
+            buyers: 3,
+        };
+        let gate = GateFigures {
+            sale: "a".to_owned(),
+            refusal: "paused",
+            buyers: 3,
+        };
+        let text = metrics.text(Some(&[figures]), &[gate]).expect("text");
+        for line in [
+            "seckill_attempts_total{by=\"redis\",outcome=\"sold_out\"} 1",
+            "seckill_attempts_total{by=\"gate\",outcome=\"sold_out\"} 1",
+            "seckill_queue_attempts 1",
+            "seckill_units{sale=\"a\",state=\"left\"} 7",
+            "seckill_buyers{sale=\"a\"} 3",
+            "seckill_gate_buyers{refusal=\"paused\",sale=\"a\"} 3",
+            "seckill_redis_up 1",
+            "seckill_decision_seconds_count 1",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        assert!(
+            metrics
+                .text(None, &[])
+                .expect("text")
+                .contains("seckill_redis_up 0")
+        );
+    }
+}
