@@ -3,9 +3,9 @@
 //! A handler is three steps: read the request into domain types, one call, one answer.
 
 mod answer;
-mod attempt;
+pub mod attempt;
 mod doors;
-mod fault;
+pub mod fault;
 mod form;
 mod metrics;
 mod negotiate;
