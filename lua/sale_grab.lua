@@ -27,6 +27,9 @@ local count = (#ARGV - 3) / 3
 if #KEYS ~= 4 or count < 1 or count % 1 ~= 0 then
   error({ err = "ERR sale_grab takes 4 keys, goods, door, waits and one triple for each attempt" })
 end
+if count > 1000 then -- unpack returns 8000 values at most, and a batch writes two for each attempt
+  error({ err = "ERR sale_grab takes at most 1000 attempts, not " .. count })
+end
 
 local users, wants, ids = {}, {}, {}
 for i = 1, count do

@@ -2,14 +2,18 @@
 
 use std::net::SocketAddr;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::config::Config;
 use crate::domain::ids::SaleId;
-use crate::domain::sale::{EditOutcome, SaleEdit, StockKind};
+use crate::domain::sale::{SaleEdit, StockKind};
 use crate::error::{Error, Result};
 use crate::http::{self, Listening};
 use crate::store::Store;
 use crate::store::embedded::{EmbeddedRedis, Options};
 
+/// Title by which a demo sale is known.
+const DEMO_TITLE: &str = "demo";
 /// Units that each demo sale is stocked with.
 const DEMO_UNITS: u64 = 50;
 
@@ -18,6 +22,7 @@ pub struct App {
     listening: Listening,
     embedded: Option<EmbeddedRedis>,
     demo: bool,
+    signals: bool,
 }
 
 impl App {
@@ -43,12 +48,13 @@ impl App {
             demo_sale(&store, &config.doors.seckill, StockKind::List).await?;
             demo_sale(&store, &config.doors.incr, StockKind::Counter).await?;
         }
-        let listening = http::listen(config, &store, signals)?;
+        let listening = http::listen(config, &store)?;
         tracing::info!(address = %listening.address, redis = %url, "listening");
         Ok(Self {
             listening,
             embedded,
             demo,
+            signals,
         })
     }
 
@@ -73,6 +79,17 @@ impl App {
     /// # Errors
     /// What ended the server, or kept the private Redis from stopping.
     pub async fn run(self) -> Result<()> {
+        let stopper = self.listening.handle.clone();
+        if self.signals {
+            tokio::spawn(async move {
+                stop_signal().await;
+                // The second signal ends what the first one waits for.
+                tokio::join!(stopper.stop(true), async {
+                    stop_signal().await;
+                    stopper.stop(false).await;
+                });
+            });
+        }
         let served = self.listening.server.await;
         tracing::info!("stopping");
         if let Some(redis) = self.embedded {
@@ -110,17 +127,37 @@ async fn blocking<T: Send + 'static>(
 }
 
 async fn demo_sale(store: &Store, id: &SaleId, kind: StockKind) -> Result<()> {
-    if store.sale_snapshot(id).await?.is_some() {
-        return Ok(());
-    }
-    let edit = SaleEdit {
-        kind: Some(kind),
-        title: Some("demo".to_owned()),
-        ..SaleEdit::default()
+    let title = match store.sale_snapshot(id).await? {
+        Some(snapshot) => snapshot.sale.title,
+        None => {
+            let title = Some(DEMO_TITLE.to_owned());
+            let edit = SaleEdit {
+                kind: Some(kind),
+                title,
+                ..SaleEdit::default()
+            };
+            store.sale_put(id, &edit).await?;
+            DEMO_TITLE.to_owned()
+        }
     };
-    // Of two servers that start at once, the one that creates the sale stocks it.
-    if store.sale_put(id, &edit).await? == EditOutcome::Created {
-        store.stock_add_count(id, DEMO_UNITS).await?;
+    // Adds nothing when the demo was stocked before, by this server or by another one.
+    if title == DEMO_TITLE {
+        store.stock_add_first(id, DEMO_UNITS).await?;
     }
     Ok(())
+}
+
+/// Waits for Ctrl-C or TERM.
+async fn stop_signal() {
+    let mut terminate = match signal(SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(error) => {
+            tracing::error!(%error, "cannot listen to signals");
+            return std::future::pending().await;
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
 }

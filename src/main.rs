@@ -7,10 +7,13 @@ use seckill::app;
 use seckill::cli::{self, Arguments, Command};
 use tracing_subscriber::EnvFilter;
 
+/// The libraries' own news interest nobody, and malformed HTTP must not fill the log.
+const LOG_DEFAULT: &str = "info,actix_http=off,actix_server=warn";
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -12,10 +12,15 @@ local function whole(text, default, what)
   return tonumber(text)
 end
 
--- Units in stock. A key that does not exist is a stock of 0.
+-- Units in stock. A key that does not exist is a stock of 0, and so is a counter that somebody
+-- decremented below 0 by hand: nothing can be sold from it, and the audit names what is missing.
 local function stock_left(kind, stock)
   if kind == "list" then
     return redis.call("LLEN", stock)
   end
-  return whole(redis.call("GET", stock), 0, stock)
+  local text = redis.call("GET", stock)
+  if text and string.find(text, "^%-%d+$") then
+    return 0
+  end
+  return whole(text, 0, stock)
 end

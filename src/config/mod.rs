@@ -19,6 +19,12 @@ const FILE_DEFAULT: &str = "seckill.toml";
 /// Prefix of the variables of the environment, before the first `__`.
 const ENV_PREFIX: &str = "SECKILL";
 
+/// Most worker threads.
+const WORKERS_MAX: usize = 1024;
+/// Bounds of a buyer's wait: shorter and nothing could answer, longer and nobody would wait.
+const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+const TIMEOUT_MAX: Duration = Duration::from_secs(60);
+
 /// Every setting of the program.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -95,9 +101,16 @@ impl RedisUrl {
 impl fmt::Display for RedisUrl {
     /// The address without user, password and query.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
-        let rest = rest.split(['?', '#']).next().unwrap_or_default();
-        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+        let Some((scheme, rest)) = self.0.split_once("://") else {
+            return f.write_str("(no scheme)");
+        };
+        // A password may hold any sign, also those that should have been escaped; that of a socket
+        // stands in the query.
+        let place = match rest.rsplit_once('@') {
+            Some((_, place)) if scheme != "unix" => place,
+            _ => rest,
+        };
+        let place = place.split(['?', '#']).next().unwrap_or_default();
         write!(f, "{scheme}://{place}")
     }
 }
@@ -164,7 +177,8 @@ impl Config {
         };
         let environment = config::Environment::with_prefix(ENV_PREFIX)
             .prefix_separator("__")
-            .separator("__");
+            .separator("__")
+            .ignore_empty(true);
         let mut layers = config::Config::builder()
             .add_source(file.format(config::FileFormat::Toml))
             .add_source(environment);
@@ -181,12 +195,13 @@ impl Config {
     }
 
     fn checked(self) -> Result<Self> {
-        let wrong = if self.http.workers == 0 {
-            "http.workers is 0: it must be at least 1"
+        let timeout = self.redis.timeout;
+        let wrong = if !(1..=WORKERS_MAX).contains(&self.http.workers) {
+            "http.workers must be from 1 to 1024"
         } else if self.http.backlog == 0 {
             "http.backlog is 0: it must be at least 1"
-        } else if self.redis.timeout.is_zero() {
-            "redis.timeout is 0: no answer could ever arrive in time"
+        } else if !(TIMEOUT_MIN..=TIMEOUT_MAX).contains(&timeout) {
+            "redis.timeout must be from 1ms to 60s"
         } else if self.redis.prefix.contains(['{', '}']) {
             "redis.prefix contains { or }: they mark the hash tag of an event"
         } else {
@@ -253,6 +268,8 @@ mod tests {
             ("[http]\nbacklog = -1", "http.backlog"),
             ("[redis]\ntimeout = 'soon'", "redis.timeout"),
             ("[redis]\ntimeout = '0s'", "redis.timeout"),
+            ("[redis]\ntimeout = '100000000000000h'", "redis.timeout"),
+            ("[http]\nworkers = 5000000", "http.workers"),
             ("[redis]\nprefix = '{x}'", "redis.prefix"),
             ("[doors]\nseckill = 'A B'", "doors.seckill"),
             ("durability = 'disk'", "durability"),
@@ -274,7 +291,11 @@ mod tests {
     fn a_password_is_never_printed() {
         for text in [
             "redis://user:hunter2@localhost:6379/1",
+            "redis://:hunter2?x@localhost/0?x",
+            "redis://:hun#hunter2@localhost",
+            "localhost:hunter2",
             "unix:///run/redis.sock?pass=hunter2",
+            "unix:///run/redis.sock?pass=x@hunter2",
         ] {
             let url = RedisUrl::new(text);
             assert!(!format!("{url} {url:?}").contains("hunter2"), "{url}");

@@ -86,6 +86,12 @@ fn is_form(request: &HttpRequest) -> Option<bool> {
     }
 }
 
+/// Reads a body that nobody wants, up to a bound of size and time, so that its sender, who is
+/// still writing, sees the answer and may go on with the next request.
+pub async fn discard(body: Payload) {
+    let _ = timeout(BODY_TIMEOUT, read_body(body)).await;
+}
+
 async fn read_body(mut body: Payload) -> Result<BytesMut, Fault> {
     let mut bytes = BytesMut::new();
     let mut length = 0;

@@ -49,7 +49,7 @@ pub struct Listening {
     pub address: SocketAddr,
     /// Stops it from elsewhere.
     pub handle: ServerHandle,
-    /// Runs it until it is stopped or told by a signal.
+    /// Runs it until it is stopped.
     pub server: Server,
 }
 
@@ -57,7 +57,7 @@ pub struct Listening {
 ///
 /// # Errors
 /// [`Error::Config`] when the address cannot be listened on.
-pub fn listen(config: &Config, store: &Store, signals: bool) -> Result<Listening> {
+pub fn listen(config: &Config, store: &Store) -> Result<Listening> {
     let (doors, strict_status) = (config.doors.clone(), config.http.strict_status);
     let (store, timeout) = (store.clone(), config.redis.timeout);
     let gates = Arc::new(Gates::default());
@@ -77,16 +77,13 @@ pub fn listen(config: &Config, store: &Store, signals: bool) -> Result<Listening
             .app_data(web::Data::new(context))
             .configure(routes)
     });
-    let mut server = server
+    let server = server
         .workers(config.http.workers)
         .backlog(config.http.backlog)
         .max_connections(CONNECTIONS_PER_WORKER_MAX)
         .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(SHUTDOWN_TIMEOUT_SECONDS);
-    if !signals {
-        server = server.disable_signals();
-    }
-    let server = server
+        .shutdown_timeout(SHUTDOWN_TIMEOUT_SECONDS)
+        .disable_signals()
         .tcp_nodelay(true)
         .bind(config.http.listen)
         .map_err(failed)?;
@@ -106,11 +103,21 @@ pub fn listen(config: &Config, store: &Store, signals: bool) -> Result<Listening
 /// Every path that this server knows.
 fn routes(config: &mut web::ServiceConfig) {
     let path = |path| web::resource(path).default_service(web::to(problem::method_not_allowed));
+    // Load balancers look with HEAD.
+    let probe = |at, get, head| path(at).route(get).route(head);
     config
         .service(path("/seckill").route(web::post().to(doors::seckill)))
         .service(path("/incr").route(web::post().to(doors::incr)))
-        .service(path("/healthz").route(web::get().to(probes::healthz)))
+        .service(probe(
+            "/healthz",
+            web::get().to(probes::healthz),
+            web::head().to(probes::healthz),
+        ))
         .service(path("/metrics").route(web::get().to(metrics::metrics)))
-        .service(path("/readyz").route(web::get().to(probes::readyz)))
+        .service(probe(
+            "/readyz",
+            web::get().to(probes::readyz),
+            web::head().to(probes::readyz),
+        ))
         .default_service(web::to(problem::not_found));
 }

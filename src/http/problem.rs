@@ -2,10 +2,12 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE};
+use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
 use super::answer::RESULT_HEADER;
+use super::attempt;
 
 /// The body.
 #[derive(Serialize)]
@@ -31,13 +33,15 @@ pub fn problem(status: StatusCode, code: &str, detail: &str) -> HttpResponse {
 }
 
 /// 404 for every path that is not in the table.
-pub async fn not_found(request: HttpRequest) -> HttpResponse {
+pub async fn not_found(request: HttpRequest, body: Payload) -> HttpResponse {
+    attempt::discard(body).await;
     let detail = format!("There is nothing at {}.", request.path());
     problem(StatusCode::NOT_FOUND, "not_found", &detail)
 }
 
 /// 405 for a method that a path does not have.
-pub async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
+pub async fn method_not_allowed(request: HttpRequest, body: Payload) -> HttpResponse {
+    attempt::discard(body).await;
     let allowed = match request.path() {
         "/seckill" | "/incr" => "POST",
         _ => "GET",

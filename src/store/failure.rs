@@ -36,8 +36,3 @@ pub fn of_call(name: &str, error: &RedisError) -> Error {
     }
     Error::Unknown(format!("{name}: {error}"))
 }
-
-/// The meaning of an error before anything was sent.
-pub fn of_connecting(error: impl std::fmt::Display) -> Error {
-    Error::Busy(format!("cannot reach Redis: {error}"))
-}

@@ -2,10 +2,11 @@
 //!
 //! A lane says truthfully whether a call that failed was sent. It never sends a call twice.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 use tokio::time::{Instant, timeout_at};
 
 use super::keys::Keys;
@@ -20,9 +21,6 @@ use crate::error::{Error, Result};
 
 /// After a failed connect, calls are refused this long before the next try.
 const CONNECT_PAUSE: Duration = Duration::from_millis(100);
-/// A connection that left so many calls in a row unanswered is replaced: a hung server keeps
-/// its socket open, so nothing else would ever end it.
-const TIMEOUTS_IN_A_ROW_MAX: u32 = 3;
 
 /// The doors' way to Redis.
 pub struct Lane {
@@ -30,27 +28,31 @@ pub struct Lane {
     keys: Keys,
     timeout: Duration,
     replicas: u32,
-    state: Mutex<State>,
-    timeouts_in_a_row: AtomicU32,
+    state: Arc<Mutex<State>>,
 }
 
 enum State {
     Closed,
+    /// A task of its own opens the connection: no caller's deadline can cut it short.
+    Opening(Shared<BoxFuture<'static, Result<Live>>>),
     Open(Live),
-    Failed { error: Error, retry_at: Instant },
+    Failed {
+        error: Error,
+        retry_at: Instant,
+    },
 }
 
 impl Lane {
-    /// A lane that connects when it is first used, on the runtime that uses it.
-    /// Orders are answered when `replicas` replicas have them.
+    /// A lane that connects when it is first used, on the runtime that uses it. Orders are
+    /// answered when `replicas` replicas have them.
     pub(super) fn new(link: Link, keys: Keys, timeout: Duration, replicas: u32) -> Self {
+        let state = Arc::new(Mutex::new(State::Closed));
         Self {
             link,
             keys,
             timeout,
             replicas,
-            state: Mutex::new(State::Closed),
-            timeouts_in_a_row: AtomicU32::new(0),
+            state,
         }
     }
 
@@ -83,7 +85,8 @@ impl Lane {
                 .arg(attempt.purchase.get())
                 .arg(attempt.order.as_str());
         }
-        let mut live = self.live(deadline).await?;
+        let late = |_| Error::Busy("no connection to Redis in time".to_owned());
+        let mut live = timeout_at(deadline, self.live()).await.map_err(late)??;
         let decided = timeout_at(deadline, async {
             let reply = call.send(&mut live.connection).await?;
             let batch = reply::batch(reply, attempts.len())?;
@@ -94,11 +97,11 @@ impl Lane {
         });
         match decided.await {
             Ok(decided) => {
-                self.timeouts_in_a_row.store(0, Ordering::Relaxed);
+                live.answered();
                 decided
             }
             Err(_) => {
-                self.count_timeout().await;
+                live.left_unanswered();
                 Err(Error::Unknown("no answer in time".to_owned()))
             }
         }
@@ -126,41 +129,43 @@ impl Lane {
         Ok(())
     }
 
-    /// The open connection; one caller opens it while the others wait for that.
-    async fn live(&self, deadline: Instant) -> Result<Live> {
-        let late = |_| Error::Busy("no connection to Redis in time".to_owned());
-        timeout_at(deadline, async {
-            let mut state = self.state.lock().await;
-            match &*state {
-                State::Open(live) if !live.is_lost() => return Ok(live.clone()),
-                State::Failed { error, retry_at } if Instant::now() < *retry_at => {
-                    return Err(error.clone());
-                }
-                State::Open(_) | State::Failed { .. } | State::Closed => {}
+    /// The open connection, or the one that is being opened.
+    async fn live(&self) -> Result<Live> {
+        let opening = match &mut *lock(&self.state) {
+            State::Open(live) if !live.is_lost() => return Ok(live.clone()),
+            State::Failed { error, retry_at } if Instant::now() < *retry_at => {
+                return Err(error.clone());
             }
-            *state = match self.link.connect(self.timeout).await {
+            State::Opening(opening) => opening.clone(),
+            state => {
+                let opening = self.open();
+                *state = State::Opening(opening.clone());
+                opening
+            }
+        };
+        opening.await
+    }
+
+    fn open(&self) -> Shared<BoxFuture<'static, Result<Live>>> {
+        let (link, timeout, state) = (self.link.clone(), self.timeout, self.state.clone());
+        let opening = tokio::spawn(async move {
+            let opened = link.connect(timeout).await;
+            *lock(&state) = match opened.clone() {
                 Ok(live) => State::Open(live),
                 Err(error) => State::Failed {
                     error,
                     retry_at: Instant::now() + CONNECT_PAUSE,
                 },
             };
-            match &*state {
-                State::Open(live) => Ok(live.clone()),
-                State::Failed { error, .. } => Err(error.clone()),
-                State::Closed => Err(Error::Busy("the connection was closed".to_owned())),
-            }
-        })
-        .await
-        .map_err(late)?
+            opened
+        });
+        let ended = |e| Error::Busy(format!("opening a connection: {e}"));
+        async move { opening.await.map_err(ended)? }
+            .boxed()
+            .shared()
     }
+}
 
-    async fn count_timeout(&self) {
-        let in_a_row = self.timeouts_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
-        if in_a_row >= TIMEOUTS_IN_A_ROW_MAX {
-            self.timeouts_in_a_row.store(0, Ordering::Relaxed);
-            tracing::warn!(in_a_row, "Redis does not answer: opening a new connection");
-            *self.state.lock().await = State::Closed;
-        }
-    }
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,7 @@
 //! Where Redis is and how to reach it: the address, parsed once, for both kinds of connections.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -11,17 +11,21 @@ use redis::{
     PushKind,
 };
 
-use super::failure;
 use crate::config::RedisUrl;
 use crate::error::{Error, Result};
 
 /// Commands that may wait in one connection before a sender has to wait.
 const PIPELINE_COMMANDS_MAX: usize = 8192;
 
+/// A connection that left so many calls in a row unanswered is replaced: a hung server keeps its
+/// socket open, so nothing else would ever end it.
+const UNANSWERED_IN_A_ROW_MAX: u32 = 3;
+
 /// A parsed address.
 #[derive(Debug, Clone)]
 pub struct Link {
     client: Client,
+    url: RedisUrl,
 }
 
 /// A connection that many callers share, and whether it has been lost.
@@ -29,13 +33,41 @@ pub struct Link {
 pub struct Live {
     /// Cheap to clone; all clones share one socket.
     pub connection: MultiplexedConnection,
-    lost: Arc<AtomicBool>,
+    health: Arc<Health>,
+}
+
+#[derive(Default)]
+struct Health {
+    lost: AtomicBool,
+    unanswered_in_a_row: AtomicU32,
 }
 
 impl Live {
-    /// True from the moment that the socket closed, so that nothing is sent into the void.
+    /// True from the moment that the socket closed, so that nothing is sent into the void, and
+    /// when the server left too many calls unanswered.
     pub fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Acquire)
+        self.health.lost.load(Ordering::Acquire)
+    }
+
+    /// A call was answered.
+    pub fn answered(&self) {
+        self.health.unanswered_in_a_row.store(0, Ordering::Relaxed);
+    }
+
+    /// A call got no answer in time.
+    pub fn left_unanswered(&self) {
+        let in_a_row = self
+            .health
+            .unanswered_in_a_row
+            .fetch_add(1, Ordering::Relaxed)
+            + 1;
+        if in_a_row == UNANSWERED_IN_A_ROW_MAX {
+            tracing::warn!(
+                in_a_row,
+                "Redis does not answer: a new connection is opened"
+            );
+            self.health.lost.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -68,7 +100,13 @@ impl Link {
             .set_redis_settings(settings)
             .set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let client = Client::open(info).map_err(|e| wrong(&e))?;
-        Ok(Self { client })
+        let url = url.clone();
+        Ok(Self { client, url })
+    }
+
+    /// The meaning of a failure before anything was sent.
+    pub fn unreachable(&self, error: impl std::fmt::Display) -> Error {
+        Error::Busy(format!("cannot reach Redis at {}: {error}", self.url))
     }
 
     /// The parsed address.
@@ -90,18 +128,18 @@ impl Link {
     /// # Errors
     /// [`Error::Busy`]: nothing has been sent.
     pub async fn connect(&self, connect_timeout: Duration) -> Result<Live> {
-        let lost = Arc::new(AtomicBool::new(false));
-        let flag = lost.clone();
+        let health = Arc::new(Health::default());
+        let seen = health.clone();
         let settings = Self::settings(connect_timeout).set_push_sender(move |push: PushInfo| {
             if push.kind == PushKind::Disconnection {
-                flag.store(true, Ordering::Release);
+                seen.lost.store(true, Ordering::Release);
             }
             Ok::<_, redis::aio::SendError>(())
         });
         let connecting = self
             .client
             .get_multiplexed_async_connection_with_config(&settings);
-        let connection = connecting.await.map_err(failure::of_connecting)?;
-        Ok(Live { connection, lost })
+        let connection = connecting.await.map_err(|e| self.unreachable(e))?;
+        Ok(Live { connection, health })
     }
 }

@@ -19,7 +19,7 @@ pub mod stock;
 use std::future::Future;
 use std::time::Duration;
 
-use deadpool_redis::{Manager, Pool, PoolConfig, Runtime, Timeouts};
+use deadpool_redis::{Manager, Pool, PoolConfig, PoolError, Runtime, Timeouts};
 use redis::{RedisError, RedisResult, Value};
 use tokio::time::timeout;
 
@@ -111,7 +111,12 @@ impl Store {
     }
 
     async fn connection(&self) -> Result<deadpool_redis::Connection> {
-        self.pool.get().await.map_err(failure::of_connecting)
+        match self.pool.get().await {
+            Ok(connection) => Ok(connection),
+            Err(PoolError::Backend(error)) => Err(self.link.unreachable(error)),
+            Err(PoolError::Timeout(_)) => Err(self.link.unreachable("no connection in time")),
+            Err(error) => Err(self.link.unreachable(error)),
+        }
     }
 
     async fn send(&self, call: Call<'_>) -> Result<Value> {

@@ -7,7 +7,7 @@ use super::reply::{self, Snapshot};
 use super::script::{SALE_PUT, SALE_SNAPSHOT};
 use crate::domain::ids::{SaleId, Username};
 use crate::domain::sale::{EditOutcome, EpochMs, SaleEdit};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Keys that one `SCAN` step looks at.
 const SCAN_KEYS: usize = 1000;
@@ -47,7 +47,12 @@ impl Store {
             self.keys.stock(id),
             self.keys.buyers(id),
         ];
-        let reply = self.send(SALE_SNAPSHOT.on(&keys)).await?;
+        let reply = self.send(SALE_SNAPSHOT.on(&keys)).await;
+        // It only reads: a failure leaves nothing in doubt.
+        let reply = reply.map_err(|error| match error {
+            Error::Unknown(why) => Error::Contract(format!("sale {id}: {why}")),
+            other => other,
+        })?;
         reply::snapshot(id, reply)
     }
 

@@ -51,23 +51,32 @@ impl Store {
     /// Adds `count` equal units; list stock numbers them `sn-1`, `sn-2`, ... itself. At most
     /// [`UNITS_PER_CALL_MAX`] for list stock.
     pub async fn stock_add_count(&self, id: &SaleId, count: u64) -> Result<AddOutcome> {
-        self.stock_add(id, "count", &[count.to_string()]).await
+        self.stock_add(id, STOCK_UNITS_MAX, "count", &[count.to_string()])
+            .await
+    }
+
+    /// Adds `count` equal units to a sale that never had any; [`AddOutcome::LimitPassed`]
+    /// otherwise. So it may be repeated.
+    pub async fn stock_add_first(&self, id: &SaleId, count: u64) -> Result<AddOutcome> {
+        self.stock_add(id, count, "count", &[count.to_string()])
+            .await
     }
 
     /// Adds these units to list stock, at most [`UNITS_PER_CALL_MAX`].
     pub async fn stock_add_units(&self, id: &SaleId, units: &[Unit]) -> Result<AddOutcome> {
         let units: Vec<&str> = units.iter().map(Unit::as_str).collect();
-        self.stock_add(id, "units", &units).await
+        self.stock_add(id, STOCK_UNITS_MAX, "units", &units).await
     }
 
     async fn stock_add(
         &self,
         id: &SaleId,
+        limit: u64,
         mode: &str,
         rest: &[impl redis::ToRedisArgs],
     ) -> Result<AddOutcome> {
         let keys = [self.keys.sale(id), self.keys.stock(id)];
-        let call = STOCK_ADD.on(&keys).arg(mode).arg(STOCK_UNITS_MAX).arg(rest);
+        let call = STOCK_ADD.on(&keys).arg(mode).arg(limit).arg(rest);
         match self.send(call).await? {
             Value::Array(parts) => match parts.as_slice() {
                 [total, left] => Ok(AddOutcome::Added {

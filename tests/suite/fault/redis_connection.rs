@@ -195,3 +195,46 @@ async fn a_stopped_redis_process_answers_in_time_and_recovers() {
     world.assert_holds(&sale).await;
     app.stop().await;
 }
+
+/// A connect takes time. Under load, each buyer's deadline is nearer than that, and still the
+/// lane must come back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doors_recover_under_load_when_connecting_takes_long() {
+    let scene = Scene::new().await;
+    scene.proxy.set_latency(Duration::from_millis(20));
+    assert_eq!(scene.settle("warm").await.result, "grabbed");
+    let buyer = scene.app.buyer.clone();
+    let crowd = tokio::spawn(async move {
+        let mut asks = Vec::new();
+        for number in 0..900 {
+            let buyer = buyer.clone();
+            asks.push(tokio::spawn(async move {
+                let user = format!("user-{number}");
+                buyer
+                    .form("/seckill", &[("username", &user), ("purchase", "1")])
+                    .await
+                    .result
+            }));
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+        let mut answers = Vec::new();
+        for ask in asks {
+            answers.push(ask.await.expect("an answer"));
+        }
+        answers
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    scene.proxy.set(Fault::Stall);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    scene.proxy.set(Fault::None);
+    let answers = crowd.await.expect("the crowd ends");
+    let open = |answer: &String| matches!(answer.as_str(), "busy" | "unknown");
+    assert!(answers.iter().any(open), "the stall hit nobody");
+    assert!(
+        !answers[600..].iter().any(open),
+        "not recovered: {:?}",
+        &answers[600..]
+    );
+    scene.proxy.set_latency(Duration::ZERO);
+    scene.end().await;
+}

@@ -316,6 +316,53 @@ async fn wrong_calls_raise() {
 }
 
 #[tokio::test]
+async fn the_largest_batch_is_decided_and_a_larger_one_raises() {
+    let mut world = World::new().await;
+    let sale = world.sale("a", StockKind::List, 1500).await;
+    let users: Vec<String> = (0..1001).map(|number| format!("u{number}")).collect();
+    let asks: Vec<(&str, u32)> = users.iter().map(|user| (user.as_str(), 1)).collect();
+    let batch = grab(&world, &sale, StockKind::List, &asks[..1000]).await;
+    assert!(
+        batch
+            .outcomes
+            .iter()
+            .all(|outcome| matches!(outcome, Outcome::Grabbed(_)))
+    );
+    let mut args = vec!["a", "list", "0"];
+    args.extend(users.iter().flat_map(|user| [user.as_str(), "1", "a-1"]));
+    assert_raises(
+        &mut world,
+        &SALE_GRAB,
+        &KEYS,
+        &args,
+        "at most 1000 attempts",
+    )
+    .await;
+    world.assert_holds(&sale).await;
+}
+
+#[tokio::test]
+async fn a_counter_below_zero_sells_nothing_and_hides_no_order() {
+    let mut world = World::new().await;
+    let sale = world.sale("b", StockKind::Counter, 5).await;
+    let first = grab(&world, &sale, StockKind::Counter, &[("x", 2)]).await;
+    let order = grabbed(&first.outcomes[0]).clone();
+    let stock = format!("{}{{b}}:stock:b", world.prefix);
+    let _: () = world.run(&["SET", &stock, "-1"]).await;
+    let batch = grab(&world, &sale, StockKind::Counter, &[("x", 1), ("y", 1)]).await;
+    let sold_out = Outcome::Refused(Refusal::SoldOut);
+    assert_eq!(batch.outcomes, [Outcome::AlreadyGrabbed(order), sold_out]);
+    let figures = world
+        .store
+        .sale_snapshot(&sale)
+        .await
+        .expect("read")
+        .expect("exists")
+        .figures;
+    assert_eq!(figures.check().len(), 1, "the audit names what is missing");
+}
+
+#[tokio::test]
 async fn broken_data_raises_before_the_first_write() {
     let args: Words = &["a", "list", "0", "x", "1", "a-1"];
     let counter: Words = &["a", "counter", "0", "x", "1", "b-1"];
@@ -357,7 +404,7 @@ async fn broken_data_raises_before_the_first_write() {
         ),
         (
             count,
-            &["SET", "stock", "-1"],
+            &["SET", "stock", "--1"],
             counter,
             "stock is not a whole number",
         ),

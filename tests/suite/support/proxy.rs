@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use seckill::config::RedisUrl;
@@ -47,6 +47,7 @@ pub struct Proxy {
 #[derive(Default)]
 struct Shared {
     fault: AtomicU8,
+    latency_ms: AtomicU64,
     connections: AtomicUsize,
     open: AtomicUsize,
     close: Notify,
@@ -90,6 +91,12 @@ impl Proxy {
         self.shared.fault.store(fault as u8, Ordering::SeqCst);
     }
 
+    /// Delays every request so long.
+    pub fn set_latency(&self, latency: Duration) {
+        let ms = u64::try_from(latency.as_millis()).expect("a short latency");
+        self.shared.latency_ms.store(ms, Ordering::SeqCst);
+    }
+
     /// Closes every open connection, and waits until they are closed.
     pub async fn close_all(&self) {
         while self.shared.open.load(Ordering::SeqCst) > 0 {
@@ -124,6 +131,8 @@ async fn carry(mut client: TcpStream, mut server: UnixStream, shared: &Shared) {
                     return;
                 }
                 deaf |= fault == Fault::Stall;
+                let latency = shared.latency_ms.load(Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(latency)).await;
                 if !deaf && server.write_all(&request[..bytes]).await.is_err() {
                     return;
                 }
