@@ -12,10 +12,10 @@
 -- Returns {left, grants, phase, purchase_max, opens_in, answer...}, as of after the batch: units
 --   left, orders ever granted, open | paused | not_started | ended | no_such_sale | wrong_door,
 --   most units in one attempt, ms until the window opens (0: it has); then one answer for each
---   attempt: {grabbed | already_grabbed, order id, record}, or one word of
---   no_such_sale | wrong_door | invalid_purchase | paused | not_started | ended | sold_out |
---   insufficient_stock
--- Writes only for "grabbed". A buyer who holds an order gets that order in every state of the sale.
+--   attempt: the record of its new order; {order id, record} of the order that the buyer holds;
+--   or one word of no_such_sale | wrong_door | invalid_purchase | paused | not_started | ended |
+--   sold_out | insufficient_stock
+-- Writes only for new orders. A buyer who holds an order gets that order in every state of the sale.
 --   With waits, a batch that repeats orders and grants none writes a field of the sale: replicas
 --   are waited for from the last write on, and the repeated orders were written before.
 -- Flags: none, so selling stops before any effect when Redis is read-only, full or cannot persist.
@@ -31,12 +31,18 @@ if count > 1000 then -- unpack returns 8000 values at most, and a batch writes t
   error({ err = "ERR sale_grab takes at most 1000 attempts, not " .. count })
 end
 
-local users, wants, ids = {}, {}, {}
-for i = 1, count do
-  users[i], wants[i], ids[i] = ARGV[3 * i + 1], whole(ARGV[3 * i + 2], 0, "purchase"), ARGV[3 * i + 3]
-  if wants[i] == 0 then
+-- Few quantities repeat many times: each text is checked once.
+local quantities = setmetatable({}, { __index = function(known, text)
+  local quantity = whole(text, 0, "purchase")
+  if quantity == 0 then
     error({ err = "ERR sale_grab: purchase must be at least 1" })
   end
+  known[text] = quantity
+  return quantity
+end })
+local users, wants = {}, {}
+for i = 1, count do
+  users[i], wants[i] = ARGV[3 * i + 1], quantities[ARGV[3 * i + 2]]
 end
 
 -- Read.
@@ -79,18 +85,18 @@ elseif now > whole(closes_at, now, "closes_at") then
   closed = "ended"
 end
 
--- Decide: grants[n] is the index of the n-th attempt that gets units.
+-- Decide: grants[n] is the place of the n-th attempt that gets units.
 
-local reply, grants, granted_to, repeats, taken = {}, {}, {}, {}, 0
+local reply, grants, repeats, echoes, granted_to, taken = {}, {}, {}, {}, {}, 0
 for i = 1, count do
   local user, want = users[i], wants[i]
-  local answer
+  local answer = false
   if want > purchase_max then
     answer = "invalid_purchase"
   elseif held[i] then
     repeats[#repeats + 1] = i
   elseif granted_to[user] then
-    answer = granted_to[user]
+    echoes[#echoes + 1] = i
   elseif closed then
     answer = closed
   elseif left == 0 then
@@ -101,9 +107,9 @@ for i = 1, count do
     left = left - want
     taken = taken + want
     grants[#grants + 1] = i
-    granted_to[user] = { "already_grabbed", ids[i] }
+    granted_to[user] = i
   end
-  reply[HEAD + i] = answer or false
+  reply[HEAD + i] = answer
 end
 reply[1], reply[2], reply[3] = left, granted + #grants, closed or "open"
 reply[4], reply[5] = purchase_max, math.max(0, opens_at - now)
@@ -120,7 +126,7 @@ if #repeats > 0 then
     if not records[n] then
       error({ err = "ERR sale_grab: order " .. held[i] .. " of a buyer is missing" })
     end
-    reply[HEAD + i] = { "already_grabbed", held[i], records[n] }
+    reply[HEAD + i] = { held[i], records[n] }
   end
 end
 if #grants == 0 then
@@ -141,27 +147,36 @@ end
 
 -- A record is text: "state TAB created_ms TAB username LF goods TAB purchase [TAB unit]...".
 -- Units that were pushed by hand may hold any byte, so control characters are written as %XX.
-local function escaped(unit)
-  return (string.gsub(unit, "[%c%%]", function(char)
-    return string.format("%%%02X", string.byte(char))
-  end))
+if string.find(table.concat(units), "[%c%%]") then
+  for n, unit in ipairs(units) do
+    units[n] = string.gsub(unit, "[%c%%]", function(char)
+      return string.format("%%%02X", string.byte(char))
+    end)
+  end
 end
 
-local head = "confirmed\t" .. string.format("%.0f", now) .. "\t"
+local head = string.format("confirmed\t%.0f\t", now)
+local lines = setmetatable({}, { __index = function(known, want)
+  known[want] = "\n" .. goods .. "\t" .. want .. (kind == "list" and "\t" or "")
+  return known[want]
+end })
 local holds, records, next_unit = {}, {}, 1
 for n, i in ipairs(grants) do
-  local user, want, id = users[i], wants[i], ids[i]
-  local record = head .. user .. "\n" .. goods .. "\t" .. want
+  local user, want, id = users[i], wants[i], ARGV[3 * i + 3]
+  local named = ""
   if kind == "list" then
-    for unit = next_unit, next_unit + want - 1 do
-      record = record .. "\t" .. escaped(units[unit])
-    end
+    named = want == 1 and units[next_unit]
+      or table.concat(units, "\t", next_unit, next_unit + want - 1)
     next_unit = next_unit + want
   end
+  local record = head .. user .. lines[want] .. named
   holds[2 * n - 1], holds[2 * n] = user, id
   records[2 * n - 1], records[2 * n] = id, record
-  reply[HEAD + i] = { "grabbed", id, record }
-  granted_to[user][3] = record
+  reply[HEAD + i] = record
+end
+for _, i in ipairs(echoes) do
+  local first = granted_to[users[i]]
+  reply[HEAD + i] = { ARGV[3 * first + 3], reply[HEAD + first] }
 end
 redis.call("HSET", buyers, unpack(holds))
 redis.call("HSET", orders, unpack(records))

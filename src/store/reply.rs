@@ -3,6 +3,7 @@
 use redis::{FromRedisValue, Value};
 
 use super::record;
+use crate::domain::attempt::Attempt;
 use crate::domain::ids::SaleId;
 use crate::domain::ledger::Figures;
 use crate::domain::outcome::{Outcome, Refusal};
@@ -54,17 +55,20 @@ impl Snapshot {
     }
 }
 
-/// Decodes the reply of `sale_grab` to `attempts` attempts.
-pub fn batch(reply: Value, attempts: usize) -> Result<Batch> {
+/// Decodes the reply of `sale_grab` to `attempts`.
+pub fn batch(reply: Value, attempts: &[Attempt]) -> Result<Batch> {
     let mut parts = array("sale_grab", reply)?;
-    if parts.len() != HEAD + attempts {
-        let got = format!("{} values to {attempts} attempts", parts.len());
+    if parts.len() != HEAD + attempts.len() {
+        let got = format!("{} values to {} attempts", parts.len(), attempts.len());
         return Err(unexpected("sale_grab", &got));
     }
-    let answers = parts.split_off(HEAD);
+    let answers = parts.split_off(HEAD).into_iter();
+    let outcomes = answers
+        .zip(attempts)
+        .map(|(answer, attempt)| outcome(answer, attempt));
     Ok(Batch {
         standing: standing(&parts)?,
-        outcomes: answers.into_iter().map(outcome).collect::<Result<_>>()?,
+        outcomes: outcomes.collect::<Result<_>>()?,
     })
 }
 
@@ -86,20 +90,24 @@ fn standing(head: &[Value]) -> Result<Standing> {
     })
 }
 
-fn outcome(answer: Value) -> Result<Outcome> {
-    let Value::Array(parts) = answer else {
-        let word = word("sale_grab", &answer)?;
-        let refusal = Refusal::parse(&word).ok_or_else(|| unexpected("sale_grab", &word))?;
-        return Ok(Outcome::Refused(refusal));
-    };
-    let [said, id, Value::BulkString(bytes)] = parts.as_slice() else {
-        return Err(unexpected("sale_grab", &format!("{parts:?}")));
-    };
-    let order = record::decode(&word("sale_grab", id)?, bytes)?;
-    match word("sale_grab", said)?.as_str() {
-        "grabbed" => Ok(Outcome::Grabbed(order)),
-        "already_grabbed" => Ok(Outcome::AlreadyGrabbed(order)),
-        other => Err(unexpected("sale_grab", other)),
+/// A new order's record has a line feed, which no word has; a repeated order comes with its id.
+fn outcome(answer: Value, attempt: &Attempt) -> Result<Outcome> {
+    match answer {
+        Value::BulkString(record) if record.contains(&b'\n') => Ok(Outcome::Grabbed(
+            record::decode(attempt.order.as_str(), &record)?,
+        )),
+        Value::Array(parts) => match parts.as_slice() {
+            [id, Value::BulkString(record)] => {
+                let id = word("sale_grab", id)?;
+                Ok(Outcome::AlreadyGrabbed(record::decode(&id, record)?))
+            }
+            _ => Err(unexpected("sale_grab", &format!("{parts:?}"))),
+        },
+        answer => {
+            let word = word("sale_grab", &answer)?;
+            let refusal = Refusal::parse(&word).ok_or_else(|| unexpected("sale_grab", &word))?;
+            Ok(Outcome::Refused(refusal))
+        }
     }
 }
 
