@@ -1,3 +1,4 @@
-//! Crowds at the real doors.
+//! Crowds at the real doors, and the gates in front of them.
 
+mod gate;
 mod never_oversells;

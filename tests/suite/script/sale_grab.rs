@@ -5,8 +5,8 @@ use seckill::domain::attempt::{Attempt, Purchase};
 use seckill::domain::ids::{OrderId, SaleId, Username};
 use seckill::domain::order::Order;
 use seckill::domain::outcome::{Outcome, Refusal};
-use seckill::domain::sale::{SaleEdit, StockKind};
-use seckill::store::reply::Batch;
+use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
+use seckill::store::reply::{self, Batch};
 use seckill::store::script::SALE_GRAB;
 
 use super::assert_raises;
@@ -14,6 +14,10 @@ use crate::support::redis::{World, sale_id};
 
 /// A raw command or a list of arguments.
 type Words = &'static [&'static str];
+
+/// The parts of the script, to be joined with another clock; see `src/store/script.rs`.
+const SCRIPT: &str = include_str!("../../../lua/sale_grab.lua");
+const STOCK_LIBRARY: &str = include_str!("../../../lua/lib/stock.lua");
 
 const KEYS: [&str; 4] = ["sale", "stock", "buyers", "orders"];
 
@@ -213,57 +217,101 @@ async fn every_refusal_is_reached_and_writes_nothing() {
     );
 }
 
+/// The real script, with a clock that stands still.
+fn script_at(now: EpochMs) -> String {
+    let clock = format!("local function now_ms() return {now} end");
+    ["#!lua", &clock, STOCK_LIBRARY, SCRIPT].join("\n")
+}
+
 #[tokio::test]
-async fn the_window_includes_both_ends() {
-    let mut world = World::new().await;
-    let sale = world.sale("a", StockKind::Counter, 1).await;
-    // A window of the present millisecond is open in it; how often depends on the machine, so
-    // the two ends are tried until the clock hits them, each within a bound.
-    for field in ["opens_at", "closes_at"] {
-        let key = format!("{}{{a}}:sale:a", world.prefix);
-        let hit = 'hunt: {
-            for _ in 0..2000 {
-                let (seconds, micros): (u64, u64) = world.run(&["TIME"]).await;
-                let soon = seconds * 1000 + micros / 1000 + 1;
-                let _: i64 = world.run(&["HSET", &key, field, &soon.to_string()]).await;
-                let snapshot = world
-                    .store
-                    .sale_snapshot(&sale)
-                    .await
-                    .expect("read")
-                    .expect("exists");
-                let asked = refusals_or_grab(&world, &sale).await;
-                let after = world
-                    .store
-                    .sale_snapshot(&sale)
-                    .await
-                    .expect("read")
-                    .expect("exists");
-                if snapshot.now == soon && after.now == soon {
-                    break 'hunt Some(asked);
-                }
+async fn the_window_includes_both_ends_to_the_millisecond() {
+    let ended = Outcome::Refused(Refusal::Ended);
+    let not_started = Outcome::Refused(Refusal::NotStarted);
+    for (opens_at, closes_at) in [(1000, 2000), (1000, 1000)] {
+        for (now, refused) in [
+            (opens_at - 1, Some(&not_started)),
+            (opens_at, None),
+            (closes_at, None),
+            (closes_at + 1, Some(&ended)),
+        ] {
+            // New for each instant: whoever holds an order gets it back at any time.
+            let mut world = World::new().await;
+            let sale = world.sale("a", StockKind::Counter, 1).await;
+            set_window(&mut world, &sale, Some(opens_at), Some(closes_at)).await;
+            let batch = grab_at(&mut world, &sale, now).await;
+            match refused {
+                Some(refused) => assert_eq!(&batch.outcomes[0], refused, "at {now}"),
+                None => assert_eq!(grabbed(&batch.outcomes[0]).purchase, 1, "at {now}"),
             }
-            None
-        };
-        let _: i64 = world.run(&["HDEL", &key, field]).await;
-        assert!(
-            matches!(hit, Some(Outcome::Grabbed(_) | Outcome::AlreadyGrabbed(_))),
-            "{field}: {hit:?}"
-        );
-        let _: i64 = world
-            .run(&["DEL", &format!("{}{{a}}:buyers:a", world.prefix)])
-            .await;
-        let _: () = world
-            .run(&["SET", &format!("{}{{a}}:stock:a", world.prefix), "1"])
-            .await;
+            assert_eq!(batch.standing.opens_in, opens_at.saturating_sub(now));
+            world.assert_holds(&sale).await;
+        }
     }
 }
 
-async fn refusals_or_grab(world: &World, sale: &SaleId) -> Outcome {
-    grab(world, sale, StockKind::Counter, &[("x", 1)])
-        .await
-        .outcomes
-        .remove(0)
+/// One attempt, decided as if it were `now`.
+async fn grab_at(world: &mut World, sale: &SaleId, now: EpochMs) -> Batch {
+    let keys = world.store.keys();
+    let keys = [
+        keys.sale(sale),
+        keys.stock(sale),
+        keys.buyers(sale),
+        keys.orders(sale.event()),
+    ];
+    let mut eval = redis::cmd("EVAL");
+    eval.arg(script_at(now)).arg(keys.len()).arg(&keys);
+    let order = OrderId::new(sale, rand::random());
+    eval.arg(&["a", "counter", "0", "x", "1", order.as_str()]);
+    let reply = eval.query_async(&mut world.raw).await.expect("decided");
+    reply::batch(reply, 1).expect("understood")
+}
+
+#[tokio::test]
+async fn the_window_follows_the_clock_of_redis() {
+    let mut world = World::new().await;
+    let sale = world.sale("a", StockKind::Counter, 2).await;
+    let later = 60_000;
+    // Each bound is on the safe side of every later instant, so the order of things decides.
+    let now = redis_now(&mut world).await;
+    set_window(&mut world, &sale, Some(now + later), None).await;
+    assert_eq!(refusal(&world, &sale, "early").await, Refusal::NotStarted);
+    set_window(&mut world, &sale, Some(now), None).await;
+    grabbed(&grab_one(&world, &sale, "in time").await);
+    set_window(&mut world, &sale, None, Some(now + later)).await;
+    grabbed(&grab_one(&world, &sale, "also in time").await);
+    set_window(&mut world, &sale, None, Some(now - 1)).await;
+    assert_eq!(refusal(&world, &sale, "late").await, Refusal::Ended);
+    world.assert_holds(&sale).await;
+}
+
+async fn redis_now(world: &mut World) -> EpochMs {
+    let (seconds, micros): (u64, u64) = world.run(&["TIME"]).await;
+    seconds * 1000 + micros / 1000
+}
+
+/// Sets both ends of the window behind the back of `sale_put`, which protects opened sales.
+async fn set_window(
+    world: &mut World,
+    sale: &SaleId,
+    opens_at: Option<EpochMs>,
+    closes_at: Option<EpochMs>,
+) {
+    let key = world.store.keys().sale(sale);
+    for (field, at) in [("opens_at", opens_at), ("closes_at", closes_at)] {
+        let _: i64 = match at {
+            Some(at) => world.run(&["HSET", &key, field, &at.to_string()]).await,
+            None => world.run(&["HDEL", &key, field]).await,
+        };
+    }
+}
+
+async fn grab_one(world: &World, sale: &SaleId, user: &str) -> Outcome {
+    let mut batch = grab(world, sale, StockKind::Counter, &[(user, 1)]).await;
+    batch.outcomes.remove(0)
+}
+
+async fn refusal(world: &World, sale: &SaleId, user: &str) -> Refusal {
+    refusals(world, sale, StockKind::Counter, &[(user, 1)]).await[0]
 }
 
 #[tokio::test]

@@ -75,6 +75,12 @@ impl History {
             .count()
     }
 
+    /// The answers after which nobody knew what had happened.
+    pub fn open(&self) -> Vec<&Answer> {
+        let answers = self.entries.iter().map(|entry| &entry.answer);
+        answers.filter(|answer| answer.is_open()).collect()
+    }
+
     /// Everything that no correct sale of `stock` units could have answered.
     pub fn violations(&self, stock: u64) -> Vec<String> {
         let mut violations = Vec::new();

@@ -1,13 +1,22 @@
 //! The real program in a process of its own, to be killed.
 
 use std::net::{SocketAddr, TcpListener};
+use std::ops::Range;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use super::buyer::Buyer;
 
 /// Longest wait for a server to serve.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Ports for servers in processes of their own. Systems take the ports of outgoing connections
+/// and of `:0` from 32768 or 49152 on, so nothing takes one of these behind a test's back: not
+/// between the choice and the start, and not while a killed server is away.
+const PORTS: Range<u16> = 10_000..30_000;
+/// Ports that one test process tries before it comes near those of the next.
+const PORTS_PER_PROCESS: u16 = 50;
 
 /// `seckill serve` with these arguments; killed with `-9` when dropped.
 pub struct ServerProcess {
@@ -73,10 +82,22 @@ impl Drop for ServerProcess {
     }
 }
 
-/// A free port, which nothing else takes in the next moments.
+/// A free address that no other test of this process gets.
 pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("its address")
+    static TRIED: AtomicU16 = AtomicU16::new(0);
+    let slots = u32::from(PORTS.end - PORTS.start) / u32::from(PORTS_PER_PROCESS);
+    // Below the number of slots, which is small.
+    let slot = u16::try_from(std::process::id() % slots).expect("small");
+    let first = slot * PORTS_PER_PROCESS;
+    loop {
+        let tried = TRIED.fetch_add(1, Ordering::Relaxed);
+        assert!(tried < PORTS.end - PORTS.start, "no port is free");
+        let port = PORTS.start + (first + tried) % (PORTS.end - PORTS.start);
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 /// The program under test.
@@ -92,4 +113,23 @@ pub fn seckill(arguments: &[&str]) -> Output {
         .current_dir(std::env::temp_dir())
         .stdin(Stdio::null());
     command.output().expect("the program runs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_free_and_given_out_once() {
+        let held: Vec<_> = (0..3)
+            .map(|_| TcpListener::bind(free_address()).expect("it is free"))
+            .collect();
+        let mut ports: Vec<_> = held
+            .iter()
+            .map(|listener| listener.local_addr().expect("its address").port())
+            .collect();
+        ports.dedup();
+        assert_eq!(ports.len(), 3);
+        assert!(ports.iter().all(|port| PORTS.contains(port)), "{ports:?}");
+    }
 }
