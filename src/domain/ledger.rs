@@ -33,21 +33,27 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Units in orders, whatever their state.
-    pub fn granted(&self) -> u64 {
-        self.held + self.confirmed + self.used
+    /// Units in orders, whatever their state. Wider than a figure, as every sum here: broken
+    /// figures must be named, so no sum of them may overflow.
+    pub fn granted(&self) -> u128 {
+        u128::from(self.held) + u128::from(self.confirmed) + u128::from(self.used)
+    }
+
+    /// Units that are somewhere: in stock or in orders.
+    fn accounted(&self) -> u128 {
+        u128::from(self.left) + self.granted()
     }
 
     /// What the counters say against the stock: empty when the law holds.
     pub fn check(&self) -> Vec<Violation> {
         let mut violations = Vec::new();
-        let stocked = self.added.checked_sub(self.removed);
-        let accounted = self.left + self.granted();
-        if stocked != Some(accounted) {
+        let stocked = self.added.checked_sub(self.removed).map(u128::from);
+        if stocked != Some(self.accounted()) {
             violations.push(Violation::NotConserved(*self));
         }
-        let most = self.buyers.saturating_mul(u64::from(self.purchase_max));
-        if self.granted() < self.buyers || self.granted() > most {
+        let buyers = u128::from(self.buyers);
+        let most = buyers * u128::from(self.purchase_max);
+        if self.granted() < buyers || self.granted() > most {
             violations.push(Violation::BuyersDisagree(*self));
         }
         violations
@@ -64,9 +70,9 @@ pub enum Violation {
     /// The order records add up to something else than the counters.
     RecordsDisagree {
         /// Units in confirmed orders, by the records.
-        recorded: u64,
+        recorded: u128,
         /// The same, by the counter.
-        counted: u64,
+        counted: u128,
     },
     /// A unit is in two orders, or in an order and in stock.
     UnitTwice {
@@ -161,13 +167,18 @@ impl fmt::Display for Violation {
 }
 
 fn not_conserved(figures: &Figures, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let accounted = figures.left + figures.granted();
-    let stocked = figures.added.saturating_sub(figures.removed);
-    write!(
-        f,
-        "added {} - removed {} = {stocked}, but ",
-        figures.added, figures.removed
-    )?;
+    let accounted = figures.accounted();
+    let (added, removed) = (u128::from(figures.added), u128::from(figures.removed));
+    if removed > added {
+        let surplus = removed - added;
+        return write!(
+            f,
+            "added {added}, but removed {removed}, which is {surplus} more than there ever were; \
+             {accounted} are left or granted: the counters are wrong"
+        );
+    }
+    let stocked = added - removed;
+    write!(f, "added {added} - removed {removed} = {stocked}, but ")?;
     write!(
         f,
         "left {} + granted {} = {accounted}: ",
@@ -198,7 +209,7 @@ pub struct Recount {
     orders: HashMap<OrderId, Username>,
     indexed: HashMap<Username, OrderId>,
     units: HashMap<String, OrderId>,
-    confirmed: u64,
+    confirmed: u128,
     problems: Vec<Violation>,
     unnamed: usize,
 }
@@ -228,7 +239,7 @@ impl Recount {
             return;
         }
         match order.state {
-            OrderState::Confirmed => self.confirmed += u64::from(order.purchase),
+            OrderState::Confirmed => self.confirmed += u128::from(order.purchase),
         }
         let indexed = self.indexed.get(&order.username);
         if indexed != Some(&order.id) {
@@ -378,6 +389,35 @@ mod tests {
             ..GOOD
         };
         assert_eq!(removed.check(), [Violation::NotConserved(removed)]);
+    }
+
+    #[test]
+    fn figures_that_cannot_be_are_named_not_summed_over_the_edge() {
+        let most = u64::MAX;
+        for figures in [
+            Figures { held: most, ..GOOD },
+            Figures { left: most, ..GOOD },
+            Figures {
+                confirmed: most,
+                used: most,
+                buyers: most,
+                purchase_max: u32::MAX,
+                ..GOOD
+            },
+            Figures {
+                removed: most,
+                ..GOOD
+            },
+        ] {
+            let violations = recount(&[], &[]).check(&figures);
+            assert!(
+                violations.contains(&Violation::NotConserved(figures)),
+                "{violations:?}"
+            );
+            for violation in violations {
+                assert!(!violation.to_string().is_empty());
+            }
+        }
     }
 
     #[test]
