@@ -2,7 +2,7 @@
 //!
 //! One law with many callers: `seckill audit` and the end of every integration test.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::ids::{OrderId, SaleId, Username};
@@ -74,7 +74,7 @@ pub enum Violation {
         /// The same, by the counter.
         counted: u128,
     },
-    /// A unit is in two orders, or in an order and in stock.
+    /// A unit is in two orders, in an order and in stock, or in stock twice.
     UnitTwice {
         /// The unit.
         unit: String,
@@ -209,6 +209,7 @@ pub struct Recount {
     orders: HashMap<OrderId, Username>,
     indexed: HashMap<Username, OrderId>,
     units: HashMap<String, OrderId>,
+    stocked: HashSet<Box<[u8]>>,
     confirmed: u128,
     problems: Vec<Violation>,
     unnamed: usize,
@@ -222,6 +223,7 @@ impl Recount {
             orders: HashMap::new(),
             indexed: HashMap::new(),
             units: HashMap::new(),
+            stocked: HashSet::new(),
             confirmed: 0,
             problems: Vec::new(),
             unnamed: 0,
@@ -273,11 +275,16 @@ impl Recount {
         }
     }
 
-    /// Counts one unit that is still in stock. Orders come before stock.
-    pub fn stocked_unit(&mut self, unit: &str) {
-        if let Some(order) = self.units.get(unit) {
-            let places = format!("in order {order} and in stock");
-            let unit = unit.to_owned();
+    /// Counts one unit that is still in stock. Orders come before stock. Stock holds bytes: two
+    /// units that were pushed by hand may look the same as text and still be two.
+    pub fn stocked_unit(&mut self, bytes: &[u8]) {
+        let unit = String::from_utf8_lossy(bytes);
+        let order = self.units.get(unit.as_ref());
+        let sold = order.map(|order| format!("in order {order} and in stock"));
+        let again = !self.stocked.insert(bytes.into());
+        let twice = again.then(|| "in stock twice: it would be sold to two buyers".to_owned());
+        for places in sold.into_iter().chain(twice) {
+            let unit = unit.clone().into_owned();
             self.problem(Violation::UnitTwice { unit, places });
         }
     }
@@ -363,7 +370,7 @@ mod tests {
             recount.order(order.clone());
         }
         for unit in stock {
-            recount.stocked_unit(unit);
+            recount.stocked_unit(unit.as_bytes());
         }
         recount
     }
@@ -435,12 +442,24 @@ mod tests {
             &[order(1, "x", &["u1", "u2"]), order(2, "y", &["u3"])],
             &["u2"],
         );
-        for recount in [sold_twice, in_stock] {
+        let stocked_twice = recount(
+            &[order(1, "x", &["u1", "u2"]), order(2, "y", &["u3"])],
+            &["u4", "u5", "u4"],
+        );
+        for recount in [sold_twice, in_stock, stocked_twice] {
             assert!(matches!(
                 recount.check(&GOOD)[..],
                 [Violation::UnitTwice { .. }]
             ));
         }
+    }
+
+    #[test]
+    fn units_that_only_look_the_same_are_two() {
+        let mut recount = recount(&[], &[]);
+        recount.stocked_unit(b"\xfe");
+        recount.stocked_unit(b"\xff");
+        assert_eq!(recount.check(&Figures::default()), []);
     }
 
     #[test]

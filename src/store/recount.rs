@@ -106,7 +106,7 @@ impl Reader<'_> {
             range.arg(&key).arg(start).arg(start + STEP as u64 - 1);
             let units: Vec<Vec<u8>> = self.store.read(range.query_async(self.connection)).await?;
             for unit in &units {
-                recount.stocked_unit(&String::from_utf8_lossy(unit));
+                recount.stocked_unit(unit);
             }
             self.count(units.len());
         }

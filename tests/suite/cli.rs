@@ -311,3 +311,19 @@ async fn commands_work_beside_a_running_server_and_the_audit_convicts_tampering(
         assert_eq!(shop.json(audit)["holds"], true, "after {undo:?}");
     }
 }
+
+#[test]
+fn a_unit_that_was_loaded_twice_is_named_before_it_is_sold() {
+    let shop = Shop::new();
+    shop.ok("sale put a --kind list");
+    std::fs::write(shop.folder.path().join("units.txt"), "u\nv\n").expect("written");
+    shop.ok("stock add a --units units.txt");
+    assert_eq!(shop.json("audit a --deep")["holds"], true);
+    shop.ok("stock add a --units units.txt");
+    let output = shop.run("audit a --deep");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for words in ["unit \"u\" is in stock twice", "unit \"v\" is in stock twice"] {
+        assert!(said.contains(words), "{said}");
+    }
+}
