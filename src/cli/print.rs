@@ -20,6 +20,19 @@ impl Output {
     }
 }
 
+/// A text on one line: what would move the cursor of a terminal is written as `\u{1b}`.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_unicode());
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
 /// Lines of columns, as wide as their widest entry.
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -40,7 +53,13 @@ pub fn table(rows: &[Vec<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::table;
+    use super::{one_line, table};
+
+    #[test]
+    fn a_text_stays_on_its_line() {
+        assert_eq!(one_line("座位 \\ 1"), "座位 \\ 1");
+        assert_eq!(one_line("a\nb\u{1b}[2J"), "a\\u{a}b\\u{1b}[2J");
+    }
 
     #[test]
     fn columns_are_aligned() {

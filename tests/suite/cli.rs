@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
+use seckill::domain::sale::StockKind;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -43,6 +44,12 @@ impl Shop {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(0), "{line}: {said}");
         String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// A line for the private part of a Redis that a test can break by hand.
+    fn at(world: &World, line: &str) -> String {
+        let url = world.url.expose();
+        format!("{line} --redis-url {url} --set redis.prefix={}", world.prefix)
     }
 
     fn json(&self, line: &str) -> Value {
@@ -325,5 +332,75 @@ fn a_unit_that_was_loaded_twice_is_named_before_it_is_sold() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     for words in ["unit \"u\" is in stock twice", "unit \"v\" is in stock twice"] {
         assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
+fn removed_units_are_printed_for_people_too() {
+    let shop = Shop::new();
+    shop.ok("sale put a --kind list");
+    shop.ok("sale put b --kind counter");
+    shop.ok("stock add a --count 3");
+    shop.ok("stock add b --count 3");
+    assert_eq!(
+        shop.ok("stock remove a --count 2"),
+        "removed 2 units from sale a: 1 left\nsn-3\nsn-2\n"
+    );
+    assert_eq!(
+        shop.ok("stock remove a --count 2"),
+        "removed 1 units of 2: no more are unsold from sale a: 0 left\nsn-1\n"
+    );
+    assert_eq!(
+        shop.ok("stock remove b --count 2"),
+        "removed 2 units from sale b: 1 left\n"
+    );
+}
+
+#[tokio::test]
+async fn a_removed_unit_is_printed_whatever_its_bytes() {
+    let (shop, mut world) = (Shop::new(), World::new().await);
+    world.sale("a", StockKind::List, 1).await;
+    let mut push = redis::cmd("RPUSH");
+    push.arg(format!("{}{{a}}:stock:a", world.prefix))
+        .arg(&b"x\xff\n"[..]);
+    let _: i64 = push.query_async(&mut world.raw).await.expect("pushed");
+    assert_eq!(
+        shop.ok(&Shop::at(&world, "stock remove a --count 2")),
+        "removed 2 units from sale a: 0 left\nx\u{fffd}\\u{a}\nsn-1\n"
+    );
+}
+
+#[tokio::test]
+async fn a_removal_that_fails_in_the_middle_prints_what_it_took() {
+    let (shop, mut world) = (Shop::new(), World::new().await);
+    for json in ["", " --json"] {
+        let id = world.sale("a", StockKind::List, 5_000).await;
+        world.store.stock_add_count(&id, 1_000).await.expect("more");
+        // One call counts on to 16 digits; the next one refuses to count with them.
+        let key = format!("{}{{a}}:sale:a", world.prefix);
+        let removed = "999999999999000";
+        let _: redis::Value = world.run(&["HSET", &key, "removed", removed]).await;
+        let output = shop.run(&Shop::at(
+            &world,
+            &format!("stock remove a --count 6000{json}"),
+        ));
+        let printed = String::from_utf8(output.stdout).expect("UTF-8");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(
+            said.contains("removed is not a whole number") && said.contains("5000 of 6000"),
+            "{said}"
+        );
+        if json.is_empty() {
+            assert!(printed.starts_with("removed 5000 units of 6000"), "{printed}");
+            assert_eq!(printed.lines().count(), 5_001);
+            assert!(printed.ends_with("\nsn-1001\n"));
+        } else {
+            let value: Value = serde_json::from_str(&printed).expect("JSON");
+            assert_eq!(value["removed"], 5_000);
+            assert_eq!(value["units"].as_array().map(Vec::len), Some(5_000));
+        }
+        let stock = format!("{}{{a}}:stock:a", world.prefix);
+        let _: i64 = world.run(&["DEL", &key, &stock]).await;
     }
 }
