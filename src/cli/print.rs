@@ -33,8 +33,12 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
-/// Lines of columns, as wide as their widest entry.
+/// Lines of columns, as wide as their widest entry. A cell stays on its line.
 pub fn table(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| one_line(cell)).collect())
+        .collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));

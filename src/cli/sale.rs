@@ -38,7 +38,7 @@ pub enum SaleCommand {
         #[arg(long, value_parser = purchase_max())]
         purchase_max: Option<u32>,
     },
-    /// All sales, one a line
+    /// All sales, one a line: exit code 1 if one of them cannot be read
     List,
     /// One sale
     Show {
@@ -164,24 +164,37 @@ pub async fn existing(store: &Store, id: &SaleId) -> Result<Snapshot> {
 
 async fn list(store: &Store, output: Output) -> Result<ExitCode> {
     let sales = store.sales().await?;
-    let header = ["SALE", "KIND", "PHASE", "LEFT", "GRANTED", "TITLE"]
-        .map(str::to_owned)
-        .to_vec();
-    let mut rows = vec![header];
-    rows.extend(sales.iter().map(|snapshot| {
-        let (sale, figures) = (&snapshot.sale, &snapshot.figures);
-        vec![
-            sale.id.to_string(),
-            sale.kind.to_string(),
-            sale.phase(snapshot.now).as_str().to_owned(),
-            figures.left.to_string(),
-            figures.granted().to_string(),
-            sale.title.clone(),
-        ]
+    let header = ["SALE", "KIND", "PHASE", "LEFT", "GRANTED", "TITLE"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    rows.extend(sales.iter().map(|(id, read)| match read {
+        Ok(snapshot) => row(snapshot),
+        Err(why) => [id.as_str(), "UNREADABLE", "-", "-", "-", &why.to_string()]
+            .map(str::to_owned)
+            .to_vec(),
     }));
-    let values: Vec<Value> = sales.iter().map(to_json).collect();
-    output.result(table(&rows), &Value::Array(values));
-    Ok(ExitCode::SUCCESS)
+    let values = sales.iter().map(|(id, read)| match read {
+        Ok(snapshot) => to_json(snapshot),
+        Err(why) => json!({"sale": id.as_str(), "error": why.to_string()}),
+    });
+    output.result(table(&rows), &Value::Array(values.collect()));
+    let unreadable = sales.iter().any(|(_, read)| read.is_err());
+    Ok(if unreadable {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn row(snapshot: &Snapshot) -> Vec<String> {
+    let (sale, figures) = (&snapshot.sale, &snapshot.figures);
+    vec![
+        sale.id.to_string(),
+        sale.kind.to_string(),
+        sale.phase(snapshot.now).as_str().to_owned(),
+        figures.left.to_string(),
+        figures.granted().to_string(),
+        sale.title.clone(),
+    ]
 }
 
 async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {

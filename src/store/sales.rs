@@ -7,7 +7,7 @@ use super::reply::{self, Snapshot};
 use super::script::{SALE_PUT, SALE_SNAPSHOT};
 use crate::domain::ids::{SaleId, Username};
 use crate::domain::sale::{EditOutcome, EpochMs, SaleEdit};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Keys that one `SCAN` step looks at.
 const SCAN_KEYS: usize = 1000;
@@ -70,11 +70,18 @@ impl Store {
         }
     }
 
-    /// All sales with their figures, each at one instant, in the order of their ids.
-    pub async fn sales(&self) -> Result<Vec<Snapshot>> {
+    /// All sales with their figures, each at one instant, in the order of their ids. A sale with
+    /// broken figures is an error of its own: it must not hide the others.
+    ///
+    /// # Errors
+    /// Redis is not there, or not in a state to answer.
+    pub async fn sales(&self) -> Result<Vec<(SaleId, Result<Snapshot>)>> {
         let mut sales = Vec::new();
         for id in self.sale_ids().await? {
-            sales.extend(self.sale_snapshot(&id).await?);
+            match self.sale_snapshot(&id).await {
+                Err(away @ Error::Busy(_)) => return Err(away),
+                read => sales.extend(read.transpose().map(|read| (id, read))),
+            }
         }
         Ok(sales)
     }

@@ -8,6 +8,7 @@ use seckill::domain::sale::StockKind;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::app::TestApp;
 use crate::support::process::{ServerProcess, free_address, program};
 use crate::support::redis::World;
 
@@ -403,4 +404,45 @@ async fn a_removal_that_fails_in_the_middle_prints_what_it_took() {
         let stock = format!("{}{{a}}:stock:a", world.prefix);
         let _: i64 = world.run(&["DEL", &key, &stock]).await;
     }
+}
+
+#[tokio::test]
+async fn one_broken_sale_does_not_hide_the_others() {
+    let (shop, mut world) = (Shop::new(), World::new().await);
+    for id in ["a", "b", "c", "d"] {
+        world.sale(id, StockKind::Counter, 5).await;
+    }
+    for (key, field, value) in [("{b}:sale:b", "held", "many"), ("{c}:sale:c", "kind", "heap")] {
+        let key = format!("{}{key}", world.prefix);
+        let _: i64 = world.run(&["HSET", &key, field, value]).await;
+    }
+    let stock = format!("{}{{d}}:stock:d", world.prefix);
+    let _: redis::Value = world.run(&["SET", &stock, "few"]).await;
+    let output = shop.run(&Shop::at(&world, "sale list"));
+    let printed = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines.len(), 5, "{printed}");
+    assert!(lines[1].starts_with("a ") && lines[1].contains("counter"), "{printed}");
+    for (line, why) in [
+        (lines[2], "held is \"many\""),
+        (lines[3], "kind must be"),
+        (lines[4], "is not a whole number: few"),
+    ] {
+        assert!(line.contains("UNREADABLE") && line.contains(why), "{printed}");
+    }
+    let output = shop.run(&Shop::at(&world, "sale list --json"));
+    assert_eq!(output.status.code(), Some(1));
+    let list: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&list[0]["left"], &list[1]["sale"]), (&5.into(), &"b".into()));
+    let why = list[1]["error"].as_str().unwrap_or_default();
+    assert!(why.contains("held is"), "{list}");
+
+    let app = TestApp::start(&world).await;
+    let metrics = app.buyer.get("/metrics").await.body;
+    assert!(
+        metrics.contains("seckill_redis_up 1") && metrics.contains("seckill_buyers{sale=\"a\"}"),
+        "{metrics}"
+    );
+    app.stop().await;
 }
