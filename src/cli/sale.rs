@@ -159,7 +159,12 @@ fn refused(id: &SaleId, outcome: EditOutcome) -> Error {
 /// The sale, or an error that says that there is none.
 pub async fn existing(store: &Store, id: &SaleId) -> Result<Snapshot> {
     let found = store.sale_snapshot(id).await?;
-    found.ok_or_else(|| refused(id, EditOutcome::NoSuchSale))
+    found.ok_or_else(|| no_such_sale(id))
+}
+
+/// The error that says that there is no such sale.
+pub fn no_such_sale(id: &SaleId) -> Error {
+    refused(id, EditOutcome::NoSuchSale)
 }
 
 async fn list(store: &Store, output: Output) -> Result<ExitCode> {

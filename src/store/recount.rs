@@ -2,6 +2,7 @@
 
 use redis::aio::MultiplexedConnection;
 
+use super::reply::Snapshot;
 use super::{Store, record};
 use crate::domain::ids::{OrderId, SaleId, Username};
 use crate::domain::ledger::{Recount, Violation};
@@ -15,7 +16,8 @@ type Pair = (Vec<u8>, Vec<u8>);
 const STEP: usize = 1000;
 
 impl Store {
-    /// Recounts the sale from its orders, its buyers' index and its stock. `progress` is told
+    /// Recounts the sale from its orders, its buyers' index and its stock: the figures that were
+    /// judged, and what is wrong with them; `None` when there is no such sale. `progress` is told
     /// how many entries have been read.
     ///
     /// # Errors
@@ -25,7 +27,7 @@ impl Store {
         &self,
         id: &SaleId,
         progress: &dyn Fn(u64),
-    ) -> Result<Option<Vec<Violation>>> {
+    ) -> Result<Option<(Snapshot, Vec<Violation>)>> {
         let Some(before) = self.sale_snapshot(id).await? else {
             return Ok(None);
         };
@@ -50,7 +52,8 @@ impl Store {
                  then audit again"
             )));
         }
-        Ok(Some(recount.check(&before.figures)))
+        let violations = recount.check(&before.figures);
+        Ok(Some((before, violations)))
     }
 }
 

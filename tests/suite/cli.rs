@@ -176,7 +176,14 @@ fn what_is_wrong_is_said_with_its_exit_code() {
             1,
             "there is no sale nowhere",
         ),
-        ("audit nowhere", 1, "there is no sale nowhere"),
+        ("audit nowhere", 3, "there is no sale nowhere"),
+        ("audit nowhere --deep", 3, "there is no sale nowhere"),
+        (
+            "audit a --redis-url redis://127.0.0.1:1",
+            3,
+            "cannot reach Redis",
+        ),
+        ("audit A", 2, "sale id must be"),
         ("sale list --redis-url ftp://x", 2, "redis.url"),
         (
             "sale list --redis-url redis://127.0.0.1:1",
@@ -445,4 +452,61 @@ async fn one_broken_sale_does_not_hide_the_others() {
         "{metrics}"
     );
     app.stop().await;
+}
+
+#[test]
+fn the_exit_codes_of_the_audit_are_in_its_help() {
+    let help = Shop::new().ok("audit --help");
+    for words in ["0  the law holds", "1  the law is VIOLATED", "3  it could not be judged"] {
+        assert!(help.contains(words), "{help}");
+    }
+}
+
+#[tokio::test]
+async fn an_audit_tells_broken_figures_from_unreadable_ones() {
+    let (shop, mut world) = (Shop::new(), World::new().await);
+    world.sale("a", StockKind::Counter, 5).await;
+    let key = format!("{}{{a}}:sale:a", world.prefix);
+    for audit in ["audit a", "audit a --deep"] {
+        let audit = Shop::at(&world, audit);
+        let held = "18446744073709551615";
+        let _: i64 = world.run(&["HSET", &key, "held", held]).await;
+        let output = shop.run(&audit);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("granted 18446744073709551615"), "{said}");
+        let _: i64 = world.run(&["HSET", &key, "held", "many"]).await;
+        assert!(shop.fails(&audit, 3).contains("held is \"many\""));
+        let _: i64 = world.run(&["HDEL", &key, "held"]).await;
+        shop.ok(&audit);
+    }
+}
+
+#[tokio::test]
+async fn a_recount_gives_the_figures_that_it_judged_or_no_verdict() {
+    let mut world = World::new().await;
+    let id = world.sale("a", StockKind::List, 5).await;
+    let judged = world.store.recount(&id, &|_| {}).await.expect("stands still");
+    let (snapshot, violations) = judged.expect("exists");
+    assert_eq!((snapshot.figures.left, violations), (5, vec![]));
+    // The sale moves, then vanishes, while its parts are read.
+    let stock = format!("{}{{a}}:stock:a", world.prefix);
+    let sale = format!("{}{{a}}:sale:a", world.prefix);
+    let client = redis::Client::open(world.url.expose()).expect("a valid address");
+    for tamper in [["RPOP", &stock], ["DEL", &sale]] {
+        let meanwhile = |_| {
+            let mut connection = client.get_connection().expect("connected");
+            let mut command = redis::cmd(tamper[0]);
+            let _: redis::Value = command
+                .arg(tamper[1])
+                .query(&mut connection)
+                .expect("tampered");
+        };
+        let error = world.store.recount(&id, &meanwhile).await;
+        let said = error.expect_err("no verdict").to_string();
+        assert!(said.contains("moved while it was read"), "{said}");
+    }
+    let gone = world.store.recount(&id, &|_| {}).await.expect("answered");
+    assert_eq!(gone, None);
+    let _: i64 = world.run(&["DEL", &stock]).await;
 }
