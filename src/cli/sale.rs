@@ -14,6 +14,9 @@ use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::reply::Snapshot;
 
+/// Longest title, in bytes of UTF-8.
+const TITLE_BYTES_MAX: usize = 200;
+
 /// `seckill sale ...`
 #[derive(Debug, Subcommand)]
 pub enum SaleCommand {
@@ -25,8 +28,8 @@ pub enum SaleCommand {
         /// `list`: units with an identity, sold by /seckill; `counter`: equal units, by /incr
         #[arg(long, value_parser = StockKind::parse)]
         kind: Option<StockKind>,
-        /// What people read
-        #[arg(long)]
+        /// What people read: up to 200 bytes, no control characters; empty for none
+        #[arg(long, value_parser = title)]
         title: Option<String>,
         /// First instant of the window: RFC 3339, epoch seconds, or `none`
         #[arg(long, value_parser = window_bound, value_name = "TIME")]
@@ -58,6 +61,22 @@ pub enum SaleCommand {
         #[arg(value_parser = SaleId::parse)]
         id: SaleId,
     },
+}
+
+/// Titles are printed on terminals and in lists of lines: nothing in them may move a cursor.
+fn title(text: &str) -> Result<String, String> {
+    let bytes = text.len();
+    if bytes > TITLE_BYTES_MAX {
+        return Err(format!(
+            "the title must be at most {TITLE_BYTES_MAX} bytes of UTF-8, and this one has {bytes}"
+        ));
+    }
+    match text.chars().find(|c| c.is_control()) {
+        Some(control) => Err(format!(
+            "the title must be without control characters, and this one holds {control:?}"
+        )),
+        None => Ok(text.to_owned()),
+    }
 }
 
 fn purchase_max() -> RangedI64ValueParser<u32> {
@@ -245,4 +264,24 @@ pub fn to_json(snapshot: &Snapshot) -> Value {
         "buyers": figures.buyers,
         "server_time": snapshot.now,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_one_short_line_or_nothing() {
+        for text in ["", "春茶 \u{1f375}", &"x".repeat(TITLE_BYTES_MAX)] {
+            assert_eq!(title(text).as_deref(), Ok(text));
+        }
+        for (text, why) in [
+            ("a\nb", "holds '\\n'"),
+            ("\u{1b}[2J", "holds '\\u{1b}'"),
+            (&"茶".repeat(67), "has 201"),
+        ] {
+            let error = title(text).expect_err(text);
+            assert!(error.contains(why), "{error}");
+        }
+    }
 }

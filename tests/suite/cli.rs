@@ -510,3 +510,16 @@ async fn a_recount_gives_the_figures_that_it_judged_or_no_verdict() {
     assert_eq!(gone, None);
     let _: i64 = world.run(&["DEL", &stock]).await;
 }
+
+#[test]
+fn a_title_that_moves_the_cursor_is_refused() {
+    let shop = Shop::new();
+    for title in ["two\nlines", "\u{1b}[2J", &"x".repeat(201)] {
+        let mut command = shop.command("sale put a --kind list --title");
+        let output = command.arg(title).output().expect("the program runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("the title must be"), "{said}");
+    }
+    shop.ok("sale put a --kind list --title=");
+}
