@@ -190,11 +190,13 @@ async fn list(store: &Store, output: Output) -> Result<ExitCode> {
     let sales = store.sales().await?;
     let header = ["SALE", "KIND", "PHASE", "LEFT", "GRANTED", "TITLE"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
-    rows.extend(sales.iter().map(|(id, read)| match read {
-        Ok(snapshot) => row(snapshot),
-        Err(why) => [id.as_str(), "UNREADABLE", "-", "-", "-", &why.to_string()]
-            .map(str::to_owned)
-            .to_vec(),
+    rows.extend(sales.iter().map(|(id, read)| {
+        match read {
+            Ok(snapshot) => row(snapshot),
+            Err(why) => [id.as_str(), "UNREADABLE", "-", "-", "-", &why.to_string()]
+                .map(str::to_owned)
+                .to_vec(),
+        }
     }));
     let values = sales.iter().map(|(id, read)| match read {
         Ok(snapshot) => to_json(snapshot),

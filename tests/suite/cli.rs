@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::app::TestApp;
 use crate::support::process::{ServerProcess, free_address, program};
-use crate::support::redis::World;
+use crate::support::redis::{PrivateRedis, World};
 
 /// A folder with a private Redis of its own.
 struct Shop {
@@ -50,7 +50,10 @@ impl Shop {
     /// A line for the private part of a Redis that a test can break by hand.
     fn at(world: &World, line: &str) -> String {
         let url = world.url.expose();
-        format!("{line} --redis-url {url} --set redis.prefix={}", world.prefix)
+        format!(
+            "{line} --redis-url {url} --set redis.prefix={}",
+            world.prefix
+        )
     }
 
     fn json(&self, line: &str) -> Value {
@@ -338,7 +341,10 @@ fn a_unit_that_was_loaded_twice_is_named_before_it_is_sold() {
     let output = shop.run("audit a --deep");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    for words in ["unit \"u\" is in stock twice", "unit \"v\" is in stock twice"] {
+    for words in [
+        "unit \"u\" is in stock twice",
+        "unit \"v\" is in stock twice",
+    ] {
         assert!(said.contains(words), "{said}");
     }
 }
@@ -400,7 +406,10 @@ async fn a_removal_that_fails_in_the_middle_prints_what_it_took() {
             "{said}"
         );
         if json.is_empty() {
-            assert!(printed.starts_with("removed 5000 units of 6000"), "{printed}");
+            assert!(
+                printed.starts_with("removed 5000 units of 6000"),
+                "{printed}"
+            );
             assert_eq!(printed.lines().count(), 5_001);
             assert!(printed.ends_with("\nsn-1001\n"));
         } else {
@@ -419,7 +428,10 @@ async fn one_broken_sale_does_not_hide_the_others() {
     for id in ["a", "b", "c", "d"] {
         world.sale(id, StockKind::Counter, 5).await;
     }
-    for (key, field, value) in [("{b}:sale:b", "held", "many"), ("{c}:sale:c", "kind", "heap")] {
+    for (key, field, value) in [
+        ("{b}:sale:b", "held", "many"),
+        ("{c}:sale:c", "kind", "heap"),
+    ] {
         let key = format!("{}{key}", world.prefix);
         let _: i64 = world.run(&["HSET", &key, field, value]).await;
     }
@@ -430,18 +442,27 @@ async fn one_broken_sale_does_not_hide_the_others() {
     assert_eq!(output.status.code(), Some(1), "{printed}");
     let lines: Vec<&str> = printed.lines().collect();
     assert_eq!(lines.len(), 5, "{printed}");
-    assert!(lines[1].starts_with("a ") && lines[1].contains("counter"), "{printed}");
+    assert!(
+        lines[1].starts_with("a ") && lines[1].contains("counter"),
+        "{printed}"
+    );
     for (line, why) in [
         (lines[2], "held is \"many\""),
         (lines[3], "kind must be"),
         (lines[4], "is not a whole number: few"),
     ] {
-        assert!(line.contains("UNREADABLE") && line.contains(why), "{printed}");
+        assert!(
+            line.contains("UNREADABLE") && line.contains(why),
+            "{printed}"
+        );
     }
     let output = shop.run(&Shop::at(&world, "sale list --json"));
     assert_eq!(output.status.code(), Some(1));
     let list: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!((&list[0]["left"], &list[1]["sale"]), (&5.into(), &"b".into()));
+    assert_eq!(
+        (&list[0]["left"], &list[1]["sale"]),
+        (&5.into(), &"b".into())
+    );
     let why = list[1]["error"].as_str().unwrap_or_default();
     assert!(why.contains("held is"), "{list}");
 
@@ -457,7 +478,11 @@ async fn one_broken_sale_does_not_hide_the_others() {
 #[test]
 fn the_exit_codes_of_the_audit_are_in_its_help() {
     let help = Shop::new().ok("audit --help");
-    for words in ["0  the law holds", "1  the law is VIOLATED", "3  it could not be judged"] {
+    for words in [
+        "0  the law holds",
+        "1  the law is VIOLATED",
+        "3  it could not be judged",
+    ] {
         assert!(help.contains(words), "{help}");
     }
 }
@@ -486,7 +511,11 @@ async fn an_audit_tells_broken_figures_from_unreadable_ones() {
 async fn a_recount_gives_the_figures_that_it_judged_or_no_verdict() {
     let mut world = World::new().await;
     let id = world.sale("a", StockKind::List, 5).await;
-    let judged = world.store.recount(&id, &|_| {}).await.expect("stands still");
+    let judged = world
+        .store
+        .recount(&id, &|_| {})
+        .await
+        .expect("stands still");
     let (snapshot, violations) = judged.expect("exists");
     assert_eq!((snapshot.figures.left, violations), (5, vec![]));
     // The sale moves, then vanishes, while its parts are read.
@@ -522,4 +551,25 @@ fn a_title_that_moves_the_cursor_is_refused() {
         assert!(said.contains("the title must be"), "{said}");
     }
     shop.ok("sale put a --kind list --title=");
+}
+
+#[tokio::test]
+async fn the_doctor_says_whose_limits_it_read() {
+    let redis = PrivateRedis::forgetful();
+    let (shop, mut world) = (Shop::new(), World::at(redis.url()).await);
+    for (limit, grade) in [("999", "warning"), ("1000", "ok")] {
+        let _: redis::Value = world.run(&["CONFIG", "SET", "maxclients", limit]).await;
+        let found = shop.json(&Shop::at(&world, "doctor"));
+        let findings = found.as_array().expect("a list");
+        let finding = |what: &str| findings.iter().find(|finding| finding["what"] == what);
+        let clients = finding("clients").expect("clients");
+        assert_eq!(clients["grade"], grade, "{clients}");
+        assert_eq!(clients["found"], format!("maxclients {limit}"));
+        let files = finding("open files").expect("open files");
+        let said = files["found"].as_str().unwrap_or_default();
+        assert!(
+            said.contains("in this shell; the server inherits"),
+            "{said}"
+        );
+    }
 }
