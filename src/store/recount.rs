@@ -10,7 +10,7 @@ use crate::domain::sale::StockKind;
 use crate::error::{Error, Result};
 
 /// A field of a hash and its value.
-type Pair = (Vec<u8>, Vec<u8>);
+pub(super) type Pair = (Vec<u8>, Vec<u8>);
 
 /// Hash fields or list elements read in one step.
 const STEP: usize = 1000;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Store;
+use super::recount::Pair;
 use super::reply::{self, Snapshot};
 use super::script::{SALE_PUT, SALE_SNAPSHOT};
 use crate::domain::ids::{SaleId, Username};
@@ -99,8 +100,7 @@ impl Store {
             .arg(cursor)
             .arg("COUNT")
             .arg(SCAN_KEYS);
-        let (next, pairs): (u64, Vec<(Vec<u8>, Vec<u8>)>) =
-            self.read(scan.query_async(&mut *connection)).await?;
+        let (next, pairs): (u64, Vec<Pair>) = self.read(scan.query_async(&mut *connection)).await?;
         let names = pairs
             .into_iter()
             .map(|(name, _)| String::from_utf8_lossy(&name).into_owned());
