@@ -27,5 +27,5 @@ async fn main() -> ExitCode {
         },
         Err(error) => Err(error),
     };
-    done.unwrap_or_else(|error| cli::report(&error))
+    done.unwrap_or_else(|error| cli::report(&arguments.command, &error))
 }

@@ -7,14 +7,25 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::print::{Output, table};
-use super::sale::{existing, to_json};
+use super::sale::{existing, no_such_sale, to_json};
 use crate::domain::ids::SaleId;
 use crate::domain::ledger::{Figures, Violation};
 use crate::error::Result;
 use crate::store::Store;
+use crate::store::reply::Snapshot;
+
+/// What the exit code says; the codes are a contract with scripts.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  the law holds
+  1  the law is VIOLATED; each violation is named
+  2  the command line or a setting cannot be used
+  3  it could not be judged: Redis is away, there is no such sale, its data cannot be read,
+     or it moved while it was read";
 
 /// `seckill audit`
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
 pub struct AuditCommand {
     /// The sale
     #[arg(value_parser = SaleId::parse)]
@@ -25,13 +36,15 @@ pub struct AuditCommand {
 }
 
 impl AuditCommand {
-    /// Runs the command. The exit code is the verdict: 0 holds, 1 violated.
+    /// Runs the command. The exit code is the verdict: 0 holds, 1 violated; an error is neither.
     pub async fn run(&self, store: &Store, output: Output) -> Result<ExitCode> {
-        let snapshot = existing(store, &self.id).await?;
-        let violations = if self.deep {
+        // What is printed is what was judged: the figures of one and the same instant.
+        let (snapshot, violations) = if self.deep {
             deep(store, &self.id, output).await?
         } else {
-            snapshot.figures.check()
+            let snapshot = existing(store, &self.id).await?;
+            let violations = snapshot.figures.check();
+            (snapshot, violations)
         };
         let mut value = to_json(&snapshot);
         let named: Vec<String> = violations.iter().map(ToString::to_string).collect();
@@ -47,7 +60,7 @@ impl AuditCommand {
     }
 }
 
-async fn deep(store: &Store, id: &SaleId, output: Output) -> Result<Vec<Violation>> {
+async fn deep(store: &Store, id: &SaleId, output: Output) -> Result<(Snapshot, Vec<Violation>)> {
     let bar = if output.json {
         ProgressBar::hidden()
     } else {
@@ -57,9 +70,9 @@ async fn deep(store: &Store, id: &SaleId, output: Output) -> Result<Vec<Violatio
         bar.set_message(format!("{read} entries read"));
         bar.tick();
     };
-    let violations = store.recount(id, &show).await;
+    let judged = store.recount(id, &show).await;
     bar.finish_and_clear();
-    Ok(violations?.unwrap_or_default())
+    judged?.ok_or_else(|| no_such_sale(id))
 }
 
 fn report(id: &SaleId, figures: &Figures, violations: &[String]) -> String {

@@ -13,6 +13,8 @@ use crate::store::server::ServerFacts;
 
 /// Open files that a server for a crowd should be allowed.
 const OPEN_FILES_MIN: u64 = 65_536;
+/// Connections that Redis should allow: every worker of every server holds one, commands a few.
+const REDIS_CLIENTS_MIN: u64 = 1_000;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +72,7 @@ pub async fn run(store: &Store, config: &Config, output: Output) -> Result<ExitC
         role(&facts),
         durability(&facts, config.durability),
         memory(&facts),
+        clients(&facts),
         scripts,
     ];
     findings.extend(backlog(config.http.backlog));
@@ -178,6 +181,19 @@ fn memory(facts: &ServerFacts) -> Finding {
     )
 }
 
+fn clients(facts: &ServerFacts) -> Finding {
+    let limit = facts.setting("maxclients");
+    let enough = limit.and_then(|limit| limit.parse::<u64>().ok()) >= Some(REDIS_CLIENTS_MIN);
+    let grade = if enough { Grade::Good } else { Grade::Warning };
+    let found = format!("maxclients {}", limit.unwrap_or("unknown"));
+    Finding::new(
+        "clients",
+        grade,
+        found,
+        "CONFIG SET maxclients 10000; it is capped by the open files that Redis may have",
+    )
+}
+
 fn backlog(wanted: u32) -> Option<Finding> {
     let text = std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok()?;
     let somaxconn: u32 = text.trim().parse().ok()?;
@@ -209,7 +225,8 @@ fn open_files() -> Option<Finding> {
     Some(Finding::new(
         "open files",
         grade,
-        soft,
-        "ulimit -n 65536 before `seckill serve`",
+        // This process is not the server: its limit is only the server's if one shell starts both.
+        format!("{soft} in this shell; the server inherits the limit of the shell that starts it"),
+        "ulimit -n 65536 in the shell that starts `seckill serve`",
     ))
 }

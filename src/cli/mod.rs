@@ -21,6 +21,8 @@ use self::print::Output;
 
 /// Exit code of a command that could not be understood.
 const EXIT_USAGE: u8 = 2;
+/// Exit code of an audit that came to no verdict: its 1 means "violated" and nothing else.
+const EXIT_NO_VERDICT: u8 = 3;
 
 /// An admission engine for flash sales: decides in milliseconds who gets a unit.
 #[derive(Debug, Parser)]
@@ -57,7 +59,8 @@ pub enum Command {
     /// Put units into a sale's stock, or take unsold ones back
     #[command(subcommand)]
     Stock(stock::StockCommand),
-    /// Check that nothing was oversold or lost: exit code 0 if the law holds, 1 if not
+    /// Check that nothing was oversold or lost: exit code 0 if the law holds, 1 if it is
+    /// violated, 3 if it could not be judged
     Audit(audit::AuditCommand),
     /// Look for what is wrong with Redis and this machine, and how to mend it
     Doctor,
@@ -133,11 +136,12 @@ async fn attach(config: &Config) -> Result<Attached> {
     opened.map_err(|e| Error::Embedded(e.to_string()))?
 }
 
-/// Says an error to a person, and the exit code for it.
-pub fn report(error: &Error) -> ExitCode {
+/// Says an error of this command to a person, and the exit code for it.
+pub fn report(command: &Command, error: &Error) -> ExitCode {
     eprintln!("seckill: {error}");
     match error {
         Error::Config(_) => ExitCode::from(EXIT_USAGE),
+        _ if matches!(command, Command::Audit(_)) => ExitCode::from(EXIT_NO_VERDICT),
         Error::Busy(_)
         | Error::Unknown(_)
         | Error::Contract(_)

@@ -20,8 +20,25 @@ impl Output {
     }
 }
 
-/// Lines of columns, as wide as their widest entry.
+/// A text on one line: what would move the cursor of a terminal is written as `\u{1b}`.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_unicode());
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
+/// Lines of columns, as wide as their widest entry. A cell stays on its line.
 pub fn table(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| one_line(cell)).collect())
+        .collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -40,7 +57,13 @@ pub fn table(rows: &[Vec<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::table;
+    use super::{one_line, table};
+
+    #[test]
+    fn a_text_stays_on_its_line() {
+        assert_eq!(one_line("座位 \\ 1"), "座位 \\ 1");
+        assert_eq!(one_line("a\nb\u{1b}[2J"), "a\\u{a}b\\u{1b}[2J");
+    }
 
     #[test]
     fn columns_are_aligned() {

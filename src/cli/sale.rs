@@ -14,6 +14,9 @@ use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::reply::Snapshot;
 
+/// Longest title, in bytes of UTF-8.
+const TITLE_BYTES_MAX: usize = 200;
+
 /// `seckill sale ...`
 #[derive(Debug, Subcommand)]
 pub enum SaleCommand {
@@ -25,8 +28,8 @@ pub enum SaleCommand {
         /// `list`: units with an identity, sold by /seckill; `counter`: equal units, by /incr
         #[arg(long, value_parser = StockKind::parse)]
         kind: Option<StockKind>,
-        /// What people read
-        #[arg(long)]
+        /// What people read: up to 200 bytes, no control characters; empty for none
+        #[arg(long, value_parser = title)]
         title: Option<String>,
         /// First instant of the window: RFC 3339, epoch seconds, or `none`
         #[arg(long, value_parser = window_bound, value_name = "TIME")]
@@ -38,7 +41,7 @@ pub enum SaleCommand {
         #[arg(long, value_parser = purchase_max())]
         purchase_max: Option<u32>,
     },
-    /// All sales, one a line
+    /// All sales, one a line: exit code 1 if one of them cannot be read
     List,
     /// One sale
     Show {
@@ -58,6 +61,22 @@ pub enum SaleCommand {
         #[arg(value_parser = SaleId::parse)]
         id: SaleId,
     },
+}
+
+/// Titles are printed on terminals and in lists of lines: nothing in them may move a cursor.
+fn title(text: &str) -> Result<String, String> {
+    let bytes = text.len();
+    if bytes > TITLE_BYTES_MAX {
+        return Err(format!(
+            "the title must be at most {TITLE_BYTES_MAX} bytes of UTF-8, and this one has {bytes}"
+        ));
+    }
+    match text.chars().find(|c| c.is_control()) {
+        Some(control) => Err(format!(
+            "the title must be without control characters, and this one holds {control:?}"
+        )),
+        None => Ok(text.to_owned()),
+    }
 }
 
 fn purchase_max() -> RangedI64ValueParser<u32> {
@@ -159,29 +178,49 @@ fn refused(id: &SaleId, outcome: EditOutcome) -> Error {
 /// The sale, or an error that says that there is none.
 pub async fn existing(store: &Store, id: &SaleId) -> Result<Snapshot> {
     let found = store.sale_snapshot(id).await?;
-    found.ok_or_else(|| refused(id, EditOutcome::NoSuchSale))
+    found.ok_or_else(|| no_such_sale(id))
+}
+
+/// The error that says that there is no such sale.
+pub fn no_such_sale(id: &SaleId) -> Error {
+    refused(id, EditOutcome::NoSuchSale)
 }
 
 async fn list(store: &Store, output: Output) -> Result<ExitCode> {
     let sales = store.sales().await?;
-    let header = ["SALE", "KIND", "PHASE", "LEFT", "GRANTED", "TITLE"]
-        .map(str::to_owned)
-        .to_vec();
-    let mut rows = vec![header];
-    rows.extend(sales.iter().map(|snapshot| {
-        let (sale, figures) = (&snapshot.sale, &snapshot.figures);
-        vec![
-            sale.id.to_string(),
-            sale.kind.to_string(),
-            sale.phase(snapshot.now).as_str().to_owned(),
-            figures.left.to_string(),
-            figures.granted().to_string(),
-            sale.title.clone(),
-        ]
+    let header = ["SALE", "KIND", "PHASE", "LEFT", "GRANTED", "TITLE"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    rows.extend(sales.iter().map(|(id, read)| {
+        match read {
+            Ok(snapshot) => row(snapshot),
+            Err(why) => [id.as_str(), "UNREADABLE", "-", "-", "-", &why.to_string()]
+                .map(str::to_owned)
+                .to_vec(),
+        }
     }));
-    let values: Vec<Value> = sales.iter().map(to_json).collect();
-    output.result(table(&rows), &Value::Array(values));
-    Ok(ExitCode::SUCCESS)
+    let values = sales.iter().map(|(id, read)| match read {
+        Ok(snapshot) => to_json(snapshot),
+        Err(why) => json!({"sale": id.as_str(), "error": why.to_string()}),
+    });
+    output.result(table(&rows), &Value::Array(values.collect()));
+    let unreadable = sales.iter().any(|(_, read)| read.is_err());
+    Ok(if unreadable {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn row(snapshot: &Snapshot) -> Vec<String> {
+    let (sale, figures) = (&snapshot.sale, &snapshot.figures);
+    vec![
+        sale.id.to_string(),
+        sale.kind.to_string(),
+        sale.phase(snapshot.now).as_str().to_owned(),
+        figures.left.to_string(),
+        figures.granted().to_string(),
+        sale.title.clone(),
+    ]
 }
 
 async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
@@ -227,4 +266,24 @@ pub fn to_json(snapshot: &Snapshot) -> Value {
         "buyers": figures.buyers,
         "server_time": snapshot.now,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_one_short_line_or_nothing() {
+        for text in ["", "春茶 \u{1f375}", &"x".repeat(TITLE_BYTES_MAX)] {
+            assert_eq!(title(text).as_deref(), Ok(text));
+        }
+        for (text, why) in [
+            ("a\nb", "holds '\\n'"),
+            ("\u{1b}[2J", "holds '\\u{1b}'"),
+            (&"茶".repeat(67), "has 201"),
+        ] {
+            let error = title(text).expect_err(text);
+            assert!(error.contains(why), "{error}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::print::Output;
+use super::print::{Output, one_line};
 use super::sale::existing;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{STOCK_UNITS_MAX, StockKind};
@@ -23,7 +23,7 @@ use crate::store::stock::{AddOutcome, RemoveOutcome, UNITS_PER_CALL_MAX};
 pub enum StockCommand {
     /// Put units into stock
     Add(AddCommand),
-    /// Take unsold units out of stock, the last added first
+    /// Take unsold units out of stock, the last added first, and print which ones
     Remove {
         /// The sale
         #[arg(value_parser = SaleId::parse)]
@@ -137,38 +137,90 @@ fn partly(id: &SaleId, done: u64, of: u64, error: Error) -> Error {
 async fn remove(store: &Store, id: &SaleId, count: u64, output: Output) -> Result<ExitCode> {
     let step = step(existing(store, id).await?.sale.kind, count);
     let bar = progress(count, output);
-    let (mut done, mut left, mut taken_units) = (0, 0, Vec::new());
-    while done < count {
-        let asked = step.min(count - done);
-        match store.stock_remove(id, asked).await? {
-            RemoveOutcome::NoSuchSale => {
-                return Err(Error::Refused(format!("there is no sale {id}")));
-            }
-            RemoveOutcome::Removed {
-                taken,
-                left: now_left,
-                units,
-            } => {
-                done += taken;
-                left = now_left;
-                taken_units.extend(units);
-                bar.set_position(done);
-                if taken < asked {
-                    break;
+    let mut removed = Removed::default();
+    let ended = removed.take(store, id, count, step, &bar).await;
+    bar.finish_and_clear();
+    if ended.is_ok() || removed.done > 0 {
+        // Also before an error: this is the last place that knows these units.
+        removed.print(id, count, ended.is_err(), output);
+    }
+    ended
+        .map(|()| ExitCode::SUCCESS)
+        .map_err(|e| removed.partly(id, count, e))
+}
+
+/// What came out of stock so far.
+#[derive(Default)]
+struct Removed {
+    done: u64,
+    left: u64,
+    units: Vec<String>,
+}
+
+impl Removed {
+    /// Takes up to `count` units, `step` at a time.
+    async fn take(
+        &mut self,
+        store: &Store,
+        id: &SaleId,
+        count: u64,
+        step: u64,
+        bar: &ProgressBar,
+    ) -> Result<()> {
+        while self.done < count {
+            let asked = step.min(count - self.done);
+            match store.stock_remove(id, asked).await? {
+                RemoveOutcome::NoSuchSale => {
+                    return Err(Error::Refused(format!("there is no sale {id}")));
+                }
+                RemoveOutcome::Removed { taken, left, units } => {
+                    self.done += taken;
+                    self.left = left;
+                    self.units.extend(units);
+                    bar.set_position(self.done);
+                    if taken < asked {
+                        break;
+                    }
                 }
             }
         }
+        Ok(())
     }
-    bar.finish_and_clear();
-    let short = if done < count {
-        format!(" of {count}: no more are unsold")
-    } else {
-        String::new()
-    };
-    let line = format!("removed {done} units{short} from sale {id}: {left} left");
-    let value = json!({"sale": id.as_str(), "removed": done, "asked": count, "left": left, "units": taken_units});
-    output.result(line, &value);
-    Ok(ExitCode::SUCCESS)
+
+    /// The summary, then the units of list stock, one a line.
+    fn print(&self, id: &SaleId, count: u64, failed: bool, output: Output) {
+        let Self { done, left, units } = self;
+        let short = match (*done < count, failed) {
+            (false, _) => String::new(),
+            (true, true) => format!(" of {count}, then failed,"),
+            (true, false) => format!(" of {count}: no more are unsold"),
+        };
+        let mut lines = format!("removed {done} units{short} from sale {id}: {left} left");
+        for unit in units {
+            lines.push('\n');
+            lines.push_str(&one_line(unit));
+        }
+        let value = json!({
+            "sale": id.as_str(), "removed": done, "asked": count, "left": left, "units": units,
+        });
+        output.result(lines, &value);
+    }
+
+    /// An error after some units were taken must say so: they are not in stock any more.
+    fn partly(&self, id: &SaleId, count: u64, error: Error) -> Error {
+        let done = self.done;
+        let so_far = match &error {
+            Error::Unknown(_) => format!(
+                "{done} of {count} units were removed, and are printed; the next ones perhaps: \
+                 compare `removed` in `seckill sale show {id}` before you remove the rest"
+            ),
+            _ if done > 0 => {
+                format!("{done} of {count} units were removed, and are printed; the rest was not")
+            }
+            _ => return error,
+        };
+        Error::Refused(format!("{error}; {so_far}"))
+    }
 }
 
 /// Units in one call: a counter takes any number at once.

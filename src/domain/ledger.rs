@@ -2,7 +2,7 @@
 //!
 //! One law with many callers: `seckill audit` and the end of every integration test.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::ids::{OrderId, SaleId, Username};
@@ -33,21 +33,27 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Units in orders, whatever their state.
-    pub fn granted(&self) -> u64 {
-        self.held + self.confirmed + self.used
+    /// Units in orders, whatever their state. Wider than a figure, as every sum here: broken
+    /// figures must be named, so no sum of them may overflow.
+    pub fn granted(&self) -> u128 {
+        u128::from(self.held) + u128::from(self.confirmed) + u128::from(self.used)
+    }
+
+    /// Units that are somewhere: in stock or in orders.
+    fn accounted(&self) -> u128 {
+        u128::from(self.left) + self.granted()
     }
 
     /// What the counters say against the stock: empty when the law holds.
     pub fn check(&self) -> Vec<Violation> {
         let mut violations = Vec::new();
-        let stocked = self.added.checked_sub(self.removed);
-        let accounted = self.left + self.granted();
-        if stocked != Some(accounted) {
+        let stocked = self.added.checked_sub(self.removed).map(u128::from);
+        if stocked != Some(self.accounted()) {
             violations.push(Violation::NotConserved(*self));
         }
-        let most = self.buyers.saturating_mul(u64::from(self.purchase_max));
-        if self.granted() < self.buyers || self.granted() > most {
+        let buyers = u128::from(self.buyers);
+        let most = buyers * u128::from(self.purchase_max);
+        if self.granted() < buyers || self.granted() > most {
             violations.push(Violation::BuyersDisagree(*self));
         }
         violations
@@ -64,11 +70,11 @@ pub enum Violation {
     /// The order records add up to something else than the counters.
     RecordsDisagree {
         /// Units in confirmed orders, by the records.
-        recorded: u64,
+        recorded: u128,
         /// The same, by the counter.
-        counted: u64,
+        counted: u128,
     },
-    /// A unit is in two orders, or in an order and in stock.
+    /// A unit is in two orders, in an order and in stock, or in stock twice.
     UnitTwice {
         /// The unit.
         unit: String,
@@ -161,13 +167,18 @@ impl fmt::Display for Violation {
 }
 
 fn not_conserved(figures: &Figures, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let accounted = figures.left + figures.granted();
-    let stocked = figures.added.saturating_sub(figures.removed);
-    write!(
-        f,
-        "added {} - removed {} = {stocked}, but ",
-        figures.added, figures.removed
-    )?;
+    let accounted = figures.accounted();
+    let (added, removed) = (u128::from(figures.added), u128::from(figures.removed));
+    if removed > added {
+        let surplus = removed - added;
+        return write!(
+            f,
+            "added {added}, but removed {removed}, which is {surplus} more than there ever were; \
+             {accounted} are left or granted: the counters are wrong"
+        );
+    }
+    let stocked = added - removed;
+    write!(f, "added {added} - removed {removed} = {stocked}, but ")?;
     write!(
         f,
         "left {} + granted {} = {accounted}: ",
@@ -198,7 +209,8 @@ pub struct Recount {
     orders: HashMap<OrderId, Username>,
     indexed: HashMap<Username, OrderId>,
     units: HashMap<String, OrderId>,
-    confirmed: u64,
+    stocked: HashSet<Box<[u8]>>,
+    confirmed: u128,
     problems: Vec<Violation>,
     unnamed: usize,
 }
@@ -211,6 +223,7 @@ impl Recount {
             orders: HashMap::new(),
             indexed: HashMap::new(),
             units: HashMap::new(),
+            stocked: HashSet::new(),
             confirmed: 0,
             problems: Vec::new(),
             unnamed: 0,
@@ -228,7 +241,7 @@ impl Recount {
             return;
         }
         match order.state {
-            OrderState::Confirmed => self.confirmed += u64::from(order.purchase),
+            OrderState::Confirmed => self.confirmed += u128::from(order.purchase),
         }
         let indexed = self.indexed.get(&order.username);
         if indexed != Some(&order.id) {
@@ -262,11 +275,16 @@ impl Recount {
         }
     }
 
-    /// Counts one unit that is still in stock. Orders come before stock.
-    pub fn stocked_unit(&mut self, unit: &str) {
-        if let Some(order) = self.units.get(unit) {
-            let places = format!("in order {order} and in stock");
-            let unit = unit.to_owned();
+    /// Counts one unit that is still in stock. Orders come before stock. Stock holds bytes: two
+    /// units that were pushed by hand may look the same as text and still be two.
+    pub fn stocked_unit(&mut self, bytes: &[u8]) {
+        let unit = String::from_utf8_lossy(bytes);
+        let order = self.units.get(unit.as_ref());
+        let sold = order.map(|order| format!("in order {order} and in stock"));
+        let again = !self.stocked.insert(bytes.into());
+        let twice = again.then(|| "in stock twice: it would be sold to two buyers".to_owned());
+        for places in sold.into_iter().chain(twice) {
+            let unit = unit.clone().into_owned();
             self.problem(Violation::UnitTwice { unit, places });
         }
     }
@@ -352,7 +370,7 @@ mod tests {
             recount.order(order.clone());
         }
         for unit in stock {
-            recount.stocked_unit(unit);
+            recount.stocked_unit(unit.as_bytes());
         }
         recount
     }
@@ -381,6 +399,35 @@ mod tests {
     }
 
     #[test]
+    fn figures_that_cannot_be_are_named_not_summed_over_the_edge() {
+        let most = u64::MAX;
+        for figures in [
+            Figures { held: most, ..GOOD },
+            Figures { left: most, ..GOOD },
+            Figures {
+                confirmed: most,
+                used: most,
+                buyers: most,
+                purchase_max: u32::MAX,
+                ..GOOD
+            },
+            Figures {
+                removed: most,
+                ..GOOD
+            },
+        ] {
+            let violations = recount(&[], &[]).check(&figures);
+            assert!(
+                violations.contains(&Violation::NotConserved(figures)),
+                "{violations:?}"
+            );
+            for violation in violations {
+                assert!(!violation.to_string().is_empty());
+            }
+        }
+    }
+
+    #[test]
     fn too_many_or_too_few_buyers_are_caught() {
         for buyers in [1, 4] {
             let figures = Figures { buyers, ..GOOD };
@@ -395,12 +442,24 @@ mod tests {
             &[order(1, "x", &["u1", "u2"]), order(2, "y", &["u3"])],
             &["u2"],
         );
-        for recount in [sold_twice, in_stock] {
+        let stocked_twice = recount(
+            &[order(1, "x", &["u1", "u2"]), order(2, "y", &["u3"])],
+            &["u4", "u5", "u4"],
+        );
+        for recount in [sold_twice, in_stock, stocked_twice] {
             assert!(matches!(
                 recount.check(&GOOD)[..],
                 [Violation::UnitTwice { .. }]
             ));
         }
+    }
+
+    #[test]
+    fn units_that_only_look_the_same_are_two() {
+        let mut recount = recount(&[], &[]);
+        recount.stocked_unit(b"\xfe");
+        recount.stocked_unit(b"\xff");
+        assert_eq!(recount.check(&Figures::default()), []);
     }
 
     #[test]

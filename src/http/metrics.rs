@@ -9,7 +9,9 @@ use crate::metrics::{GateFigures, SaleFigures};
 pub async fn metrics(context: web::Data<Context>) -> HttpResponse {
     let sales = context.store.sales().await.ok();
     let figures: Option<Vec<SaleFigures>> = sales.map(|sales| {
-        let figures = sales.iter().map(|snapshot| SaleFigures {
+        // A sale that cannot be read has no figures; `seckill sale list` says why.
+        let readable = sales.iter().filter_map(|(_, read)| read.as_ref().ok());
+        let figures = readable.map(|snapshot| SaleFigures {
             sale: snapshot.sale.id.to_string(),
             units: [
                 ("left", snapshot.figures.left),

@@ -2,6 +2,7 @@
 
 use redis::aio::MultiplexedConnection;
 
+use super::reply::Snapshot;
 use super::{Store, record};
 use crate::domain::ids::{OrderId, SaleId, Username};
 use crate::domain::ledger::{Recount, Violation};
@@ -9,13 +10,14 @@ use crate::domain::sale::StockKind;
 use crate::error::{Error, Result};
 
 /// A field of a hash and its value.
-type Pair = (Vec<u8>, Vec<u8>);
+pub(super) type Pair = (Vec<u8>, Vec<u8>);
 
 /// Hash fields or list elements read in one step.
 const STEP: usize = 1000;
 
 impl Store {
-    /// Recounts the sale from its orders, its buyers' index and its stock. `progress` is told
+    /// Recounts the sale from its orders, its buyers' index and its stock: the figures that were
+    /// judged, and what is wrong with them; `None` when there is no such sale. `progress` is told
     /// how many entries have been read.
     ///
     /// # Errors
@@ -25,7 +27,7 @@ impl Store {
         &self,
         id: &SaleId,
         progress: &dyn Fn(u64),
-    ) -> Result<Option<Vec<Violation>>> {
+    ) -> Result<Option<(Snapshot, Vec<Violation>)>> {
         let Some(before) = self.sale_snapshot(id).await? else {
             return Ok(None);
         };
@@ -50,7 +52,8 @@ impl Store {
                  then audit again"
             )));
         }
-        Ok(Some(recount.check(&before.figures)))
+        let violations = recount.check(&before.figures);
+        Ok(Some((before, violations)))
     }
 }
 
@@ -106,7 +109,7 @@ impl Reader<'_> {
             range.arg(&key).arg(start).arg(start + STEP as u64 - 1);
             let units: Vec<Vec<u8>> = self.store.read(range.query_async(self.connection)).await?;
             for unit in &units {
-                recount.stocked_unit(&String::from_utf8_lossy(unit));
+                recount.stocked_unit(unit);
             }
             self.count(units.len());
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Store;
+use super::recount::Pair;
 use super::reply::{self, Snapshot};
 use super::script::{SALE_PUT, SALE_SNAPSHOT};
 use crate::domain::ids::{SaleId, Username};
@@ -75,11 +76,18 @@ impl Store {
         }
     }
 
-    /// All sales with their figures, each at one instant, in the order of their ids.
-    pub async fn sales(&self) -> Result<Vec<Snapshot>> {
+    /// All sales with their figures, each at one instant, in the order of their ids. A sale with
+    /// broken figures is an error of its own: it must not hide the others.
+    ///
+    /// # Errors
+    /// Redis is not there, or not in a state to answer.
+    pub async fn sales(&self) -> Result<Vec<(SaleId, Result<Snapshot>)>> {
         let mut sales = Vec::new();
         for id in self.sale_ids().await? {
-            sales.extend(self.sale_snapshot(&id).await?);
+            match self.sale_snapshot(&id).await {
+                Err(away @ Error::Busy(_)) => return Err(away),
+                read => sales.extend(read.transpose().map(|read| (id, read))),
+            }
         }
         Ok(sales)
     }
@@ -97,8 +105,7 @@ impl Store {
             .arg(cursor)
             .arg("COUNT")
             .arg(SCAN_KEYS);
-        let (next, pairs): (u64, Vec<(Vec<u8>, Vec<u8>)>) =
-            self.read(scan.query_async(&mut *connection)).await?;
+        let (next, pairs): (u64, Vec<Pair>) = self.read(scan.query_async(&mut *connection)).await?;
         let names = pairs
             .into_iter()
             .map(|(name, _)| String::from_utf8_lossy(&name).into_owned());

@@ -8,14 +8,15 @@ use super::Store;
 use crate::domain::durability::Durability;
 use crate::error::{Error, Result};
 
-/// The settings that decide whether orders are safe.
-const SETTINGS: [&str; 6] = [
+/// The settings that decide whether orders are safe and buyers are served.
+const SETTINGS: [&str; 7] = [
     "appendonly",
     "appendfsync",
     "no-appendfsync-on-rewrite",
     "maxmemory",
     "maxmemory-policy",
     "save",
+    "maxclients",
 ];
 
 /// What a server says about itself. Settings that it does not show are absent.

@@ -108,11 +108,19 @@ impl Store {
         let [taken, left, units @ ..] = parts.as_slice() else {
             return Err(unexpected("stock_remove", &format!("{parts:?}")));
         };
-        let units = units.iter().map(|unit| word("stock_remove", unit));
         Ok(RemoveOutcome::Removed {
             taken: number("stock_remove", taken)?,
             left: number("stock_remove", left)?,
-            units: units.collect::<Result<_>>()?,
+            units: units.iter().map(removed_unit).collect(),
         })
+    }
+}
+
+/// A unit that came out of stock. Never an error: the unit is nowhere else any more, and units
+/// that were pushed by hand may hold any byte.
+fn removed_unit(unit: &Value) -> String {
+    match unit {
+        Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        other => format!("{other:?}"),
     }
 }

@@ -4,11 +4,13 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
+use seckill::domain::sale::StockKind;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::app::TestApp;
 use crate::support::process::{ServerProcess, free_address, program};
-use crate::support::redis::World;
+use crate::support::redis::{PrivateRedis, World};
 
 /// A folder with a private Redis of its own.
 struct Shop {
@@ -43,6 +45,15 @@ impl Shop {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(0), "{line}: {said}");
         String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// A line for the private part of a Redis that a test can break by hand.
+    fn at(world: &World, line: &str) -> String {
+        let url = world.url.expose();
+        format!(
+            "{line} --redis-url {url} --set redis.prefix={}",
+            world.prefix
+        )
     }
 
     fn json(&self, line: &str) -> Value {
@@ -168,7 +179,14 @@ fn what_is_wrong_is_said_with_its_exit_code() {
             1,
             "there is no sale nowhere",
         ),
-        ("audit nowhere", 1, "there is no sale nowhere"),
+        ("audit nowhere", 3, "there is no sale nowhere"),
+        ("audit nowhere --deep", 3, "there is no sale nowhere"),
+        (
+            "audit a --redis-url redis://127.0.0.1:1",
+            3,
+            "cannot reach Redis",
+        ),
+        ("audit A", 2, "sale id must be"),
         ("sale list --redis-url ftp://x", 2, "redis.url"),
         (
             "sale list --redis-url redis://127.0.0.1:1",
@@ -309,5 +327,249 @@ async fn commands_work_beside_a_running_server_and_the_audit_convicts_tampering(
         );
         let _: redis::Value = world.run(undo).await;
         assert_eq!(shop.json(audit)["holds"], true, "after {undo:?}");
+    }
+}
+
+#[test]
+fn a_unit_that_was_loaded_twice_is_named_before_it_is_sold() {
+    let shop = Shop::new();
+    shop.ok("sale put a --kind list");
+    std::fs::write(shop.folder.path().join("units.txt"), "u\nv\n").expect("written");
+    shop.ok("stock add a --units units.txt");
+    assert_eq!(shop.json("audit a --deep")["holds"], true);
+    shop.ok("stock add a --units units.txt");
+    let output = shop.run("audit a --deep");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for words in [
+        "unit \"u\" is in stock twice",
+        "unit \"v\" is in stock twice",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
+fn removed_units_are_printed_for_people_too() {
+    let shop = Shop::new();
+    shop.ok("sale put a --kind list");
+    shop.ok("sale put b --kind counter");
+    shop.ok("stock add a --count 3");
+    shop.ok("stock add b --count 3");
+    assert_eq!(
+        shop.ok("stock remove a --count 2"),
+        "removed 2 units from sale a: 1 left\nsn-3\nsn-2\n"
+    );
+    assert_eq!(
+        shop.ok("stock remove a --count 2"),
+        "removed 1 units of 2: no more are unsold from sale a: 0 left\nsn-1\n"
+    );
+    assert_eq!(
+        shop.ok("stock remove b --count 2"),
+        "removed 2 units from sale b: 1 left\n"
+    );
+}
+
+#[tokio::test]
+async fn a_removed_unit_is_printed_whatever_its_bytes() {
+    let (shop, mut world) = (Shop::new(), World::new().await);
+    world.sale("a", StockKind::List, 1).await;
+    let mut push = redis::cmd("RPUSH");
+    push.arg(format!("{}{{a}}:stock:a", world.prefix))
+        .arg(&b"x\xff\n"[..]);
+    let _: i64 = push.query_async(&mut world.raw).await.expect("pushed");
+    assert_eq!(
+        shop.ok(&Shop::at(&world, "stock remove a --count 2")),
+        "removed 2 units from sale a: 0 left\nx\u{fffd}\\u{a}\nsn-1\n"
+    );
+}
+
+#[tokio::test]
+async fn a_removal_that_fails_in_the_middle_prints_what_it_took() {
+    let (shop, mut world) = (Shop::new(), World::new().await);
+    for json in ["", " --json"] {
+        let id = world.sale("a", StockKind::List, 5_000).await;
+        world.store.stock_add_count(&id, 1_000).await.expect("more");
+        // One call counts on to 16 digits; the next one refuses to count with them.
+        let key = format!("{}{{a}}:sale:a", world.prefix);
+        let removed = "999999999999000";
+        let _: redis::Value = world.run(&["HSET", &key, "removed", removed]).await;
+        let output = shop.run(&Shop::at(
+            &world,
+            &format!("stock remove a --count 6000{json}"),
+        ));
+        let printed = String::from_utf8(output.stdout).expect("UTF-8");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(
+            said.contains("removed is not a whole number") && said.contains("5000 of 6000"),
+            "{said}"
+        );
+        if json.is_empty() {
+            assert!(
+                printed.starts_with("removed 5000 units of 6000"),
+                "{printed}"
+            );
+            assert_eq!(printed.lines().count(), 5_001);
+            assert!(printed.ends_with("\nsn-1001\n"));
+        } else {
+            let value: Value = serde_json::from_str(&printed).expect("JSON");
+            assert_eq!(value["removed"], 5_000);
+            assert_eq!(value["units"].as_array().map(Vec::len), Some(5_000));
+        }
+        let stock = format!("{}{{a}}:stock:a", world.prefix);
+        let _: i64 = world.run(&["DEL", &key, &stock]).await;
+    }
+}
+
+#[tokio::test]
+async fn one_broken_sale_does_not_hide_the_others() {
+    let (shop, mut world) = (Shop::new(), World::new().await);
+    for id in ["a", "b", "c", "d"] {
+        world.sale(id, StockKind::Counter, 5).await;
+    }
+    for (key, field, value) in [
+        ("{b}:sale:b", "held", "many"),
+        ("{c}:sale:c", "kind", "heap"),
+    ] {
+        let key = format!("{}{key}", world.prefix);
+        let _: i64 = world.run(&["HSET", &key, field, value]).await;
+    }
+    let stock = format!("{}{{d}}:stock:d", world.prefix);
+    let _: redis::Value = world.run(&["SET", &stock, "few"]).await;
+    let output = shop.run(&Shop::at(&world, "sale list"));
+    let printed = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines.len(), 5, "{printed}");
+    assert!(
+        lines[1].starts_with("a ") && lines[1].contains("counter"),
+        "{printed}"
+    );
+    for (line, why) in [
+        (lines[2], "held is \"many\""),
+        (lines[3], "kind must be"),
+        (lines[4], "is not a whole number: few"),
+    ] {
+        assert!(
+            line.contains("UNREADABLE") && line.contains(why),
+            "{printed}"
+        );
+    }
+    let output = shop.run(&Shop::at(&world, "sale list --json"));
+    assert_eq!(output.status.code(), Some(1));
+    let list: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(
+        (&list[0]["left"], &list[1]["sale"]),
+        (&5.into(), &"b".into())
+    );
+    let why = list[1]["error"].as_str().unwrap_or_default();
+    assert!(why.contains("held is"), "{list}");
+
+    let app = TestApp::start(&world).await;
+    let metrics = app.buyer.get("/metrics").await.body;
+    assert!(
+        metrics.contains("seckill_redis_up 1") && metrics.contains("seckill_buyers{sale=\"a\"}"),
+        "{metrics}"
+    );
+    app.stop().await;
+}
+
+#[test]
+fn the_exit_codes_of_the_audit_are_in_its_help() {
+    let help = Shop::new().ok("audit --help");
+    for words in [
+        "0  the law holds",
+        "1  the law is VIOLATED",
+        "3  it could not be judged",
+    ] {
+        assert!(help.contains(words), "{help}");
+    }
+}
+
+#[tokio::test]
+async fn an_audit_tells_broken_figures_from_unreadable_ones() {
+    let (shop, mut world) = (Shop::new(), World::new().await);
+    world.sale("a", StockKind::Counter, 5).await;
+    let key = format!("{}{{a}}:sale:a", world.prefix);
+    for audit in ["audit a", "audit a --deep"] {
+        let audit = Shop::at(&world, audit);
+        let held = "18446744073709551615";
+        let _: i64 = world.run(&["HSET", &key, "held", held]).await;
+        let output = shop.run(&audit);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("granted 18446744073709551615"), "{said}");
+        let _: i64 = world.run(&["HSET", &key, "held", "many"]).await;
+        assert!(shop.fails(&audit, 3).contains("held is \"many\""));
+        let _: i64 = world.run(&["HDEL", &key, "held"]).await;
+        shop.ok(&audit);
+    }
+}
+
+#[tokio::test]
+async fn a_recount_gives_the_figures_that_it_judged_or_no_verdict() {
+    let mut world = World::new().await;
+    let id = world.sale("a", StockKind::List, 5).await;
+    let judged = world
+        .store
+        .recount(&id, &|_| {})
+        .await
+        .expect("stands still");
+    let (snapshot, violations) = judged.expect("exists");
+    assert_eq!((snapshot.figures.left, violations), (5, vec![]));
+    // The sale moves, then vanishes, while its parts are read.
+    let stock = format!("{}{{a}}:stock:a", world.prefix);
+    let sale = format!("{}{{a}}:sale:a", world.prefix);
+    let client = redis::Client::open(world.url.expose()).expect("a valid address");
+    for tamper in [["RPOP", &stock], ["DEL", &sale]] {
+        let meanwhile = |_| {
+            let mut connection = client.get_connection().expect("connected");
+            let mut command = redis::cmd(tamper[0]);
+            let _: redis::Value = command
+                .arg(tamper[1])
+                .query(&mut connection)
+                .expect("tampered");
+        };
+        let error = world.store.recount(&id, &meanwhile).await;
+        let said = error.expect_err("no verdict").to_string();
+        assert!(said.contains("moved while it was read"), "{said}");
+    }
+    let gone = world.store.recount(&id, &|_| {}).await.expect("answered");
+    assert_eq!(gone, None);
+    let _: i64 = world.run(&["DEL", &stock]).await;
+}
+
+#[test]
+fn a_title_that_moves_the_cursor_is_refused() {
+    let shop = Shop::new();
+    for title in ["two\nlines", "\u{1b}[2J", &"x".repeat(201)] {
+        let mut command = shop.command("sale put a --kind list --title");
+        let output = command.arg(title).output().expect("the program runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("the title must be"), "{said}");
+    }
+    shop.ok("sale put a --kind list --title=");
+}
+
+#[tokio::test]
+async fn the_doctor_says_whose_limits_it_read() {
+    let redis = PrivateRedis::forgetful();
+    let (shop, mut world) = (Shop::new(), World::at(redis.url()).await);
+    for (limit, grade) in [("999", "warning"), ("1000", "ok")] {
+        let _: redis::Value = world.run(&["CONFIG", "SET", "maxclients", limit]).await;
+        let found = shop.json(&Shop::at(&world, "doctor"));
+        let findings = found.as_array().expect("a list");
+        let finding = |what: &str| findings.iter().find(|finding| finding["what"] == what);
+        let clients = finding("clients").expect("clients");
+        assert_eq!(clients["grade"], grade, "{clients}");
+        assert_eq!(clients["found"], format!("maxclients {limit}"));
+        let files = finding("open files").expect("open files");
+        let said = files["found"].as_str().unwrap_or_default();
+        assert!(
+            said.contains("in this shell; the server inherits"),
+            "{said}"
+        );
     }
 }

@@ -47,7 +47,7 @@ async fn until_granted(world: &World, sale: &SaleId, units: u64) {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let snapshot = world.store.sale_snapshot(sale).await;
-        if snapshot.is_ok_and(|s| s.is_some_and(|s| s.figures.granted() >= units)) {
+        if snapshot.is_ok_and(|s| s.is_some_and(|s| s.figures.granted() >= units.into())) {
             return;
         }
         assert!(

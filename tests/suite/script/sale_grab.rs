@@ -330,7 +330,7 @@ async fn units_pushed_by_hand_are_sold_whatever_their_bytes() {
     );
     assert_eq!(grabbed(&batch.outcomes[1]).units, ["\u{fffd}\0"]);
     // The audit says that nobody accounted for them.
-    let violations = world
+    let (_, violations) = world
         .store
         .recount(&sale, &|_| {})
         .await
