@@ -46,6 +46,26 @@ async fn a_server_that_dies_is_started_again_with_its_data() {
 }
 
 #[tokio::test]
+async fn a_server_whose_socket_was_deleted_stops_in_order() {
+    let folder = tempfile::tempdir().expect("folder");
+    let redis = EmbeddedRedis::start(folder.path(), Options::default()).expect("started");
+    let mut world = World::at(redis.url()).await;
+    world.use_prefix("kept:");
+    let sale = world.sale("a", StockKind::List, 10).await;
+    std::fs::remove_file(folder.path().join("redis.sock")).expect("deleted");
+    let since = Instant::now();
+    redis.stop().expect("stopped, not killed");
+    assert!(
+        since.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        since.elapsed()
+    );
+    let again = EmbeddedRedis::start(folder.path(), Options::default()).expect("started");
+    assert_eq!(world.left(&sale).await, 10, "nothing was lost");
+    again.stop().expect("stopped");
+}
+
+#[tokio::test]
 async fn a_second_server_on_the_same_directory_is_refused() {
     let folder = tempfile::tempdir().expect("folder");
     let data_dir = folder.path().to_str().expect("a plain path");

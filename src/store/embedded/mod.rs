@@ -29,6 +29,8 @@ const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for our own server to stop, and the pause between two looks.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 const STOP_PAUSE: Duration = Duration::from_millis(5);
+/// No process has this id.
+const NO_SERVER: u32 = 0;
 
 /// How the private server keeps its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -93,7 +95,7 @@ impl EmbeddedRedis {
 
     fn start_locked(dir: DataDir, lock: Lock, options: Options) -> Result<Self> {
         let program = binary::find(std::env::var_os("PATH").as_deref())?;
-        process::shut_down(&dir)?;
+        process::stop_leftover(&dir)?;
         let start = {
             let dir = dir.clone();
             move || Process::start(&program, &dir, &options)
@@ -118,9 +120,10 @@ impl EmbeddedRedis {
         url(&self.dir)
     }
 
-    /// The process id of the server that runs now.
-    pub fn server_id(&self) -> u32 {
-        self.watch.server_id.load(Ordering::Relaxed)
+    /// The process id of the server that runs now; none between the end of one and the next.
+    pub fn server_id(&self) -> Option<u32> {
+        let id = self.watch.server_id.load(Ordering::Relaxed);
+        (id != NO_SERVER).then_some(id)
     }
 
     /// Stops the server in order: everything it acknowledged is on disk. Blocks.
@@ -142,15 +145,25 @@ impl EmbeddedRedis {
             .unwrap_or_else(PoisonError::into_inner) = true;
         self.watch.stop.notify_all();
         let deadline = Instant::now() + STOP_TIMEOUT;
-        // More than once: the watcher may just be starting the next server.
+        let mut told = None;
         while !watcher.is_finished() {
+            let server = self.server_id();
             if Instant::now() > deadline {
-                kill(self.server_id());
+                if let Some(id) = server {
+                    process::signal("-KILL", id);
+                }
                 return Err(Error::Embedded(format!(
-                    "killed the private Redis: no stop within {STOP_TIMEOUT:?}"
+                    "killed the private Redis: it did not stop within {STOP_TIMEOUT:?}"
                 )));
             }
-            process::shut_down(&self.dir)?;
+            // Not through the socket, which may have been deleted. Each server once; more than
+            // one, because the watcher may just be starting the next.
+            if let Some(id) = server
+                && told != server
+            {
+                process::signal("-TERM", id);
+                told = server;
+            }
             std::thread::sleep(STOP_PAUSE);
         }
         Ok(())
@@ -208,6 +221,8 @@ impl Watch {
             if let Some(mut process) = running.take() {
                 let since = Instant::now();
                 let status = process.wait();
+                // Its id may now become that of a stranger.
+                self.server_id.store(NO_SERVER, Ordering::Relaxed);
                 if since.elapsed() > RESTART_PAUSE_MAX {
                     pause = RESTART_PAUSE_MIN;
                 }
@@ -253,10 +268,4 @@ fn url(dir: &DataDir) -> RedisUrl {
         }
     }
     RedisUrl::new(text)
-}
-
-fn kill(process: u32) {
-    let _ = std::process::Command::new("kill")
-        .args(["-9", &process.to_string()])
-        .status();
 }

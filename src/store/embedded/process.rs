@@ -94,11 +94,12 @@ impl Process {
     }
 }
 
-/// Ends a server that listens on the socket of `dir`, in order, and waits until it is gone.
+/// Ends what a process that died left listening on the socket of `dir`, in order, and waits until
+/// it is gone. Nobody knows the process id of such a server, so it is asked through its socket.
 ///
 /// # Errors
 /// [`Error::Embedded`] when it stays.
-pub fn shut_down(dir: &DataDir) -> Result<()> {
+pub fn stop_leftover(dir: &DataDir) -> Result<()> {
     let socket = dir.socket();
     let Ok(mut stream) = UnixStream::connect(&socket) else {
         return Ok(());
@@ -155,6 +156,20 @@ fn guard(server: u32) -> std::io::Result<Child> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
+}
+
+/// Sends a signal to a server of this process. Through a shell, as the guard does: every system
+/// has one, and not every system has a program `kill`.
+pub fn signal(signal: &str, server: u32) {
+    let sent = Command::new("sh")
+        .args(["-c", "kill \"$0\" \"$1\"", signal, &server.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if let Err(error) = sent {
+        tracing::error!(%error, signal, server, "cannot signal the private Redis");
+    }
 }
 
 fn ask(socket: &Path) -> Answer {

@@ -47,8 +47,9 @@ impl PrivateRedis {
         self.server.url()
     }
 
+    /// The process id of the server, which must be running.
     pub fn server_id(&self) -> u32 {
-        self.server.server_id()
+        self.server.server_id().expect("a running server")
     }
 
     /// `kill -9`; the watcher starts it again.
@@ -63,7 +64,7 @@ impl PrivateRedis {
         let died = self.server_id();
         self.kill();
         let deadline = Instant::now() + Duration::from_secs(20);
-        while self.server_id() == died {
+        while self.server.server_id().is_none_or(|id| id == died) {
             assert!(Instant::now() < deadline, "not started again");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
