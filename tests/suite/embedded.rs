@@ -1,5 +1,7 @@
 //! The private Redis: started, watched, stopped; data kept; one user at a time.
 
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use seckill::domain::sale::StockKind;
@@ -11,7 +13,7 @@ use crate::support::redis::{PrivateRedis, World};
 /// Waits until the process is gone.
 async fn until_gone(process: u32) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while std::path::Path::new(&format!("/proc/{process}")).exists() {
+    while Path::new(&format!("/proc/{process}")).exists() {
         assert!(
             Instant::now() < deadline,
             "process {process} is still there"
@@ -146,4 +148,41 @@ async fn a_redis_that_cannot_start_quotes_its_log() {
         .expect("refused")
         .to_string();
     assert!(error.contains("ended at once"), "{error}");
+    assert!(error.contains("maxmemory-policy"), "{error}");
+}
+
+/// The append-only file that is written now.
+fn append_only_file(data_dir: &Path) -> PathBuf {
+    let entries = std::fs::read_dir(data_dir.join("appendonlydir")).expect("a folder");
+    let mut paths = entries.map(|entry| entry.expect("an entry").path());
+    paths
+        .find(|path| path.to_string_lossy().ends_with(".incr.aof"))
+        .expect("an append-only file")
+}
+
+#[tokio::test]
+async fn a_redis_with_broken_data_quotes_its_log_of_this_run() {
+    let folder = tempfile::tempdir().expect("folder");
+    let start = || EmbeddedRedis::start(folder.path(), Options::default());
+    start().expect("started").stop().expect("stopped");
+    let mut data = std::fs::File::options()
+        .append(true)
+        .open(append_only_file(folder.path()))
+        .expect("opened");
+    data.write_all(b"this is no command\r\n").expect("written");
+    let error = start().err().expect("refused").to_string();
+    assert!(error.contains("Bad file format"), "{error}");
+    assert!(!error.contains("User requested shutdown"), "{error}");
+}
+
+#[test]
+fn the_log_grows_by_a_few_lines_a_run() {
+    let folder = tempfile::tempdir().expect("folder");
+    let data_dir = folder.path().to_str().expect("a plain path");
+    for run in 1..=3 {
+        let output = seckill(&["sale", "list", "--data-dir", data_dir]);
+        assert!(output.status.success(), "{output:?}");
+        let log = std::fs::read_to_string(folder.path().join("redis.log")).expect("a log");
+        assert!(log.lines().count() <= 10 * run, "after {run} runs:\n{log}");
+    }
 }
