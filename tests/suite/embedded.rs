@@ -1,7 +1,9 @@
 //! The private Redis: started, watched, stopped; data kept; one user at a time.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use seckill::domain::sale::StockKind;
@@ -125,7 +127,7 @@ async fn not_even_kill_9_leaves_a_redis_running() {
 #[tokio::test]
 async fn a_server_without_redis_on_its_path_says_how_to_install_one() {
     let folder = tempfile::tempdir().expect("folder");
-    let mut command = std::process::Command::new(program());
+    let mut command = Command::new(program());
     command
         .args(["serve", "--data-dir"])
         .arg(folder.path().join("data"));
@@ -149,6 +151,59 @@ async fn a_redis_that_cannot_start_quotes_its_log() {
         .to_string();
     assert!(error.contains("ended at once"), "{error}");
     assert!(error.contains("maxmemory-policy"), "{error}");
+}
+
+/// An executable shell script.
+fn script(path: &Path, lines: &str) {
+    std::fs::write(path, format!("#!/bin/sh\n{lines}\n")).expect("written");
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("executable");
+}
+
+/// Where a program of this machine is.
+fn on_path(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").expect("a PATH");
+    let mut candidates = std::env::split_paths(&path).map(|folder| folder.join(name));
+    candidates
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| panic!("no {name} on PATH"))
+}
+
+#[test]
+fn make_installs_a_redis_when_there_is_only_an_old_one() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = |name: &str| folder.path().join(name);
+    for name in ["sed", "env"] {
+        std::os::unix::fs::symlink(on_path(name), file(name)).expect("linked");
+    }
+    script(&file("id"), "echo 0");
+    script(
+        &file("redis-server"),
+        "echo 'Redis server v=6.0.16 sha=0:0'",
+    );
+    let make = || {
+        let mut command = Command::new(on_path("make"));
+        command.args(["--no-print-directory", "redis", "SHELL=/bin/sh"]);
+        command.env_remove("MAKEFLAGS"); // of the `make test` that may run this
+        let command = command.current_dir(env!("CARGO_MANIFEST_DIR"));
+        let output = command.env("PATH", folder.path()).output().expect("runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), said)
+    };
+
+    let (done, said) = make();
+    assert!(!done && said.contains("no package manager found"), "{said}");
+
+    script(&file("apt-get"), "exit 0");
+    let (done, said) = make();
+    assert!(!done && said.contains("valkey"), "{said}");
+
+    let newer = "echo \"echo 'Redis server v=7.0.15 sha=0:0'\" > \"${0%/*}/redis-server\"";
+    script(&file("apt-get"), &format!("[ \"$1\" = update ] || {newer}"));
+    let (done, said) = make();
+    assert!(done, "{said}");
+
+    script(&file("apt-get"), "echo again >&2; exit 1");
+    assert_eq!(make(), (true, String::new()), "nothing to install");
 }
 
 /// The append-only file that is written now.

@@ -153,7 +153,7 @@ fn arguments(options: &Options) -> Vec<String> {
         ("--unixsocket", "redis.sock"),
         ("--unixsocketperm", "700"),
         ("--logfile", "redis.log"),
-        ("--loglevel", "warning"), // every command may be a run: the log must not grow by a page each
+        ("--loglevel", "warning"), // every command may be a run: no page of log for each
         ("--appendonly", append_only),
         ("--appendfsync", append_fsync),
         ("--no-appendfsync-on-rewrite", "no"),
