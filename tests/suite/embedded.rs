@@ -1,7 +1,6 @@
 //! The private Redis: started, watched, stopped; data kept; one user at a time.
 
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use seckill::domain::sale::StockKind;
 use seckill::store::embedded::{EmbeddedRedis, Options};
 
 use crate::support::process::{ServerProcess, free_address, program, seckill};
-use crate::support::redis::{PrivateRedis, World};
+use crate::support::redis::{PrivateRedis, World, broom};
 
 /// Waits until the process is gone.
 async fn until_gone(process: u32) {
@@ -125,6 +124,20 @@ async fn not_even_kill_9_leaves_a_redis_running() {
 }
 
 #[tokio::test]
+async fn the_folder_of_the_shared_redis_goes_with_the_tests() {
+    let folder = tempfile::tempdir().expect("folder").keep();
+    std::fs::write(folder.join("redis.log"), "").expect("written");
+    let mut broom = broom(&folder);
+    drop(broom.stdin.take()); // as the end of this process would
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while folder.exists() {
+        assert!(Instant::now() < deadline, "{folder:?} is still there");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    broom.wait().expect("ended");
+}
+
+#[tokio::test]
 async fn a_server_without_redis_on_its_path_says_how_to_install_one() {
     let folder = tempfile::tempdir().expect("folder");
     let mut command = Command::new(program());
@@ -153,10 +166,13 @@ async fn a_redis_that_cannot_start_quotes_its_log() {
     assert!(error.contains("maxmemory-policy"), "{error}");
 }
 
-/// An executable shell script.
+/// An executable shell script. A shell writes it: a program that this process has open, which a
+/// child of another test may inherit for a moment, cannot be run.
 fn script(path: &Path, lines: &str) {
-    std::fs::write(path, format!("#!/bin/sh\n{lines}\n")).expect("written");
-    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("executable");
+    let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
+    let mut shell = Command::new("sh");
+    let written = shell.args(["-c", write]).arg(path).arg(lines).status();
+    assert!(written.expect("a shell").success(), "{path:?}");
 }
 
 /// Where a program of this machine is.

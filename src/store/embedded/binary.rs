@@ -69,14 +69,15 @@ fn major(version: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
+    /// A program that says its version. A shell writes it: a program that this process has open,
+    /// which a child of another test may inherit for a moment, cannot be run.
     fn program(folder: &Path, name: &str, says: &str) {
-        let path = folder.join(name);
-        std::fs::write(&path, format!("#!/bin/sh\necho '{says}'\n")).expect("written");
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("executable");
+        let write = "printf '#!/bin/sh\\necho \"%s\"\\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
+        let mut shell = Command::new("sh");
+        let written = shell.args(["-c", write]).arg(folder.join(name)).arg(says);
+        assert!(written.status().expect("a shell").success(), "{name}");
     }
 
     #[test]
