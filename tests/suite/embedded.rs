@@ -1,12 +1,15 @@
 //! The private Redis: started, watched, stopped; data kept; one user at a time.
 
+use std::fs::TryLockError;
 use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use seckill::domain::sale::StockKind;
 use seckill::store::embedded::{EmbeddedRedis, Options};
+use tempfile::TempDir;
 
 use crate::support::process::{ServerProcess, free_address, program, seckill};
 use crate::support::redis::{PrivateRedis, World, broom};
@@ -74,7 +77,9 @@ async fn a_second_server_on_the_same_directory_is_refused() {
     let data_dir = folder.path().to_str().expect("a plain path");
     let first = ServerProcess::start(free_address(), &["--data-dir", data_dir]).await;
     let listen = free_address().to_string();
+    let since = Instant::now();
     let second = seckill(&["serve", "--data-dir", data_dir, "--listen", &listen]);
+    assert!(since.elapsed() < Duration::from_secs(10), "not at once");
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert_eq!(second.status.code(), Some(1), "{said}");
     assert!(
@@ -164,6 +169,116 @@ async fn a_redis_that_cannot_start_quotes_its_log() {
         .to_string();
     assert!(error.contains("ended at once"), "{error}");
     assert!(error.contains("maxmemory-policy"), "{error}");
+}
+
+/// A process of the program that runs beside this test; killed when dropped.
+struct Beside {
+    child: Child,
+    stderr: PathBuf,
+}
+
+impl Beside {
+    fn start(folder: &Path, name: &str, arguments: &[&str]) -> Self {
+        let stderr = folder.join(name);
+        let mut command = Command::new(program());
+        let command = command.args(arguments).arg("--data-dir").arg(folder);
+        let child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&stderr).expect("created"))
+            .spawn()
+            .expect("the program starts");
+        Self { child, stderr }
+    }
+
+    /// `stock add`, which stays attached until its units were given.
+    fn stock_add(folder: &Path, name: &str) -> Self {
+        Self::start(folder, name, &["stock", "add", "a", "--units", "-"])
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(&self.stderr).expect("UTF-8")
+    }
+
+    async fn until_said(&self, words: &str) {
+        until(words, || self.said().contains(words)).await;
+    }
+
+    fn give(&mut self, unit: &str) {
+        let mut stdin = self.child.stdin.take().expect("not given before");
+        stdin.write_all(unit.as_bytes()).expect("written");
+    }
+
+    async fn assert_succeeds(&mut self) {
+        let mut status = None;
+        until("the end", || {
+            status = self.child.try_wait().expect("a child");
+            status.is_some()
+        })
+        .await;
+        let succeeded = status.is_some_and(|status| status.success());
+        assert!(succeeded, "{status:?}: {}", self.said());
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < deadline, "still waiting for {what:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A folder with the list sale `a`, and a command that owns its Redis.
+async fn owned_by_a_command() -> (TempDir, Beside) {
+    let folder = tempfile::tempdir().expect("folder");
+    let data_dir = folder.path().to_str().expect("a plain path");
+    let put = ["sale", "put", "a", "--kind", "list", "--data-dir", data_dir];
+    assert!(seckill(&put).status.success());
+    let owner = Beside::stock_add(folder.path(), "owner");
+    let socket = folder.path().join("redis.sock");
+    until("the owner's Redis", || UnixStream::connect(&socket).is_ok()).await;
+    (folder, owner)
+}
+
+#[tokio::test]
+async fn a_command_lets_its_redis_run_while_another_uses_it() {
+    let (folder, mut owner) = owned_by_a_command().await;
+    let mut user = Beside::stock_add(folder.path(), "user");
+    until("the user", || {
+        let users = std::fs::File::open(folder.path().join("users.lock"));
+        users.is_ok_and(|users| matches!(users.try_lock(), Err(TryLockError::WouldBlock)))
+    })
+    .await;
+    owner.give("one\n");
+    owner.until_said("waiting for other commands").await;
+    user.give("two\n");
+    user.assert_succeeds().await;
+    owner.assert_succeeds().await;
+    let data_dir = folder.path().to_str().expect("a plain path");
+    let shown = seckill(&["sale", "show", "a", "--json", "--data-dir", data_dir]);
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    assert_eq!(shown["left"], 2);
+}
+
+#[tokio::test]
+async fn a_server_waits_for_a_command_to_end() {
+    let (folder, mut owner) = owned_by_a_command().await;
+    let listen = free_address().to_string();
+    let server = Beside::start(folder.path(), "server", &["serve", "--listen", &listen]);
+    let pid = owner.child.id();
+    server.until_said("waiting for the command that uses").await;
+    assert!(server.said().contains(&format!("process {pid} ")));
+    owner.give("one\n");
+    owner.assert_succeeds().await;
+    server.until_said("listening").await;
 }
 
 /// An executable shell script. A shell writes it: a program that this process has open, which a
