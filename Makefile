@@ -26,16 +26,27 @@ jmeter: redis ## JMeter without a window at 200, 500, 700 and 2000 threads, then
 	$(CARGO) build --release
 	bench/jmeter/run
 
-# A server program of version 7 or newer, from the system's package manager if there is none.
-# RUNLEVEL=1 keeps Debian from starting a system-wide server.
+# A server program of version 7.0 or newer, from the system's package manager if no folder of PATH
+# has one. RUNLEVEL=1 keeps Debian from starting a system-wide server.
 redis:
-	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || { \
-	  echo "installing Redis with the system's package manager"; \
-	  sudo=$$( [ "$$(id -u)" = 0 ] || echo sudo ); \
-	  if command -v apt-get >/dev/null; then \
-	    $$sudo apt-get update -q && \
-	    $$sudo env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends redis-server; \
-	  elif command -v dnf >/dev/null; then $$sudo dnf install -y valkey; \
-	  elif command -v apk >/dev/null; then $$sudo apk add redis; \
-	  elif command -v brew >/dev/null; then brew install redis; \
-	  else echo "no package manager found: install redis-server 7.0 or newer yourself" >&2; exit 1; fi; }
+	@fit() ( IFS=:; \
+	  for folder in $$PATH; do for name in redis-server valkey-server; do \
+	    major=$$("$$folder/$$name" --version 2>/dev/null | sed -n 's/.* v=\([0-9]*\)\..*/\1/p'); \
+	    [ "$${major:-0}" -ge 7 ] && exit 0; \
+	  done; done; \
+	  exit 1 ); \
+	fit && exit; \
+	echo "no Redis 7.0 or newer found: installing one with the system's package manager"; \
+	sudo=$$( [ "$$(id -u)" = 0 ] || echo sudo ); \
+	if command -v apt-get >/dev/null; then \
+	  $$sudo apt-get update -q; \
+	  $$sudo env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends redis-server; \
+	elif command -v dnf >/dev/null; then $$sudo dnf install -y valkey; \
+	elif command -v apk >/dev/null; then $$sudo apk add redis; \
+	elif command -v brew >/dev/null; then brew install redis; \
+	else echo "no package manager found" >&2; fi; \
+	fit || { \
+	  echo "there is still no Redis 7.0 or newer: this system's packages have none, or an older one." >&2; \
+	  echo "Install the package valkey (of a newer release of this system), or redis from the package" >&2; \
+	  echo "archive of the Redis project itself; then say make again." >&2; \
+	  exit 1; }

@@ -126,7 +126,7 @@ pub async fn run(arguments: &Arguments, config: Config) -> Result<ExitCode> {
         Command::Audit(command) => command.run(&store, output).await,
         Command::Doctor => doctor::run(&store, &config, output).await,
     };
-    drop(attached); // stops a private Redis that only this command needed
+    drop(attached); // stops our own private Redis, when no other command uses it any more
     done
 }
 

@@ -1,7 +1,9 @@
-//! The data directory: one user at a time, and where things lie in it.
+//! The data directory: one owner at a time, who runs its Redis, the users beside the owner, and
+//! where things lie in it.
 
+use std::fmt;
 use std::fs::{self, File, TryLockError};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -15,11 +17,49 @@ pub struct DataDir {
     path: PathBuf,
 }
 
-/// The right to use a data directory, until dropped. The kernel takes it back when the process
-/// dies, however it dies.
+/// A right to a data directory, until dropped. The kernel takes it back when the process dies,
+/// however it dies.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
+}
+
+/// What a process is that owns a data directory: this tells how long it may stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `seckill serve`: stays until it is told to stop.
+    Server,
+    /// Any other command: ends by itself.
+    Command,
+}
+
+/// The process that owns a data directory, as far as its lock file tells. The file may be a moment
+/// behind the lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    process: String,
+    /// None when the owner has not written it yet.
+    pub role: Option<Role>,
+}
+
+impl Role {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Server => "serve",
+            Self::Command => "command",
+        }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { process, role } = self;
+        match role {
+            Some(Role::Server) => write!(f, "process {process} (seckill serve)"),
+            Some(Role::Command) => write!(f, "process {process} (another seckill command)"),
+            None => f.write_str("another process"),
+        }
+    }
 }
 
 impl DataDir {
@@ -43,38 +83,58 @@ impl DataDir {
         Ok(dir)
     }
 
-    /// Takes the directory for this process; `None` when another process has it.
+    /// Makes this process the owner; `None` when another process is.
     ///
     /// # Errors
     /// [`Error::Embedded`] when the lock file cannot be made.
-    pub fn lock(&self) -> Result<Option<Lock>> {
-        let path = self.lock_file();
-        let failed = |e| Error::Embedded(format!("{}: {e}", path.display()));
-        let options = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path);
-        let mut file = options.map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(e)) => return Err(failed(e)),
+    pub fn own(&self, role: Role) -> Result<Option<Lock>> {
+        let path = self.owner_file();
+        let mut file = open(&path)?;
+        if !taken(&path, file.try_lock())? {
+            return Ok(None);
         }
+        let failed = |e| failed(&path, e);
         file.set_len(0).map_err(failed)?;
-        write!(file, "{}", std::process::id()).map_err(failed)?;
+        write!(file, "{} {}", std::process::id(), role.word()).map_err(failed)?;
         Ok(Some(Lock { _file: file }))
     }
 
-    /// The process that has the directory, as far as its lock file tells.
-    pub fn owner(&self) -> String {
-        let mut pid = String::new();
-        let read = File::open(self.lock_file()).and_then(|mut file| file.read_to_string(&mut pid));
-        match read {
-            Ok(bytes) if bytes > 0 => format!("process {pid}"),
-            _ => "another process".to_owned(),
+    /// The process that owns the directory.
+    pub fn owner(&self) -> Owner {
+        let text = fs::read_to_string(self.owner_file()).unwrap_or_default();
+        let (process, word) = text.split_once(' ').unwrap_or_default();
+        let mut roles = [Role::Server, Role::Command].into_iter();
+        Owner {
+            process: process.to_owned(),
+            role: roles.find(|role| role.word() == word),
         }
+    }
+
+    /// Makes this process a user beside the owner, who then lets its Redis run; `None` when the
+    /// owner is just stopping it.
+    ///
+    /// # Errors
+    /// [`Error::Embedded`] when the lock file cannot be made.
+    pub fn join(&self) -> Result<Option<Lock>> {
+        let path = self.users_file();
+        let file = open(&path)?;
+        let joined = taken(&path, file.try_lock_shared())?;
+        Ok(joined.then_some(Lock { _file: file }))
+    }
+
+    /// Waits until there are no users, and keeps new ones away. Calls `waiting` first if there
+    /// are some.
+    ///
+    /// # Errors
+    /// [`Error::Embedded`] when the lock file cannot be made.
+    pub fn wait_for_users(&self, waiting: impl FnOnce()) -> Result<Lock> {
+        let path = self.users_file();
+        let file = open(&path)?;
+        if !taken(&path, file.try_lock())? {
+            waiting();
+            file.lock().map_err(|e| failed(&path, e))?;
+        }
+        Ok(Lock { _file: file })
     }
 
     /// The directory itself.
@@ -92,24 +152,76 @@ impl DataDir {
         self.path.join("redis.log")
     }
 
-    fn lock_file(&self) -> PathBuf {
+    fn owner_file(&self) -> PathBuf {
         self.path.join("seckill.lock")
+    }
+
+    fn users_file(&self) -> PathBuf {
+        self.path.join("users.lock")
+    }
+}
+
+fn failed(path: &Path, error: std::io::Error) -> Error {
+    Error::Embedded(format!("{}: {error}", path.display()))
+}
+
+/// Opens a lock file, which stays when the lock goes: deleting it would let two have it.
+fn open(path: &Path) -> Result<File> {
+    let mut options = File::options();
+    let options = options.read(true).write(true).create(true).truncate(false);
+    options.open(path).map_err(|e| failed(path, e))
+}
+
+/// True when the lock was taken, false when others have it.
+fn taken(path: &Path, tried: Result<(), TryLockError>) -> Result<bool> {
+    match tried {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(e)) => Err(failed(path, e)),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     #[test]
-    fn a_directory_has_one_user_at_a_time() {
+    fn a_directory_has_one_owner_at_a_time() {
         let folder = tempfile::tempdir().expect("folder");
         let dir = DataDir::open(&folder.path().join("deep/er")).expect("created");
-        let first = dir.lock().expect("no failure").expect("free");
-        assert!(dir.lock().expect("no failure").is_none());
-        assert_eq!(dir.owner(), format!("process {}", std::process::id()));
+        let own = |role| dir.own(role).expect("no failure");
+        let first = own(Role::Server).expect("free");
+        assert!(own(Role::Command).is_none());
+        let said = format!("process {} (seckill serve)", std::process::id());
+        assert_eq!(dir.owner().to_string(), said);
         drop(first);
-        assert!(dir.lock().expect("no failure").is_some());
+        // A child that another test just starts may hold what was dropped for a moment.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while own(Role::Command).is_none() {
+            assert!(Instant::now() < deadline, "not free again");
+        }
+        assert_eq!(dir.owner().role, Some(Role::Command));
+        for unsigned in ["", "12", "12 ", "12 x"] {
+            fs::write(dir.owner_file(), unsigned).expect("written");
+            assert_eq!(dir.owner().to_string(), "another process", "{unsigned:?}");
+        }
+    }
+
+    #[test]
+    fn an_owner_waits_for_its_users_and_keeps_new_ones_away() {
+        let folder = tempfile::tempdir().expect("folder");
+        let dir = DataDir::open(folder.path()).expect("created");
+        let join = || dir.join().expect("no failure");
+        let users = [join().expect("allowed"), join().expect("beside the other")];
+        let mut waited = false;
+        let alone = dir.wait_for_users(|| {
+            waited = true;
+            drop(users);
+        });
+        let _alone = alone.expect("no failure");
+        assert!(waited && join().is_none());
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The private Redis: started, watched and stopped by this program when no `redis.url` is set.
 //!
-//! Data stay in `data_dir` between runs. One process at a time may run on a directory; a server
-//! that a killed process left behind is stopped in order before a new one starts.
+//! Data stay in `data_dir` between runs. One process at a time owns a directory and runs its Redis;
+//! commands beside it use that Redis, and an owner that is a command itself waits for them before
+//! it stops it. A server that a killed process left behind is stopped in order before a new one
+//! starts.
 
 mod binary;
 mod data_dir;
@@ -14,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use self::data_dir::{DataDir, Lock};
+use self::data_dir::{DataDir, Lock, Role};
 use self::process::Process;
 use crate::config::RedisUrl;
 use crate::error::{Error, Result};
@@ -23,12 +25,20 @@ use crate::error::{Error, Result};
 const RESTART_PAUSE_MIN: Duration = Duration::from_millis(100);
 /// Longest such pause. A server that ran longer than this starts over with the first.
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Longest wait of a server for a command that owns the directory, and the pause between two
+/// looks: short, because between two commands of a script the directory is free for a moment only.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+const COMMAND_PAUSE: Duration = Duration::from_millis(10);
+/// An owner may be this much behind in writing down who it is.
+const OWNER_PAUSE: Duration = Duration::from_millis(100);
 /// Longest wait for the server of another process to answer.
 const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest wait for our own server to stop, and the pause between two looks.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 const STOP_PAUSE: Duration = Duration::from_millis(5);
+/// No process has this id.
+const NO_SERVER: u32 = 0;
 
 /// How the private server keeps its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,15 +65,22 @@ pub struct EmbeddedRedis {
     dir: DataDir,
     watch: Arc<Watch>,
     watcher: Option<JoinHandle<()>>,
-    _lock: Lock,
+    role: Role,
+    _owner: Lock,
 }
 
-/// A private server: our own, or that of the `seckill serve` that runs on the same directory.
+/// A private server: our own, or that of another process that owns the same directory.
 pub enum Attached {
-    /// Ours: it stops when this value is dropped.
+    /// Ours: it stops when this value is dropped, after the commands that use it too.
     Own(EmbeddedRedis),
-    /// The other process keeps it running.
-    Other(RedisUrl),
+    /// The other process keeps it running while this value lives.
+    Other(OtherRedis),
+}
+
+/// The private server of another process.
+pub struct OtherRedis {
+    url: RedisUrl,
+    _user: Lock,
 }
 
 /// What the watching thread and its owner share.
@@ -75,25 +92,20 @@ struct Watch {
 }
 
 impl EmbeddedRedis {
-    /// Starts a server on `data_dir` and waits until it answers. Blocks.
+    /// Starts a server on `data_dir` and waits until it answers, first for a command that uses the
+    /// directory. Blocks.
     ///
     /// # Errors
     /// [`Error::Embedded`]: no server program, directory in use, or the end of the server's log.
     pub fn start(data_dir: &Path, options: Options) -> Result<Self> {
         let dir = DataDir::open(data_dir)?;
-        let Some(lock) = dir.lock()? else {
-            return Err(Error::Embedded(format!(
-                "{} is in use by {}: stop it, or choose another data_dir",
-                dir.path().display(),
-                dir.owner()
-            )));
-        };
-        Self::start_locked(dir, lock, options)
+        let owner = own_after_commands(&dir, COMMAND_TIMEOUT)?;
+        Self::start_owned(dir, Role::Server, owner, options)
     }
 
-    fn start_locked(dir: DataDir, lock: Lock, options: Options) -> Result<Self> {
+    fn start_owned(dir: DataDir, role: Role, owner: Lock, options: Options) -> Result<Self> {
         let program = binary::find(std::env::var_os("PATH").as_deref())?;
-        process::shut_down(&dir)?;
+        process::stop_leftover(&dir)?;
         let start = {
             let dir = dir.clone();
             move || Process::start(&program, &dir, &options)
@@ -109,7 +121,8 @@ impl EmbeddedRedis {
             dir,
             watch,
             watcher: Some(watcher),
-            _lock: lock,
+            role,
+            _owner: owner,
         })
     }
 
@@ -118,9 +131,10 @@ impl EmbeddedRedis {
         url(&self.dir)
     }
 
-    /// The process id of the server that runs now.
-    pub fn server_id(&self) -> u32 {
-        self.watch.server_id.load(Ordering::Relaxed)
+    /// The process id of the server that runs now; none between the end of one and the next.
+    pub fn server_id(&self) -> Option<u32> {
+        let id = self.watch.server_id.load(Ordering::Relaxed);
+        (id != NO_SERVER).then_some(id)
     }
 
     /// Stops the server in order: everything it acknowledged is on disk. Blocks.
@@ -135,6 +149,13 @@ impl EmbeddedRedis {
         let Some(watcher) = self.watcher.take() else {
             return Ok(());
         };
+        // A server that is told to stop stops; a command is only done with its own work.
+        let _users = match self.role {
+            Role::Server => None,
+            Role::Command => Some(self.dir.wait_for_users(|| {
+                tracing::info!("done; waiting for other commands that use this private Redis");
+            })?),
+        };
         *self
             .watch
             .stopping
@@ -142,15 +163,25 @@ impl EmbeddedRedis {
             .unwrap_or_else(PoisonError::into_inner) = true;
         self.watch.stop.notify_all();
         let deadline = Instant::now() + STOP_TIMEOUT;
-        // More than once: the watcher may just be starting the next server.
+        let mut told = None;
         while !watcher.is_finished() {
+            let server = self.server_id();
             if Instant::now() > deadline {
-                kill(self.server_id());
+                if let Some(id) = server {
+                    process::signal("-KILL", id);
+                }
                 return Err(Error::Embedded(format!(
-                    "killed the private Redis: no stop within {STOP_TIMEOUT:?}"
+                    "killed the private Redis: it did not stop within {STOP_TIMEOUT:?}"
                 )));
             }
-            process::shut_down(&self.dir)?;
+            // Not through the socket, which may have been deleted. Each server once; more than
+            // one, because the watcher may just be starting the next.
+            if let Some(id) = server
+                && told != server
+            {
+                process::signal("-TERM", id);
+                told = server;
+            }
             std::thread::sleep(STOP_PAUSE);
         }
         Ok(())
@@ -174,11 +205,17 @@ impl Attached {
         let dir = DataDir::open(data_dir)?;
         let deadline = Instant::now() + ATTACH_TIMEOUT;
         loop {
-            if let Some(lock) = dir.lock()? {
-                return EmbeddedRedis::start_locked(dir, lock, Options::default()).map(Self::Own);
+            if let Some(owner) = dir.own(Role::Command)? {
+                let started =
+                    EmbeddedRedis::start_owned(dir, Role::Command, owner, Options::default());
+                return started.map(Self::Own);
             }
-            if process::answers(&dir) {
-                return Ok(Self::Other(url(&dir)));
+            // First a user, then the question: a Redis that answers now is not stopped under us.
+            if let Some(user) = dir.join()?
+                && process::answers(&dir)
+            {
+                let url = url(&dir);
+                return Ok(Self::Other(OtherRedis { url, _user: user }));
             }
             if Instant::now() > deadline {
                 let (path, owner) = (dir.path().display(), dir.owner());
@@ -194,7 +231,7 @@ impl Attached {
     pub fn url(&self) -> RedisUrl {
         match self {
             Self::Own(redis) => redis.url(),
-            Self::Other(url) => url.clone(),
+            Self::Other(redis) => redis.url.clone(),
         }
     }
 }
@@ -208,6 +245,8 @@ impl Watch {
             if let Some(mut process) = running.take() {
                 let since = Instant::now();
                 let status = process.wait();
+                // Its id may now become that of a stranger.
+                self.server_id.store(NO_SERVER, Ordering::Relaxed);
                 if since.elapsed() > RESTART_PAUSE_MAX {
                     pause = RESTART_PAUSE_MIN;
                 }
@@ -243,6 +282,38 @@ impl Watch {
     }
 }
 
+/// Makes this server the owner of `dir`. An owner that is a command will soon end; one that is a
+/// server will not.
+fn own_after_commands(dir: &DataDir, timeout: Duration) -> Result<Lock> {
+    let deadline = Instant::now() + timeout;
+    let mut told = None;
+    loop {
+        if let Some(lock) = dir.own(Role::Server)? {
+            return Ok(lock);
+        }
+        let owner = dir.owner();
+        let path = dir.path().display();
+        if owner.role == Some(Role::Server) {
+            // Perhaps what a dead server wrote, and a command is just about to write over it.
+            std::thread::sleep(OWNER_PAUSE);
+            if dir.owner() == owner {
+                return Err(Error::Embedded(format!(
+                    "{path} is in use by {owner}: stop it, or choose another data_dir"
+                )));
+            }
+        } else if Instant::now() > deadline {
+            return Err(Error::Embedded(format!(
+                "{path} is in use by {owner}, still after {timeout:?}: start again when it has \
+                 ended, or choose another data_dir"
+            )));
+        } else if owner.role.is_some() && told.as_ref() != Some(&owner) {
+            tracing::info!(%owner, ?timeout, "waiting for the command that uses {path}");
+            told = Some(owner);
+        }
+        std::thread::sleep(COMMAND_PAUSE);
+    }
+}
+
 fn url(dir: &DataDir) -> RedisUrl {
     let mut text = "unix://".to_owned();
     for byte in dir.socket().as_os_str().as_bytes() {
@@ -255,8 +326,27 @@ fn url(dir: &DataDir) -> RedisUrl {
     RedisUrl::new(text)
 }
 
-fn kill(process: u32) {
-    let _ = std::process::Command::new("kill")
-        .args(["-9", &process.to_string()])
-        .status();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_waits_for_a_command_and_not_for_ever() {
+        let folder = tempfile::tempdir().expect("folder");
+        let dir = DataDir::open(folder.path()).expect("created");
+        let timeout = Duration::from_millis(50);
+        let command = dir.own(Role::Command).expect("no failure").expect("free");
+        let since = Instant::now();
+        let said = own_after_commands(&dir, timeout).expect_err("in use");
+        assert!(since.elapsed() >= timeout);
+        assert!(said.to_string().contains("when it has ended"), "{said}");
+        drop(command);
+        let server = own_after_commands(&dir, COMMAND_TIMEOUT).expect("free");
+        let said = own_after_commands(&dir, COMMAND_TIMEOUT).expect_err("in use");
+        assert!(
+            said.to_string().contains("(seckill serve): stop it"),
+            "{said}"
+        );
+        drop(server);
+    }
 }

@@ -1,6 +1,7 @@
 //! One run of the private server program: start it, wait until it answers, end it.
 
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -32,6 +33,23 @@ enum Answer {
     Silent,
 }
 
+/// The server's log, and where a new run starts in it.
+struct Log {
+    file: File,
+    start: u64,
+}
+
+impl Log {
+    fn open(dir: &DataDir) -> Result<Self> {
+        let path = dir.log();
+        let failed = |e| Error::Embedded(format!("{}: {e}", path.display()));
+        let options = File::options().append(true).create(true).open(&path);
+        let file = options.map_err(failed)?;
+        let start = file.metadata().map_err(failed)?.len();
+        Ok(Self { file, start })
+    }
+}
+
 impl Process {
     /// Starts `program` in `dir` and waits until it answers; loading old data may take long.
     ///
@@ -39,18 +57,19 @@ impl Process {
     /// [`Error::Embedded`] with the end of the server's log.
     pub fn start(program: &Path, dir: &DataDir, options: &Options) -> Result<Self> {
         let failed = |e| Error::Embedded(format!("cannot start {}: {e}", program.display()));
+        let log = Log::open(dir)?;
         let server = Command::new(program)
             .args(arguments(options))
             .current_dir(dir.path())
             .process_group(0) // a Ctrl-C is for this process, which then stops the server in order
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(log.file) // a wrong argument is said there, before the server opens its log
             .spawn()
             .map_err(failed)?;
         let guard = guard(server.id()).map_err(failed)?;
         let mut process = Self { server, guard };
-        process.wait_ready(dir)?;
+        process.wait_ready(dir, log.start)?;
         Ok(process)
     }
 
@@ -68,7 +87,7 @@ impl Process {
         ended.map_or_else(|e| e.to_string(), |status| status.to_string())
     }
 
-    fn wait_ready(&mut self, dir: &DataDir) -> Result<()> {
+    fn wait_ready(&mut self, dir: &DataDir, log_start: u64) -> Result<()> {
         let mut deadline = Instant::now() + SOCKET_TIMEOUT;
         loop {
             match ask(&dir.socket()) {
@@ -78,13 +97,13 @@ impl Process {
             }
             if let Ok(Some(status)) = self.server.try_wait() {
                 self.wait();
-                let log = log_end(dir);
+                let log = log_end(dir, log_start);
                 return Err(Error::Embedded(format!(
                     "the private Redis ended at once ({status}): {log}"
                 )));
             }
             if Instant::now() > deadline {
-                let log = log_end(dir);
+                let log = log_end(dir, log_start);
                 return Err(Error::Embedded(format!(
                     "the private Redis does not answer: {log}"
                 )));
@@ -94,11 +113,12 @@ impl Process {
     }
 }
 
-/// Ends a server that listens on the socket of `dir`, in order, and waits until it is gone.
+/// Ends what a process that died left listening on the socket of `dir`, in order, and waits until
+/// it is gone. Nobody knows the process id of such a server, so it is asked through its socket.
 ///
 /// # Errors
 /// [`Error::Embedded`] when it stays.
-pub fn shut_down(dir: &DataDir) -> Result<()> {
+pub fn stop_leftover(dir: &DataDir) -> Result<()> {
     let socket = dir.socket();
     let Ok(mut stream) = UnixStream::connect(&socket) else {
         return Ok(());
@@ -133,6 +153,7 @@ fn arguments(options: &Options) -> Vec<String> {
         ("--unixsocket", "redis.sock"),
         ("--unixsocketperm", "700"),
         ("--logfile", "redis.log"),
+        ("--loglevel", "warning"), // every command may be a run: no page of log for each
         ("--appendonly", append_only),
         ("--appendfsync", append_fsync),
         ("--no-appendfsync-on-rewrite", "no"),
@@ -157,6 +178,20 @@ fn guard(server: u32) -> std::io::Result<Child> {
         .spawn()
 }
 
+/// Sends a signal to a server of this process. Through a shell, as the guard does: every system
+/// has one, and not every system has a program `kill`.
+pub fn signal(signal: &str, server: u32) {
+    let sent = Command::new("sh")
+        .args(["-c", "kill \"$0\" \"$1\"", signal, &server.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if let Err(error) = sent {
+        tracing::error!(%error, signal, server, "cannot signal the private Redis");
+    }
+}
+
 fn ask(socket: &Path) -> Answer {
     let asked = UnixStream::connect(socket).and_then(|mut stream| {
         stream.set_read_timeout(Some(SOCKET_TIMEOUT))?;
@@ -172,9 +207,23 @@ fn ask(socket: &Path) -> Answer {
     }
 }
 
-fn log_end(dir: &DataDir) -> String {
-    let log = std::fs::read_to_string(dir.log()).unwrap_or_default();
+/// The last lines of the log from `start` on: earlier runs are no reason of this one.
+fn log_end(dir: &DataDir, start: u64) -> String {
+    let mut log = Vec::new();
+    let read = File::open(dir.log()).and_then(|mut file| {
+        file.seek(SeekFrom::Start(start))?;
+        file.read_to_end(&mut log)
+    });
+    let path = dir.log();
+    let path = path.display();
+    if let Err(error) = read {
+        return format!("its log {path} cannot be read: {error}");
+    }
+    let log = String::from_utf8_lossy(&log);
     let lines: Vec<&str> = log.lines().collect();
     let end = &lines[lines.len().saturating_sub(LOG_LINES_QUOTED)..];
-    format!("see {}; it ends:\n{}", dir.log().display(), end.join("\n"))
+    if end.is_empty() {
+        return format!("it wrote nothing to its log {path}");
+    }
+    format!("see {path}; it ends:\n{}", end.join("\n"))
 }

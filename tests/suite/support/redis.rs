@@ -1,6 +1,8 @@
 //! Private Redis servers, and raw access to them: to seed, to inspect, to break.
 
-use std::process::Command;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -16,7 +18,7 @@ use tempfile::TempDir;
 /// A private server with a data directory that is deleted with it.
 pub struct PrivateRedis {
     server: EmbeddedRedis,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl PrivateRedis {
@@ -26,10 +28,7 @@ impl PrivateRedis {
             .tempdir()
             .expect("folder");
         let server = EmbeddedRedis::start(folder.path(), options).expect("a private Redis");
-        Self {
-            server,
-            _folder: folder,
-        }
+        Self { server, folder }
     }
 
     pub fn durable() -> Self {
@@ -47,8 +46,9 @@ impl PrivateRedis {
         self.server.url()
     }
 
+    /// The process id of the server, which must be running.
     pub fn server_id(&self) -> u32 {
-        self.server.server_id()
+        self.server.server_id().expect("a running server")
     }
 
     /// `kill -9`; the watcher starts it again.
@@ -63,7 +63,7 @@ impl PrivateRedis {
         let died = self.server_id();
         self.kill();
         let deadline = Instant::now() + Duration::from_secs(20);
-        while self.server_id() == died {
+        while self.server.server_id().is_none_or(|id| id == died) {
             assert!(Instant::now() < deadline, "not started again");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -81,10 +81,29 @@ pub fn signal(signal: &str, process: u32) {
     );
 }
 
-/// The server that all tests share. It ends with this process.
+/// The server that all tests share. It ends with this process, and its folder goes with it.
 pub fn shared_url() -> RedisUrl {
-    static SHARED: OnceLock<PrivateRedis> = OnceLock::new();
-    SHARED.get_or_init(PrivateRedis::forgetful).url()
+    static SHARED: OnceLock<(PrivateRedis, Child)> = OnceLock::new();
+    let (redis, _) = SHARED.get_or_init(|| {
+        let redis = PrivateRedis::forgetful();
+        let broom = broom(redis.folder.path());
+        (redis, broom)
+    });
+    redis.url()
+}
+
+/// A shell that deletes `folder` when this process ends, however it ends: nothing drops a static.
+/// It tries again while the server, which ends at the same time, still writes there.
+pub fn broom(folder: &Path) -> Child {
+    Command::new("sh")
+        .args(["-c", "read -r _; until rm -rf \"$0\"; do sleep 0.1; done"])
+        .arg(folder)
+        .process_group(0) // a Ctrl-C is for this process
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a shell")
 }
 
 /// A key prefix that no other test has.
