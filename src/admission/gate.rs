@@ -58,8 +58,10 @@ enum State {
     },
     /// Everybody passes while the buyers are learned.
     Learning {
-        /// The newest that was heard meanwhile.
-        grants: u64,
+        /// Orders granted when the learning began.
+        since: u64,
+        /// The newest that was heard meanwhile. When it differs, the buyers may be incomplete.
+        newest: u64,
     },
     /// Who holds nothing is answered here.
     Closed(Closed),
@@ -139,14 +141,19 @@ impl Gates {
         asked_at: Instant,
         took: Duration,
     ) {
+        let learn_at = Some(Instant::now() + took * RELEARN_PAUSE_FACTOR);
         let gate = self.create(sale);
         let mut state = gate.lock();
         let heard = match &*state {
-            State::Learning { grants } => *grants,
+            State::Learning { since, newest } if since == newest => *since,
+            // Somebody was granted an order meanwhile: these may not be all buyers.
+            State::Learning { .. } => {
+                *state = State::Open { learn_at };
+                return;
+            }
             State::Open { .. } | State::Closed(_) => return,
         };
         let refusal = standing.refusal().filter(|refusal| closes(*refusal));
-        let learn_at = Some(Instant::now() + took * RELEARN_PAUSE_FACTOR);
         *state = match refusal {
             Some(refusal) if heard == standing.grants => State::Closed(Closed {
                 kind,
@@ -157,7 +164,7 @@ impl Gates {
                 opens_at: opening(standing, asked_at),
                 buyers: Arc::new(buyers),
             }),
-            // Somebody was granted an order meanwhile: these may not be all buyers.
+            // Stock came back, or somebody was granted an order whom nobody here heard of.
             Some(_) | None => State::Open { learn_at },
         };
     }
@@ -168,7 +175,7 @@ impl Gates {
         *self.create(sale).lock() = State::Open { learn_at };
     }
 
-    /// The number by which [`Buyers`] know a buyer. Two names may share one: then a stranger
+    /// The number by which a gate knows a buyer. Two names may share one: then a stranger
     /// passes, which is harmless; a buyer is never mistaken for a stranger.
     pub fn fingerprint(&self, username: &Username) -> u64 {
         self.hasher.hash_one(username.as_str())
@@ -204,9 +211,9 @@ impl Gate {
 impl State {
     fn hear(&mut self, standing: &Standing, refusal: Option<Refusal>, asked_at: Instant) -> bool {
         match self {
-            Self::Learning { grants } => {
+            Self::Learning { newest, .. } => {
                 // Only ever forwards: replies of several workers may arrive out of order.
-                *grants = standing.grants.max(*grants);
+                *newest = standing.grants.max(*newest);
                 false
             }
             Self::Closed(closed) => {
@@ -223,9 +230,8 @@ impl State {
                 let early = learn_at.is_some_and(|at| asked_at < at);
                 let learn = refusal.is_some() && !early;
                 if learn {
-                    *self = Self::Learning {
-                        grants: standing.grants,
-                    };
+                    let (since, newest) = (standing.grants, standing.grants);
+                    *self = Self::Learning { since, newest };
                 }
                 learn
             }
@@ -265,4 +271,196 @@ fn opening(standing: &Standing, asked_at: Instant) -> Option<Instant> {
     waits
         .then(|| asked_at.checked_add(opens_in.saturating_sub(OPENING_MARGIN)))
         .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOLD_OUT: Standing = Standing {
+        left: 0,
+        grants: 7,
+        closed: None,
+        purchase_max: 2,
+        opens_in: 0,
+    };
+
+    struct Scene {
+        gates: Gates,
+        sale: SaleId,
+        start: Instant,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let sale = SaleId::parse("a").expect("valid");
+            Self {
+                gates: Gates::default(),
+                sale,
+                start: Instant::now(),
+            }
+        }
+
+        fn at(&self, ms: u64) -> Instant {
+            self.start + Duration::from_millis(ms)
+        }
+
+        fn hear(&self, standing: Standing, ms: u64) -> bool {
+            self.gates.hear(&self.sale, &standing, self.at(ms))
+        }
+
+        /// Closes the gate at `ms` knowing only the buyer `holder`.
+        fn close(&self, standing: Standing, ms: u64) {
+            let buyers = Buyers::new(vec![self.gates.fingerprint(&user("holder"))]);
+            let (kind, took) = (StockKind::List, Duration::ZERO);
+            self.gates
+                .close(&self.sale, kind, &standing, buyers, self.at(ms), took);
+        }
+
+        fn closed() -> Self {
+            let scene = Self::new();
+            assert!(scene.hear(SOLD_OUT, 0));
+            scene.close(SOLD_OUT, 0);
+            scene
+        }
+
+        fn check(&self, name: &str, purchase: &str, ms: u64) -> Verdict {
+            let purchase = Purchase::parse(purchase).expect("valid");
+            let door = StockKind::List;
+            self.gates
+                .check(&self.sale, door, &user(name), purchase, self.at(ms))
+        }
+    }
+
+    fn user(name: &str) -> Username {
+        Username::parse(name.to_owned()).expect("valid")
+    }
+
+    const REFUSED: Verdict = Verdict::Refused(Refusal::SoldOut);
+
+    #[test]
+    fn a_closed_gate_answers_strangers_and_lets_pass_who_matters() {
+        let scene = Scene::closed();
+        assert_eq!(scene.check("stranger", "1", 1), REFUSED);
+        assert_eq!(
+            scene.check("holder", "1", 1),
+            Verdict::Ask,
+            "holders get their order"
+        );
+        assert_eq!(
+            scene.check("stranger", "3", 1),
+            Verdict::Ask,
+            "the quantity is checked first"
+        );
+        let counter = StockKind::Counter;
+        let one = Purchase::parse("1").expect("valid");
+        let wrong_door = scene
+            .gates
+            .check(&scene.sale, counter, &user("x"), one, scene.at(1));
+        assert_eq!(wrong_door, Verdict::Ask);
+    }
+
+    #[test]
+    fn one_attempt_passes_each_probe_and_all_when_nothing_is_heard() {
+        let scene = Scene::closed();
+        assert_eq!(scene.check("x", "1", 20), Verdict::Ask, "the probe");
+        assert_eq!(scene.check("y", "1", 20), REFUSED);
+        assert_eq!(scene.check("y", "1", 39), REFUSED);
+        assert_eq!(scene.check("y", "1", 41), Verdict::Ask, "the next probe");
+        assert_eq!(
+            scene.check("y", "1", 101),
+            Verdict::Ask,
+            "nothing heard for too long"
+        );
+        assert_eq!(scene.check("z", "1", 101), Verdict::Ask);
+        assert!(!scene.hear(SOLD_OUT, 110));
+        assert_eq!(scene.check("z", "1", 111), REFUSED, "heard again");
+    }
+
+    #[test]
+    fn stock_that_comes_back_and_orders_of_others_open_the_gate() {
+        let restocked = Standing {
+            left: 1,
+            ..SOLD_OUT
+        };
+        let granted = Standing {
+            grants: 8,
+            ..SOLD_OUT
+        };
+        let lost = Standing {
+            grants: 3,
+            ..SOLD_OUT
+        };
+        for news in [restocked, granted, lost] {
+            let scene = Scene::closed();
+            assert!(!scene.hear(news, 5));
+            assert_eq!(scene.check("x", "1", 6), Verdict::Ask, "{news:?}");
+        }
+    }
+
+    #[test]
+    fn a_grant_while_the_buyers_are_learned_keeps_the_gate_open() {
+        for (heard, snapshot) in [(8, 8), (8, 7), (7, 8)] {
+            let scene = Scene::new();
+            assert!(scene.hear(SOLD_OUT, 0));
+            assert!(!scene.hear(
+                Standing {
+                    grants: heard,
+                    ..SOLD_OUT
+                },
+                1
+            ));
+            scene.close(
+                Standing {
+                    grants: snapshot,
+                    ..SOLD_OUT
+                },
+                2,
+            );
+            assert_eq!(scene.check("x", "1", 3), Verdict::Ask, "{heard} {snapshot}");
+        }
+    }
+
+    #[test]
+    fn a_pause_changes_the_word_and_an_opening_lets_all_pass() {
+        let scene = Scene::closed();
+        let paused = Standing {
+            closed: Some(Refusal::Paused),
+            ..SOLD_OUT
+        };
+        assert!(!scene.hear(paused, 5));
+        assert_eq!(scene.check("x", "1", 6), Verdict::Refused(Refusal::Paused));
+
+        let soon = Standing {
+            closed: Some(Refusal::NotStarted),
+            left: 5,
+            opens_in: 80,
+            ..SOLD_OUT
+        };
+        assert!(!scene.hear(soon, 10));
+        assert_eq!(
+            scene.check("x", "1", 29),
+            Verdict::Refused(Refusal::NotStarted)
+        );
+        assert_eq!(
+            scene.check("x", "1", 41),
+            Verdict::Ask,
+            "within the margin of the opening"
+        );
+        assert_eq!(scene.check("y", "1", 41), Verdict::Ask);
+    }
+
+    #[test]
+    fn an_open_sale_has_no_gate() {
+        let scene = Scene::new();
+        assert!(!scene.hear(
+            Standing {
+                left: 1,
+                ..SOLD_OUT
+            },
+            0
+        ));
+        assert_eq!(scene.check("x", "1", 0), Verdict::Ask);
+        assert!(scene.gates.closed().is_empty());
+    }
 }

@@ -1,6 +1,16 @@
 //! What happens when a part fails in the middle: nothing is oversold, nothing acknowledged is
 //! forgotten, and no answer claims to know what nobody knows.
 
+mod failover;
 mod killed;
 mod redis_connection;
 mod script_cache;
+
+/// Rounds of the tests that kill: 1 in `make test`, many in `make test-long`.
+fn rounds() -> usize {
+    let rounds = std::env::var("SECKILL_TEST_ROUNDS");
+    rounds
+        .ok()
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(1)
+}

@@ -549,7 +549,7 @@ impl Case {
             ..self.figures
         });
         let found = self.world.store.recount(&self.sale, &|_| {}).await;
-        assert_eq!(found.expect("recount").expect("exists"), [expected]);
+        assert_eq!(found.expect("recount").expect("exists").1, [expected]);
         assert_eq!(
             self.figures.added + self.pushed,
             self.figures.removed + self.model.left + self.history.granted(),

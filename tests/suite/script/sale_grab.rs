@@ -260,10 +260,10 @@ async fn grab_at(world: &mut World, sale: &SaleId, now: EpochMs) -> Batch {
     ];
     let mut eval = redis::cmd("EVAL");
     eval.arg(script_at(now)).arg(keys.len()).arg(&keys);
-    let order = OrderId::new(sale, rand::random());
-    eval.arg(&["a", "counter", "0", "x", "1", order.as_str()]);
+    let attempt = attempt(sale, "x", 1);
+    eval.arg(&["a", "counter", "0", "x", "1", attempt.order.as_str()]);
     let reply = eval.query_async(&mut world.raw).await.expect("decided");
-    reply::batch(reply, 1).expect("understood")
+    reply::batch(reply, &[attempt]).expect("understood")
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use seckill::config::RedisUrl;
@@ -46,6 +46,7 @@ pub struct Proxy {
 
 #[derive(Default)]
 struct Shared {
+    socket: Mutex<PathBuf>,
     fault: AtomicU8,
     latency_ms: AtomicU64,
     connections: AtomicUsize,
@@ -59,7 +60,11 @@ impl Proxy {
             .await
             .expect("a free port");
         let address = listener.local_addr().expect("its address");
-        let shared = Arc::new(Shared::default());
+        let shared = Shared {
+            socket: Mutex::new(socket),
+            ..Shared::default()
+        };
+        let shared = Arc::new(shared);
         let proxy = Self {
             address,
             shared: shared.clone(),
@@ -67,6 +72,7 @@ impl Proxy {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 shared.connections.fetch_add(1, Ordering::SeqCst);
+                let socket = shared.socket.lock().expect("not poisoned").clone();
                 if let Ok(server) = UnixStream::connect(&socket).await {
                     let shared = shared.clone();
                     shared.open.fetch_add(1, Ordering::SeqCst);
@@ -95,6 +101,12 @@ impl Proxy {
     pub fn set_latency(&self, latency: Duration) {
         let ms = u64::try_from(latency.as_millis()).expect("a short latency");
         self.shared.latency_ms.store(ms, Ordering::SeqCst);
+    }
+
+    /// Leads everybody to the Redis on another socket.
+    pub async fn lead_to(&self, socket: PathBuf) {
+        *self.shared.socket.lock().expect("not poisoned") = socket;
+        self.close_all().await;
     }
 
     /// Closes every open connection, and waits until they are closed.

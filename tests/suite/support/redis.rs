@@ -46,6 +46,10 @@ impl PrivateRedis {
         self.server.url()
     }
 
+    pub fn socket(&self) -> std::path::PathBuf {
+        self.url().expose().trim_start_matches("unix://").into()
+    }
+
     /// The process id of the server, which must be running.
     pub fn server_id(&self) -> u32 {
         self.server.server_id().expect("a running server")

@@ -1,0 +1,228 @@
+//! The master is killed under load and the replica takes over. At `replicated:1` no order that
+//! anybody saw is lost; without it, the same fault must show losses, or the test proves nothing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use seckill::domain::durability::Durability;
+use seckill::domain::sale::StockKind;
+use seckill::store::embedded::{Options, Persistence};
+
+use crate::support::app::TestApp;
+use crate::support::crowd::{Crowd, Door, HttpDoor};
+use crate::support::history::{Entry, History};
+use crate::support::proxy::{Fault, Proxy};
+use crate::support::redis::{PrivateRedis, World, connect};
+
+const STOCK: u64 = 2000;
+const CROWD: Crowd = Crowd {
+    users: 1500,
+    requests_each: 2,
+    connections: 100,
+    purchase_max: 2,
+    patience: Duration::from_secs(30),
+};
+
+/// A master and a replica, each behind a proxy that can be told to fail.
+struct Pair {
+    master: PrivateRedis,
+    replica: PrivateRedis,
+    /// Between the replica and its master.
+    link: Proxy,
+    /// Between the server and whoever is master.
+    front: Proxy,
+}
+
+impl Pair {
+    async fn start() -> Self {
+        let master = PrivateRedis::forgetful();
+        let link = Proxy::start(master.socket()).await;
+        let of = ["--replicaof", "127.0.0.1", &link.address.port().to_string()].map(str::to_owned);
+        let extra = of.to_vec();
+        let replica = PrivateRedis::start(Options {
+            persistence: Persistence::Memory,
+            extra,
+        });
+        let front = Proxy::start(master.socket()).await;
+        until_linked(&replica).await;
+        Self {
+            master,
+            replica,
+            link,
+            front,
+        }
+    }
+
+    /// Kills the master, promotes the replica, gives it a replica of its own (without one,
+    /// `replicated:1` rightly acknowledges nothing), leads everybody there.
+    async fn fail_over(&self) -> PrivateRedis {
+        self.master.kill();
+        let mut raw = connect(&self.replica.url()).await;
+        let mut promote = redis::cmd("REPLICAOF");
+        let _: () = promote
+            .arg("NO")
+            .arg("ONE")
+            .query_async(&mut raw)
+            .await
+            .expect("promoted");
+        let link = Proxy::start(self.replica.socket()).await;
+        let second = follower_of(&link);
+        until_linked(&second).await;
+        self.front.lead_to(self.replica.socket()).await;
+        second
+    }
+}
+
+fn follower_of(link: &Proxy) -> PrivateRedis {
+    let port = link.address.port().to_string();
+    let extra = ["--replicaof", "127.0.0.1", &port]
+        .map(str::to_owned)
+        .to_vec();
+    PrivateRedis::start(Options {
+        persistence: Persistence::Memory,
+        extra,
+    })
+}
+
+async fn until_linked(replica: &PrivateRedis) {
+    let mut raw = connect(&replica.url()).await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let mut ask = redis::cmd("INFO");
+        let info: String = ask
+            .arg("replication")
+            .query_async(&mut raw)
+            .await
+            .expect("info");
+        if info.contains("master_link_status:up") {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "the replica does not follow: {info}"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Runs the whole scene at this level, and gives back what the crowd saw.
+async fn scene(durability: Option<Durability>) -> (World, History) {
+    let pair = Pair::start().await;
+    let mut world = World::at(pair.master.url()).await;
+    let sale = world.sale("rush", StockKind::List, STOCK).await;
+    let app = TestApp::with(&world, |config| {
+        config.redis.url = Some(pair.front.url());
+        config.redis.timeout = Duration::from_millis(300);
+        config.durability = durability;
+    });
+    let app = app.await;
+    let buyers = vec![app.buyer.clone()];
+    let door = Arc::new(HttpDoor {
+        buyers,
+        path: "/seckill",
+        goods: "rush".to_owned(),
+    });
+    let storm = tokio::spawn(CROWD.storm(door.clone()));
+    until_granted(&world, 200).await;
+    pair.link.set(Fault::Stall);
+    // Grants that nobody may hear of at `replicated:1`, and that everybody hears of without it.
+    let granted = granted(&world).await;
+    until_granted(&world, granted + 20).await;
+    let _second = pair.fail_over().await;
+    let mut history = storm.await.expect("the storm ends");
+    for number in 0..CROWD.users {
+        let user = format!("user-{number}");
+        let sent = Instant::now();
+        let answer = door.ask(&user, 1).await;
+        let answered = Instant::now();
+        history.entries.push(Entry {
+            user,
+            asked: 1,
+            sent,
+            answered,
+            answer,
+        });
+    }
+    app.stop().await;
+    let prefix = world.prefix.clone();
+    world = World::at(pair.replica.url()).await;
+    world.use_prefix(&prefix);
+    if durability.is_some() {
+        world.assert_holds(&sale).await;
+    }
+    (world, history)
+}
+
+async fn granted(world: &World) -> u128 {
+    let sale = crate::support::redis::sale_id("rush");
+    let snapshot = world
+        .store
+        .sale_snapshot(&sale)
+        .await
+        .expect("read")
+        .expect("exists");
+    snapshot.figures.granted()
+}
+
+async fn until_granted(world: &World, units: u128) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while granted(world).await < units {
+        assert!(
+            Instant::now() < deadline,
+            "the storm never granted {units} units"
+        );
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_acknowledged_order_is_lost_when_a_replica_has_it() {
+    for _ in 0..super::rounds() {
+        let (_world, history) = scene(Some(Durability::Replicated(1))).await;
+        assert_eq!(history.violations(STOCK), [""; 0]);
+        let unheard = history.count("unknown");
+        assert!(unheard > 0, "the stalled link held nothing back");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_waiting_for_the_replica_the_loss_is_seen() {
+    let (_world, history) = scene(None).await;
+    assert_ne!(
+        history.violations(STOCK),
+        [""; 0],
+        "the same fault must show losses"
+    );
+}
+
+#[tokio::test]
+async fn readiness_tells_whether_the_replica_is_there() {
+    let pair = Pair::start().await;
+    let world = World::at(pair.master.url()).await;
+    let durability = Some(Durability::Replicated(1));
+    let app = TestApp::with(&world, |config| config.durability = durability).await;
+    let ready = app.buyer.get("/readyz").await;
+    assert_eq!(
+        ready.body,
+        r#"{"status":"ready","durability":"replicated:1"}"#
+    );
+    app.stop().await;
+
+    let two = Some(Durability::Replicated(2));
+    let app = TestApp::with(&world, |config| config.durability = two).await;
+    let ready = app.buyer.get("/readyz").await;
+    assert_eq!(ready.status, 503);
+    assert!(
+        ready.body.contains("1 replicas are online"),
+        "{}",
+        ready.body
+    );
+    app.stop().await;
+
+    let fsync = Some(Durability::Fsync);
+    let app = TestApp::with(&world, |config| config.durability = fsync).await;
+    let ready = app.buyer.get("/readyz").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.body.contains("appendonly no"), "{}", ready.body);
+    app.stop().await;
+}
