@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help run test test-long lint bench bench-quick jmeter redis wrk
+.PHONY: help run test test-long lint bench bench-quick bench-instructions jmeter redis wrk
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -29,6 +29,9 @@ bench: redis wrk ## every row of the speed contract, measured; writes bench/resu
 bench-quick: redis wrk ## the same in less than two minutes, with wider spreads
 	$(CARGO) build --release --examples
 	$(CARGO) bench --bench doors -- --quick
+
+bench-instructions: ## instructions of the pure parts, counted by callgrind
+	$(CARGO) run --release --example instructions
 
 jmeter: redis ## JMeter without a window at 200, 500, 700 and 2000 threads, then audits
 	$(CARGO) build --release
