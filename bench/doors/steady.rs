@@ -17,6 +17,9 @@ const LATENCY_MAX_NANOS: u64 = 60_000_000_000;
 /// Shortest sleep of the pacer: the kernel rounds shorter ones up to about this.
 const PACE: Duration = Duration::from_micros(50);
 
+/// Longest wait for answers after the last request was due.
+const PATIENCE: Duration = Duration::from_secs(15);
+
 /// A load.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
@@ -41,32 +44,39 @@ pub struct Seen {
 /// Runs a load on a thread of its own beside the pacer, and waits for every answer.
 pub fn run(address: SocketAddr, load: Load) -> Result<Seen> {
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
+        .enable_all()
         .build()?;
     runtime.block_on(async {
-        let mut starts = Vec::new();
-        let mut tasks = Vec::new();
-        for number in 0..load.connections {
-            let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            let (start, inbox) = mpsc::unbounded_channel();
-            let line = Line {
-                stream,
-                run: load.run,
-                number,
-                buffer: Vec::new(),
-            };
-            starts.push(start);
-            tasks.push(tokio::spawn(line.run(inbox)));
-        }
-        let pacer = std::thread::spawn(move || pace(load, &starts));
-        let mut latency = histogram()?;
-        for task in tasks {
-            latency.add(task.await??)?;
-        }
-        let pacing = pacer.join().map_err(|_| "the pacer panicked")??;
-        Ok(Seen { latency, pacing })
+        let late = |_| format!("answers are missing {PATIENCE:?} after the load");
+        tokio::time::timeout(load.time + PATIENCE, drive(address, load))
+            .await
+            .map_err(late)?
     })
+}
+
+async fn drive(address: SocketAddr, load: Load) -> Result<Seen> {
+    let mut starts = Vec::new();
+    let mut tasks = Vec::new();
+    for number in 0..load.connections {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (start, inbox) = mpsc::unbounded_channel();
+        let line = Line {
+            stream,
+            run: load.run,
+            number,
+            buffer: Vec::new(),
+        };
+        starts.push(start);
+        tasks.push(tokio::spawn(line.run(inbox)));
+    }
+    let pacer = std::thread::spawn(move || pace(load, &starts));
+    let mut latency = histogram()?;
+    for task in tasks {
+        latency.add(task.await??)?;
+    }
+    let pacing = pacer.join().map_err(|_| "the pacer panicked")??;
+    Ok(Seen { latency, pacing })
 }
 
 /// Hands each request to the next connection when it is due. A thread of its own, because a

@@ -13,8 +13,6 @@ const TOP: f64 = 92.0;
 const BOTTOM: f64 = 336.0;
 /// Width of each plot.
 const PLOT: f64 = 340.0;
-/// Powers of ten of the latency axis, in milliseconds.
-const DECADES: std::ops::RangeInclusive<i32> = -2..=2;
 /// Steps of the throughput axis.
 const STEPS: u32 = 5;
 
@@ -46,7 +44,7 @@ pub fn picture(figures: &Figures) -> String {
     draw(&mut svg, &throughput(figures), figures, |sample| {
         sample.seen.rate / 1e3
     });
-    draw(&mut svg, &latency(), figures, |sample| {
+    draw(&mut svg, &latency(figures), figures, |sample| {
         sample.seen.p99 / 1e3
     });
     svg.push_str("</svg>\n");
@@ -70,9 +68,15 @@ fn throughput(figures: &Figures) -> Plot<'static> {
     }
 }
 
-fn latency() -> Plot<'static> {
-    let (low, high) = (f64::from(*DECADES.start()), f64::from(*DECADES.end()));
-    let ticks = DECADES
+fn latency(figures: &Figures) -> Plot<'static> {
+    let drawn = figures.cases().filter(|case| case.path.is_drawn());
+    let found = drawn.filter_map(|case| figures.spread(case, |s| Some(s.seen.p99)));
+    let powers: Vec<f64> = found.map(|p99| (p99.median / 1e3).log10()).collect();
+    // Whole powers of ten around all points, and at least one between them.
+    let low = powers.iter().copied().fold(0.0, f64::min).floor();
+    let high = powers.iter().copied().fold(1.0, f64::max).ceil();
+    let decades = low as i32..=high as i32;
+    let ticks = decades
         .map(|power| 10f64.powi(power))
         .map(|v| (v, format!("{v}")));
     Plot {
