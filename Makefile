@@ -2,10 +2,10 @@
 
 CARGO ?= cargo
 
-.PHONY: help run test test-long lint bench jmeter redis
+.PHONY: help run test test-long lint bench bench-quick bench-instructions jmeter redis wrk
 
 help: ## show this list
-	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
 
 run: redis ## build and start the server on 127.0.0.1:8080 with a private Redis and two demo sales
 	$(CARGO) build --release
@@ -21,6 +21,17 @@ lint: ## format, lints, docs
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items --quiet
+
+bench: redis wrk ## every row of the speed contract, measured; writes bench/results/
+	$(CARGO) build --release --examples
+	$(CARGO) bench --bench doors
+
+bench-quick: redis wrk ## the same in less than two minutes, with wider spreads
+	$(CARGO) build --release --examples
+	$(CARGO) bench --bench doors -- --quick
+
+bench-instructions: ## instructions of the pure parts, counted by callgrind
+	$(CARGO) run --release --example instructions
 
 jmeter: redis ## JMeter without a window at 200, 500, 700 and 2000 threads, then audits
 	$(CARGO) build --release
@@ -50,3 +61,15 @@ redis:
 	  echo "Install the package valkey (of a newer release of this system), or redis from the package" >&2; \
 	  echo "archive of the Redis project itself; then say make again." >&2; \
 	  exit 1; }
+
+wrk:
+	@command -v wrk >/dev/null || { \
+	  echo "installing wrk with the system's package manager"; \
+	  sudo=$$( [ "$$(id -u)" = 0 ] || echo sudo ); \
+	  if command -v apt-get >/dev/null; then \
+	    $$sudo apt-get update -q && \
+	    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends wrk; \
+	  elif command -v dnf >/dev/null; then $$sudo dnf install -y wrk; \
+	  elif command -v apk >/dev/null; then $$sudo apk add wrk; \
+	  elif command -v brew >/dev/null; then brew install wrk; \
+	  else echo "no package manager found: install wrk yourself" >&2; exit 1; fi; }

@@ -35,7 +35,7 @@ struct Pair {
 
 impl Pair {
     async fn start() -> Self {
-        let master = PrivateRedis::forgetful();
+        let master = with_arguments(&[]);
         let link = Proxy::start(master.socket()).await;
         let of = ["--replicaof", "127.0.0.1", &link.address.port().to_string()].map(str::to_owned);
         let extra = of.to_vec();
@@ -57,31 +57,35 @@ impl Pair {
     /// `replicated:1` rightly acknowledges nothing), leads everybody there.
     async fn fail_over(&self) -> PrivateRedis {
         self.master.kill();
+        // At once: the old master is started again, empty, and would answer for itself.
+        self.front.lead_to(self.replica.socket()).await;
         let mut raw = connect(&self.replica.url()).await;
         let mut promote = redis::cmd("REPLICAOF");
-        let _: () = promote
-            .arg("NO")
-            .arg("ONE")
-            .query_async(&mut raw)
-            .await
-            .expect("promoted");
+        let promoted = promote.arg("NO").arg("ONE").query_async(&mut raw).await;
+        let () = promoted.expect("promoted");
         let link = Proxy::start(self.replica.socket()).await;
         let second = follower_of(&link);
         until_linked(&second).await;
-        self.front.lead_to(self.replica.socket()).await;
         second
     }
 }
 
-fn follower_of(link: &Proxy) -> PrivateRedis {
-    let port = link.address.port().to_string();
-    let extra = ["--replicaof", "127.0.0.1", &port]
-        .map(str::to_owned)
-        .to_vec();
+/// A server in memory that sends its data to a new replica at once.
+fn with_arguments(arguments: &[&str]) -> PrivateRedis {
+    let at_once = ["--repl-diskless-sync-delay", "0"];
+    let extra = at_once
+        .iter()
+        .chain(arguments)
+        .map(|&argument| argument.to_owned())
+        .collect();
     PrivateRedis::start(Options {
         persistence: Persistence::Memory,
         extra,
     })
+}
+
+fn follower_of(link: &Proxy) -> PrivateRedis {
+    with_arguments(&["--replicaof", "127.0.0.1", &link.address.port().to_string()])
 }
 
 async fn until_linked(replica: &PrivateRedis) {

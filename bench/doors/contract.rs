@@ -1,0 +1,179 @@
+//! The rows of the contract in docs, each with what was measured and whether that meets it.
+
+use crate::figures::{Figures, Spread};
+use crate::plan::{Case, JUDGED, Path};
+use crate::script::Cost;
+use crate::steadiness::Steadiness;
+
+/// Everything that was measured.
+pub struct Measured {
+    /// Closed loop.
+    pub figures: Figures,
+    /// Open loop.
+    pub steadiness: Steadiness,
+    /// The script alone on a list.
+    pub list: Cost,
+    /// The script alone on a counter.
+    pub counter: Cost,
+}
+
+/// One demand.
+pub struct Row {
+    /// What is measured.
+    pub what: String,
+    /// The limit, with its unit or reference.
+    pub limit: Limit,
+    /// What came out; `None` when the engine does not have it yet.
+    pub measured: Option<f64>,
+}
+
+/// A bound.
+pub struct Limit {
+    /// The number.
+    pub value: f64,
+    /// True: at least. False: at most.
+    pub at_least: bool,
+    /// What it is a number of.
+    pub unit: &'static str,
+}
+
+impl Row {
+    /// Whether it is met; `None` when it was not measured.
+    pub fn is_met(&self) -> Option<bool> {
+        let Limit {
+            value, at_least, ..
+        } = self.limit;
+        self.measured
+            .map(|got| if at_least { got >= value } else { got <= value })
+    }
+
+    /// By how much of the limit, as a fraction: positive is better than asked for.
+    pub fn margin(&self) -> Option<f64> {
+        let Limit {
+            value, at_least, ..
+        } = self.limit;
+        let above = self.measured.map(|got| got / value - 1.0);
+        above.map(|above| if at_least { above } else { -above })
+    }
+}
+
+/// All rows, in the order of the contract.
+pub fn rows(measured: &Measured) -> Vec<Row> {
+    let mut rows = grabs(&measured.figures);
+    rows.extend(sold_out(&measured.figures));
+    rows.extend(redis(measured));
+    rows.push(Row {
+        what: "latency at half of the maximum rate, open loop, p99".into(),
+        limit: at_most(2.0, "× bare"),
+        measured: Some(measured.steadiness.p99_ratio.median),
+    });
+    rows
+}
+
+fn grabs(figures: &Figures) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for connections in JUDGED {
+        let ratio = |path, reference| median(figures.ratio(Case { path, connections }, reference));
+        rows.push(Row {
+            what: format!("grab accepted, no hold, {connections} connections"),
+            limit: at_least(0.70, "× bare"),
+            measured: ratio(Path::Grab, Path::Bare),
+        });
+        rows.push(Row {
+            what: format!("grab accepted, no hold, {connections} connections"),
+            limit: at_least(3.0, "× per-request"),
+            measured: ratio(Path::Grab, Path::PerRequest),
+        });
+    }
+    rows.push(not_built(
+        "grab accepted, hold + order record + feed entry",
+        at_least(0.60, "× bare"),
+    ));
+    rows.push(not_built(
+        "the same at durability fsync",
+        at_least(0.50, "× bare"),
+    ));
+    for connections in JUDGED {
+        let case = Case {
+            path: Path::GrabFsync,
+            connections,
+        };
+        rows.push(Row {
+            what: format!("grab at durability fsync, no hold, {connections} connections"),
+            limit: at_least(0.50, "× bare"),
+            measured: median(figures.ratio(case, Path::Bare)),
+        });
+    }
+    rows
+}
+
+fn sold_out(figures: &Figures) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for connections in JUDGED {
+        let case = Case {
+            path: Path::SoldOut,
+            connections,
+        };
+        rows.push(Row {
+            what: format!("sold out, new users, {connections} connections"),
+            limit: at_least(0.95, "× bare"),
+            measured: median(figures.ratio(case, Path::Bare)),
+        });
+        rows.push(Row {
+            what: format!("sold out, new users, {connections} connections"),
+            limit: at_most(1.0, "Redis commands for 1,000 requests"),
+            measured: median(figures.spread(case, |sample| sample.sent)),
+        });
+    }
+    rows
+}
+
+fn redis(measured: &Measured) -> Vec<Row> {
+    let cpu = |what: &str, cost: Cost| Row {
+        what: format!("Redis CPU per accepted order, batches of 64, no hold, no feed, {what}"),
+        limit: at_most(2.0, "µs"),
+        measured: Some(cost.cpu),
+    };
+    vec![
+        not_built(
+            "Redis CPU per accepted order, batches of 64, everything",
+            at_most(4.0, "µs"),
+        ),
+        cpu("list", measured.list),
+        cpu("counter", measured.counter),
+        not_built("Redis memory per held order", at_most(400.0, "bytes")),
+        Row {
+            what: "Redis memory per order without a hold, list".into(),
+            limit: at_most(400.0, "bytes"),
+            measured: Some(measured.list.bytes),
+        },
+    ]
+}
+
+fn not_built(what: &str, limit: Limit) -> Row {
+    Row {
+        what: what.to_owned(),
+        limit,
+        measured: None,
+    }
+}
+
+fn at_least(value: f64, unit: &'static str) -> Limit {
+    Limit {
+        value,
+        at_least: true,
+        unit,
+    }
+}
+
+fn at_most(value: f64, unit: &'static str) -> Limit {
+    Limit {
+        value,
+        at_least: false,
+        unit,
+    }
+}
+
+fn median(spread: Option<Spread>) -> Option<f64> {
+    spread.map(|spread| spread.median)
+}

@@ -1,0 +1,106 @@
+//! The bench of the doors: every row of the contract on speed, measured side by side with the
+//! limit and with what people write. `make bench` and `make bench-quick` run it; bench/README.md
+//! says how to read it.
+
+mod backend;
+mod contract;
+mod cpu;
+mod figures;
+mod machine;
+mod plan;
+mod report;
+mod run;
+mod script;
+mod servers;
+mod steadiness;
+mod steady;
+mod svg;
+mod wrk;
+
+use std::path::Path as File;
+use std::process::ExitCode;
+
+use seckill::domain::sale::StockKind;
+use tokio::runtime::Runtime;
+
+use self::contract::Measured;
+use self::figures::Figures;
+use self::plan::{Case, Path, Plan};
+use self::run::Stage;
+use self::servers::Programs;
+
+/// Anything that keeps the bench from a figure it can stand behind.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Where the report and the picture go.
+const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/results");
+
+fn main() -> ExitCode {
+    // cargo adds `--bench` of its own.
+    let quick = std::env::args().any(|argument| argument == "--quick");
+    match bench(if quick { Plan::QUICK } else { Plan::FULL }) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench(plan: Plan) -> Result<()> {
+    let programs = Programs::find()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let figures = closed_loop(&programs, &runtime, plan)?;
+    let steadiness = steadiness::measure(&programs, &runtime, plan, half_rate(&figures)?)?;
+    eprintln!("the script alone");
+    let cost = |kind| script::measure(&programs, &runtime, kind, plan.orders);
+    let (list, counter) = (cost(StockKind::List)?, cost(StockKind::Counter)?);
+    let measured = Measured {
+        figures,
+        steadiness,
+        list,
+        counter,
+    };
+    let rows = contract::rows(&measured);
+    let text = report::text(&measured, &rows, plan, &machine::facts(programs.target()));
+    println!("{text}");
+    std::fs::create_dir_all(RESULTS)?;
+    let folder = File::new(RESULTS);
+    std::fs::write(folder.join("latest.md"), &text)?;
+    std::fs::write(folder.join("latest.svg"), svg::picture(&measured.figures))?;
+    Ok(())
+}
+
+/// All rounds of wrk, with a line of progress for each run.
+fn closed_loop(programs: &Programs, runtime: &Runtime, plan: Plan) -> Result<Figures> {
+    let mut figures = Figures::default();
+    for round in 0..plan.rounds {
+        for case in Plan::round(round) {
+            let Case { path, connections } = case;
+            let (name, round, rounds) = (path.name(), round + 1, plan.rounds);
+            let failed = |e| format!("{name}, {connections} connections: {e}");
+            let sample = Stage::set(programs, runtime, path, plan.seconds.into())
+                .and_then(|stage| stage.closed(case, plan.seconds))
+                .map_err(failed)?;
+            let rate = sample.seen.rate;
+            eprintln!("round {round}/{rounds}: {name}, {connections} connections: {rate:.0}/s");
+            figures.add(case, sample);
+        }
+    }
+    Ok(figures)
+}
+
+/// Half of the most that seckill grants, for the open loop.
+fn half_rate(figures: &Figures) -> Result<f64> {
+    let connections = u32::try_from(steadiness::CONNECTIONS)?;
+    let case = Case {
+        path: Path::Grab,
+        connections,
+    };
+    let rate = figures.spread(case, |sample| Some(sample.seen.rate));
+    let half = rate.ok_or("no rate of seckill")?.median / 2.0;
+    eprintln!("open loop: bare and seckill at {half:.0}/s");
+    Ok(half)
+}

@@ -1,0 +1,94 @@
+//! The script alone: batches of 64 attempts, one call after the other on one connection.
+
+use redis::aio::MultiplexedConnection;
+use seckill::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId};
+use seckill::domain::outcome::Outcome;
+use seckill::domain::sale::StockKind;
+use seckill::store::embedded::Persistence;
+use seckill::store::keys::Keys;
+use seckill::store::reply;
+use seckill::store::script::SALE_GRAB;
+use tokio::runtime::Runtime;
+
+use crate::Result;
+use crate::backend::Backend;
+use crate::servers::Programs;
+
+const BATCH: u32 = 64;
+
+/// What an accepted order costs Redis.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// Microseconds of processor time.
+    pub cpu: f64,
+    /// Bytes of memory.
+    pub bytes: f64,
+}
+
+/// Sells a whole stock of `orders` units in batches of 64, one unit to each buyer.
+pub fn measure(
+    programs: &Programs,
+    runtime: &Runtime,
+    kind: StockKind,
+    orders: u32,
+) -> Result<Cost> {
+    let backend = Backend::start(programs.target(), Persistence::Memory)?;
+    let orders = orders / BATCH * BATCH;
+    // Before there is stock: afterwards it is all sold, so the difference is the orders alone.
+    let empty = backend.memory()?;
+    backend.sell(runtime, kind, orders.into())?;
+    let before = backend.work()?;
+    runtime.block_on(async {
+        let mut connection = backend.connection().await?;
+        for first in (0..orders).step_by(BATCH as usize) {
+            grab(&mut connection, kind, first).await?;
+        }
+        Result::Ok(())
+    })?;
+    let cpu = backend.work()?.cpu_seconds - before.cpu_seconds;
+    let bytes = backend.memory()? - empty;
+    let sold = programs.audit(backend.url().expose(), true)?;
+    if sold != u64::from(orders) {
+        return Err(format!("{sold} of {orders} sold").into());
+    }
+    Ok(Cost {
+        cpu: cpu * 1e6 / f64::from(orders),
+        bytes: bytes / f64::from(orders),
+    })
+}
+
+/// One call for 64 new buyers; every one of them must get a unit.
+async fn grab(connection: &mut MultiplexedConnection, kind: StockKind, first: u32) -> Result<()> {
+    let (keys, sale) = (
+        Keys::new("seckill:"),
+        SaleId::parse("a").map_err(|e| e.to_string())?,
+    );
+    let keys = [
+        keys.sale(&sale),
+        keys.stock(&sale),
+        keys.buyers(&sale),
+        keys.orders(sale.event()),
+    ];
+    let mut call = SALE_GRAB
+        .on(&keys)
+        .arg(sale.as_str())
+        .arg(kind.as_str())
+        .arg(0);
+    for buyer in first..first + BATCH {
+        let order = OrderId::new(&sale, rand::random::<[u8; ORDER_ID_RANDOM_BYTES]>());
+        call = call
+            .arg(format!("buyer-{buyer:010}"))
+            .arg(1)
+            .arg(order.as_str());
+    }
+    let batch = reply::batch(call.send(connection).await?, BATCH as usize)?;
+    let granted = batch
+        .outcomes
+        .iter()
+        .all(|outcome| matches!(outcome, Outcome::Grabbed(_)));
+    if granted {
+        Ok(())
+    } else {
+        Err("an attempt was not granted".into())
+    }
+}
