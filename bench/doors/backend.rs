@@ -102,7 +102,8 @@ impl Backend {
                 sent += calls;
             }
         }
-        let cpu_seconds = cpu::used(self.redis.server_id())?.as_secs_f64();
+        let cpu_seconds =
+            cpu::used(self.redis.server_id().ok_or("Redis is not running")?)?.as_secs_f64();
         Ok(Work {
             cpu_seconds,
             sent,

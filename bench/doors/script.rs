@@ -1,7 +1,8 @@
 //! The script alone: batches of 64 attempts, one call after the other on one connection.
 
 use redis::aio::MultiplexedConnection;
-use seckill::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId};
+use seckill::domain::attempt::{Attempt, Purchase};
+use seckill::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId, Username};
 use seckill::domain::outcome::Outcome;
 use seckill::domain::sale::StockKind;
 use seckill::store::embedded::Persistence;
@@ -74,14 +75,16 @@ async fn grab(connection: &mut MultiplexedConnection, kind: StockKind, first: u3
         .arg(sale.as_str())
         .arg(kind.as_str())
         .arg(0);
-    for buyer in first..first + BATCH {
-        let order = OrderId::new(&sale, rand::random::<[u8; ORDER_ID_RANDOM_BYTES]>());
+    let attempts: Vec<Attempt> = (first..first + BATCH)
+        .map(|buyer| attempt(&sale, buyer))
+        .collect::<Result<_>>()?;
+    for attempt in &attempts {
         call = call
-            .arg(format!("buyer-{buyer:010}"))
-            .arg(1)
-            .arg(order.as_str());
+            .arg(attempt.username.as_str())
+            .arg(attempt.purchase.get())
+            .arg(attempt.order.as_str());
     }
-    let batch = reply::batch(call.send(connection).await?, BATCH as usize)?;
+    let batch = reply::batch(call.send(connection).await?, &sale, &attempts)?;
     let granted = batch
         .outcomes
         .iter()
@@ -91,4 +94,12 @@ async fn grab(connection: &mut MultiplexedConnection, kind: StockKind, first: u3
     } else {
         Err("an attempt was not granted".into())
     }
+}
+
+fn attempt(sale: &SaleId, buyer: u32) -> Result<Attempt> {
+    Ok(Attempt {
+        username: Username::parse(format!("buyer-{buyer:010}"))?,
+        purchase: Purchase::parse("1")?,
+        order: OrderId::new(sale, rand::random::<[u8; ORDER_ID_RANDOM_BYTES]>()),
+    })
 }

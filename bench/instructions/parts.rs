@@ -9,7 +9,7 @@ use actix_web::test::TestRequest;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::FutureExt;
 use seckill::admission::gate::{Gates, Verdict};
-use seckill::domain::attempt::Purchase;
+use seckill::domain::attempt::{Attempt, Purchase};
 use seckill::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId, Username};
 use seckill::domain::sale::StockKind;
 use seckill::http::attempt::AttemptRequest;
@@ -163,8 +163,17 @@ fn parsed() -> usize {
 
 /// The work of the project on top of that.
 fn decoded() -> usize {
-    let batch = reply::batch(reply_value(), BATCH).expect("a good reply");
+    static ATTEMPTS: LazyLock<Vec<Attempt>> = LazyLock::new(|| vec![attempt(); BATCH]);
+    let batch = reply::batch(reply_value(), &sale(), &ATTEMPTS).expect("a good reply");
     batch.outcomes.len()
+}
+
+fn attempt() -> Attempt {
+    Attempt {
+        username: Username::parse("buyer-1234567".to_owned()).expect("a valid name"),
+        purchase: Purchase::parse("1").expect("a valid number"),
+        order: OrderId::parse("a-i8md12cksmn336f2y414").expect("a valid id"),
+    }
 }
 
 fn reply_value() -> redis::Value {
@@ -181,11 +190,7 @@ fn reply_text() -> String {
         BATCH + 5
     );
     for _ in 0..BATCH {
-        let id = "$22\r\na-i8md12cksmn336f2y414";
-        let _ = write!(
-            text,
-            "*3\r\n$7\r\ngrabbed\r\n{id}\r\n${length}\r\n{record}\r\n"
-        );
+        let _ = write!(text, "${length}\r\n{record}\r\n");
     }
     text
 }

@@ -7,6 +7,7 @@
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use deadpool_redis::{Config, Pool, Runtime};
+use seckill::domain::attempt::Attempt;
 use seckill::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId};
 use seckill::domain::order::Order;
 use seckill::domain::outcome::Outcome;
@@ -34,13 +35,20 @@ impl Door {
             self.keys.buyers(sale),
             self.keys.orders(sale.event()),
         ];
-        let order = OrderId::new(sale, rand::random::<[u8; ORDER_ID_RANDOM_BYTES]>());
+        let attempt = Attempt {
+            username: asked.username.clone(),
+            purchase: asked.purchase,
+            order: OrderId::new(sale, rand::random::<[u8; ORDER_ID_RANDOM_BYTES]>()),
+        };
         let busy = |e: deadpool_redis::PoolError| Error::Busy(e.to_string());
         let mut connection = self.pool.get().await.map_err(busy)?;
         let call = SALE_GRAB.on(&keys).arg(sale.as_str()).arg("list").arg(0);
         let call = call.arg(asked.username.as_str()).arg(asked.purchase.get());
-        let said = call.arg(order.as_str()).send(&mut *connection).await?;
-        let outcomes = reply::batch(said, 1)?.outcomes;
+        let said = call
+            .arg(attempt.order.as_str())
+            .send(&mut *connection)
+            .await?;
+        let outcomes = reply::batch(said, sale, &[attempt])?.outcomes;
         let none = || Error::Contract("no outcome".to_owned());
         outcomes.into_iter().next().ok_or_else(none)
     }

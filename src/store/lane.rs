@@ -89,7 +89,7 @@ impl Lane {
         let mut live = timeout_at(deadline, self.live()).await.map_err(late)??;
         let decided = timeout_at(deadline, async {
             let reply = call.send(&mut live.connection).await?;
-            let batch = reply::batch(reply, attempts)?;
+            let batch = reply::batch(reply, sale, attempts)?;
             if self.replicas > 0 && batch.outcomes.iter().any(Outcome::shows_an_order) {
                 self.wait_for_replicas(&mut live, deadline).await?;
             }

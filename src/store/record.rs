@@ -4,6 +4,7 @@
 //! `state TAB created_ms TAB username LF goods TAB purchase [TAB unit]...`, with control
 //! characters and `%` in units written as `%XX`.
 
+use crate::domain::attempt::Attempt;
 use crate::domain::ids::{OrderId, SaleId, Username};
 use crate::domain::order::{Order, OrderState};
 use crate::error::{Error, Result};
@@ -15,6 +16,34 @@ use crate::error::{Error, Result};
 pub fn decode(id: &str, record: &[u8]) -> Result<Order> {
     let text = String::from_utf8_lossy(record);
     parse(id, &text).ok_or_else(|| Error::Contract(format!("order {id:?} has the record {text:?}")))
+}
+
+/// The order that `attempt` was just granted from `goods`: what the caller knows already is not
+/// parsed again, because this is on the path of every buyer who gets something.
+///
+/// # Errors
+/// As [`decode`].
+pub fn granted(attempt: &Attempt, goods: &SaleId, record: &[u8]) -> Result<Order> {
+    let text = String::from_utf8_lossy(record);
+    let order = parse_granted(attempt, goods, &text);
+    order.ok_or_else(|| {
+        Error::Contract(format!("order {:?} has the record {text:?}", attempt.order))
+    })
+}
+
+fn parse_granted(attempt: &Attempt, goods: &SaleId, text: &str) -> Option<Order> {
+    let (head, line) = text.split_once('\n')?;
+    let (state, rest) = head.split_once('\t')?;
+    let (created_at, _) = rest.split_once('\t')?;
+    Some(Order {
+        id: attempt.order.clone(),
+        state: OrderState::parse(state)?,
+        created_at: created_at.parse().ok()?,
+        username: attempt.username.clone(),
+        goods: goods.clone(),
+        purchase: attempt.purchase.get(),
+        units: line.split('\t').skip(2).map(unescaped).collect(),
+    })
 }
 
 fn parse(id: &str, text: &str) -> Option<Order> {
@@ -65,6 +94,7 @@ fn unescaped(unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::attempt::Purchase;
 
     const ID: &str = "spring-abcdfabcdfabcdfabcdf";
 
@@ -79,6 +109,25 @@ mod tests {
         assert_eq!(order.goods.as_str(), "spring.tea");
         assert_eq!(order.purchase, 2);
         assert_eq!(order.units, ["sn-1", "a\tb%"]);
+    }
+
+    #[test]
+    fn a_granted_order_is_the_same_by_both_ways() {
+        let attempt = Attempt {
+            username: Username::parse("秒杀 user".to_owned()).expect("valid"),
+            purchase: Purchase::parse("2").expect("valid"),
+            order: OrderId::parse(ID).expect("valid"),
+        };
+        let goods = SaleId::parse("spring.tea").expect("valid");
+        for record in [
+            "confirmed\t1700000000123\t秒杀 user\nspring.tea\t2\tsn-1\ta%09b%25",
+            "confirmed\t1700000000123\t秒杀 user\nspring.tea\t2",
+        ] {
+            let decoded = decode(ID, record.as_bytes()).expect("valid");
+            let granted = granted(&attempt, &goods, record.as_bytes()).expect("valid");
+            assert_eq!(granted, decoded);
+        }
+        assert!(granted(&attempt, &goods, b"granted\t1\tx\na\t1").is_err());
     }
 
     #[test]

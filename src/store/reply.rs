@@ -55,8 +55,8 @@ impl Snapshot {
     }
 }
 
-/// Decodes the reply of `sale_grab` to `attempts`.
-pub fn batch(reply: Value, attempts: &[Attempt]) -> Result<Batch> {
+/// Decodes the reply of `sale_grab` to `attempts` at `goods`.
+pub fn batch(reply: Value, goods: &SaleId, attempts: &[Attempt]) -> Result<Batch> {
     let mut parts = array("sale_grab", reply)?;
     if parts.len() != HEAD + attempts.len() {
         let got = format!("{} values to {} attempts", parts.len(), attempts.len());
@@ -65,7 +65,7 @@ pub fn batch(reply: Value, attempts: &[Attempt]) -> Result<Batch> {
     let answers = parts.split_off(HEAD).into_iter();
     let outcomes = answers
         .zip(attempts)
-        .map(|(answer, attempt)| outcome(answer, attempt));
+        .map(|(answer, attempt)| outcome(answer, goods, attempt));
     Ok(Batch {
         standing: standing(&parts)?,
         outcomes: outcomes.collect::<Result<_>>()?,
@@ -91,11 +91,11 @@ fn standing(head: &[Value]) -> Result<Standing> {
 }
 
 /// A new order's record has a line feed, which no word has; a repeated order comes with its id.
-fn outcome(answer: Value, attempt: &Attempt) -> Result<Outcome> {
+fn outcome(answer: Value, goods: &SaleId, attempt: &Attempt) -> Result<Outcome> {
     match answer {
-        Value::BulkString(record) if record.contains(&b'\n') => Ok(Outcome::Grabbed(
-            record::decode(attempt.order.as_str(), &record)?,
-        )),
+        Value::BulkString(record) if record.contains(&b'\n') => {
+            Ok(Outcome::Grabbed(record::granted(attempt, goods, &record)?))
+        }
         Value::Array(parts) => match parts.as_slice() {
             [id, Value::BulkString(record)] => {
                 let id = word("sale_grab", id)?;

@@ -14,9 +14,9 @@ use crate::support::history::{Entry, History};
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{PrivateRedis, World, connect};
 
-const STOCK: u64 = 2000;
+const STOCK: u64 = 800;
 const CROWD: Crowd = Crowd {
-    users: 1500,
+    users: 600,
     requests_each: 2,
     connections: 100,
     purchase_max: 2,

@@ -263,7 +263,7 @@ async fn grab_at(world: &mut World, sale: &SaleId, now: EpochMs) -> Batch {
     let attempt = attempt(sale, "x", 1);
     eval.arg(&["a", "counter", "0", "x", "1", attempt.order.as_str()]);
     let reply = eval.query_async(&mut world.raw).await.expect("decided");
-    reply::batch(reply, &[attempt]).expect("understood")
+    reply::batch(reply, sale, &[attempt]).expect("understood")
 }
 
 #[tokio::test]

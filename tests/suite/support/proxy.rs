@@ -72,6 +72,7 @@ impl Proxy {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 shared.connections.fetch_add(1, Ordering::SeqCst);
+                client.set_nodelay(true).expect("no delay of its own");
                 let socket = shared.socket.lock().expect("not poisoned").clone();
                 if let Ok(server) = UnixStream::connect(&socket).await {
                     let shared = shared.clone();
