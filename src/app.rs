@@ -32,14 +32,12 @@ impl App {
     /// # Errors
     /// What cannot be built: the private Redis, the demo sales, the port.
     pub async fn build(config: &Config, demo: bool, signals: bool) -> Result<Self> {
-        let embedded = match &config.redis.url {
-            Some(_) => None,
-            None => Some(start_embedded(config).await?),
-        };
-        let url = match (&config.redis.url, &embedded) {
-            (Some(url), _) => url.clone(),
-            (None, Some(redis)) => redis.url(),
-            (None, None) => return Err(Error::Embedded("no Redis".to_owned())),
+        let (url, embedded) = match &config.redis.url {
+            Some(url) => (url.clone(), None),
+            None => {
+                let redis = start_embedded(config).await?;
+                (redis.url(), Some(redis))
+            }
         };
         let store = Store::new(&url, &config.redis.prefix, config.redis.timeout)?;
         let store = store.with_durability(config.durability);

@@ -23,7 +23,7 @@ async fn main() -> ExitCode {
             Command::Serve(serve) => app::serve(config, serve.demo)
                 .await
                 .map(|()| ExitCode::SUCCESS),
-            _ => cli::run(&arguments, config).await,
+            Command::Operate(operation) => cli::run(operation, &arguments, config).await,
         },
         Err(error) => Err(error),
     };

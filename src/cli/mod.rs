@@ -53,6 +53,14 @@ pub struct Arguments {
 pub enum Command {
     /// Run the server
     Serve(Serve),
+    /// Anything else
+    #[command(flatten)]
+    Operate(Operation),
+}
+
+/// What an operator can do, with the server up or down.
+#[derive(Debug, Subcommand)]
+pub enum Operation {
     /// Create, change, look at, stop sales
     #[command(subcommand)]
     Sale(sale::SaleCommand),
@@ -101,30 +109,27 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-/// Runs every command but `serve`.
+/// Does what an operator asked for.
 ///
 /// # Errors
 /// What kept the command from being done.
-pub async fn run(arguments: &Arguments, config: Config) -> Result<ExitCode> {
+pub async fn run(operation: &Operation, arguments: &Arguments, config: Config) -> Result<ExitCode> {
     let output = Output {
         json: arguments.json,
     };
-    let attached = match &config.redis.url {
-        Some(_) => None,
-        None => Some(attach(&config).await?),
+    let (url, attached) = match &config.redis.url {
+        Some(url) => (url.clone(), None),
+        None => {
+            let attached = attach(&config).await?;
+            (attached.url(), Some(attached))
+        }
     };
-    let url = attached
-        .as_ref()
-        .map(Attached::url)
-        .or_else(|| config.redis.url.clone());
-    let url = url.ok_or_else(|| Error::Config("no redis.url".to_owned()))?;
     let store = Store::new(&url, &config.redis.prefix, config.redis.timeout)?;
-    let done = match &arguments.command {
-        Command::Serve(_) => Err(Error::Config("serve is run by main".to_owned())),
-        Command::Sale(command) => command.run(&store, output).await,
-        Command::Stock(command) => command.run(&store, output).await,
-        Command::Audit(command) => command.run(&store, output).await,
-        Command::Doctor => doctor::run(&store, &config, output).await,
+    let done = match operation {
+        Operation::Sale(command) => command.run(&store, output).await,
+        Operation::Stock(command) => command.run(&store, output).await,
+        Operation::Audit(command) => command.run(&store, output).await,
+        Operation::Doctor => doctor::run(&store, &config, output).await,
     };
     drop(attached); // stops our own private Redis, when no other command uses it any more
     done
@@ -141,7 +146,9 @@ pub fn report(command: &Command, error: &Error) -> ExitCode {
     eprintln!("seckill: {error}");
     match error {
         Error::Config(_) => ExitCode::from(EXIT_USAGE),
-        _ if matches!(command, Command::Audit(_)) => ExitCode::from(EXIT_NO_VERDICT),
+        _ if matches!(command, Command::Operate(Operation::Audit(_))) => {
+            ExitCode::from(EXIT_NO_VERDICT)
+        }
         Error::Busy(_)
         | Error::Unknown(_)
         | Error::Contract(_)

@@ -65,6 +65,11 @@ impl ServerProcess {
         self.child.id()
     }
 
+    /// True when the process is gone.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("its own child").is_some()
+    }
+
     /// `kill -9`
     pub fn kill(mut self) {
         self.end();
