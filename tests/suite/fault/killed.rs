@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use seckill::domain::ids::SaleId;
 use seckill::domain::sale::{EditOutcome, SaleEdit, StockKind};
 
+use super::rounds;
 use crate::support::app::TestApp;
 use crate::support::buyer::Buyer;
 use crate::support::crowd::{Crowd, Door, HttpDoor};
@@ -23,15 +24,6 @@ const PATIENT: Crowd = Crowd {
     purchase_max: 2,
     patience: Duration::from_secs(30),
 };
-
-/// Rounds of each test: 1 in `make test`, many in `make test-long`.
-fn rounds() -> usize {
-    let rounds = std::env::var("SECKILL_TEST_ROUNDS");
-    rounds
-        .ok()
-        .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(1)
-}
 
 fn door(buyer: &Buyer, path: &'static str, sale: &SaleId) -> Arc<HttpDoor> {
     Arc::new(HttpDoor {
