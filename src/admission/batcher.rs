@@ -57,16 +57,7 @@ impl Batcher {
         let mut asks = Vec::with_capacity(BATCH_ATTEMPTS_MAX);
         while self.inbox.recv_many(&mut asks, BATCH_ATTEMPTS_MAX).await > 0 {
             let groups = self.grouped(asks.drain(..));
-            match groups.len() {
-                1 => {
-                    for group in groups {
-                        self.decide(group).await;
-                    }
-                }
-                _ => {
-                    join_all(groups.into_iter().map(|group| self.decide(group))).await;
-                }
-            }
+            join_all(groups.into_iter().map(|group| self.decide(group))).await;
         }
     }
 

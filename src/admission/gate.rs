@@ -83,7 +83,7 @@ struct Closed {
     probe_at: Instant,
     /// From then on everybody passes.
     opens_at: Option<Instant>,
-    buyers: Arc<Buyers>,
+    buyers: Buyers,
 }
 
 impl Gates {
@@ -144,27 +144,22 @@ impl Gates {
         let learn_at = Some(Instant::now() + took * RELEARN_PAUSE_FACTOR);
         let gate = self.create(sale);
         let mut state = gate.lock();
-        let heard = match &*state {
-            State::Learning { since, newest } if since == newest => *since,
-            // Somebody was granted an order meanwhile: these may not be all buyers.
-            State::Learning { .. } => {
-                *state = State::Open { learn_at };
-                return;
-            }
-            State::Open { .. } | State::Closed(_) => return,
+        let State::Learning { since, newest } = *state else {
+            return;
         };
+        // Otherwise somebody was granted an order meanwhile: these may not be all buyers.
+        let complete = since == newest && newest == standing.grants;
         let refusal = standing.refusal().filter(|refusal| closes(*refusal));
         *state = match refusal {
-            Some(refusal) if heard == standing.grants => State::Closed(Closed {
+            Some(refusal) if complete => State::Closed(Closed {
                 kind,
                 refusal,
                 standing: *standing,
                 heard_at: asked_at,
                 probe_at: asked_at + PROBE_EVERY,
                 opens_at: opening(standing, asked_at),
-                buyers: Arc::new(buyers),
+                buyers,
             }),
-            // Stock came back, or somebody was granted an order whom nobody here heard of.
             Some(_) | None => State::Open { learn_at },
         };
     }

@@ -215,13 +215,7 @@ fn with_order(row: &Row, order: &Order, manner: Manner) -> HttpResponse {
         units: (!order.units.is_empty()).then_some(&order.units),
         ..body(row.code, row.message(manner))
     };
-    Answer {
-        status: row.status(manner),
-        body,
-        plain: manner.plain,
-        retry: false,
-    }
-    .finish()
+    answer(row, body, manner).finish()
 }
 
 fn plain_row<'a>(row: &Row, goods: &'a SaleId, manner: Manner) -> Answer<'a> {
@@ -229,6 +223,10 @@ fn plain_row<'a>(row: &Row, goods: &'a SaleId, manner: Manner) -> Answer<'a> {
         goods: Some(goods.as_str()),
         ..body(row.code, row.message(manner))
     };
+    answer(row, body, manner)
+}
+
+fn answer<'a>(row: &Row, body: Body<'a>, manner: Manner) -> Answer<'a> {
     Answer {
         status: row.status(manner),
         body,
