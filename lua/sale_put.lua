@@ -1,12 +1,14 @@
 -- sale_put: creates a sale, or changes the fields given, when its state allows it.
 --
--- KEYS[1] sale    [hash]            kind, window, purchase_max, paused, counters
+-- KEYS[1] sale    [hash]            kind, window, purchase_max, paused, hold, feed, counters
 -- KEYS[2] buyers  [hash]            username -> order id
 -- ARGV[1...] pairs of field and value: kind, title, opens_at [ms], closes_at [ms],
---   purchase_max [units], paused [0|1]; an empty time removes the bound
+--   purchase_max [units], paused [0|1], hold [ms], cancel_until [ms], feed [0|1]; an empty
+--   time removes the bound
 --
 -- Returns created | updated, or a refusal that changes nothing:
---   no_such_sale | kind_is_fixed | already_open | purchase_max_lowered | window_is_empty
+--   no_such_sale | kind_is_fixed | already_open | purchase_max_lowered | window_is_empty |
+--   feed_is_fixed
 -- Writes only for "created" and "updated". The same edit again changes nothing more.
 -- Flags: allow-oom, so that a sale can be paused when Redis is full.
 -- Uses: lib/clock, lib/stock
@@ -20,8 +22,10 @@ for i = 1, #ARGV, 2 do
   edit[ARGV[i]] = ARGV[i + 1]
 end
 
+local times = { opens_at = true, closes_at = true, hold = true, cancel_until = true }
 local known = {
   kind = true, title = true, opens_at = true, closes_at = true, purchase_max = true, paused = true,
+  hold = true, cancel_until = true, feed = true,
 }
 for field in pairs(edit) do
   if not known[field] then
@@ -29,8 +33,8 @@ for field in pairs(edit) do
   end
 end
 
-local kind, opens_at, closes_at, purchase_max = unpack(redis.call(
-  "HMGET", sale, "kind", "opens_at", "closes_at", "purchase_max"))
+local kind, opens_at, closes_at, purchase_max, fed, grants = unpack(redis.call(
+  "HMGET", sale, "kind", "opens_at", "closes_at", "purchase_max", "feed", "grants"))
 local has_orders = redis.call("HLEN", buyers) > 0
 local now = now_ms()
 
@@ -64,8 +68,15 @@ if kind and has_orders and max_after and max_after < whole(purchase_max, 2, "pur
   return "purchase_max_lowered"
 end
 
+local feed_changes = edit.feed and (edit.feed == "0") ~= (fed == "0")
+if feed_changes and whole(grants, 0, "grants") > 0 then
+  return "feed_is_fixed"
+end
+bound(edit.hold, nil, "hold")
+bound(edit.cancel_until, nil, "cancel_until")
+
 for field, value in pairs(edit) do
-  if value == "" and (field == "opens_at" or field == "closes_at") then
+  if value == "" and times[field] then
     redis.call("HDEL", sale, field)
   else
     redis.call("HSET", sale, field, value)

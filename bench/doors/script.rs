@@ -64,12 +64,7 @@ async fn grab(connection: &mut MultiplexedConnection, kind: StockKind, first: u3
         Keys::new("seckill:"),
         SaleId::parse("a").map_err(|e| e.to_string())?,
     );
-    let keys = [
-        keys.sale(&sale),
-        keys.stock(&sale),
-        keys.buyers(&sale),
-        keys.orders(sale.event()),
-    ];
+    let keys = keys.of_grab(&sale);
     let mut call = SALE_GRAB
         .on(&keys)
         .arg(sale.as_str())
@@ -84,7 +79,7 @@ async fn grab(connection: &mut MultiplexedConnection, kind: StockKind, first: u3
             .arg(attempt.purchase.get())
             .arg(attempt.order.as_str());
     }
-    let batch = reply::batch(call.send(connection).await?, &sale, &attempts)?;
+    let batch = reply::batch(&call.send(connection).await?, &sale, &attempts)?;
     let granted = batch
         .outcomes
         .iter()

@@ -1,6 +1,5 @@
 //! The pure parts that are public, each as one call.
 
-use std::fmt::Write;
 use std::hint::black_box;
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -138,12 +137,7 @@ fn gate(call: u32) -> usize {
 
 fn call(attempts: usize) -> usize {
     let (keys, sale) = (Keys::new("seckill:"), sale());
-    let keys = [
-        keys.sale(&sale),
-        keys.stock(&sale),
-        keys.buyers(&sale),
-        keys.orders(sale.event()),
-    ];
+    let keys = keys.of_grab(&sale);
     let mut call = SALE_GRAB.on(&keys).arg(sale.as_str()).arg("list").arg(0);
     for _ in 0..attempts {
         call = call
@@ -164,7 +158,7 @@ fn parsed() -> usize {
 /// The work of the project on top of that.
 fn decoded() -> usize {
     static ATTEMPTS: LazyLock<Vec<Attempt>> = LazyLock::new(|| vec![attempt(); BATCH]);
-    let batch = reply::batch(reply_value(), &sale(), &ATTEMPTS).expect("a good reply");
+    let batch = reply::batch(&reply_value(), &sale(), &ATTEMPTS).expect("a good reply");
     batch.outcomes.len()
 }
 
@@ -183,14 +177,7 @@ fn reply_value() -> redis::Value {
 
 /// What Redis says when all of a batch are granted.
 fn reply_text() -> String {
-    let record = "confirmed\t1767225600000\tbuyer-1234567\na\t1\tsn-1234567";
-    let length = record.len();
-    let mut text = format!(
-        "*{}\r\n:100\r\n:64\r\n$4\r\nopen\r\n:2\r\n:0\r\n",
-        BATCH + 5
-    );
-    for _ in 0..BATCH {
-        let _ = write!(text, "${length}\r\n{record}\r\n");
-    }
-    text
+    let answers = vec!["=sn-1234567"; BATCH].join("\u{1e}");
+    let length = answers.len();
+    format!("*6\r\n:100\r\n:64\r\n$4\r\nopen\r\n:2\r\n:0\r\n${length}\r\n{answers}\r\n")
 }

@@ -9,8 +9,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use deadpool_redis::{Config, Pool, Runtime};
 use seckill::domain::attempt::Attempt;
 use seckill::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId};
-use seckill::domain::order::Order;
-use seckill::domain::outcome::Outcome;
+use seckill::domain::outcome::{Grant, Outcome};
 use seckill::error::{Error, Result};
 use seckill::http::attempt::AttemptRequest;
 use seckill::store::keys::Keys;
@@ -29,12 +28,7 @@ struct Door {
 impl Door {
     async fn decide(&self, asked: &AttemptRequest) -> Result<Outcome> {
         let sale = &asked.goods;
-        let keys = [
-            self.keys.sale(sale),
-            self.keys.stock(sale),
-            self.keys.buyers(sale),
-            self.keys.orders(sale.event()),
-        ];
+        let keys = self.keys.of_grab(sale);
         let attempt = Attempt {
             username: asked.username.clone(),
             purchase: asked.purchase,
@@ -48,7 +42,7 @@ impl Door {
             .arg(attempt.order.as_str())
             .send(&mut *connection)
             .await?;
-        let outcomes = reply::batch(said, sale, &[attempt])?.outcomes;
+        let outcomes = reply::batch(&said, sale, &[attempt])?.outcomes;
         let none = || Error::Contract("no outcome".to_owned());
         outcomes.into_iter().next().ok_or_else(none)
     }
@@ -59,9 +53,9 @@ async fn buy(door: web::Data<Door>, request: HttpRequest, body: web::Payload) ->
         return HttpResponse::BadRequest().finish();
     };
     let body = match door.decide(&asked).await {
-        Ok(Outcome::Grabbed(order)) => with_order("grabbed", "恭喜您，您已抢到。", &order),
-        Ok(Outcome::AlreadyGrabbed(order)) => {
-            with_order("already_grabbed", "您已经抢到了，请勿重复请求。", &order)
+        Ok(Outcome::Grabbed(grant)) => with_order("grabbed", "恭喜您，您已抢到。", &grant),
+        Ok(Outcome::AlreadyGrabbed(grant)) => {
+            with_order("already_grabbed", "您已经抢到了，请勿重复请求。", &grant)
         }
         Ok(Outcome::Refused(refusal)) => serde_json::json!({"code": refusal.code()}),
         Err(_) => return HttpResponse::ServiceUnavailable().finish(),
@@ -70,14 +64,14 @@ async fn buy(door: web::Data<Door>, request: HttpRequest, body: web::Payload) ->
     HttpResponse::Ok().content_type(json).body(body.to_string())
 }
 
-fn with_order(code: &str, message: &str, order: &Order) -> serde_json::Value {
+fn with_order(code: &str, message: &str, grant: &Grant) -> serde_json::Value {
     serde_json::json!({
         "code": code,
         "message": message,
-        "goods": order.goods.as_str(),
-        "purchase": order.purchase,
-        "order": order.id.as_str(),
-        "units": order.units,
+        "goods": grant.line.goods.as_str(),
+        "purchase": grant.line.purchase,
+        "order": grant.order.as_str(),
+        "units": grant.line.units,
     })
 }
 

@@ -5,3 +5,8 @@ local function now_ms()
   local time = redis.call("TIME")
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
+
+-- Milliseconds as Redis stores them: a number of this size would become 1.7e+12.
+local function ms_text(ms)
+  return string.format("%.0f", ms)
+end

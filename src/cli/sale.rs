@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use super::print::{Output, table};
 use super::times;
 use crate::domain::ids::SaleId;
-use crate::domain::sale::{EditOutcome, EpochMs, PURCHASE_MAX_LIMIT, SaleEdit, StockKind};
+use crate::domain::sale::{
+    EditOutcome, EpochMs, HOLD_MS_MAX, HOLD_MS_MIN, PURCHASE_MAX_LIMIT, SaleEdit, StockKind,
+};
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::reply::Snapshot;
@@ -40,6 +42,15 @@ pub enum SaleCommand {
         /// Most units in one attempt [default for a new sale: 2]
         #[arg(long, value_parser = purchase_max())]
         purchase_max: Option<u32>,
+        /// How long an order waits for its confirmation before it expires, like `15m`, or `none`
+        #[arg(long, value_parser = hold, value_name = "DURATION")]
+        hold: Option<Hold>,
+        /// Until when a confirmed order may be cancelled, or `none` [default: it may not]
+        #[arg(long, value_parser = window_bound, value_name = "TIME")]
+        cancel_until: Option<WindowBound>,
+        /// Write what happens to orders to the feed of the event, `on` or `off` [default: on]
+        #[arg(long, value_parser = feed, value_name = "on|off")]
+        feed: Option<bool>,
     },
     /// All sales, one a line: exit code 1 if one of them cannot be read
     List,
@@ -91,6 +102,22 @@ fn window_bound(text: &str) -> Result<WindowBound, String> {
     times::parse(text).map(WindowBound)
 }
 
+/// A hold in ms; `None` inside is none.
+#[derive(Debug, Clone, Copy)]
+pub struct Hold(Option<u64>);
+
+fn hold(text: &str) -> Result<Hold, String> {
+    times::duration(text, HOLD_MS_MIN, HOLD_MS_MAX).map(Hold)
+}
+
+fn feed(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(format!("{text:?} is neither `on` nor `off`")),
+    }
+}
+
 impl SaleCommand {
     /// Runs the command.
     pub async fn run(&self, store: &Store, output: Output) -> Result<ExitCode> {
@@ -102,6 +129,9 @@ impl SaleCommand {
                 opens_at,
                 closes_at,
                 purchase_max,
+                hold,
+                cancel_until,
+                feed,
             } => {
                 let edit = SaleEdit {
                     kind: *kind,
@@ -110,6 +140,9 @@ impl SaleCommand {
                     closes_at: closes_at.map(|bound| bound.0),
                     purchase_max: *purchase_max,
                     paused: None,
+                    hold: hold.map(|hold| hold.0),
+                    cancel_until: cancel_until.map(|bound| bound.0),
+                    feed: *feed,
                 };
                 put(store, id, &edit, output).await
             }
@@ -172,6 +205,9 @@ fn refused(id: &SaleId, outcome: EditOutcome) -> Error {
             "sale {id} has orders: a lower --purchase-max would refuse their buyers' retries"
         ),
         EditOutcome::WindowIsEmpty => format!("sale {id} would close before it opens"),
+        EditOutcome::FeedIsFixed => {
+            format!("sale {id} has granted orders: its feed knows all of them or none, so it stays")
+        }
     })
 }
 
@@ -234,10 +270,15 @@ async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
         ("opens at", times::show(sale.opens_at)),
         ("closes at", times::show(sale.closes_at)),
         ("purchase max", sale.purchase_max.to_string()),
+        ("hold", times::show_duration(sale.hold)),
+        ("cancel until", times::show(sale.cancel_until)),
+        ("feed", if sale.feed { "on" } else { "off" }.to_owned()),
         ("added", figures.added.to_string()),
         ("removed", figures.removed.to_string()),
         ("left", figures.left.to_string()),
+        ("held", figures.held.to_string()),
         ("confirmed", figures.confirmed.to_string()),
+        ("used", figures.used.to_string()),
         ("buyers", figures.buyers.to_string()),
         ("server time", times::show(Some(snapshot.now))),
     ];
@@ -257,6 +298,9 @@ pub fn to_json(snapshot: &Snapshot) -> Value {
         "opens_at": sale.opens_at,
         "closes_at": sale.closes_at,
         "purchase_max": sale.purchase_max,
+        "hold": sale.hold,
+        "cancel_until": sale.cancel_until,
+        "feed": sale.feed,
         "added": figures.added,
         "removed": figures.removed,
         "left": figures.left,

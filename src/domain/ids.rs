@@ -8,6 +8,8 @@ use super::Invalid;
 const PART_BYTES_MAX: usize = 32;
 /// Longest username, in bytes of UTF-8.
 pub const USERNAME_BYTES_MAX: usize = 128;
+/// Longest request id, in bytes of UTF-8.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
 /// Random bytes that [`OrderId::new`] consumes; they give 99 unguessable bits.
 pub const ORDER_ID_RANDOM_BYTES: usize = 20;
 /// Without `e` and `x`, so that no id of digits and letters reads as a number (`1e5`, `0x1f`).
@@ -72,8 +74,7 @@ pub struct Username(String);
 impl Username {
     /// Accepts exactly the rule above.
     pub fn parse(text: String) -> Result<Self, Invalid> {
-        let fits = (1..=USERNAME_BYTES_MAX).contains(&text.len());
-        if !fits || text.chars().any(char::is_control) {
+        if !is_plain(&text, USERNAME_BYTES_MAX) {
             return Err(Invalid {
                 what: "username",
                 rule: "1 to 128 bytes of UTF-8 without control characters",
@@ -88,9 +89,37 @@ impl Username {
     }
 }
 
+/// Some text without control characters, so that it fits into records and lines.
+fn is_plain(text: &str, bytes_max: usize) -> bool {
+    (1..=bytes_max).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
 impl fmt::Display for Username {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// A client's own name for one request: the same name again is the same request, not a second
+/// one. 1 to 128 bytes of UTF-8 without control characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RequestId(String);
+
+impl RequestId {
+    /// Accepts exactly the rule above.
+    pub fn parse(text: String) -> Result<Self, Invalid> {
+        if !is_plain(&text, REQUEST_ID_BYTES_MAX) {
+            return Err(Invalid {
+                what: "request_id",
+                rule: "1 to 128 bytes of UTF-8 without control characters",
+            });
+        }
+        Ok(Self(text))
+    }
+
+    /// The name as the client sent it.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

@@ -69,10 +69,12 @@ pub enum Violation {
     BuyersDisagree(Figures),
     /// The order records add up to something else than the counters.
     RecordsDisagree {
-        /// Units in confirmed orders, by the records.
+        /// Of the orders in this state.
+        state: OrderState,
+        /// Their units, by the records.
         recorded: u128,
-        /// The same, by the counter.
-        counted: u128,
+        /// The same, by the counter of the sale.
+        counted: u64,
     },
     /// A unit is in two orders, in an order and in stock, or in stock twice.
     UnitTwice {
@@ -127,9 +129,13 @@ impl fmt::Display for Violation {
                 figures.granted(),
                 figures.purchase_max,
             ),
-            Self::RecordsDisagree { recorded, counted } => write!(
+            Self::RecordsDisagree {
+                state,
+                recorded,
+                counted,
+            } => write!(
                 f,
-                "the order records hold {recorded} units, the counter says {counted}"
+                "the {state} order records hold {recorded} units, the counter says {counted}"
             ),
             Self::UnitTwice { unit, places } => write!(f, "unit {unit:?} is {places}"),
             Self::UnitsMiscounted {
@@ -210,7 +216,9 @@ pub struct Recount {
     indexed: HashMap<Username, OrderId>,
     units: HashMap<String, OrderId>,
     stocked: HashSet<Box<[u8]>>,
+    held: u128,
     confirmed: u128,
+    used: u128,
     problems: Vec<Violation>,
     unnamed: usize,
 }
@@ -224,7 +232,9 @@ impl Recount {
             indexed: HashMap::new(),
             units: HashMap::new(),
             stocked: HashSet::new(),
+            held: 0,
             confirmed: 0,
+            used: 0,
             problems: Vec::new(),
             unnamed: 0,
         }
@@ -235,14 +245,22 @@ impl Recount {
         self.indexed.insert(username, order);
     }
 
-    /// Counts one order record; orders of other sales of the event are passed over.
+    /// Counts one order record; orders that have nothing of this sale are passed over, and so are
+    /// dead ones: their units are in stock again or in other orders.
     pub fn order(&mut self, order: Order) {
-        if order.goods != self.goods || self.orders.contains_key(&order.id) {
+        let Some(line) = order.line(&self.goods).cloned() else {
+            return;
+        };
+        if self.orders.contains_key(&order.id) {
             return;
         }
-        match order.state {
-            OrderState::Confirmed => self.confirmed += u128::from(order.purchase),
-        }
+        let units = match order.state {
+            OrderState::Held => &mut self.held,
+            OrderState::Confirmed => &mut self.confirmed,
+            OrderState::Used => &mut self.used,
+            OrderState::Cancelled | OrderState::Expired => return,
+        };
+        *units += u128::from(line.purchase);
         let indexed = self.indexed.get(&order.username);
         if indexed != Some(&order.id) {
             let (username, indexed) = (order.username.clone(), indexed.cloned());
@@ -253,8 +271,8 @@ impl Recount {
                 other,
             });
         }
-        let (named, purchase) = (order.units.len() as u64, u64::from(order.purchase));
-        if !order.units.is_empty() && named != purchase {
+        let (named, purchase) = (line.units.len() as u64, u64::from(line.purchase));
+        if !line.units.is_empty() && named != purchase {
             let order = order.id.clone();
             self.problem(Violation::UnitsMiscounted {
                 order,
@@ -262,7 +280,7 @@ impl Recount {
                 purchase,
             });
         }
-        for unit in order.units {
+        for unit in line.units {
             self.sold_unit(unit, &order.id);
         }
         self.orders.insert(order.id, order.username);
@@ -297,11 +315,18 @@ impl Recount {
     /// Everything that the parts say against each other and against the counters.
     pub fn check(mut self, figures: &Figures) -> Vec<Violation> {
         let mut violations = figures.check();
-        if self.confirmed != figures.granted() {
-            violations.push(Violation::RecordsDisagree {
-                recorded: self.confirmed,
-                counted: figures.granted(),
-            });
+        for (state, recorded, counted) in [
+            (OrderState::Held, self.held, figures.held),
+            (OrderState::Confirmed, self.confirmed, figures.confirmed),
+            (OrderState::Used, self.used, figures.used),
+        ] {
+            if recorded != u128::from(counted) {
+                violations.push(Violation::RecordsDisagree {
+                    state,
+                    recorded,
+                    counted,
+                });
+            }
         }
         let indexed = std::mem::take(&mut self.indexed);
         for (username, order) in indexed {
@@ -329,6 +354,7 @@ impl Recount {
 mod tests {
     use super::*;
     use crate::domain::ids::ORDER_ID_RANDOM_BYTES;
+    use crate::domain::order::Line;
 
     const GOOD: Figures = Figures {
         added: 10,
@@ -355,9 +381,14 @@ mod tests {
             state: OrderState::Confirmed,
             created_at: 1,
             username: user(name),
-            goods: sale(),
-            purchase: units.len() as u32,
-            units: units.iter().map(|&unit| unit.to_owned()).collect(),
+            deadline: None,
+            changed_at: None,
+            request: None,
+            lines: vec![Line {
+                goods: sale(),
+                purchase: units.len() as u32,
+                units: units.iter().map(|&unit| unit.to_owned()).collect(),
+            }],
         }
     }
 
@@ -471,6 +502,7 @@ mod tests {
         };
         let expected = [
             Violation::RecordsDisagree {
+                state: OrderState::Confirmed,
                 recorded: 2,
                 counted: 3,
             },
@@ -486,6 +518,39 @@ mod tests {
             twice.check(&GOOD)[..],
             [Violation::BuyerTwice { .. }]
         ));
+    }
+
+    #[test]
+    fn each_state_is_counted_alone_and_the_dead_are_not() {
+        let mut orders = [order(1, "x", &["u1", "u2"]), order(2, "y", &["u3"])];
+        orders[1].state = OrderState::Held;
+        let figures = Figures {
+            held: 1,
+            confirmed: 2,
+            ..GOOD
+        };
+        assert_eq!(recount(&orders, &[]).check(&figures), []);
+        let swapped = recount(&orders, &[]).check(&GOOD);
+        assert!(
+            matches!(
+                swapped[..],
+                [
+                    Violation::RecordsDisagree { .. },
+                    Violation::RecordsDisagree { .. }
+                ]
+            ),
+            "{swapped:?}"
+        );
+        orders[1].state = OrderState::Expired;
+        let dead = recount(&orders, &["u3"]).check(&Figures {
+            left: 7,
+            confirmed: 2,
+            ..GOOD
+        });
+        assert!(
+            matches!(dead[..], [Violation::Dangling { .. }]),
+            "a dead order frees its buyer: {dead:?}"
+        );
     }
 
     #[test]

@@ -1,47 +1,120 @@
-//! An order: the units that a buyer got.
+//! An order: the units that a buyer got, and where it stands in its life.
+//!
+//! ```text
+//! held ──→ confirmed ──→ used
+//!   ├──→ cancelled ←──┘ (while the sale allows it)
+//!   └──→ expired
+//! ```
 
-use super::ids::{OrderId, SaleId, Username};
+use std::fmt;
+
+use super::ids::{OrderId, RequestId, SaleId, Username};
 use super::sale::EpochMs;
 
 /// Where an order stands in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OrderState {
+    /// Waits for its confirmation until its deadline.
+    Held,
     /// Sold.
     Confirmed,
+    /// Handed out: the ticket was checked, the coupon redeemed.
+    Used,
+    /// Given back by the buyer or the shop.
+    Cancelled,
+    /// Given back because nobody confirmed it in time.
+    Expired,
 }
 
 impl OrderState {
-    /// The word in records and answers.
+    /// Every state, for tables and tests.
+    pub const ALL: [Self; 5] = [
+        Self::Held,
+        Self::Confirmed,
+        Self::Used,
+        Self::Cancelled,
+        Self::Expired,
+    ];
+
+    /// The word in records, in the feed and in answers.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Held => "held",
             Self::Confirmed => "confirmed",
+            Self::Used => "used",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
         }
     }
 
     /// The state of a record's word; `None` for a word that is no state.
     pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "confirmed" => Some(Self::Confirmed),
-            _ => None,
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
+    /// True while the buyer has the units; a dead order stays dead.
+    pub fn is_alive(self) -> bool {
+        match self {
+            Self::Held | Self::Confirmed | Self::Used => true,
+            Self::Cancelled | Self::Expired => false,
         }
     }
 }
 
-/// The units that a buyer got from one sale.
+impl fmt::Display for OrderState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What an order has of one sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The sale.
+    pub goods: SaleId,
+    /// How many units.
+    pub purchase: u32,
+    /// Which units, in the order in which they left the list; empty for counter stock.
+    pub units: Vec<String>,
+}
+
+/// The units that a buyer got, of one sale or of several of one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     /// Its name.
     pub id: OrderId,
     /// Where it stands.
     pub state: OrderState,
-    /// When the units were granted, by the clock of Redis.
+    /// When the units were granted. All times are by the clock of Redis.
     pub created_at: EpochMs,
     /// Who holds it.
     pub username: Username,
-    /// The sale that it was granted from.
-    pub goods: SaleId,
-    /// How many units.
-    pub purchase: u32,
-    /// Which units, in the order in which they left the list; empty for counter stock.
-    pub units: Vec<String>,
+    /// Until when a held order waits; `None` for others.
+    pub deadline: Option<EpochMs>,
+    /// When it came into its state; `None` for an order that is as it was granted.
+    pub changed_at: Option<EpochMs>,
+    /// The client's name for the request that made it, if it had one.
+    pub request: Option<RequestId>,
+    /// What it has, one line for each sale; never empty.
+    pub lines: Vec<Line>,
+}
+
+impl Order {
+    /// What it has of `goods`, if anything.
+    pub fn line(&self, goods: &SaleId) -> Option<&Line> {
+        self.lines.iter().find(|line| line.goods == *goods)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_is_found_by_its_word() {
+        for state in OrderState::ALL {
+            assert_eq!(OrderState::parse(state.as_str()), Some(state));
+        }
+        assert_eq!(OrderState::parse("paid"), None);
+    }
 }

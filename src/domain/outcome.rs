@@ -1,14 +1,24 @@
 //! The closed set of answers to an attempt that the store decided.
 
-use super::order::Order;
+use super::ids::OrderId;
+use super::order::Line;
+
+/// What an attempt got, or had got before: an order, and what that order has of this sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The order.
+    pub order: OrderId,
+    /// What it has of the sale that was asked for.
+    pub line: Line,
+}
 
 /// What became of an attempt. Failures to decide are errors, not outcomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Units taken, order written.
-    Grabbed(Order),
+    Grabbed(Grant),
     /// The buyer holds an order of this sale already: here it is.
-    AlreadyGrabbed(Order),
+    AlreadyGrabbed(Grant),
     /// Nothing was taken.
     Refused(Refusal),
 }

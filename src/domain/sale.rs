@@ -12,6 +12,11 @@ pub const PURCHASE_MAX_LIMIT: u32 = 100;
 /// The most units that one sale may ever be stocked with.
 pub const STOCK_UNITS_MAX: u64 = 1_000_000_000;
 
+/// The shortest hold, in ms: the expirer promises to be at most a second late.
+pub const HOLD_MS_MIN: u64 = 1_000;
+/// The longest hold, in ms: a year.
+pub const HOLD_MS_MAX: u64 = 365 * 24 * 60 * 60 * 1_000;
+
 /// How the stock is kept, and with it the door that sells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StockKind {
@@ -69,6 +74,12 @@ pub struct Sale {
     pub purchase_max: u32,
     /// Stopped by an operator.
     pub paused: bool,
+    /// How long an order waits for its confirmation, in ms; `None`: it needs none.
+    pub hold: Option<u64>,
+    /// Last millisecond in which a confirmed order may be cancelled; `None`: it may not.
+    pub cancel_until: Option<EpochMs>,
+    /// Whether what happens to orders is written to the feed of the event.
+    pub feed: bool,
 }
 
 impl Sale {
@@ -126,6 +137,12 @@ pub struct SaleEdit {
     pub purchase_max: Option<u32>,
     /// Stop or go on.
     pub paused: Option<bool>,
+    /// New hold in ms, for orders granted from then on; `Some(None)` grants confirmed ones.
+    pub hold: Option<Option<u64>>,
+    /// New end of cancelling confirmed orders; `Some(None)` forbids it.
+    pub cancel_until: Option<Option<EpochMs>>,
+    /// Write what happens to orders to the feed, or do not.
+    pub feed: Option<bool>,
 }
 
 /// The closed set of answers to a [`SaleEdit`].
@@ -145,6 +162,8 @@ pub enum EditOutcome {
     PurchaseMaxLowered,
     /// Refused: the sale would close before it opens.
     WindowIsEmpty,
+    /// Refused: orders were granted, and a feed that knows only some of them would mislead.
+    FeedIsFixed,
 }
 
 #[cfg(test)]
@@ -161,6 +180,9 @@ mod tests {
             closes_at: Some(20),
             purchase_max: 2,
             paused: false,
+            hold: None,
+            cancel_until: None,
+            feed: true,
         };
         let phases = [
             (9, Phase::Upcoming),

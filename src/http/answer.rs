@@ -8,8 +8,7 @@ use serde::Serialize;
 use super::attempt::FaultyRequest;
 use super::negotiate::Manner;
 use crate::domain::ids::SaleId;
-use crate::domain::order::Order;
-use crate::domain::outcome::{Outcome, Refusal};
+use crate::domain::outcome::{Grant, Outcome, Refusal};
 use crate::error::Error;
 
 /// The header that names the code on every answer, so that tools need not read the body.
@@ -167,8 +166,8 @@ fn too_early() -> StatusCode {
 /// The answer to a decided attempt.
 pub fn outcome(goods: &SaleId, outcome: &Outcome, manner: Manner) -> HttpResponse {
     match outcome {
-        Outcome::Grabbed(order) => with_order(&GRABBED, order, manner),
-        Outcome::AlreadyGrabbed(order) => with_order(&ALREADY_GRABBED, order, manner),
+        Outcome::Grabbed(grant) => with_order(&GRABBED, grant, manner),
+        Outcome::AlreadyGrabbed(grant) => with_order(&ALREADY_GRABBED, grant, manner),
         Outcome::Refused(refusal) => plain_row(&refusal_row(*refusal), goods, manner).finish(),
     }
 }
@@ -207,12 +206,13 @@ pub fn faulty(request: &FaultyRequest, manner: Manner) -> HttpResponse {
     .finish()
 }
 
-fn with_order(row: &Row, order: &Order, manner: Manner) -> HttpResponse {
+fn with_order(row: &Row, grant: &Grant, manner: Manner) -> HttpResponse {
+    let line = &grant.line;
     let body = Body {
-        goods: Some(order.goods.as_str()),
-        purchase: Some(order.purchase),
-        order: Some(order.id.as_str()),
-        units: (!order.units.is_empty()).then_some(&order.units),
+        goods: Some(line.goods.as_str()),
+        purchase: Some(line.purchase),
+        order: Some(grant.order.as_str()),
+        units: (!line.units.is_empty()).then_some(&line.units),
         ..body(row.code, row.message(manner))
     };
     answer(row, body, manner).finish()

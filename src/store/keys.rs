@@ -17,9 +17,9 @@ impl Keys {
         }
     }
 
-    /// `[hash]` `kind`, `title`, `opens_at`, `closes_at`, `purchase_max`, `paused`, and the
-    /// counters `added`, `removed`, `held`, `confirmed`, `used`. Written by `sale_put`, `stock_*`
-    /// and every grant.
+    /// `[hash]` `kind`, `title`, `opens_at`, `closes_at`, `purchase_max`, `paused`,
+    /// `hold`, `cancel_until`, `feed`, and the counters `added`, `removed`, `held`, `confirmed`,
+    /// `used`, `grants`. Written by `sale_put`, `stock_*` and everything that happens to orders.
     pub fn sale(&self, id: &SaleId) -> String {
         self.of_sale("sale", id)
     }
@@ -36,7 +36,30 @@ impl Keys {
 
     /// `[hash]` order id → record (see `record`), for all sales of the event.
     pub fn orders(&self, event: &str) -> String {
-        format!("{}{{{event}}}:orders", self.prefix)
+        self.of_event("orders", event)
+    }
+
+    /// `[zset]` order id by deadline, in ms: the held orders of the event.
+    pub fn holds(&self, event: &str) -> String {
+        self.of_event("holds", event)
+    }
+
+    /// `[stream]` one entry for each thing that happened to an order of the event.
+    pub fn feed(&self, event: &str) -> String {
+        self.of_event("feed", event)
+    }
+
+    /// The keys of `sale_grab`, in its order.
+    pub fn of_grab(&self, id: &SaleId) -> [String; 6] {
+        let event = id.event();
+        [
+            self.sale(id),
+            self.stock(id),
+            self.buyers(id),
+            self.orders(event),
+            self.holds(event),
+            self.feed(event),
+        ]
     }
 
     /// Matches the sale keys of all events; see [`Keys::sale_id`] for the way back.
@@ -52,9 +75,13 @@ impl Keys {
     }
 
     /// A sale that no operator can create, because `~` is in no sale id: for probes.
-    pub fn probe(&self) -> [String; 4] {
-        ["sale:~", "stock:~", "buyers:~", "orders"]
-            .map(|name| format!("{}{{~}}:{name}", self.prefix))
+    pub fn of_probe(&self) -> [String; 6] {
+        ["sale:~", "stock:~", "buyers:~", "orders", "holds", "feed"]
+            .map(|name| self.of_event(name, "~"))
+    }
+
+    fn of_event(&self, name: &str, event: &str) -> String {
+        format!("{}{{{event}}}:{name}", self.prefix)
     }
 
     fn of_sale(&self, name: &str, id: &SaleId) -> String {
@@ -85,6 +112,8 @@ mod tests {
         assert_eq!(keys.stock(&id), "seckill:{spring}:stock:spring.tea");
         assert_eq!(keys.buyers(&id), "seckill:{spring}:buyers:spring.tea");
         assert_eq!(keys.orders(id.event()), "seckill:{spring}:orders");
+        assert_eq!(keys.holds(id.event()), "seckill:{spring}:holds");
+        assert_eq!(keys.feed(id.event()), "seckill:{spring}:feed");
         assert_eq!(keys.sales_pattern(), "seckill:{*}:sale:*");
         assert_eq!(Keys::new("a*b[").sales_pattern(), r"a\*b\[{*}:sale:*");
     }

@@ -67,12 +67,7 @@ impl Lane {
         attempts: &[Attempt],
         deadline: Instant,
     ) -> Result<Batch> {
-        let keys = [
-            self.keys.sale(sale),
-            self.keys.stock(sale),
-            self.keys.buyers(sale),
-            self.keys.orders(sale.event()),
-        ];
+        let keys = self.keys.of_grab(sale);
         let waits = u8::from(self.replicas > 0);
         let mut call = SALE_GRAB
             .on(&keys)
@@ -89,7 +84,7 @@ impl Lane {
         let mut live = timeout_at(deadline, self.live()).await.map_err(late)??;
         let decided = timeout_at(deadline, async {
             let reply = call.send(&mut live.connection).await?;
-            let batch = reply::batch(reply, sale, attempts)?;
+            let batch = reply::batch(&reply, sale, attempts)?;
             if self.replicas > 0 && batch.outcomes.iter().any(Outcome::shows_an_order) {
                 self.wait_for_replicas(&mut live, deadline).await?;
             }

@@ -101,7 +101,11 @@ impl Store {
     /// # Errors
     /// Why a buyer could not be served now, within the timeout.
     pub async fn sale_grab_probe(&self) -> Result<()> {
-        let call = SALE_GRAB.on(&self.keys.probe()).arg("~").arg("list").arg(0);
+        let call = SALE_GRAB
+            .on(&self.keys.of_probe())
+            .arg("~")
+            .arg("list")
+            .arg(0);
         let call = call.arg("probe").arg(1).arg("~");
         let late = |_| Error::Busy(format!("no answer from Redis within {:?}", self.timeout));
         timeout(self.timeout, self.send(call))

@@ -1,12 +1,12 @@
-//! The record of an order, as the scripts write it into the orders hash.
+//! The record of an order, as the scripts write it into the orders hash (see `lua/lib/order.lua`).
 //!
-//! Text, so that any language reads it:
-//! `state TAB created_ms TAB username LF goods TAB purchase [TAB unit]...`, with control
-//! characters and `%` in units written as `%XX`.
+//! Text, so that any language reads it: `state TAB created_ms TAB username [TAB at_ms
+//! [TAB request_id]]`, then for each sale a line feed and `goods TAB purchase [TAB unit]...`, with
+//! control characters and `%` in units written as `%XX`. `at_ms` is the deadline of a held order,
+//! and for others the time of the last change; it may be empty.
 
-use crate::domain::attempt::Attempt;
-use crate::domain::ids::{OrderId, SaleId, Username};
-use crate::domain::order::{Order, OrderState};
+use crate::domain::ids::{OrderId, RequestId, SaleId, Username};
+use crate::domain::order::{Line, Order, OrderState};
 use crate::error::{Error, Result};
 
 /// The order of a record: the one place that decodes it.
@@ -18,54 +18,50 @@ pub fn decode(id: &str, record: &[u8]) -> Result<Order> {
     parse(id, &text).ok_or_else(|| Error::Contract(format!("order {id:?} has the record {text:?}")))
 }
 
-/// The order that `attempt` was just granted from `goods`: what the caller knows already is not
-/// parsed again, because this is on the path of every buyer who gets something.
-///
-/// # Errors
-/// As [`decode`].
-pub fn granted(attempt: &Attempt, goods: &SaleId, record: &[u8]) -> Result<Order> {
-    let text = String::from_utf8_lossy(record);
-    let order = parse_granted(attempt, goods, &text);
-    order.ok_or_else(|| {
-        Error::Contract(format!("order {:?} has the record {text:?}", attempt.order))
-    })
-}
-
-fn parse_granted(attempt: &Attempt, goods: &SaleId, text: &str) -> Option<Order> {
-    let (head, line) = text.split_once('\n')?;
-    let (state, rest) = head.split_once('\t')?;
-    let (created_at, _) = rest.split_once('\t')?;
-    Some(Order {
-        id: attempt.order.clone(),
-        state: OrderState::parse(state)?,
-        created_at: created_at.parse().ok()?,
-        username: attempt.username.clone(),
-        goods: goods.clone(),
-        purchase: attempt.purchase.get(),
-        units: line.split('\t').skip(2).map(unescaped).collect(),
-    })
-}
-
 fn parse(id: &str, text: &str) -> Option<Order> {
-    let (head, line) = text.split_once('\n')?;
+    let (head, lines) = text.split_once('\n')?;
     let mut head = head.split('\t');
     let state = OrderState::parse(head.next()?)?;
     let created_at = head.next()?.parse().ok()?;
     let username = Username::parse(head.next()?.to_owned()).ok()?;
-    let mut line = line.split('\t');
-    let goods = SaleId::parse(line.next()?).ok()?;
-    let purchase = line.next()?.parse().ok()?;
-    let units = line.map(unescaped).collect();
+    let at = match head.next() {
+        None | Some("") => None,
+        Some(at) => Some(at.parse().ok()?),
+    };
+    let request = match head.next() {
+        None => None,
+        Some(request) => Some(RequestId::parse(request.to_owned()).ok()?),
+    };
+    let is_held = state == OrderState::Held;
     let order = Order {
         id: OrderId::parse(id).ok()?,
         state,
         created_at,
         username,
-        goods,
-        purchase,
-        units,
+        deadline: at.filter(|_| is_held),
+        changed_at: at.filter(|_| !is_held),
+        request,
+        lines: lines.split('\n').map(line).collect::<Option<_>>()?,
     };
-    head.next().is_none().then_some(order)
+    let complete = order.deadline.is_some() == is_held && head.next().is_none();
+    complete.then_some(order)
+}
+
+fn line(text: &str) -> Option<Line> {
+    let mut parts = text.splitn(3, '\t');
+    Some(Line {
+        goods: SaleId::parse(parts.next()?).ok()?,
+        purchase: parts.next()?.parse().ok()?,
+        units: parts.next().map(units).unwrap_or_default(),
+    })
+}
+
+/// The units of a line: separated by tabs, none in an empty text.
+pub fn units(text: &str) -> Vec<String> {
+    if text.is_empty() {
+        return Vec::new();
+    }
+    text.split('\t').map(unescaped).collect()
 }
 
 fn unescaped(unit: &str) -> String {
@@ -94,7 +90,6 @@ fn unescaped(unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::attempt::Purchase;
 
     const ID: &str = "spring-abcdfabcdfabcdfabcdf";
 
@@ -106,28 +101,36 @@ mod tests {
         assert_eq!(order.state, OrderState::Confirmed);
         assert_eq!(order.created_at, 1_700_000_000_123);
         assert_eq!(order.username.as_str(), "秒杀 user");
-        assert_eq!(order.goods.as_str(), "spring.tea");
-        assert_eq!(order.purchase, 2);
-        assert_eq!(order.units, ["sn-1", "a\tb%"]);
+        assert_eq!((order.deadline, order.changed_at), (None, None));
+        assert_eq!(order.request, None);
+        let [line] = order.lines.as_slice() else {
+            panic!("one line: {order:?}");
+        };
+        assert_eq!(line.goods.as_str(), "spring.tea");
+        assert_eq!(line.purchase, 2);
+        assert_eq!(line.units, ["sn-1", "a\tb%"]);
     }
 
     #[test]
-    fn a_granted_order_is_the_same_by_both_ways() {
-        let attempt = Attempt {
-            username: Username::parse("秒杀 user".to_owned()).expect("valid"),
-            purchase: Purchase::parse("2").expect("valid"),
-            order: OrderId::parse(ID).expect("valid"),
-        };
-        let goods = SaleId::parse("spring.tea").expect("valid");
-        for record in [
-            "confirmed\t1700000000123\t秒杀 user\nspring.tea\t2\tsn-1\ta%09b%25",
-            "confirmed\t1700000000123\t秒杀 user\nspring.tea\t2",
-        ] {
-            let decoded = decode(ID, record.as_bytes()).expect("valid");
-            let granted = granted(&attempt, &goods, record.as_bytes()).expect("valid");
-            assert_eq!(granted, decoded);
+    fn the_time_of_a_record_is_a_deadline_while_it_is_held() {
+        for state in OrderState::ALL {
+            let record = format!("{}\t1\tx\t9\treq 1\na\t1\na.b\t2\tu\tv", state.as_str());
+            let order = decode(ID, record.as_bytes()).expect("valid");
+            let expected = match state {
+                OrderState::Held => (Some(9), None),
+                _ => (None, Some(9)),
+            };
+            assert_eq!((order.deadline, order.changed_at), expected);
+            assert_eq!(
+                order.request.map(|id| id.as_str().to_owned()),
+                Some("req 1".into())
+            );
+            let lines: Vec<_> = order.lines.iter().map(|line| line.units.len()).collect();
+            assert_eq!(lines, [0, 2]);
         }
-        assert!(granted(&attempt, &goods, b"granted\t1\tx\na\t1").is_err());
+        let asked = decode(ID, b"confirmed\t1\tx\t\treq\na\t1").expect("valid");
+        assert_eq!(asked.changed_at, None);
+        assert!(asked.request.is_some());
     }
 
     #[test]
@@ -135,12 +138,17 @@ mod tests {
         for record in [
             "",
             "confirmed\t1\tx",
-            "confirmed\t1\tx\tmore\na\t1",
+            "confirmed\t1\tx\t1\tr\tmore\na\t1",
+            "confirmed\t1\tx\tsoon\na\t1",
+            "confirmed\t1\tx\t1\t\na\t1",
+            "held\t1\tx\na\t1",
+            "held\t1\tx\t\treq\na\t1",
             "done\t1\tx\na\t1",
             "confirmed\tnow\tx\na\t1",
             "confirmed\t1\t\na\t1",
             "confirmed\t1\tx\nA\t1",
             "confirmed\t1\tx\na\t-1",
+            "confirmed\t1\tx\na\t1\n",
         ] {
             let error = decode(ID, record.as_bytes()).expect_err(record).to_string();
             assert!(error.contains(ID), "{error}");

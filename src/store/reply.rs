@@ -6,13 +6,14 @@ use super::record;
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::SaleId;
 use crate::domain::ledger::Figures;
-use crate::domain::outcome::{Outcome, Refusal};
+use crate::domain::order::Line;
+use crate::domain::outcome::{Grant, Outcome, Refusal};
 use crate::domain::sale::{EditOutcome, EpochMs, PURCHASE_MAX_DEFAULT, Phase, Sale, StockKind};
 use crate::domain::standing::Standing;
 use crate::error::{Error, Result};
 
-/// Values of a `sale_grab` reply before the first answer.
-const HEAD: usize = 5;
+/// Ends each answer of a `sale_grab` reply but the last: no answer contains it.
+const ANSWER_END: char = '\u{1e}';
 
 /// A decided batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,20 +57,25 @@ impl Snapshot {
 }
 
 /// Decodes the reply of `sale_grab` to `attempts` at `goods`.
-pub fn batch(reply: Value, goods: &SaleId, attempts: &[Attempt]) -> Result<Batch> {
-    let mut parts = array("sale_grab", reply)?;
-    if parts.len() != HEAD + attempts.len() {
-        let got = format!("{} values to {} attempts", parts.len(), attempts.len());
-        return Err(unexpected("sale_grab", &got));
+pub fn batch(reply: &Value, goods: &SaleId, attempts: &[Attempt]) -> Result<Batch> {
+    let Value::Array(parts) = reply else {
+        return Err(unexpected("sale_grab", &format!("{reply:?}")));
+    };
+    let [head @ .., Value::BulkString(answers)] = parts.as_slice() else {
+        return Err(unexpected("sale_grab", &format!("{parts:?}")));
+    };
+    let answers = String::from_utf8_lossy(answers);
+    let mut answers = answers.split(ANSWER_END);
+    let outcomes = attempts.iter().map(|attempt| match answers.next() {
+        Some(answer) => outcome(answer, goods, attempt),
+        None => Err(unexpected("sale_grab", "fewer answers than attempts")),
+    });
+    let outcomes = outcomes.collect::<Result<_>>()?;
+    if answers.next().is_some() {
+        return Err(unexpected("sale_grab", "more answers than attempts"));
     }
-    let answers = parts.split_off(HEAD).into_iter();
-    let outcomes = answers
-        .zip(attempts)
-        .map(|(answer, attempt)| outcome(answer, goods, attempt));
-    Ok(Batch {
-        standing: standing(&parts)?,
-        outcomes: outcomes.collect::<Result<_>>()?,
-    })
+    let standing = standing(head)?;
+    Ok(Batch { standing, outcomes })
 }
 
 fn standing(head: &[Value]) -> Result<Standing> {
@@ -78,7 +84,7 @@ fn standing(head: &[Value]) -> Result<Standing> {
     };
     let closed = match word("sale_grab", phase)?.as_str() {
         "open" => None,
-        word => Some(Refusal::parse(word).ok_or_else(|| unexpected("sale_grab", word))?),
+        word => Some(refusal(word)?),
     };
     let purchase_max = number("sale_grab", purchase_max)?;
     Ok(Standing {
@@ -90,25 +96,29 @@ fn standing(head: &[Value]) -> Result<Standing> {
     })
 }
 
-/// A new order's record has a line feed, which no word has; a repeated order comes with its id.
-fn outcome(answer: Value, goods: &SaleId, attempt: &Attempt) -> Result<Outcome> {
-    match answer {
-        Value::BulkString(record) if record.contains(&b'\n') => {
-            Ok(Outcome::Grabbed(record::granted(attempt, goods, &record)?))
-        }
-        Value::Array(parts) => match parts.as_slice() {
-            [id, Value::BulkString(record)] => {
-                let id = word("sale_grab", id)?;
-                Ok(Outcome::AlreadyGrabbed(record::decode(&id, record)?))
-            }
-            _ => Err(unexpected("sale_grab", &format!("{parts:?}"))),
-        },
-        answer => {
-            let word = word("sale_grab", &answer)?;
-            let refusal = Refusal::parse(&word).ok_or_else(|| unexpected("sale_grab", &word))?;
-            Ok(Outcome::Refused(refusal))
-        }
+fn outcome(answer: &str, goods: &SaleId, attempt: &Attempt) -> Result<Outcome> {
+    if let Some(units) = answer.strip_prefix('=') {
+        let line = Line {
+            goods: goods.clone(),
+            purchase: attempt.purchase.get(),
+            units: record::units(units),
+        };
+        let order = attempt.order.clone();
+        return Ok(Outcome::Grabbed(Grant { order, line }));
     }
+    if let Some((id, record)) = answer.split_once('\n') {
+        let order = record::decode(id, record.as_bytes())?;
+        let line = order.lines.into_iter().find(|line| line.goods == *goods);
+        let elsewhere =
+            || Error::Contract(format!("order {id:?} of a buyer has nothing of {goods}"));
+        let (order, line) = (order.id, line.ok_or_else(elsewhere)?);
+        return Ok(Outcome::AlreadyGrabbed(Grant { order, line }));
+    }
+    Ok(Outcome::Refused(refusal(answer)?))
+}
+
+fn refusal(word: &str) -> Result<Refusal> {
+    Refusal::parse(word).ok_or_else(|| unexpected("sale_grab", word))
 }
 
 /// Decodes the reply of `sale_put`.
@@ -121,6 +131,7 @@ pub fn edit(reply: &Value) -> Result<EditOutcome> {
         "already_open" => Ok(EditOutcome::AlreadyOpen),
         "purchase_max_lowered" => Ok(EditOutcome::PurchaseMaxLowered),
         "window_is_empty" => Ok(EditOutcome::WindowIsEmpty),
+        "feed_is_fixed" => Ok(EditOutcome::FeedIsFixed),
         other => Err(unexpected("sale_put", other)),
     }
 }
@@ -148,6 +159,9 @@ pub fn snapshot(id: &SaleId, reply: Value) -> Result<Option<Snapshot>> {
             .number("purchase_max")?
             .unwrap_or(PURCHASE_MAX_DEFAULT),
         paused: fields.text("paused") == Some("1"),
+        hold: fields.number("hold")?.filter(|&ms| ms > 0),
+        cancel_until: fields.number("cancel_until")?,
+        feed: fields.text("feed") != Some("0"),
     };
     let figures = Figures {
         added: fields.number("added")?.unwrap_or(0),

@@ -16,20 +16,21 @@ const SCAN_KEYS: usize = 1000;
 impl Store {
     /// Creates or changes a sale.
     pub async fn sale_put(&self, id: &SaleId, edit: &SaleEdit) -> Result<EditOutcome> {
-        let time = |at: Option<EpochMs>| at.map_or_else(String::new, |ms| ms.to_string());
+        let ms = |ms: Option<EpochMs>| ms.map_or_else(String::new, |ms| ms.to_string());
+        let bit = |bit: bool| u8::from(bit).to_string();
         let fields = [
             ("kind", edit.kind.map(|kind| kind.as_str().to_owned())),
             ("title", edit.title.clone()),
-            ("opens_at", edit.opens_at.map(time)),
-            ("closes_at", edit.closes_at.map(time)),
+            ("opens_at", edit.opens_at.map(ms)),
+            ("closes_at", edit.closes_at.map(ms)),
             (
                 "purchase_max",
                 edit.purchase_max.map(|units| units.to_string()),
             ),
-            (
-                "paused",
-                edit.paused.map(|paused| u8::from(paused).to_string()),
-            ),
+            ("paused", edit.paused.map(bit)),
+            ("hold", edit.hold.map(ms)),
+            ("cancel_until", edit.cancel_until.map(ms)),
+            ("feed", edit.feed.map(bit)),
         ];
         let keys = [self.keys.sale(id), self.keys.buyers(id)];
         let mut call = SALE_PUT.on(&keys);

@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 pub struct Script {
     /// Name of the file in `lua/`.
     pub name: &'static str,
-    source: &'static str,
+    /// Everything that Redis is given to run.
+    pub source: &'static str,
     hash: String,
 }
 
@@ -31,7 +32,8 @@ macro_rules! script {
 }
 
 /// Decides a batch of attempts.
-pub static SALE_GRAB: LazyLock<Script> = script!("sale_grab", flags: "", uses: ["clock", "stock"]);
+pub static SALE_GRAB: LazyLock<Script> =
+    script!("sale_grab", flags: "", uses: ["clock", "stock", "order", "feed"]);
 /// Creates or changes a sale.
 pub static SALE_PUT: LazyLock<Script> =
     script!("sale_put", flags: " flags=allow-oom", uses: ["clock", "stock"]);

@@ -8,6 +8,7 @@ mod stock_add;
 mod stock_remove;
 
 use redis::Value;
+use seckill::domain::sale::EpochMs;
 use seckill::error::Error;
 use seckill::store::script::Script;
 
@@ -29,6 +30,27 @@ async fn call(
         call = call.arg(*arg);
     }
     call.send(&mut world.raw).await
+}
+
+/// Calls the real script with whole keys and a clock that stands still at `now`.
+async fn call_at(
+    world: &mut World,
+    script: &'static Script,
+    now: EpochMs,
+    keys: &[String],
+    args: &[&str],
+) -> Value {
+    let clock = "local function now_ms()";
+    assert!(
+        script.source.contains(clock),
+        "{} has no clock",
+        script.name
+    );
+    let stopped = format!("{clock} return {now} end\nlocal function running_clock()");
+    let source = script.source.replace(clock, &stopped);
+    let mut eval = redis::cmd("EVAL");
+    eval.arg(source).arg(keys.len()).arg(keys).arg(args);
+    eval.query_async(&mut world.raw).await.expect("decided")
 }
 
 /// Asserts that a call raises with these words and changes nothing.

@@ -3,23 +3,18 @@
 use proptest::prelude::*;
 use seckill::domain::attempt::{Attempt, Purchase};
 use seckill::domain::ids::{OrderId, SaleId, Username};
-use seckill::domain::order::Order;
-use seckill::domain::outcome::{Outcome, Refusal};
+use seckill::domain::outcome::{Grant, Outcome, Refusal};
 use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
 use seckill::store::reply::{self, Batch};
 use seckill::store::script::SALE_GRAB;
 
-use super::assert_raises;
+use super::{assert_raises, call_at};
 use crate::support::redis::{World, sale_id};
 
 /// A raw command or a list of arguments.
 type Words = &'static [&'static str];
 
-/// The parts of the script, to be joined with another clock; see `src/store/script.rs`.
-const SCRIPT: &str = include_str!("../../../lua/sale_grab.lua");
-const STOCK_LIBRARY: &str = include_str!("../../../lua/lib/stock.lua");
-
-const KEYS: [&str; 4] = ["sale", "stock", "buyers", "orders"];
+const KEYS: [&str; 6] = ["sale", "stock", "buyers", "orders", "holds", "feed"];
 
 fn attempt(sale: &SaleId, user: &str, purchase: u32) -> Attempt {
     Attempt {
@@ -57,9 +52,9 @@ async fn refusals(
     batch.outcomes.into_iter().map(refusal).collect()
 }
 
-fn grabbed(outcome: &Outcome) -> &Order {
+fn grabbed(outcome: &Outcome) -> &Grant {
     match outcome {
-        Outcome::Grabbed(order) => order,
+        Outcome::Grabbed(grant) => grant,
         other => panic!("not grabbed: {other:?}"),
     }
 }
@@ -85,7 +80,12 @@ async fn a_batch_is_decided_in_order() {
             grabbed(&outcomes[5]),
         );
         assert_eq!(
-            (w.purchase, x.purchase, v.purchase, standing.left),
+            (
+                w.line.purchase,
+                x.line.purchase,
+                v.line.purchase,
+                standing.left
+            ),
             (2, 1, 1, 0)
         );
         assert_eq!(
@@ -96,7 +96,7 @@ async fn a_batch_is_decided_in_order() {
         assert_eq!(outcomes[3], Outcome::Refused(Refusal::InsufficientStock));
         assert_eq!(outcomes[4], Outcome::Refused(Refusal::InvalidPurchase));
         assert_eq!(outcomes[6], Outcome::Refused(Refusal::SoldOut));
-        let units = [w, x, v].map(|order| order.units.clone());
+        let units = [w, x, v].map(|grant| grant.line.units.clone());
         match door {
             StockKind::List => assert_eq!(units.concat(), ["sn-1", "sn-2", "sn-3", "sn-4"]),
             StockKind::Counter => assert_eq!(units.concat(), [""; 0]),
@@ -217,12 +217,6 @@ async fn every_refusal_is_reached_and_writes_nothing() {
     );
 }
 
-/// The real script, with a clock that stands still.
-fn script_at(now: EpochMs) -> String {
-    let clock = format!("local function now_ms() return {now} end");
-    ["#!lua", &clock, STOCK_LIBRARY, SCRIPT].join("\n")
-}
-
 #[tokio::test]
 async fn the_window_includes_both_ends_to_the_millisecond() {
     let ended = Outcome::Refused(Refusal::Ended);
@@ -241,7 +235,7 @@ async fn the_window_includes_both_ends_to_the_millisecond() {
             let batch = grab_at(&mut world, &sale, now).await;
             match refused {
                 Some(refused) => assert_eq!(&batch.outcomes[0], refused, "at {now}"),
-                None => assert_eq!(grabbed(&batch.outcomes[0]).purchase, 1, "at {now}"),
+                None => assert_eq!(grabbed(&batch.outcomes[0]).line.purchase, 1, "at {now}"),
             }
             assert_eq!(batch.standing.opens_in, opens_at.saturating_sub(now));
             world.assert_holds(&sale).await;
@@ -251,19 +245,11 @@ async fn the_window_includes_both_ends_to_the_millisecond() {
 
 /// One attempt, decided as if it were `now`.
 async fn grab_at(world: &mut World, sale: &SaleId, now: EpochMs) -> Batch {
-    let keys = world.store.keys();
-    let keys = [
-        keys.sale(sale),
-        keys.stock(sale),
-        keys.buyers(sale),
-        keys.orders(sale.event()),
-    ];
-    let mut eval = redis::cmd("EVAL");
-    eval.arg(script_at(now)).arg(keys.len()).arg(&keys);
     let attempt = attempt(sale, "x", 1);
-    eval.arg(&["a", "counter", "0", "x", "1", attempt.order.as_str()]);
-    let reply = eval.query_async(&mut world.raw).await.expect("decided");
-    reply::batch(reply, sale, &[attempt]).expect("understood")
+    let args = ["a", "counter", "0", "x", "1", attempt.order.as_str()];
+    let keys = world.store.keys().of_grab(sale);
+    let reply = call_at(world, &SALE_GRAB, now, &keys, &args).await;
+    reply::batch(&reply, sale, &[attempt]).expect("understood")
 }
 
 #[tokio::test]
@@ -325,10 +311,10 @@ async fn units_pushed_by_hand_are_sold_whatever_their_bytes() {
     let _: i64 = push.query_async(&mut world.raw).await.expect("pushed");
     let batch = grab(&world, &sale, StockKind::List, &[("x", 2), ("y", 1)]).await;
     assert_eq!(
-        grabbed(&batch.outcomes[0]).units,
+        grabbed(&batch.outcomes[0]).line.units,
         ["tab\tline\nend", "100%"]
     );
-    assert_eq!(grabbed(&batch.outcomes[1]).units, ["\u{fffd}\0"]);
+    assert_eq!(grabbed(&batch.outcomes[1]).line.units, ["\u{fffd}\0"]);
     // The audit says that nobody accounted for them.
     let (_, violations) = world
         .store
@@ -345,9 +331,9 @@ async fn units_pushed_by_hand_are_sold_whatever_their_bytes() {
 #[tokio::test]
 async fn wrong_calls_raise() {
     let mut world = World::new().await;
-    let arity = "sale_grab takes 4 keys";
+    let arity = "sale_grab takes 6 keys";
     for (keys, args) in [
-        (&KEYS[..3], &["a", "list", "0", "x", "1", "a-1"][..]),
+        (&KEYS[..5], &["a", "list", "0", "x", "1", "a-1"][..]),
         (&KEYS, &[]),
         (&KEYS, &["a"]),
         (&KEYS, &["a", "list"]),
@@ -416,7 +402,7 @@ async fn broken_data_raises_before_the_first_write() {
     let counter: Words = &["a", "counter", "0", "x", "1", "b-1"];
     let list: &[Words] = &[&["HSET", "sale", "kind", "list"], &["RPUSH", "stock", "u"]];
     let count: &[Words] = &[&["HSET", "sale", "kind", "counter"]];
-    let cases: [(&[Words], Words, Words, &str); 10] = [
+    let cases: [(&[Words], Words, Words, &str); 14] = [
         (&[], &["SET", "sale", "x"], args, "WRONGTYPE"),
         (
             &[&["HSET", "sale", "kind", "list"]],
@@ -426,6 +412,20 @@ async fn broken_data_raises_before_the_first_write() {
         ),
         (list, &["SET", "buyers", "x"], args, "WRONGTYPE"),
         (list, &["SET", "orders", "x"], args, "WRONGTYPE"),
+        (list, &["SET", "holds", "x"], args, "WRONGTYPE"),
+        (list, &["SET", "feed", "x"], args, "WRONGTYPE"),
+        (
+            list,
+            &["XADD", "feed", "5-1", "what", "by hand"],
+            args,
+            "equal or smaller",
+        ),
+        (
+            list,
+            &["HSET", "sale", "hold", "15m"],
+            args,
+            "hold is not a whole number",
+        ),
         (
             list,
             &["HSET", "buyers", "x", "a-lost"],
