@@ -17,20 +17,19 @@ pub struct Manner {
 impl Manner {
     /// What the request's headers ask for. Chinese and JSON unless something else is preferred.
     pub fn of(request: &HttpRequest, strict_status: bool) -> Self {
-        let header = |name: HeaderName| {
-            let value = request.headers().get(name);
-            value
-                .and_then(|value| value.to_str().ok())
-                .unwrap_or_default()
-        };
+        let header = |name: HeaderName| request.headers().get(name)?.to_str().ok();
         let language = header(ACCEPT_LANGUAGE);
         let accept = header(ACCEPT);
         Self {
-            english: quality(language, is_english) > quality(language, is_chinese),
-            plain: quality(accept, is_plain) > quality(accept, is_json),
+            english: language.is_some_and(|list| prefers(list, is_english, is_chinese)),
+            plain: accept.is_some_and(|list| prefers(list, is_plain, is_json)),
             strict_status,
         }
     }
+}
+
+fn prefers(list: &str, this: fn(&str) -> bool, that: fn(&str) -> bool) -> bool {
+    quality(list, this) > quality(list, that)
 }
 
 fn is_english(tag: &str) -> bool {
