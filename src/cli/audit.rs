@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use indicatif::ProgressBar;
 use serde_json::json;
 
-use super::print::{Output, table};
+use super::print::{Output, progress, table};
 use super::sale::{existing, no_such_sale, to_json};
 use crate::domain::ids::SaleId;
-use crate::domain::ledger::{Figures, Violation};
+use crate::domain::ledger::Figures;
+use crate::domain::violation::Violation;
 use crate::error::Result;
 use crate::store::Store;
 use crate::store::reply::Snapshot;
@@ -47,7 +47,7 @@ impl AuditCommand {
             (snapshot, violations)
         };
         let mut value = to_json(&snapshot);
-        let named: Vec<String> = violations.iter().map(ToString::to_string).collect();
+        let named: Vec<String> = violations.iter().map(with_cure).collect();
         value["holds"] = json!(violations.is_empty());
         value["deep"] = json!(self.deep);
         value["violations"] = json!(named);
@@ -61,18 +61,17 @@ impl AuditCommand {
 }
 
 async fn deep(store: &Store, id: &SaleId, output: Output) -> Result<(Snapshot, Vec<Violation>)> {
-    let bar = if output.json {
-        ProgressBar::hidden()
-    } else {
-        ProgressBar::new_spinner()
-    };
-    let show = |read| {
-        bar.set_message(format!("{read} entries read"));
-        bar.tick();
-    };
-    let judged = store.recount(id, &show).await;
+    let bar = progress("entries", store.recount_entries(id).await?, output);
+    let judged = store.recount(id, &|read| bar.set_position(read)).await;
     bar.finish_and_clear();
     judged?.ok_or_else(|| no_such_sale(id))
+}
+
+fn with_cure(violation: &Violation) -> String {
+    match violation.cure() {
+        "" => violation.to_string(),
+        cure => format!("{violation}\n  {cure}"),
+    }
 }
 
 fn report(id: &SaleId, figures: &Figures, violations: &[String]) -> String {

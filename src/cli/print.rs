@@ -1,6 +1,10 @@
 //! Prints results: a line for people, or JSON for scripts.
 
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
+
+/// Shorter operations are over before anybody could read a bar.
+const PROGRESS_MIN: u64 = 1000;
 
 /// How to print.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +57,17 @@ pub fn table(rows: &[Vec<String>]) -> String {
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A bar on a terminal that counts `what`; nothing elsewhere, and nothing beside JSON.
+pub fn progress(what: &str, length: u64, output: Output) -> ProgressBar {
+    if output.json || length <= PROGRESS_MIN {
+        return ProgressBar::hidden();
+    }
+    let template = "{bar:40} {human_pos} of {human_len} {msg}, {eta} to go";
+    let style = ProgressStyle::with_template(template);
+    let bar = ProgressBar::new(length).with_message(what.to_owned());
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 #[cfg(test)]

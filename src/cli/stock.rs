@@ -6,10 +6,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::json;
 
-use super::print::{Output, one_line};
+use super::print::{Output, one_line, progress};
 use super::sale::existing;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{STOCK_UNITS_MAX, StockKind};
@@ -84,7 +84,7 @@ impl Load {
 
 async fn add(store: &Store, id: &SaleId, load: &Load, output: Output) -> Result<ExitCode> {
     let step = step(existing(store, id).await?.sale.kind, load.len());
-    let bar = progress(load.len(), output);
+    let bar = progress("units", load.len(), output);
     let (mut done, mut left) = (0, 0);
     while done < load.len() {
         let count = step.min(load.len() - done);
@@ -136,7 +136,7 @@ fn partly(id: &SaleId, done: u64, of: u64, error: Error) -> Error {
 
 async fn remove(store: &Store, id: &SaleId, count: u64, output: Output) -> Result<ExitCode> {
     let step = step(existing(store, id).await?.sale.kind, count);
-    let bar = progress(count, output);
+    let bar = progress("units", count, output);
     let mut removed = Removed::default();
     let ended = removed.take(store, id, count, step, &bar).await;
     bar.finish_and_clear();
@@ -229,16 +229,6 @@ fn step(kind: StockKind, count: u64) -> u64 {
         StockKind::List => UNITS_PER_CALL_MAX as u64,
         StockKind::Counter => count.max(1),
     }
-}
-
-/// A bar on a terminal; nothing elsewhere, and nothing beside JSON.
-fn progress(length: u64, output: Output) -> ProgressBar {
-    if output.json || length <= UNITS_PER_CALL_MAX as u64 {
-        return ProgressBar::hidden();
-    }
-    let style =
-        ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} units, {eta} to go");
-    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// Reads all units before any is sent, so that a wrong line changes nothing.

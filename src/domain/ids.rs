@@ -166,6 +166,25 @@ impl OrderId {
         &self.0
     }
 
+    /// The random part as a number: the event and this number are the id.
+    pub fn to_number(&self) -> u128 {
+        let suffix = self.0.bytes().rev().take(ORDER_ID_RANDOM_BYTES).rev();
+        suffix.fold(0, |number, byte| {
+            let digit = ORDER_ID_ALPHABET.iter().position(|&letter| letter == byte);
+            number << 5 | digit.unwrap_or(0) as u128
+        })
+    }
+
+    /// The order of `event` whose random part is `number`.
+    pub fn from_number(event: &str, number: u128) -> Self {
+        let digits = (0..ORDER_ID_RANDOM_BYTES).rev();
+        let letter = |place| char::from(ORDER_ID_ALPHABET[(number >> (5 * place) & 31) as usize]);
+        Self(format!(
+            "{event}-{}",
+            digits.map(letter).collect::<String>()
+        ))
+    }
+
     /// The event that the order belongs to.
     pub fn event(&self) -> &str {
         self.0.rsplit_once('-').map_or("", |(event, _)| event)
@@ -226,6 +245,7 @@ mod tests {
                 let id = OrderId::new(&sale, [byte; ORDER_ID_RANDOM_BYTES]);
                 assert_eq!(id.event(), event);
                 assert_eq!(OrderId::parse(id.as_str()), Ok(id.clone()));
+                assert_eq!(OrderId::from_number(event, id.to_number()), id);
                 assert!(id.as_str().parse::<f64>().is_err(), "{id}");
                 let suffix = &id.as_str()[event.len() + 1..];
                 assert!(suffix.starts_with(|c: char| c.is_ascii_lowercase()), "{id}");

@@ -8,9 +8,11 @@ pub mod ids;
 pub mod ledger;
 pub mod order;
 pub mod outcome;
+pub mod recount;
 pub mod sale;
 pub mod standing;
 pub mod unit;
+pub mod violation;
 
 use std::fmt;
 

@@ -49,6 +49,11 @@ impl Keys {
         self.of_event("feed", event)
     }
 
+    /// `[hash]` username, a tab, request id → id of the order that the request made.
+    pub fn requests(&self, event: &str) -> String {
+        self.of_event("requests", event)
+    }
+
     /// The keys of `sale_grab`, in its order.
     pub fn of_grab(&self, id: &SaleId) -> [String; 6] {
         let event = id.event();

@@ -4,9 +4,10 @@ use redis::aio::MultiplexedConnection;
 
 use super::reply::Snapshot;
 use super::{Store, record};
-use crate::domain::ids::{OrderId, SaleId, Username};
-use crate::domain::ledger::{Recount, Violation};
-use crate::domain::sale::StockKind;
+use crate::domain::ids::{OrderId, RequestId, SaleId, Username};
+use crate::domain::recount::Recount;
+use crate::domain::sale::{EpochMs, StockKind};
+use crate::domain::violation::Violation;
 use crate::error::{Error, Result};
 
 /// A field of a hash and its value.
@@ -16,7 +17,7 @@ pub(super) type Pair = (Vec<u8>, Vec<u8>);
 const STEP: usize = 1000;
 
 impl Store {
-    /// Recounts the sale from its orders, its buyers' index and its stock: the figures that were
+    /// Recounts the sale from its orders, the indexes and its stock: the figures that were
     /// judged, and what is wrong with them; `None` when there is no such sale. `progress` is told
     /// how many entries have been read.
     ///
@@ -38,15 +39,19 @@ impl Store {
             progress,
             read: 0,
         };
-        let mut recount = Recount::new(id.clone());
-        reader.buyers(id, &mut recount).await?;
+        let mut recount = Recount::new(id.clone(), before.sale.purchase_max);
         reader.orders(id, &mut recount).await?;
+        reader.buyers(id, &mut recount).await?;
+        reader.holds(id, &mut recount).await?;
+        reader.requests(id, &mut recount).await?;
         if before.sale.kind == StockKind::List {
             reader.stock(id, before.figures.left, &mut recount).await?;
         }
         drop(connection);
         let after = self.sale_snapshot(id).await?;
-        if after.is_none_or(|after| after.figures != before.figures) {
+        let still =
+            |after: Snapshot| after.figures == before.figures && after.grants == before.grants;
+        if !after.is_some_and(still) {
             return Err(Error::Refused(format!(
                 "sale {id} moved while it was read: pause it (`seckill sale pause {id}`) or wait, \
                  then audit again"
@@ -54,6 +59,28 @@ impl Store {
         }
         let violations = recount.check(&before.figures);
         Ok(Some((before, violations)))
+    }
+}
+
+impl Store {
+    /// Entries that [`Store::recount`] will read, as of now.
+    ///
+    /// # Errors
+    /// [`Error::Busy`]: Redis did not answer.
+    pub async fn recount_entries(&self, id: &SaleId) -> Result<u64> {
+        let mut connection = self.connection().await?;
+        let event = id.event();
+        let mut sizes = redis::pipe();
+        sizes
+            .hlen(self.keys.orders(event))
+            .hlen(self.keys.buyers(id))
+            .zcard(self.keys.holds(event))
+            .hlen(self.keys.requests(event));
+        let sizes: Vec<u64> = self.read(sizes.query_async(&mut *connection)).await?;
+        let listed = self.sale_snapshot(id).await?;
+        let listed = listed.filter(|snapshot| snapshot.sale.kind == StockKind::List);
+        let units = listed.map_or(0, |snapshot| snapshot.figures.left);
+        Ok(sizes.iter().sum::<u64>() + units)
     }
 }
 
@@ -69,16 +96,15 @@ impl Reader<'_> {
         let key = self.store.keys.buyers(id);
         let mut cursor = Some(0);
         while let Some(at) = cursor {
-            let (next, fields) = self.hscan(&key, at).await?;
+            let (next, fields) = self.scan("HSCAN", &key, at).await?;
             for (field, value) in fields {
-                let username = Username::parse(String::from_utf8_lossy(&field).into_owned());
-                let order = OrderId::parse(&String::from_utf8_lossy(&value));
-                match (username, order) {
+                let field = text(&field);
+                match (
+                    Username::parse(field.clone()),
+                    OrderId::parse(&text(&value)),
+                ) {
                     (Ok(username), Ok(order)) => recount.buyer(username, order),
-                    _ => recount.unreadable(format!(
-                        "the entry {:?} of {key}",
-                        String::from_utf8_lossy(&field)
-                    )),
+                    _ => recount.unreadable(format!("the entry {field:?} of {key}")),
                 }
             }
             cursor = next;
@@ -90,16 +116,88 @@ impl Reader<'_> {
         let key = self.store.keys.orders(id.event());
         let mut cursor = Some(0);
         while let Some(at) = cursor {
-            let (next, fields) = self.hscan(&key, at).await?;
+            let (next, fields) = self.scan("HSCAN", &key, at).await?;
             for (field, value) in fields {
-                match record::decode(&String::from_utf8_lossy(&field), &value) {
-                    Ok(order) => recount.order(order),
+                match record::decode(&text(&field), &value) {
+                    Ok(order) => recount.order(&order),
                     Err(error) => recount.unreadable(error.to_string()),
                 }
             }
             cursor = next;
         }
         Ok(())
+    }
+
+    async fn holds(&mut self, id: &SaleId, recount: &mut Recount) -> Result<()> {
+        let key = self.store.keys.holds(id.event());
+        let mut cursor = Some(0);
+        while let Some(at) = cursor {
+            let (next, entries) = self.scan("ZSCAN", &key, at).await?;
+            let mut holds = Vec::new();
+            for (order, deadline) in entries {
+                let (order, deadline) = (text(&order), text(&deadline));
+                match (OrderId::parse(&order), deadline.parse::<EpochMs>()) {
+                    (Ok(order), Ok(deadline)) => holds.push((order, deadline)),
+                    _ => recount.unreadable(format!("the entry {order:?} of {key}")),
+                }
+            }
+            for (order, deadline) in self.of_this_sale(id, recount, holds).await? {
+                recount.hold(order, deadline);
+            }
+            cursor = next;
+        }
+        Ok(())
+    }
+
+    async fn requests(&mut self, id: &SaleId, recount: &mut Recount) -> Result<()> {
+        let key = self.store.keys.requests(id.event());
+        let mut cursor = Some(0);
+        while let Some(at) = cursor {
+            let (next, entries) = self.scan("HSCAN", &key, at).await?;
+            let mut requests = Vec::new();
+            for (field, order) in entries {
+                let field = text(&field);
+                match OrderId::parse(&text(&order)).ok().zip(request(&field)) {
+                    Some(entry) => requests.push(entry),
+                    None => recount.unreadable(format!("the entry {field:?} of {key}")),
+                }
+            }
+            for (order, (username, request)) in self.of_this_sale(id, recount, requests).await? {
+                recount.request(&username, &request, order);
+            }
+            cursor = next;
+        }
+        Ok(())
+    }
+
+    /// The entries whose order has a line of this sale or no record at all. Entries of other
+    /// sales of the event are judged with those: they may move while this one stands still.
+    async fn of_this_sale<T>(
+        &mut self,
+        id: &SaleId,
+        recount: &Recount,
+        entries: Vec<(OrderId, T)>,
+    ) -> Result<Vec<(OrderId, T)>> {
+        let (mut known, unknown): (Vec<_>, Vec<_>) = entries
+            .into_iter()
+            .partition(|(order, _)| recount.knows(order));
+        if unknown.is_empty() {
+            return Ok(known);
+        }
+        let mut get = redis::cmd("HMGET");
+        get.arg(self.store.keys.orders(id.event()));
+        for (order, _) in &unknown {
+            get.arg(order.as_str());
+        }
+        let records: Vec<Option<Vec<u8>>> =
+            self.store.read(get.query_async(self.connection)).await?;
+        let found = unknown.into_iter().zip(records);
+        known.extend(found.filter_map(|(entry, found)| {
+            let decoded = found.map(|found| record::decode(entry.0.as_str(), &found));
+            let elsewhere = matches!(decoded, Some(Ok(order)) if order.line(id).is_none());
+            (!elsewhere).then_some(entry)
+        }));
+        Ok(known)
     }
 
     async fn stock(&mut self, id: &SaleId, left: u64, recount: &mut Recount) -> Result<()> {
@@ -116,8 +214,13 @@ impl Reader<'_> {
         Ok(())
     }
 
-    async fn hscan(&mut self, key: &str, cursor: u64) -> Result<(Option<u64>, Vec<Pair>)> {
-        let mut scan = redis::cmd("HSCAN");
+    async fn scan(
+        &mut self,
+        command: &str,
+        key: &str,
+        cursor: u64,
+    ) -> Result<(Option<u64>, Vec<Pair>)> {
+        let mut scan = redis::cmd(command);
         scan.arg(key).arg(cursor).arg("COUNT").arg(STEP);
         let (next, fields): (u64, Vec<Pair>) =
             self.store.read(scan.query_async(self.connection)).await?;
@@ -129,4 +232,15 @@ impl Reader<'_> {
         self.read += entries as u64;
         (self.progress)(self.read);
     }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The field of the index of requests: a username, a tab and a request id.
+fn request(field: &str) -> Option<(Username, RequestId)> {
+    let (username, request) = field.split_once('\t')?;
+    let username = Username::parse(username.to_owned()).ok()?;
+    Some((username, RequestId::parse(request.to_owned()).ok()?))
 }

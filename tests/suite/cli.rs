@@ -278,7 +278,9 @@ async fn commands_work_beside_a_running_server_and_the_audit_convicts_tampering(
     let orders: Vec<String> = world.run(&["HGETALL", "seckill:{a}:orders"]).await;
     let (order, record) = (orders[0].as_str(), orders[1].as_str());
     let two_units = record.replace("\t2\t", "\t1\t");
-    let cases: [(&[&str], &[&str], &str, &str); 6] = [
+    let held = record.replace("confirmed", "held").replace('\n', "\t5\n");
+    let requested = record.replace('\n', "\t\tr\n");
+    let cases: [(&[&str], &[&str], &str, &str); 11] = [
         (
             &["RPUSH", "seckill:{a}:stock:a", "extra"],
             &["RPOP", "seckill:{a}:stock:a"],
@@ -295,7 +297,37 @@ async fn commands_work_beside_a_running_server_and_the_audit_convicts_tampering(
             &["HDEL", "seckill:{a}:orders", order],
             &["HSET", "seckill:{a}:orders", order, record],
             "audit a --deep",
-            "is no order of that buyer",
+            "is no living order",
+        ),
+        (
+            &["HDEL", "seckill:{a}:buyers:a", "x"],
+            &["HSET", "seckill:{a}:buyers:a", "x", order],
+            "audit a --deep",
+            "the buyers' index does not name it",
+        ),
+        (
+            &["ZADD", "seckill:{a}:holds", "5", order],
+            &["ZREM", "seckill:{a}:holds", order],
+            "audit a --deep",
+            "which its record does not say",
+        ),
+        (
+            &["HSET", "seckill:{a}:orders", order, &held],
+            &["HSET", "seckill:{a}:orders", order, record],
+            "audit a --deep",
+            "is held until 5, but the index",
+        ),
+        (
+            &["HSET", "seckill:{a}:requests", "x\tr", order],
+            &["HDEL", "seckill:{a}:requests", "x\tr"],
+            "audit a --deep",
+            "whose record does not say so",
+        ),
+        (
+            &["HSET", "seckill:{a}:orders", order, &requested],
+            &["HSET", "seckill:{a}:orders", order, record],
+            "audit a --deep",
+            "the index of requests does not name",
         ),
         (
             &["HSET", "seckill:{a}:orders", order, &two_units],

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use seckill::domain::ids::SaleId;
-use seckill::domain::ledger::{Figures, Violation};
+use seckill::domain::ledger::Figures;
 use seckill::domain::sale::{PURCHASE_MAX_DEFAULT, SaleEdit, StockKind};
+use seckill::domain::violation::Violation;
 use seckill::store::stock::RemoveOutcome;
 
 use crate::support::app::TestApp;
