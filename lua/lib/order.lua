@@ -15,7 +15,63 @@ local function units_escaped(units)
   return units
 end
 
+-- A unit of a record as it was in stock, byte for byte.
+local function unit_raw(unit)
+  return (string.gsub(unit, "%%(%x%x)", function(hex)
+    return string.char(tonumber(hex, 16))
+  end))
+end
+
 -- The line of a sale up to its units, if there are any.
 local function order_line(goods, purchase, named)
   return goods .. "\t" .. purchase .. (named and "\t" or "")
+end
+
+local order_states = { held = true, confirmed = true, used = true, cancelled = true, expired = true }
+
+local function order_unreadable(id)
+  error({ err = "ERR order " .. id .. " has a record that is none" })
+end
+
+-- The lines of a record: one entry for each sale, also when somebody wrote two lines of one sale.
+local function order_lines(id, text)
+  local lines, of_sale = {}, {}
+  for line_text in string.gmatch(text .. "\n", "([^\n]*)\n") do
+    local goods, purchase, named = string.match(line_text, "^([^\t]+)\t([1-9]%d*)(.*)$")
+    if not goods or not (named == "" or string.find(named, "^\t")) then
+      order_unreadable(id)
+    end
+    local line = of_sale[goods]
+    if not line then
+      line = { goods = goods, purchase = 0, units = {} }
+      of_sale[goods] = line
+      lines[#lines + 1] = line
+    end
+    line.purchase = line.purchase + whole(purchase, nil, "purchase")
+    for unit in string.gmatch(named, "\t([^\t]*)") do
+      line.units[#line.units + 1] = unit_raw(unit)
+    end
+  end
+  return lines
+end
+
+-- An order from its record; raises when that is none. What no change touches stays text.
+local function order_read(id, record)
+  local state, created, username, tail, text =
+    string.match(record, "^(%l+)\t(%d+)\t([^\t\n]+)([^\n]*)\n(.+)$")
+  local at, request = string.match(tail or "", "^\t?(%d*)(.*)$")
+  if not order_states[state] or (state == "held" and at == "")
+    or not (tail == "" or string.find(tail, "^\t%d*$") or string.find(tail, "^\t%d*\t[^\t]+$")) then
+    order_unreadable(id)
+  end
+  return {
+    id = id, state = state, created = created, username = username, request = request, text = text,
+    at = whole(at ~= "" and at, nil, "time of order " .. id), lines = order_lines(id, text),
+  }
+end
+
+-- The record of an order that came into this state at this time.
+local function order_record(order, state, at)
+  return table.concat({ state, order.created, order.username, at }, "\t")
+    .. order.request .. "\n" .. order.text
 end

@@ -19,8 +19,19 @@ local function stock_left(kind, stock)
     return redis.call("LLEN", stock)
   end
   local text = redis.call("GET", stock)
-  if text and string.find(text, "^%-%d+$") then
+  if text and #text <= 16 and string.find(text, "^%-[1-9]%d*$") then
     return 0
   end
   return whole(text, 0, stock)
+end
+
+-- Puts units back at the head of a list, in their order: the first of them is sold first.
+local function stock_return(stock, units)
+  for last = #units, 1, -1000 do -- far below the 8000 values that unpack can return
+    local slice = {}
+    for n = last, math.max(1, last - 999), -1 do
+      slice[#slice + 1] = units[n]
+    end
+    redis.call("LPUSH", stock, unpack(slice))
+  end
 end

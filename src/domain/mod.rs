@@ -3,6 +3,7 @@
 //! Every type here is parsed once, at the edge; after that nothing checks it again.
 
 pub mod attempt;
+pub mod change;
 pub mod durability;
 pub mod ids;
 pub mod ledger;

@@ -67,6 +67,42 @@ impl Keys {
         ]
     }
 
+    /// The keys of `order_confirm`, in its order.
+    pub fn of_confirm(&self, event: &str, sales: &[&SaleId]) -> Vec<String> {
+        let mut keys = vec![self.orders(event), self.holds(event), self.feed(event)];
+        keys.extend(sales.iter().map(|sale| self.sale(sale)));
+        keys
+    }
+
+    /// The keys of `order_use`, in its order.
+    pub fn of_use(&self, event: &str, sales: &[&SaleId]) -> Vec<String> {
+        let mut keys = vec![self.orders(event), self.feed(event)];
+        keys.extend(sales.iter().map(|sale| self.sale(sale)));
+        keys
+    }
+
+    /// The keys of `order_cancel` and `order_expire`, in their order.
+    pub fn of_return(&self, event: &str, sales: &[&SaleId]) -> Vec<String> {
+        let mut keys = vec![self.orders(event), self.holds(event), self.feed(event)];
+        for sale in sales {
+            keys.extend([self.sale(sale), self.stock(sale), self.buyers(sale)]);
+        }
+        keys
+    }
+
+    /// Matches the holds of all events; see [`Keys::event_of_holds`] for the way back.
+    pub fn holds_pattern(&self) -> String {
+        format!("{}{{*}}:holds", glob_escaped(&self.prefix))
+    }
+
+    /// The event of a holds key; `None` for any other key.
+    pub fn event_of_holds(&self, key: &str) -> Option<String> {
+        let event = key.strip_prefix(&self.prefix)?;
+        let event = event.strip_prefix('{')?.strip_suffix("}:holds")?;
+        let sale = SaleId::parse(event).ok()?;
+        (sale.event() == event).then(|| event.to_owned())
+    }
+
     /// Matches the sale keys of all events; see [`Keys::sale_id`] for the way back.
     pub fn sales_pattern(&self) -> String {
         format!("{}{{*}}:sale:*", glob_escaped(&self.prefix))
@@ -121,6 +157,22 @@ mod tests {
         assert_eq!(keys.feed(id.event()), "seckill:{spring}:feed");
         assert_eq!(keys.sales_pattern(), "seckill:{*}:sale:*");
         assert_eq!(Keys::new("a*b[").sales_pattern(), r"a\*b\[{*}:sale:*");
+        assert_eq!(keys.holds_pattern(), "seckill:{*}:holds");
+    }
+
+    #[test]
+    fn a_holds_key_leads_back_to_its_event() {
+        let keys = Keys::new("x:");
+        let event = keys.event_of_holds(&keys.holds("spring"));
+        assert_eq!(event.as_deref(), Some("spring"));
+        for other in [
+            "x:{spring}:feed",
+            "y:{a}:holds",
+            "x:{a.b}:holds",
+            "x:{a}:holds:holds",
+        ] {
+            assert_eq!(keys.event_of_holds(other), None, "{other}");
+        }
     }
 
     #[test]

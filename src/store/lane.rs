@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::keys::Keys;
 use super::link::{Link, Live};
+use super::replicas;
 use super::reply::{self, Batch};
 use super::script::SALE_GRAB;
 use crate::domain::attempt::Attempt;
@@ -86,7 +87,7 @@ impl Lane {
             let reply = call.send(&mut live.connection).await?;
             let batch = reply::batch(&reply, sale, attempts)?;
             if self.replicas > 0 && batch.outcomes.iter().any(Outcome::shows_an_order) {
-                self.wait_for_replicas(&mut live, deadline).await?;
+                replicas::wait(&mut live.connection, self.replicas, deadline).await?;
             }
             Ok(batch)
         });
@@ -100,28 +101,6 @@ impl Lane {
                 Err(Error::Unknown("no answer in time".to_owned()))
             }
         }
-    }
-
-    /// Waits until enough replicas have everything that this connection wrote.
-    async fn wait_for_replicas(&self, live: &mut Live, deadline: Instant) -> Result<()> {
-        let patience = deadline.saturating_duration_since(Instant::now()) * 9 / 10;
-        // 0 would wait for ever.
-        let patience_ms = u64::try_from(patience.as_millis())
-            .unwrap_or(u64::MAX)
-            .max(1);
-        let mut wait = redis::cmd("WAIT");
-        wait.arg(self.replicas).arg(patience_ms);
-        let acks: u32 = wait
-            .query_async(&mut live.connection)
-            .await
-            .map_err(|e| Error::Unknown(format!("WAIT: {e}")))?;
-        if acks < self.replicas {
-            let wanted = self.replicas;
-            return Err(Error::Unknown(format!(
-                "{acks} of {wanted} replicas have the order"
-            )));
-        }
-        Ok(())
     }
 
     /// The open connection, or the one that is being opened.

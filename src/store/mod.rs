@@ -5,11 +5,14 @@
 
 pub mod embedded;
 mod failure;
+pub mod holds;
 pub mod keys;
 pub mod lane;
 mod link;
+mod orders;
 mod record;
 mod recount;
+mod replicas;
 pub mod reply;
 mod sales;
 pub mod script;

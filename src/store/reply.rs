@@ -1,10 +1,13 @@
 //! Decodes what scripts return. A word that no outcome knows is [`Error::Contract`].
 
+use std::time::Duration;
+
 use redis::{FromRedisValue, Value};
 
 use super::record;
 use crate::domain::attempt::Attempt;
-use crate::domain::ids::SaleId;
+use crate::domain::change::{ChangeOutcome, ChangeRefusal};
+use crate::domain::ids::{OrderId, SaleId};
 use crate::domain::ledger::Figures;
 use crate::domain::order::Line;
 use crate::domain::outcome::{Grant, Outcome, Refusal};
@@ -119,6 +122,59 @@ fn outcome(answer: &str, goods: &SaleId, attempt: &Attempt) -> Result<Outcome> {
 
 fn refusal(word: &str) -> Result<Refusal> {
     Refusal::parse(word).ok_or_else(|| unexpected("sale_grab", word))
+}
+
+/// Decodes the reply of `order_confirm`, `order_cancel` and `order_use` to a change of order `id`.
+pub fn change(script: &str, id: &OrderId, reply: Value) -> Result<ChangeOutcome> {
+    let parts = array(script, reply)?;
+    let [first, rest @ ..] = parts.as_slice() else {
+        return Err(unexpected(script, "nothing"));
+    };
+    let first = word(script, first)?;
+    let order = match rest {
+        [] if first == "no_such_order" => return Ok(ChangeOutcome::NoSuchOrder),
+        [Value::BulkString(found)] => record::decode(id.as_str(), found)?,
+        other => return Err(unexpected(script, &format!("{first} {other:?}"))),
+    };
+    match (first.as_str(), ChangeRefusal::parse(&first)) {
+        ("changed", _) => Ok(ChangeOutcome::Changed(order)),
+        ("repeated", _) => Ok(ChangeOutcome::Repeated(order)),
+        (_, Some(refusal)) => Ok(ChangeOutcome::Refused(refusal, order)),
+        (other, None) => Err(unexpected(script, other)),
+    }
+}
+
+/// What `order_expire` says of one order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expiry {
+    /// It expired just now.
+    Expired,
+    /// Its deadline has not passed.
+    NotDue,
+    /// It is not held any more.
+    Settled,
+    /// It cannot be expired, and why.
+    Broken(String),
+}
+
+/// Decodes the reply of `order_expire`: how late the latest order was, and what became of each.
+pub fn expire(reply: Value) -> Result<(Duration, Vec<Expiry>)> {
+    let parts = array("order_expire", reply)?;
+    let [late, answers @ ..] = parts.as_slice() else {
+        return Err(unexpected("order_expire", "nothing"));
+    };
+    let late = Duration::from_millis(number("order_expire", late)?);
+    let expiries = answers.iter().map(|answer| {
+        let answer = word("order_expire", answer)?;
+        match (answer.as_str(), answer.strip_prefix("broken: ")) {
+            ("expired", _) => Ok(Expiry::Expired),
+            ("not_due", _) => Ok(Expiry::NotDue),
+            ("settled", _) => Ok(Expiry::Settled),
+            (_, Some(why)) => Ok(Expiry::Broken(why.to_owned())),
+            (other, None) => Err(unexpected("order_expire", other)),
+        }
+    });
+    Ok((late, expiries.collect::<Result<_>>()?))
 }
 
 /// Decodes the reply of `sale_put`.

@@ -46,6 +46,23 @@ pub static STOCK_ADD: LazyLock<Script> = script!("stock_add", flags: "", uses: [
 pub static STOCK_REMOVE: LazyLock<Script> =
     script!("stock_remove", flags: " flags=allow-oom", uses: ["stock"]);
 
+/// Sells a held order.
+pub static ORDER_CONFIRM: LazyLock<Script> = script!(
+    "order_confirm", flags: " flags=allow-oom", uses: ["clock", "stock", "order", "feed", "change"]
+);
+/// Gives an order back.
+pub static ORDER_CANCEL: LazyLock<Script> = script!(
+    "order_cancel", flags: " flags=allow-oom", uses: ["clock", "stock", "order", "feed", "change"]
+);
+/// Marks an order as handed out.
+pub static ORDER_USE: LazyLock<Script> = script!(
+    "order_use", flags: " flags=allow-oom", uses: ["clock", "stock", "order", "feed", "change"]
+);
+/// Gives back what nobody confirmed in time.
+pub static ORDER_EXPIRE: LazyLock<Script> = script!(
+    "order_expire", flags: " flags=allow-oom", uses: ["clock", "stock", "order", "feed", "change"]
+);
+
 impl Script {
     fn new(name: &'static str, source: &'static str) -> Self {
         let hash = redis::Script::new(source).get_hash().to_owned();

@@ -1,6 +1,10 @@
 //! One file for each script of `lua/`: every word reached, refusals write nothing, wrong calls
 //! raise, broken data is named.
 
+mod order_cancel;
+mod order_confirm;
+mod order_expire;
+mod order_use;
 mod sale_grab;
 mod sale_put;
 mod sale_snapshot;
@@ -8,6 +12,9 @@ mod stock_add;
 mod stock_remove;
 
 use redis::Value;
+use seckill::domain::change::ChangeOutcome;
+use seckill::domain::ids::SaleId;
+use seckill::domain::order::Order;
 use seckill::domain::sale::EpochMs;
 use seckill::error::Error;
 use seckill::store::script::Script;
@@ -72,4 +79,155 @@ async fn assert_raises(
         before,
         "{keys:?} {args:?} changed something"
     );
+}
+
+/// A raw command on a key without its prefix.
+type Words = &'static [&'static str];
+
+/// An order of 2 units of list sale `a`, with everything that belongs to it.
+const AN_ORDER: [Words; 5] = [
+    &[
+        "HSET",
+        "sale",
+        "kind",
+        "list",
+        "held",
+        "2",
+        "confirmed",
+        "2",
+        "cancel_until",
+        "9999999999999",
+    ],
+    &["RPUSH", "stock", "sn-3"],
+    &["HSET", "buyers", "x", "a-1"],
+    &["HSET", "orders", "a-1", "held\t1\tx\t9\na\t2\tsn-1\tsn-2"],
+    &["ZADD", "holds", "9", "a-1"],
+];
+
+/// Ways to break the order `a-1`, and what a script says of it.
+const BROKEN_ORDERS: [(Words, &str); 17] = [
+    (
+        &["HSET", "orders", "a-1", "held"],
+        "a-1 has a record that is none",
+    ),
+    (
+        &["HSET", "orders", "a-1", "done\t1\tx\na\t1\tu"],
+        "a-1 has a record that is none",
+    ),
+    (
+        &["HSET", "orders", "a-1", "held\t1\tx\na\t2\tu\tv"],
+        "a-1 has a record that is none",
+    ),
+    (
+        &["HSET", "orders", "a-1", "held\t1\tx\t\tr\na\t2\tu\tv"],
+        "a-1 has a record that is none",
+    ),
+    (
+        &["HSET", "orders", "a-1", "held\t1\tx\tsoon\na\t2\tu\tv"],
+        "a-1 has a record that is none",
+    ),
+    (
+        &["HSET", "orders", "a-1", "held\t1\tx\t9\t\na\t2\tu\tv"],
+        "a-1 has a record that is none",
+    ),
+    (
+        &["HSET", "orders", "a-1", "held\t1\tx\t9\tr\tr\na\t2\tu\tv"],
+        "a-1 has a record that is none",
+    ),
+    (
+        &["HSET", "orders", "a-1", "held\t1\tx\t9\na\t2\tu\tv\n"],
+        "a-1 has a record that is none",
+    ),
+    (
+        &["HSET", "orders", "a-1", "held\t1\tx\t9\na\t2\tu\tv\nb"],
+        "a-1 has a record that is none",
+    ),
+    (
+        &["HSET", "orders", "a-1", "held\t1\tx\t9\na\t0"],
+        "a-1 has a record that is none",
+    ),
+    (
+        &["HSET", "orders", "a-1", "held\t1\tx\t9\na\t2"],
+        "names 0 units of list sale a and counts 2",
+    ),
+    (
+        &["HSET", "orders", "a-1", "held\t1\tx\t9\na\t2\tu"],
+        "names 1 units of list sale a and counts 2",
+    ),
+    (
+        &["HSET", "orders", "a-1", "held\t1\tx\t9\na\t1\tu\nb\t1\tv"],
+        "no keys for a line of sale b",
+    ),
+    (&["HDEL", "sale", "kind"], "sale a has no kind"),
+    (
+        &["HSET", "sale", "kind", "target"],
+        "sale a has the kind target",
+    ),
+    (
+        &["HSET", "sale", "held", "1"],
+        "has 2 units and sale a counts only 1 as held",
+    ),
+    (
+        &["HSET", "sale", "held", "-2"],
+        "held of sale a is not a whole number",
+    ),
+];
+
+/// Ways to break a key of `a-1` itself: `DEL` comes first.
+const BROKEN_KEYS: [(Words, &str); 4] = [
+    (&["SET", "orders", "x"], "WRONGTYPE"),
+    (&["SET", "holds", "x"], "WRONGTYPE"),
+    (&["SET", "feed", "x"], "WRONGTYPE"),
+    (
+        &["XADD", "feed", "5-1", "what", "by hand"],
+        "equal or smaller",
+    ),
+];
+
+/// Writes [`AN_ORDER`], then breaks it.
+async fn a_broken_order(broken: Words) -> World {
+    let mut world = World::new().await;
+    let whole = if broken[0] == "SET" {
+        &["DEL", broken[1]][..]
+    } else {
+        &["PING"]
+    };
+    for words in AN_ORDER.iter().chain(&[whole, broken]) {
+        let key = words.get(1).map(|key| format!("{}{key}", world.prefix));
+        let words = [
+            &words[..1],
+            &key.iter().map(String::as_str).collect::<Vec<_>>(),
+            words.get(2..).unwrap_or(&[]),
+        ];
+        let _: Value = world.run(&words.concat()).await;
+    }
+    world
+}
+
+/// Asserts that a call on the order `a-1` raises before its first write, however it is broken.
+async fn assert_broken_order_raises(
+    script: &'static Script,
+    keys: &[&str],
+    args: &[&str],
+    broken: impl IntoIterator<Item = (Words, &'static str)>,
+) {
+    for (broken, words) in broken {
+        let mut world = a_broken_order(broken).await;
+        assert_raises(&mut world, script, keys, args, words).await;
+    }
+}
+
+/// The order of a change that happened.
+fn changed(outcome: ChangeOutcome) -> Order {
+    match outcome {
+        ChangeOutcome::Changed(order) => order,
+        other => panic!("nothing changed: {other:?}"),
+    }
+}
+
+/// Units that wait, are sold and are handed out.
+async fn counted(world: &World, sale: &SaleId) -> (u64, u64, u64) {
+    let snapshot = world.store.sale_snapshot(sale).await.expect("read");
+    let figures = snapshot.expect("the sale exists").figures;
+    (figures.held, figures.confirmed, figures.used)
 }

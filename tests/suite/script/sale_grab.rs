@@ -1,41 +1,21 @@
 //! `lua/sale_grab.lua`
 
 use proptest::prelude::*;
-use seckill::domain::attempt::{Attempt, Purchase};
-use seckill::domain::ids::{OrderId, SaleId, Username};
+use seckill::domain::ids::SaleId;
+use seckill::domain::order::OrderState;
 use seckill::domain::outcome::{Grant, Outcome, Refusal};
 use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
 use seckill::store::reply::{self, Batch};
 use seckill::store::script::SALE_GRAB;
 
-use super::{assert_raises, call_at};
+use super::{Words, assert_raises, call_at};
+use crate::support::orders::{LONG_HOLD_MS, attempt};
 use crate::support::redis::{World, sale_id};
-
-/// A raw command or a list of arguments.
-type Words = &'static [&'static str];
 
 const KEYS: [&str; 6] = ["sale", "stock", "buyers", "orders", "holds", "feed"];
 
-fn attempt(sale: &SaleId, user: &str, purchase: u32) -> Attempt {
-    Attempt {
-        username: Username::parse(user.to_owned()).expect("valid"),
-        purchase: Purchase::parse(&purchase.to_string()).expect("valid"),
-        order: OrderId::new(sale, rand::random()),
-    }
-}
-
 async fn grab(world: &World, sale: &SaleId, door: StockKind, asks: &[(&str, u32)]) -> Batch {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(5);
-    let attempts: Vec<_> = asks
-        .iter()
-        .map(|&(user, n)| attempt(sale, user, n))
-        .collect();
-    world
-        .store
-        .lane()
-        .sale_grab(sale, door, &attempts, deadline)
-        .await
-        .expect("decided")
+    world.grab_all(sale, door, asks).await
 }
 
 async fn refusals(
@@ -258,7 +238,7 @@ async fn the_window_follows_the_clock_of_redis() {
     let sale = world.sale("a", StockKind::Counter, 2).await;
     let later = 60_000;
     // Each bound is on the safe side of every later instant, so the order of things decides.
-    let now = redis_now(&mut world).await;
+    let now = world.now().await;
     set_window(&mut world, &sale, Some(now + later), None).await;
     assert_eq!(refusal(&world, &sale, "early").await, Refusal::NotStarted);
     set_window(&mut world, &sale, Some(now), None).await;
@@ -268,11 +248,6 @@ async fn the_window_follows_the_clock_of_redis() {
     set_window(&mut world, &sale, None, Some(now - 1)).await;
     assert_eq!(refusal(&world, &sale, "late").await, Refusal::Ended);
     world.assert_holds(&sale).await;
-}
-
-async fn redis_now(world: &mut World) -> EpochMs {
-    let (seconds, micros): (u64, u64) = world.run(&["TIME"]).await;
-    seconds * 1000 + micros / 1000
 }
 
 /// Sets both ends of the window behind the back of `sale_put`, which protects opened sales.
@@ -298,6 +273,90 @@ async fn grab_one(world: &World, sale: &SaleId, user: &str) -> Outcome {
 
 async fn refusal(world: &World, sale: &SaleId, user: &str) -> Refusal {
     refusals(world, sale, StockKind::Counter, &[(user, 1)]).await[0]
+}
+
+#[tokio::test]
+async fn a_sale_with_a_hold_grants_held_orders_until_their_deadline() {
+    for kind in [StockKind::List, StockKind::Counter] {
+        let mut world = World::new().await;
+        let sale = world.held_sale("spring.tea", kind, 9).await;
+        let before = world.now().await;
+        let batch = grab(&world, &sale, kind, &[("x", 2), ("y", 1), ("x", 1)]).await;
+        let after = world.now().await;
+        let [x, y] = [0, 1].map(|place: usize| grabbed(&batch.outcomes[place]).clone());
+        assert_eq!(batch.outcomes[2], Outcome::AlreadyGrabbed(x.clone()));
+        for grant in [&x, &y] {
+            let order = world.order(&grant.order).await;
+            assert_eq!((order.state, order.changed_at), (OrderState::Held, None));
+            assert!((before..=after).contains(&order.created_at));
+            assert_eq!(order.deadline, Some(order.created_at + LONG_HOLD_MS));
+            assert_eq!(order.lines, std::slice::from_ref(&grant.line));
+            assert_eq!(order.request, None);
+            let hold = (order.id.to_string(), order.created_at + LONG_HOLD_MS);
+            assert!(world.holds("spring").await.contains(&hold));
+        }
+        assert_eq!(world.holds("spring").await.len(), 2);
+        assert_eq!(super::counted(&world, &sale).await, (3, 0, 0));
+
+        // Without the hold the next order is sold at once; those that wait go on waiting.
+        let sold_at_once = SaleEdit {
+            hold: Some(None),
+            ..SaleEdit::default()
+        };
+        world.put(&sale, &sold_at_once).await;
+        let z = world.granted(&sale, "z", 1).await;
+        let order = world.order(&z).await;
+        assert_eq!((order.state, order.deadline), (OrderState::Confirmed, None));
+        assert_eq!(world.holds("spring").await.len(), 2);
+        assert_eq!(super::counted(&world, &sale).await, (3, 1, 0));
+        let again = world.grab(&sale, "x", 1).await;
+        assert_eq!(
+            again,
+            Outcome::AlreadyGrabbed(x),
+            "a held order is repeated, too"
+        );
+        world.assert_holds(&sale).await;
+    }
+}
+
+#[tokio::test]
+async fn the_feed_knows_each_order_in_the_order_of_their_grants() {
+    let mut world = World::new().await;
+    let tea = world.held_sale("spring.tea", StockKind::List, 9).await;
+    let cup = world.sale("spring.cup", StockKind::Counter, 9).await;
+    let mut told = Vec::new();
+    for round in 0..3 {
+        let users = [0, 1].map(|user| format!("u{round}-{user}"));
+        let asks = [(users[0].as_str(), 1), ("u0-0", 1), (users[1].as_str(), 1)];
+        for (sale, kind, what) in [
+            (&tea, StockKind::List, "held"),
+            (&cup, StockKind::Counter, "confirmed"),
+        ] {
+            let batch = grab(&world, sale, kind, &asks).await;
+            let new = batch.outcomes.iter().filter_map(|outcome| match outcome {
+                Outcome::Grabbed(grant) => Some(grant.order.to_string()),
+                Outcome::AlreadyGrabbed(_) | Outcome::Refused(_) => None,
+            });
+            told.extend(new.map(|order| (what.to_owned(), order)));
+        }
+    }
+    assert_eq!(told.len(), 12);
+    assert_eq!(world.feed("spring").await, told);
+}
+
+#[tokio::test]
+async fn a_sale_without_a_feed_writes_none() {
+    let mut world = World::new().await;
+    let sale = world.held_sale("a", StockKind::List, 2).await;
+    let silent = SaleEdit {
+        feed: Some(false),
+        ..SaleEdit::default()
+    };
+    world.put(&sale, &silent).await;
+    let id = world.granted(&sale, "x", 1).await;
+    world.store.order_cancel(&id, None).await.expect("decided");
+    assert_eq!(world.feed("a").await, []);
+    assert!(!world.contents().await.contains_key("{a}:feed"));
 }
 
 #[tokio::test]

@@ -159,6 +159,70 @@ async fn what_a_running_sale_must_not_change_is_refused_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn holds_and_cancelling_change_at_any_time() {
+    let world = World::new().await;
+    let id = world.held_sale("a", StockKind::List, 5).await;
+    world.granted(&id, "x", 1).await;
+    for (hold, cancel_until) in [(Some(1_000), Some(7)), (None, None), (Some(5_000), Some(0))] {
+        let edit = SaleEdit {
+            hold: Some(hold),
+            cancel_until: Some(cancel_until),
+            ..edit()
+        };
+        let outcome = world.store.sale_put(&id, &edit).await.expect("answered");
+        assert_eq!(outcome, EditOutcome::Updated);
+        let snapshot = world.store.sale_snapshot(&id).await.expect("read");
+        let sale = snapshot.expect("exists").sale;
+        assert_eq!((sale.hold, sale.cancel_until), (hold, cancel_until));
+    }
+}
+
+#[tokio::test]
+async fn the_feed_is_fixed_by_the_first_grant() {
+    let mut world = World::new().await;
+    let feed = |on| SaleEdit {
+        feed: Some(on),
+        ..edit()
+    };
+    for on in [true, false] {
+        let id = world
+            .held_sale(if on { "on" } else { "off" }, StockKind::List, 5)
+            .await;
+        for on in [!on, on] {
+            let outcome = world
+                .store
+                .sale_put(&id, &feed(on))
+                .await
+                .expect("answered");
+            assert_eq!(outcome, EditOutcome::Updated, "nothing was granted yet");
+        }
+        let order = world.granted(&id, "x", 1).await;
+        // Fixed for good: also when the only order is dead and nobody holds one.
+        world
+            .store
+            .order_cancel(&order, None)
+            .await
+            .expect("decided");
+        let before = world.dump().await;
+        let outcome = world
+            .store
+            .sale_put(&id, &feed(!on))
+            .await
+            .expect("answered");
+        assert_eq!(outcome, EditOutcome::FeedIsFixed);
+        assert_eq!(world.dump().await, before);
+        let same = world
+            .store
+            .sale_put(&id, &feed(on))
+            .await
+            .expect("answered");
+        assert_eq!(same, EditOutcome::Updated);
+        let snapshot = world.store.sale_snapshot(&id).await.expect("read");
+        assert_eq!(snapshot.expect("exists").sale.feed, on);
+    }
+}
+
+#[tokio::test]
 async fn wrong_calls_raise() {
     let mut world = World::new().await;
     let keys = ["sale", "buyers"];
@@ -176,6 +240,16 @@ async fn wrong_calls_raise() {
             &keys,
             &["kind", "list", "purchase_max", "two"],
             "purchase_max is not a whole number",
+        ),
+        (
+            &keys,
+            &["kind", "list", "hold", "15m"],
+            "hold is not a whole number",
+        ),
+        (
+            &keys,
+            &["kind", "list", "cancel_until", "soon"],
+            "cancel_until is not a whole number",
         ),
     ] {
         assert_raises(&mut world, &SALE_PUT, keys, args, words).await;

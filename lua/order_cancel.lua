@@ -1,0 +1,63 @@
+-- order_cancel: gives a held or confirmed order back: its units to their stocks, at the head and in
+-- their order, and its buyer free to grab again.
+--
+-- KEYS[1] orders  [hash]    order id -> record
+-- KEYS[2] holds   [zset]    order id by deadline
+-- KEYS[3] feed    [stream]  what happened to orders
+-- KEYS[4...] three for each sale of the order:
+--   sale [hash] kind, cancel_until, feed, counters; stock [list or string]; buyers [hash]
+-- ARGV[1] order   [id]      which one
+-- ARGV[2] waits   [0|1]     the caller waits for replicas: an answer about the past writes a little
+-- ARGV[3] buyer   [name]    whose order it must be; empty: anybody's
+-- ARGV[4...] goods [sale id], one for each sale, in the order of the keys
+--
+-- Returns {changed | repeated | expired | used | not_cancellable, record}, or {no_such_order}:
+--   repeated when the order had been cancelled before, the others when nothing changed. A confirmed
+--   order is not_cancellable when one of its sales has no cancel_until, or that has passed
+-- Writes only for "changed", so a repeat is safe. With waits, an order that was not changed has its
+--   record written again as it is: replicas are waited for from the last write on.
+-- Flags: allow-oom, so that what was granted is settled when Redis is full.
+-- Uses: lib/clock, lib/stock, lib/order, lib/feed, lib/change
+
+local orders, holds, feed = KEYS[1], KEYS[2], KEYS[3]
+local id, waits, buyer = ARGV[1], ARGV[2] == "1", ARGV[3]
+local count = (#KEYS - 3) / 3
+if count < 1 or count ~= #ARGV - 3 then
+  error({ err = "ERR order_cancel takes 3 keys and 3 for each sale, order, waits, buyer and the sales" })
+end
+local sales = {}
+for n = 1, count do
+  sales[ARGV[n + 3]] = { key = KEYS[3 * n + 1], stock = KEYS[3 * n + 2], buyers = KEYS[3 * n + 3] }
+end
+
+local record = redis.call("HGET", orders, id)
+local order = record and order_read(id, record)
+if not order or (buyer ~= "" and buyer ~= order.username) then
+  return { "no_such_order" }
+end
+
+local function unchanged(word)
+  if waits then
+    redis.call("HSET", orders, id, record)
+  end
+  return { word, record }
+end
+
+local now = now_ms()
+local before = { cancelled = "repeated", expired = "expired", used = "used" }
+if before[order.state] then
+  return unchanged(before[order.state])
+end
+
+redis.call("ZCARD", holds) -- raises here, before the first write, if it is no zset
+local change = change_of(order.state, "cancelled", ms_text(now), sales)
+change_add(change, order)
+if order.state == "confirmed" then
+  for _, line in ipairs(order.lines) do
+    local cancel_until = redis.call("HGET", sales[line.goods].key, "cancel_until")
+    if now > whole(cancel_until, -1, "cancel_until of sale " .. line.goods) then
+      return unchanged("not_cancellable")
+    end
+  end
+end
+return { "changed", change_write(change, orders, holds, feed)[1] }

@@ -1,0 +1,162 @@
+//! Holds: the orders that wait for their confirmation, and what becomes of those that waited too
+//! long.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use tokio::time::Instant;
+
+use super::orders::sales_of;
+use super::reply::{self, Expiry};
+use super::script::ORDER_EXPIRE;
+use super::{Store, record};
+use crate::domain::order::Order;
+use crate::domain::sale::EpochMs;
+use crate::error::Result;
+
+/// Keys that one `SCAN` step looks at.
+const SCAN_KEYS: usize = 1000;
+/// How long an order that cannot be expired is left alone, in ms.
+const BROKEN_AGAIN_MS: u64 = 60_000;
+
+/// Which of the overdue orders a batch takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slice {
+    /// Those that are overdue the longest.
+    First,
+    /// Neighbours somewhere among them: several expirers then do not all try the same.
+    Anywhere,
+}
+
+/// What became of a batch of overdue orders.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExpireOutcome {
+    /// Orders that were overdue, with those of the batch.
+    pub due: u64,
+    /// Orders that expired just now.
+    pub expired: u64,
+    /// How late the latest of them was.
+    pub late: Duration,
+    /// Orders that somebody else settled meanwhile.
+    pub settled: u64,
+    /// Orders that cannot be expired, and why. They come up again in a minute.
+    pub broken: Vec<String>,
+}
+
+impl Store {
+    /// Events that have held orders. Walks the key space in small steps, and leaves Redis as much
+    /// time after each as it took.
+    pub async fn events_with_holds(&self) -> Result<BTreeSet<String>> {
+        let mut connection = self.connection().await?;
+        let mut found = BTreeSet::new();
+        let mut cursor = 0u64;
+        loop {
+            let asked_at = Instant::now();
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(self.keys.holds_pattern());
+            scan.arg("COUNT").arg(SCAN_KEYS).arg("TYPE").arg("zset");
+            let (next, keys): (u64, Vec<String>) =
+                self.read(scan.query_async(&mut *connection)).await?;
+            found.extend(keys.iter().filter_map(|key| self.keys.event_of_holds(key)));
+            if next == 0 {
+                return Ok(found);
+            }
+            cursor = next;
+            tokio::time::sleep(asked_at.elapsed()).await;
+        }
+    }
+
+    /// Expires up to `at_most` orders of the event, at most 1000, whose deadline has passed by the
+    /// clock of Redis. Safe to repeat.
+    ///
+    /// # Errors
+    /// Redis is not there, or what it has as orders, holds or feed of the event is none.
+    pub async fn order_expire(
+        &self,
+        event: &str,
+        at_most: usize,
+        slice: Slice,
+    ) -> Result<ExpireOutcome> {
+        let mut connection = self.connection().await?;
+        let (due, ids) = self.overdue(&mut connection, event, at_most, slice).await?;
+        if ids.is_empty() {
+            return Ok(ExpireOutcome::default());
+        }
+        let orders = self.readable(&mut connection, event, &ids).await?;
+        drop(connection);
+        let sales = sales_of(event, &orders);
+        let names: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();
+        let keys = self.keys.of_return(event, &sales);
+        let call = ORDER_EXPIRE.on(&keys).arg(BROKEN_AGAIN_MS).arg(names);
+        let (late, expiries) = reply::expire(self.send(call.arg(&ids)).await?)?;
+        let mut outcome = ExpireOutcome {
+            due,
+            late,
+            ..ExpireOutcome::default()
+        };
+        for (id, expiry) in ids.iter().zip(expiries) {
+            match expiry {
+                Expiry::Expired => outcome.expired += 1,
+                Expiry::NotDue => {}
+                Expiry::Settled => outcome.settled += 1,
+                Expiry::Broken(why) => {
+                    let id = String::from_utf8_lossy(id);
+                    outcome.broken.push(format!("{id}: {why}"));
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// How many holds are overdue, and the ids of some of them.
+    async fn overdue(
+        &self,
+        connection: &mut MultiplexedConnection,
+        event: &str,
+        at_most: usize,
+        slice: Slice,
+    ) -> Result<(u64, Vec<Vec<u8>>)> {
+        let holds = self.keys.holds(event);
+        let now = self.now(connection).await?;
+        let mut count = redis::cmd("ZCOUNT");
+        count.arg(&holds).arg("-inf").arg(format!("({now}"));
+        let due: u64 = self.read(count.query_async(connection)).await?;
+        if due == 0 {
+            return Ok((0, Vec::new()));
+        }
+        let at_most = due.min(at_most as u64);
+        let start = match slice {
+            Slice::First => 0,
+            Slice::Anywhere => rand::random_range(0..=due - at_most),
+        };
+        // By rank, not by score: an offset into scores is walked, however long the backlog.
+        let mut range = redis::cmd("ZRANGE");
+        range.arg(&holds).arg(start).arg(start + at_most - 1);
+        Ok((due, self.read(range.query_async(connection)).await?))
+    }
+
+    /// The orders among `ids` that can be read; the script says what is wrong with the others.
+    async fn readable(
+        &self,
+        connection: &mut MultiplexedConnection,
+        event: &str,
+        ids: &[Vec<u8>],
+    ) -> Result<Vec<Order>> {
+        let mut get = redis::cmd("HMGET");
+        get.arg(self.keys.orders(event)).arg(ids);
+        let records: Vec<Option<Vec<u8>>> = self.read(get.query_async(connection)).await?;
+        let orders = ids
+            .iter()
+            .zip(records)
+            .filter_map(|(id, found)| record::decode(&String::from_utf8_lossy(id), &found?).ok());
+        Ok(orders.collect())
+    }
+
+    /// The clock of Redis.
+    async fn now(&self, connection: &mut MultiplexedConnection) -> Result<EpochMs> {
+        let time = redis::cmd("TIME");
+        let (seconds, micros): (u64, u64) = self.read(time.query_async(connection)).await?;
+        Ok(seconds * 1000 + micros / 1000)
+    }
+}

@@ -1,0 +1,153 @@
+//! Orders: read, confirm, cancel, use, expire.
+
+use std::collections::BTreeSet;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::recount::Pair;
+use super::reply;
+use super::script::{ORDER_CANCEL, ORDER_CONFIRM, ORDER_USE, Script};
+use super::{Store, record, replicas};
+use crate::domain::change::{Change, ChangeOutcome};
+use crate::domain::durability::Durability;
+use crate::domain::ids::{OrderId, SaleId, Username};
+use crate::domain::order::Order;
+use crate::error::{Error, Result};
+
+/// Orders read in one step.
+const PAGE_ORDERS: usize = 1000;
+impl Store {
+    /// An order; `None` when there is none of this name.
+    ///
+    /// # Errors
+    /// [`Error::Contract`] when its record cannot be read.
+    pub async fn order(&self, id: &OrderId) -> Result<Option<Order>> {
+        Ok(self.order_read(id).await?.1)
+    }
+
+    /// An order, and the connection on which it was read.
+    async fn order_read(
+        &self,
+        id: &OrderId,
+    ) -> Result<(deadpool_redis::Connection, Option<Order>)> {
+        let mut connection = self.connection().await?;
+        let mut get = redis::cmd("HGET");
+        get.arg(self.keys.orders(id.event())).arg(id.as_str());
+        let found: Option<Vec<u8>> = self.read(get.query_async(&mut *connection)).await?;
+        let order = found.map(|found| record::decode(id.as_str(), &found));
+        Ok((connection, order.transpose()?))
+    }
+
+    /// Sells a held order. Safe to repeat.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when nothing was executed; anything else means that it may have been.
+    pub async fn order_confirm(&self, id: &OrderId) -> Result<ChangeOutcome> {
+        self.change(Change::Confirm, id, None).await
+    }
+
+    /// Gives an order back, which must be `buyer`'s if one is named. Safe to repeat.
+    ///
+    /// # Errors
+    /// As [`Store::order_confirm`].
+    pub async fn order_cancel(
+        &self,
+        id: &OrderId,
+        buyer: Option<&Username>,
+    ) -> Result<ChangeOutcome> {
+        self.change(Change::Cancel, id, buyer).await
+    }
+
+    /// Marks a confirmed order as handed out. Safe to repeat.
+    ///
+    /// # Errors
+    /// As [`Store::order_confirm`].
+    pub async fn order_use(&self, id: &OrderId) -> Result<ChangeOutcome> {
+        self.change(Change::Use, id, None).await
+    }
+
+    async fn change(
+        &self,
+        change: Change,
+        id: &OrderId,
+        buyer: Option<&Username>,
+    ) -> Result<ChangeOutcome> {
+        let deadline = Instant::now() + self.timeout;
+        let late = |_| Error::Busy("no answer from Redis in time".to_owned());
+        let read = timeout_at(deadline, self.order_read(id)).await;
+        let (mut connection, order) = read.map_err(late)??;
+        let Some(order) = order else {
+            return Ok(ChangeOutcome::NoSuchOrder);
+        };
+        // The script reads the order again; its sales never change.
+        let sales = sales_of(id.event(), [&order]);
+        let names: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();
+        let replicas = self.durability.map_or(0, Durability::replicas);
+        let (script, keys) = self.script_of(change, id.event(), &sales);
+        let mut call = script
+            .on(&keys)
+            .arg(id.as_str())
+            .arg(u8::from(replicas > 0));
+        if change == Change::Cancel {
+            call = call.arg(buyer.map_or("", Username::as_str));
+        }
+        let call = call.arg(names);
+        let changed = timeout_at(deadline, async {
+            let reply = call.send(&mut *connection).await?;
+            let outcome = reply::change(script.name, id, reply)?;
+            if replicas > 0 && outcome != ChangeOutcome::NoSuchOrder {
+                replicas::wait(&mut connection, replicas, deadline).await?;
+            }
+            Ok(outcome)
+        });
+        let unanswered = |_| Error::Unknown("no answer in time".to_owned());
+        changed.await.map_err(unanswered)?
+    }
+
+    fn script_of(
+        &self,
+        change: Change,
+        event: &str,
+        sales: &[&SaleId],
+    ) -> (&'static Script, Vec<String>) {
+        match change {
+            Change::Confirm => (&ORDER_CONFIRM, self.keys.of_confirm(event, sales)),
+            Change::Cancel => (&ORDER_CANCEL, self.keys.of_return(event, sales)),
+            Change::Use => (&ORDER_USE, self.keys.of_use(event, sales)),
+        }
+    }
+
+    /// One page of the event's orders, and where the next page starts, if there is one. An order
+    /// that exists from the first page to the last is on one of them, rarely on two. A record that
+    /// cannot be read is an error of its own: it must not hide the others.
+    ///
+    /// # Errors
+    /// Redis is not there, or not in a state to answer.
+    pub async fn orders_page(
+        &self,
+        event: &str,
+        cursor: u64,
+    ) -> Result<(Option<u64>, Vec<Result<Order>>)> {
+        let mut connection = self.connection().await?;
+        let mut scan = redis::cmd("HSCAN");
+        scan.arg(self.keys.orders(event)).arg(cursor);
+        scan.arg("COUNT").arg(PAGE_ORDERS);
+        let (next, pairs): (u64, Vec<Pair>) = self.read(scan.query_async(&mut *connection)).await?;
+        let orders = pairs
+            .iter()
+            .map(|(id, found)| record::decode(&String::from_utf8_lossy(id), found));
+        Ok(((next != 0).then_some(next), orders.collect()))
+    }
+}
+
+/// The sales of these orders, each once. Scripts refuse what is not of the event: its keys would
+/// be in another slot.
+pub(super) fn sales_of<'a>(
+    event: &str,
+    orders: impl IntoIterator<Item = &'a Order>,
+) -> Vec<&'a SaleId> {
+    let lines = orders.into_iter().flat_map(|order| &order.lines);
+    let sales = lines.map(|line| &line.goods);
+    let sales: BTreeSet<_> = sales.filter(|sale| sale.event() == event).collect();
+    sales.into_iter().collect()
+}

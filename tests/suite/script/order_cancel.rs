@@ -1,0 +1,277 @@
+//! `lua/order_cancel.lua`
+
+use seckill::domain::change::{ChangeOutcome, ChangeRefusal};
+use seckill::domain::order::OrderState;
+use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
+use seckill::store::reply;
+use seckill::store::script::ORDER_CANCEL;
+
+use super::{
+    BROKEN_KEYS, BROKEN_ORDERS, Words, assert_broken_order_raises, assert_raises, call_at, changed,
+    counted,
+};
+use crate::support::orders::{new_order_id, username};
+use crate::support::redis::World;
+
+#[tokio::test]
+async fn a_grab_and_its_cancel_leave_the_stock_as_it_was() {
+    for kind in [StockKind::List, StockKind::Counter] {
+        let mut world = World::new().await;
+        let sale = world.held_sale("spring.tea", kind, 5).await;
+        world.granted(&sale, "first", 1).await;
+        let mut before = world.contents().await;
+        let id = world.granted(&sale, "x", 2).await;
+        let held = world.order(&id).await;
+
+        let dead = changed(world.store.order_cancel(&id, None).await.expect("decided"));
+        assert_eq!(dead.state, OrderState::Cancelled);
+        assert!(dead.changed_at.is_some());
+        assert_eq!(dead.lines, held.lines, "the record remembers the units");
+        assert_eq!(world.order(&id).await, dead);
+        let mut after = world.contents().await;
+        // These tell the story; all others are as they were, unit by unit.
+        for told in ["sale:spring.tea", "orders", "feed"] {
+            let key = format!("{{spring}}:{told}");
+            assert_ne!(before.remove(&key), after.remove(&key), "{told}");
+        }
+        assert_eq!(after, before);
+        assert_eq!(counted(&world, &sale).await, (1, 0, 0));
+        assert_eq!(world.feed("spring").await.len(), 3);
+
+        let after = world.dump().await;
+        let again = world.store.order_cancel(&id, None).await.expect("decided");
+        assert_eq!(again, ChangeOutcome::Repeated(dead));
+        assert_eq!(world.dump().await, after, "a repeat wrote something");
+        world.assert_holds(&sale).await;
+    }
+}
+
+#[tokio::test]
+async fn units_go_back_to_the_head_in_their_order_byte_for_byte() {
+    let mut world = World::new().await;
+    let sale = world.held_sale("a", StockKind::List, 0).await;
+    let stock = world.store.keys().stock(&sale);
+    let units: [&[u8]; 6] = [
+        b"tab\tline\nend",
+        b"100%41",
+        b"\xff\x00\xfe",
+        b"",
+        b"%",
+        b"sn-9",
+    ];
+    let mut push = redis::cmd("RPUSH");
+    push.arg(&stock).arg(&units[..]);
+    let _: i64 = push.query_async(&mut world.raw).await.expect("pushed");
+    let [one, two, three] = ["x", "y", "z"];
+    let (one, two) = (
+        world.granted(&sale, one, 2).await,
+        world.granted(&sale, two, 2).await,
+    );
+    let three = world.granted(&sale, three, 1).await;
+    for id in [three, two, one] {
+        changed(world.store.order_cancel(&id, None).await.expect("decided"));
+    }
+    let left: Vec<Vec<u8>> = world.run(&["LRANGE", &stock, "0", "-1"]).await;
+    assert_eq!(left, units);
+}
+
+#[tokio::test]
+async fn a_cancelled_order_frees_its_buyer_and_stays_dead() {
+    let world = World::new().await;
+    let sale = world.held_sale("a", StockKind::List, 2).await;
+    let first = world.granted(&sale, "x", 2).await;
+    changed(
+        world
+            .store
+            .order_cancel(&first, None)
+            .await
+            .expect("decided"),
+    );
+    let second = world.granted(&sale, "x", 2).await;
+    assert_ne!(first, second);
+    assert_eq!(
+        world.order(&first).await.lines,
+        world.order(&second).await.lines
+    );
+    let again = world
+        .store
+        .order_cancel(&first, None)
+        .await
+        .expect("decided");
+    assert!(matches!(again, ChangeOutcome::Repeated(_)), "{again:?}");
+    assert_eq!(world.order(&second).await.state, OrderState::Held);
+    assert_eq!(counted(&world, &sale).await, (2, 0, 0));
+    world.assert_holds(&sale).await;
+}
+
+#[tokio::test]
+async fn the_buyers_index_forgets_only_this_order() {
+    let mut world = World::new().await;
+    let sale = world.held_sale("a", StockKind::List, 4).await;
+    let first = world.granted(&sale, "x", 2).await;
+    let buyers = world.store.keys().buyers(&sale);
+    let _: i64 = world.run(&["HSET", &buyers, "x", "a-another"]).await;
+    changed(
+        world
+            .store
+            .order_cancel(&first, None)
+            .await
+            .expect("decided"),
+    );
+    let kept: String = world.run(&["HGET", &buyers, "x"]).await;
+    assert_eq!(kept, "a-another");
+}
+
+#[tokio::test]
+async fn nobody_cancels_the_order_of_another() {
+    let mut world = World::new().await;
+    let sale = world.held_sale("a", StockKind::List, 2).await;
+    let id = world.granted(&sale, "秒杀", 1).await;
+    let before = world.dump().await;
+    for other in ["x", "秒", "秒杀 "] {
+        let outcome = world.store.order_cancel(&id, Some(&username(other))).await;
+        assert_eq!(outcome.expect("decided"), ChangeOutcome::NoSuchOrder);
+    }
+    assert_eq!(world.dump().await, before);
+    let own = world.store.order_cancel(&id, Some(&username("秒杀"))).await;
+    changed(own.expect("decided"));
+    let none = world.store.order_cancel(&new_order_id(&sale), None).await;
+    assert_eq!(none.expect("decided"), ChangeOutcome::NoSuchOrder);
+}
+
+/// Cancels as if it were `now`.
+async fn cancel_at(
+    world: &mut World,
+    now: EpochMs,
+    id: &seckill::domain::ids::OrderId,
+    sales: &[&seckill::domain::ids::SaleId],
+) -> ChangeOutcome {
+    let keys = world.store.keys().of_return(id.event(), sales);
+    let mut args = vec![id.as_str(), "0", ""];
+    args.extend(sales.iter().map(|sale| sale.as_str()));
+    let reply = call_at(world, &ORDER_CANCEL, now, &keys, &args).await;
+    reply::change("order_cancel", id, reply).expect("understood")
+}
+
+#[tokio::test]
+async fn a_confirmed_order_goes_back_while_all_its_sales_allow_it() {
+    let until = 2_000_000_000_000;
+    let allowed = [
+        (Some(until), Some(until), until, true),
+        (Some(until), Some(until), until + 1, false),
+        (Some(until), Some(until - 5), until - 4, false),
+        (Some(until - 5), Some(until), until - 4, false),
+        (Some(until), None, 1, false),
+        (None, Some(until), 1, false),
+    ];
+    for (tea_until, cup_until, now, is_allowed) in allowed {
+        let mut world = World::new().await;
+        let tea = world.sale("spring.tea", StockKind::List, 5).await;
+        let cup = world.sale("spring.cup", StockKind::Counter, 5).await;
+        for (sale, cancel_until) in [(&tea, tea_until), (&cup, cup_until)] {
+            let edit = SaleEdit {
+                cancel_until: Some(cancel_until),
+                ..SaleEdit::default()
+            };
+            world.put(sale, &edit).await;
+        }
+        let lines = [(&tea, StockKind::List, 2), (&cup, StockKind::Counter, 1)];
+        let id = world
+            .write_order("x", OrderState::Confirmed, 5, &lines)
+            .await;
+        let before = world.dump().await;
+        match cancel_at(&mut world, now, &id, &[&tea, &cup]).await {
+            ChangeOutcome::Changed(order) if is_allowed => {
+                assert_eq!(
+                    (order.state, order.changed_at),
+                    (OrderState::Cancelled, Some(now))
+                );
+                assert_eq!((world.left(&tea).await, world.left(&cup).await), (5, 5));
+                assert_eq!(counted(&world, &tea).await, (0, 0, 0));
+            }
+            ChangeOutcome::Refused(ChangeRefusal::NotCancellable, _) if !is_allowed => {
+                assert_eq!(world.dump().await, before);
+            }
+            other => panic!("at {now} until {tea_until:?} and {cup_until:?}: {other:?}"),
+        }
+        world.assert_holds(&tea).await;
+        world.assert_holds(&cup).await;
+    }
+}
+
+#[tokio::test]
+async fn what_came_first_stays_and_a_refusal_writes_nothing() {
+    let mut world = World::new().await;
+    let sale = world.held_sale("a", StockKind::List, 9).await;
+    let lines = [(&sale, StockKind::List, 2)];
+    for (state, refusal) in [
+        (OrderState::Used, ChangeRefusal::Used),
+        (OrderState::Expired, ChangeRefusal::Expired),
+        (OrderState::Confirmed, ChangeRefusal::NotCancellable),
+    ] {
+        let id = world.write_order("x", state, 5, &lines).await;
+        let before = world.dump().await;
+        let outcome = world.store.order_cancel(&id, None).await.expect("decided");
+        let order = world.order(&id).await;
+        assert_eq!(outcome, ChangeOutcome::Refused(refusal, order));
+        assert_eq!(world.dump().await, before, "{state}");
+    }
+}
+
+const KEYS: [&str; 6] = ["orders", "holds", "feed", "sale", "stock", "buyers"];
+const ARGS: [&str; 4] = ["a-1", "0", "", "a"];
+
+#[tokio::test]
+async fn wrong_calls_raise() {
+    let mut world = World::new().await;
+    for (keys, args) in [
+        (&KEYS[..3], &ARGS[..3]),
+        (&KEYS[..4], &ARGS[..]),
+        (&KEYS[..], &ARGS[..3]),
+        (&KEYS[..], &[]),
+        (&KEYS[..], &["a-1", "0", "", "a", "b"]),
+    ] {
+        let words = "order_cancel takes 3 keys";
+        assert_raises(&mut world, &ORDER_CANCEL, keys, args, words).await;
+    }
+}
+
+#[tokio::test]
+async fn broken_data_raises_before_the_first_write() {
+    let stocks: [(Words, &str); 4] = [
+        (&["SET", "stock", "x"], "WRONGTYPE"),
+        (&["SET", "buyers", "x"], "WRONGTYPE"),
+        (&["SET", "sale", "x"], "WRONGTYPE"),
+        (
+            &["HSET", "sale", "held", "x"],
+            "held of sale a is not a whole",
+        ),
+    ];
+    let broken = BROKEN_ORDERS.into_iter().chain(BROKEN_KEYS).chain(stocks);
+    assert_broken_order_raises(&ORDER_CANCEL, &KEYS, &ARGS, broken).await;
+}
+
+/// A counter that `INCRBY` would refuse must be found before the first write.
+#[tokio::test]
+async fn a_broken_counter_raises_before_the_first_write() {
+    for (stock, words) in [
+        ("1e3", "stock is not a whole number"),
+        ("-0", "stock is not a whole number"),
+        ("-99999999999999999999", "stock is not a whole number"),
+        ("9999999999999999", "stock is not a whole number"),
+    ] {
+        let mut world = World::new().await;
+        let record = "held\t1\tx\t9\na\t2";
+        for words in [
+            ["HSET", "sale", "kind", "counter"],
+            ["HSET", "sale", "held", "2"],
+            ["HSET", "orders", "a-1", record],
+        ] {
+            let key = format!("{}{}", world.prefix, words[1]);
+            let _: i64 = world.run(&[words[0], &key, words[2], words[3]]).await;
+        }
+        let key = format!("{}stock", world.prefix);
+        let _: () = world.run(&["SET", &key, stock]).await;
+        assert_raises(&mut world, &ORDER_CANCEL, &KEYS, &ARGS, words).await;
+    }
+}
