@@ -87,7 +87,7 @@ impl World {
     }
 
     /// Writes an order over several sales by hand, as one attempt would: its units leave the
-    /// stocks, and counters, buyers and holds know it.
+    /// stocks, and counters, buyers, requests and holds know it.
     pub async fn write_order(
         &mut self,
         user: &str,
@@ -97,7 +97,8 @@ impl World {
     ) -> OrderId {
         let id = new_order_id(lines[0].0);
         let event = id.event().to_owned();
-        let mut record = format!("{state}\t1700000000000\t{user}\t{deadline}\trequest-7");
+        let request = format!("request of {id}");
+        let mut record = format!("{state}\t1700000000000\t{user}\t{deadline}\t{request}");
         for &(sale, kind, purchase) in lines {
             record.push_str(&format!("\n{sale}\t{purchase}"));
             let (key, stock) = {
@@ -121,6 +122,9 @@ impl World {
             let _: i64 = self.run(&["HSET", &buyers, user, id.as_str()]).await;
         }
         self.write_record(&id, &record).await;
+        let requests = self.store.keys().requests(&event);
+        let request = format!("{user}\t{request}");
+        let _: i64 = self.run(&["HSET", &requests, &request, id.as_str()]).await;
         if state == OrderState::Held {
             let holds = self.store.keys().holds(&event);
             let _: i64 = self
