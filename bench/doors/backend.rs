@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::Duration;
 
+use redis::AsyncConnectionConfig;
 use seckill::config::RedisUrl;
 use seckill::domain::ids::SaleId;
 use seckill::domain::sale::{SaleEdit, StockKind};
@@ -18,6 +20,9 @@ const CALLED_BY_SCRIPTS: [&str; 15] = [
     "decrby", "get", "hdel", "hget", "hgetall", "hincrby", "hlen", "hmget", "hset", "incrby",
     "llen", "lpop", "rpop", "rpush", "time",
 ];
+
+/// Longest wait for Redis.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A running Redis with one sale.
 pub struct Backend {
@@ -64,7 +69,7 @@ impl Backend {
 
     /// Creates sale `a` and puts units into it.
     pub fn sell(&self, runtime: &Runtime, kind: StockKind, units: u64) -> Result<()> {
-        let store = Store::new(&self.url(), "seckill:", std::time::Duration::from_secs(5))?;
+        let store = Store::new(&self.url(), "seckill:", CALL_TIMEOUT)?;
         let id = SaleId::parse("a").map_err(|e| e.to_string())?;
         let edit = SaleEdit {
             kind: Some(kind),
@@ -117,9 +122,13 @@ impl Backend {
         Ok(memory.get("used_memory").ok_or("no used_memory")?.parse()?)
     }
 
-    /// A connection, for direct calls.
+    /// A connection, for direct calls. It waits for a Redis that stalls: that is in the figures.
     pub async fn connection(&self) -> Result<redis::aio::MultiplexedConnection> {
-        Ok(self.client.get_multiplexed_async_connection().await?)
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(CALL_TIMEOUT));
+        let connection = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config);
+        Ok(connection.await?)
     }
 
     fn info(&self, section: &str) -> Result<HashMap<String, String>> {

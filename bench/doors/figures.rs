@@ -52,6 +52,12 @@ impl Figures {
         )
     }
 
+    /// Requests that were refused in all rounds together.
+    pub fn refused(&self, case: Case) -> u64 {
+        let samples = self.samples.get(&case).into_iter().flatten();
+        samples.map(|sample| sample.seen.refused).sum()
+    }
+
     /// Every case, in the order of the table.
     pub fn cases(&self) -> impl Iterator<Item = Case> + '_ {
         self.samples.keys().copied()

@@ -4,8 +4,10 @@
 
 mod backend;
 mod contract;
+mod counts;
 mod cpu;
 mod figures;
+mod line;
 mod machine;
 mod plan;
 mod report;
@@ -84,8 +86,11 @@ fn closed_loop(programs: &Programs, runtime: &Runtime, plan: Plan) -> Result<Fig
             let sample = Stage::set(programs, runtime, path, plan.seconds.into())
                 .and_then(|stage| stage.closed(case, plan.seconds))
                 .map_err(failed)?;
-            let rate = sample.seen.rate;
-            eprintln!("round {round}/{rounds}: {name}, {connections} connections: {rate:.0}/s");
+            let wrk::Seen { rate, refused, .. } = sample.seen;
+            eprintln!(
+                "round {round}/{rounds}: {name}, {connections} connections: {rate:.0}/s, \
+                 {refused} refused"
+            );
             figures.add(case, sample);
         }
     }

@@ -3,7 +3,7 @@
 use crate::contract::{Measured, Row};
 use crate::figures::{Figures, Spread};
 use crate::plan::{Case, Path, Plan};
-use crate::steadiness::{CONNECTIONS, Latencies, PERCENTILES, Steadiness};
+use crate::steadiness::{CONNECTIONS, PERCENTILES, Side, Steadiness};
 
 /// The whole report.
 pub fn text(
@@ -40,7 +40,9 @@ pub fn text(
 
 const LEGEND: &str = "`× bare` and `× per-request`: median of the ratios within each round. CPU: \
     user and system time of the process for\neach answer. Commands: sent to Redis for 1,000 \
-    answers (in parentheses: with those inside scripts).";
+    answers (in parentheses: with those inside scripts).\nRefused: answers that were not 2xx (the \
+    server was busy, or does not know), in all rounds together; rates, CPU and\ncommands are those \
+    of the other answers.";
 
 fn contract(rows: &[Row]) -> String {
     let mut lines = vec![
@@ -79,6 +81,7 @@ fn closed(figures: &Figures) -> String {
         "server CPU µs",
         "Redis CPU µs",
         "commands",
+        "refused",
     ];
     let mut lines = vec![header.map(str::to_owned).to_vec()];
     lines.extend(figures.cases().map(|case| line(figures, case)));
@@ -120,17 +123,20 @@ fn line(figures: &Figures, case: Case) -> Vec<String> {
             1,
         ),
         commands.unwrap_or_else(|| "–".to_owned()),
+        figures.refused(case).to_string(),
     ]
 }
 
 fn open(steadiness: &Steadiness) -> String {
     let mut header = vec!["server".to_owned(), "req/s".to_owned()];
     header.extend(PERCENTILES.map(|percentile| format!("p{percentile} ms (min–max)")));
-    let row = |name: &str, latencies: &Latencies| {
+    header.push("refused".to_owned());
+    let row = |name: &str, side: &Side| {
         let mut row = vec![name.to_owned(), format!("{:.0}", steadiness.rate)];
-        row.extend(latencies.iter().map(|Spread { median, min, max }| {
+        row.extend(side.latencies.iter().map(|Spread { median, min, max }| {
             format!("{:.2} ({:.2}–{:.2})", median / 1e3, min / 1e3, max / 1e3)
         }));
+        row.push(side.refused.to_string());
         row
     };
     let bare = row(Path::Bare.name(), &steadiness.bare);

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::Result;
+use crate::counts::Counts;
 use crate::plan::Path;
 
 /// Longest wait for a server to listen.
@@ -14,6 +15,9 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 const START_PAUSE: Duration = Duration::from_millis(5);
 /// Longest wait for an answer to one of our own questions.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+/// A server that counted nothing new for so long has decided everything.
+pub const SETTLING: Duration = Duration::from_millis(150);
+const SETTLING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where the programs are.
 pub struct Programs {
@@ -100,14 +104,26 @@ impl Server {
         self.process.id()
     }
 
-    /// Attempts that this server answered with `grabbed`, from its own count.
-    pub fn grabbed(&self) -> Result<u64> {
-        let metrics = self.get("/metrics")?;
-        let lines = metrics.lines().filter(|line| {
-            line.starts_with("seckill_attempts_total{") && line.contains("outcome=\"grabbed\"")
-        });
-        let counts = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
-        Ok(counts.sum())
+    /// What it counted, once everything is decided: a client that leaves does not wait for that.
+    pub fn settled(&self) -> Result<Counts> {
+        let deadline = Instant::now() + SETTLING_TIMEOUT;
+        let mut before = self.counts()?;
+        loop {
+            std::thread::sleep(SETTLING);
+            let now = self.counts()?;
+            if now == before {
+                return Ok(now);
+            }
+            if Instant::now() > deadline {
+                return Err(format!("still deciding after {SETTLING_TIMEOUT:?}: {now:?}").into());
+            }
+            before = now;
+        }
+    }
+
+    /// What it has counted so far. It reads Redis for that, so a Redis that stalls delays it.
+    fn counts(&self) -> Result<Counts> {
+        Ok(Counts::read(&self.get("/metrics")?))
     }
 
     fn get(&self, path: &str) -> Result<String> {

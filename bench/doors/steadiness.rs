@@ -10,7 +10,7 @@ use crate::figures::Spread;
 use crate::plan::{Path, Plan};
 use crate::run::Stage;
 use crate::servers::Programs;
-use crate::steady::Load;
+use crate::steady::{Load, Seen};
 
 /// Connections that share the load.
 pub const CONNECTIONS: usize = 64;
@@ -20,14 +20,22 @@ pub const PERCENTILES: [f64; 3] = [50.0, 99.0, 99.9];
 /// Latencies of one server in microseconds, one spread for each percentile.
 pub type Latencies = [Spread; 3];
 
+/// What was measured of one server.
+pub struct Side {
+    /// How long its answers took.
+    pub latencies: Latencies,
+    /// Answers that were not 2xx, in all rounds.
+    pub refused: u64,
+}
+
 /// What was measured.
 pub struct Steadiness {
     /// Requests a second of both.
     pub rate: f64,
     /// The limit.
-    pub bare: Latencies,
+    pub bare: Side,
     /// The project.
-    pub seckill: Latencies,
+    pub seckill: Side,
     /// The generator's own share: the 99th percentile of how late it handed a request over.
     pub pacing: f64,
     /// p99 of seckill against p99 of bare, in each round.
@@ -46,21 +54,20 @@ pub fn measure(
         for (path, found) in [(Path::Bare, &mut bare), (Path::Grab, &mut seckill)] {
             let stage = Stage::set(programs, runtime, path, plan.steady.as_secs())?;
             let seen = stage.steady(load(rate, plan.steady))?;
-            found.push(PERCENTILES.map(|percentile| micros(&seen.latency, percentile)));
             pacing.push(micros(&seen.pacing, 99.0));
+            found.push(seen);
         }
     }
-    let ratios = seckill
-        .iter()
-        .zip(&bare)
-        .map(|(own, other)| own[1] / other[1]);
+    let p99 = |seen: &Seen| micros(&seen.latency, 99.0);
+    let rounds = seckill.iter().zip(&bare);
+    let ratios = rounds.map(|(own, other)| p99(own) / p99(other));
     let none = "no round of the open loop";
     Ok(Steadiness {
         rate,
         pacing: Spread::of(pacing).ok_or(none)?.median,
         p99_ratio: Spread::of(ratios.collect()).ok_or(none)?,
-        bare: latencies(&bare).ok_or(none)?,
-        seckill: latencies(&seckill).ok_or(none)?,
+        bare: Side::of(&bare).ok_or(none)?,
+        seckill: Side::of(&seckill).ok_or(none)?,
     })
 }
 
@@ -77,7 +84,23 @@ fn micros(histogram: &Histogram<u64>, percentile: f64) -> f64 {
     histogram.value_at_percentile(percentile) as f64 / 1e3
 }
 
-fn latencies(rounds: &[[f64; 3]]) -> Option<Latencies> {
-    let spread = |column: usize| Spread::of(rounds.iter().map(|round| round[column]).collect());
-    Some([spread(0)?, spread(1)?, spread(2)?])
+impl Side {
+    fn of(rounds: &[Seen]) -> Option<Self> {
+        let spread = |percentile| {
+            let rounds = rounds.iter();
+            Spread::of(
+                rounds
+                    .map(|seen| micros(&seen.latency, percentile))
+                    .collect(),
+            )
+        };
+        let [p50, p99, p999] = PERCENTILES.map(spread);
+        let refused = rounds
+            .iter()
+            .map(|seen| seen.answers.count(|a| !a.is_granted()));
+        Some(Self {
+            latencies: [p50?, p99?, p999?],
+            refused: refused.sum(),
+        })
+    }
 }

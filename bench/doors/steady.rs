@@ -6,11 +6,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::Result;
+use crate::line::{Line, Tally};
 
 /// Longest latency that is told from a longer one, in nanoseconds.
 const LATENCY_MAX_NANOS: u64 = 60_000_000_000;
@@ -39,6 +38,8 @@ pub struct Seen {
     pub latency: Histogram<u64>,
     /// From the intended start to the hand-over to a connection: the generator's own share.
     pub pacing: Histogram<u64>,
+    /// The answers.
+    pub answers: Tally,
 }
 
 /// Runs a load on a thread of its own beside the pacer, and waits for every answer.
@@ -58,25 +59,25 @@ async fn drive(address: SocketAddr, load: Load) -> Result<Seen> {
     let mut starts = Vec::new();
     let mut tasks = Vec::new();
     for number in 0..load.connections {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
         let (start, inbox) = mpsc::unbounded_channel();
-        let line = Line {
-            stream,
-            run: load.run,
-            number,
-            buffer: Vec::new(),
-        };
+        let line = Line::open(address).await?;
+        let name = format!("{}-{number}", load.run);
         starts.push(start);
-        tasks.push(tokio::spawn(line.run(inbox)));
+        tasks.push(tokio::spawn(ask_all(line, name, inbox)));
     }
     let pacer = std::thread::spawn(move || pace(load, &starts));
-    let mut latency = histogram()?;
+    let (mut latency, mut answers) = (histogram()?, Tally::default());
     for task in tasks {
-        latency.add(task.await??)?;
+        let (own_latency, own_answers) = task.await??;
+        latency.add(own_latency)?;
+        answers.merge(own_answers);
     }
     let pacing = pacer.join().map_err(|_| "the pacer panicked")??;
-    Ok(Seen { latency, pacing })
+    Ok(Seen {
+        latency,
+        pacing,
+        answers,
+    })
 }
 
 /// Hands each request to the next connection when it is due. A thread of its own, because a
@@ -96,63 +97,20 @@ fn pace(load: Load, starts: &[mpsc::UnboundedSender<Instant>]) -> Result<Histogr
     Ok(lag)
 }
 
-/// One connection.
-struct Line {
-    stream: TcpStream,
-    run: &'static str,
-    number: usize,
-    buffer: Vec<u8>,
-}
-
-impl Line {
-    /// One request after the other, until the pacer is done.
-    async fn run(mut self, mut due: mpsc::UnboundedReceiver<Instant>) -> Result<Histogram<u64>> {
-        let mut latency = histogram()?;
-        let mut sent = 0u64;
-        while let Some(due) = due.recv().await {
-            sent += 1;
-            self.ask(sent).await?;
-            latency.saturating_record(nanos_since(due));
-        }
-        Ok(latency)
+/// One connection: one request after the other, until the pacer is done.
+async fn ask_all(
+    mut line: Line,
+    name: String,
+    mut due: mpsc::UnboundedReceiver<Instant>,
+) -> Result<(Histogram<u64>, Tally)> {
+    let (mut latency, mut answers) = (histogram()?, Tally::default());
+    let mut sent = 0u64;
+    while let Some(due) = due.recv().await {
+        sent += 1;
+        answers.add(line.ask(&format!("{name}-{sent}")).await?);
+        latency.saturating_record(nanos_since(due));
     }
-
-    async fn ask(&mut self, sent: u64) -> Result<()> {
-        let (run, number) = (self.run, self.number);
-        let body = format!("goods=a&purchase=1&username={run}-{number}-{sent}");
-        let length = body.len();
-        let request = format!(
-            "POST /seckill HTTP/1.1\r\nhost: bench\r\ncontent-length: {length}\r\n\
-             content-type: application/x-www-form-urlencoded\r\n\r\n{body}"
-        );
-        self.stream.write_all(request.as_bytes()).await?;
-        self.buffer.clear();
-        loop {
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
-                return Err("a connection was closed".into());
-            }
-            if is_whole(&self.buffer)? {
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// True when the answer is complete; an error when it is not a 200.
-fn is_whole(answer: &[u8]) -> Result<bool> {
-    let Some(head) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
-        return Ok(false);
-    };
-    let text = std::str::from_utf8(&answer[..head])?;
-    if !text.starts_with("HTTP/1.1 200") {
-        return Err(format!("an answer that is not 200: {text}").into());
-    }
-    let length = text.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        let wanted = name.eq_ignore_ascii_case("content-length");
-        wanted.then(|| value.trim().parse::<usize>().ok())?
-    });
-    Ok(answer.len() >= head + 4 + length.ok_or("an answer without a length")?)
+    Ok((latency, answers))
 }
 
 fn nanos_since(instant: Instant) -> u64 {

@@ -11,10 +11,12 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/wrk/grab.lua");
 /// What wrk saw.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen {
-    /// Answers.
+    /// Answers that were 2xx.
     pub answers: u64,
-    /// Answers a second.
+    /// Those a second.
     pub rate: f64,
+    /// Answers that were not: the server was busy, or does not know.
+    pub refused: u64,
     /// Median latency in microseconds.
     pub p50: f64,
     /// Latency of the slowest hundredth in microseconds.
@@ -49,15 +51,16 @@ fn parse(text: &str) -> Result<Seen> {
     let line = text.lines().find_map(|line| line.strip_prefix("measured "));
     let figures = line.ok_or("no figures")?.split(' ').map(str::parse::<u64>);
     let figures: Vec<u64> = figures.collect::<std::result::Result<_, _>>()?;
-    let &[answers, microseconds, p50, p99, failed] = figures.as_slice() else {
+    let &[answers, microseconds, p50, p99, refused, lost] = figures.as_slice() else {
         return Err("other figures than expected".into());
     };
-    if failed > 0 {
-        return Err(format!("{failed} requests failed").into());
+    if lost > 0 {
+        return Err(format!("{lost} requests got no answer").into());
     }
     Ok(Seen {
         answers,
         rate: answers as f64 / microseconds as f64 * 1e6,
+        refused,
         p50: p50 as f64,
         p99: p99 as f64,
     })
