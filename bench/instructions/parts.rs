@@ -10,8 +10,11 @@ use futures_util::FutureExt;
 use seckill::admission::gate::{Gates, Verdict};
 use seckill::domain::attempt::{Attempt, Purchase};
 use seckill::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId, Username};
+use seckill::domain::outcome::{Outcome, Refusal};
 use seckill::domain::sale::StockKind;
+use seckill::http::answer;
 use seckill::http::attempt::AttemptRequest;
+use seckill::http::negotiate::Manner;
 use seckill::store::keys::Keys;
 use seckill::store::reply;
 use seckill::store::script::SALE_GRAB;
@@ -39,7 +42,7 @@ pub struct Part {
 }
 
 /// All of them.
-pub const PARTS: [Part; 10] = [
+pub const PARTS: [Part; 11] = [
     Part {
         name: "(test request, form)",
         without: None,
@@ -90,6 +93,11 @@ pub const PARTS: [Part; 10] = [
         without: Some(PARSE),
         work: |_| decoded(),
     },
+    Part {
+        name: "answer a loser",
+        without: None,
+        work: |_| refused(),
+    },
 ];
 
 fn sale() -> SaleId {
@@ -133,6 +141,18 @@ fn gate(call: u32) -> usize {
     let one = Purchase::parse("1").expect("a valid number");
     let verdict = GATES.check(&sale(), StockKind::List, &buyer, one, *ASKED_AT);
     usize::from(verdict == Verdict::Ask)
+}
+
+/// All that is left of a request to a sale that is sold out.
+fn refused() -> usize {
+    static SALE: LazyLock<SaleId> = LazyLock::new(sale);
+    let manner = Manner {
+        english: false,
+        plain: false,
+        strict_status: false,
+    };
+    let answer = answer::outcome(&SALE, &Outcome::Refused(Refusal::SoldOut), manner);
+    answer.headers().len()
 }
 
 fn call(attempts: usize) -> usize {

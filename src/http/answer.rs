@@ -1,8 +1,12 @@
 //! Says outcomes, faults and failures: the closed table of codes, statuses and messages.
 
+use std::sync::LazyLock;
+
 use actix_web::HttpResponse;
+use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::RETRY_AFTER;
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::web::Bytes;
 use serde::Serialize;
 
 use super::attempt::FaultyRequest;
@@ -12,14 +16,16 @@ use crate::domain::outcome::{Grant, Outcome, Refusal};
 use crate::error::Error;
 
 /// The header that names the code on every answer, so that tools need not read the body.
-pub const RESULT_HEADER: &str = "x-seckill-result";
+pub const RESULT_HEADER: HeaderName = HeaderName::from_static("x-seckill-result");
 /// When a client that got 503 should ask again.
 pub const RETRY_AFTER_SECONDS: &str = "1";
+const PLAIN: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json; charset=utf-8";
 
 /// The body. The order of the fields is part of the contract.
 #[derive(Serialize)]
 struct Body<'a> {
-    code: &'a str,
+    code: &'static str,
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     goods: Option<&'a str>,
@@ -88,14 +94,14 @@ const ALREADY_GRABBED: Row = Row::new(
     "您已经抢到了，请勿重复请求。",
     "You have got it already; there is no need to ask again.",
 );
-const BUSY: Row = Row::new(
+const BUSY_ROW: Row = Row::new(
     "busy",
     StatusCode::SERVICE_UNAVAILABLE,
     StatusCode::SERVICE_UNAVAILABLE,
     "系统繁忙，请稍后再试。",
     "The system is busy; please try again later.",
 );
-const UNKNOWN: Row = Row::new(
+const UNKNOWN_ROW: Row = Row::new(
     "unknown",
     StatusCode::SERVICE_UNAVAILABLE,
     StatusCode::SERVICE_UNAVAILABLE,
@@ -163,23 +169,67 @@ fn too_early() -> StatusCode {
     StatusCode::from_u16(425).unwrap_or(StatusCode::CONFLICT)
 }
 
+/// A row whose answers differ in nothing but the goods. Most of a crowd gets one of these, so
+/// their JSON is made once.
+struct Constant {
+    row: Row,
+    /// In Chinese and in English, up to the goods.
+    json: [String; 2],
+}
+
+static REFUSALS: LazyLock<[Constant; Refusal::ALL.len()]> =
+    LazyLock::new(|| Refusal::ALL.map(|refusal| Constant::new(refusal_row(refusal))));
+static BUSY: LazyLock<Constant> = LazyLock::new(|| Constant::new(BUSY_ROW));
+static UNKNOWN: LazyLock<Constant> = LazyLock::new(|| Constant::new(UNKNOWN_ROW));
+
+impl Constant {
+    fn new(row: Row) -> Self {
+        let json = [row.chinese, row.english].map(|message| {
+            let mut json = json(&body(row.code, message));
+            json.pop(); // the brace, which now comes after the goods
+            json + ",\"goods\":\""
+        });
+        Self { row, json }
+    }
+
+    fn answer(&self, goods: &SaleId, manner: Manner) -> Answer {
+        let body = if manner.plain {
+            Bytes::from_static(self.row.message(manner).as_bytes())
+        } else {
+            let start = &self.json[usize::from(manner.english)];
+            // No character of a sale id needs an escape.
+            Bytes::from([start, goods.as_str(), "\"}"].concat())
+        };
+        Answer {
+            status: self.row.status(manner),
+            code: self.row.code,
+            body,
+            plain: manner.plain,
+            retry: false,
+        }
+    }
+}
+
 /// The answer to a decided attempt.
 pub fn outcome(goods: &SaleId, outcome: &Outcome, manner: Manner) -> HttpResponse {
     match outcome {
         Outcome::Grabbed(grant) => with_order(&GRABBED, grant, manner),
         Outcome::AlreadyGrabbed(grant) => with_order(&ALREADY_GRABBED, grant, manner),
-        Outcome::Refused(refusal) => plain_row(&refusal_row(*refusal), goods, manner).finish(),
+        Outcome::Refused(refusal) => {
+            let constant = &REFUSALS[refusal.index()];
+            constant.answer(goods, manner).finish()
+        }
     }
 }
 
 /// The answer when nothing was decided: not executed, or nobody knows.
 pub fn failure(goods: &SaleId, error: &Error, manner: Manner) -> HttpResponse {
-    let row = if matches!(error, Error::Busy(_)) {
-        BUSY
+    let constant = if matches!(error, Error::Busy(_)) {
+        &BUSY
     } else {
-        UNKNOWN
+        &UNKNOWN
     };
-    let mut answer = plain_row(&row, goods, manner);
+    let mut answer = constant.answer(goods, manner);
     answer.retry = true;
     answer.finish()
 }
@@ -192,18 +242,11 @@ pub fn faulty(request: &FaultyRequest, manner: Manner) -> HttpResponse {
     } else {
         fault.chinese()
     };
-    let goods = request.goods.as_ref().map(SaleId::as_str);
     let body = Body {
-        goods,
+        goods: request.goods.as_ref().map(SaleId::as_str),
         ..body(fault.code(), &message)
     };
-    Answer {
-        status: fault.status(),
-        body,
-        plain: manner.plain,
-        retry: false,
-    }
-    .finish()
+    Answer::new(fault.status(), &body, manner).finish()
 }
 
 fn with_order(row: &Row, grant: &Grant, manner: Manner) -> HttpResponse {
@@ -215,27 +258,10 @@ fn with_order(row: &Row, grant: &Grant, manner: Manner) -> HttpResponse {
         units: (!line.units.is_empty()).then_some(&line.units),
         ..body(row.code, row.message(manner))
     };
-    answer(row, body, manner).finish()
+    Answer::new(row.status(manner), &body, manner).finish()
 }
 
-fn plain_row<'a>(row: &Row, goods: &'a SaleId, manner: Manner) -> Answer<'a> {
-    let body = Body {
-        goods: Some(goods.as_str()),
-        ..body(row.code, row.message(manner))
-    };
-    answer(row, body, manner)
-}
-
-fn answer<'a>(row: &Row, body: Body<'a>, manner: Manner) -> Answer<'a> {
-    Answer {
-        status: row.status(manner),
-        body,
-        plain: manner.plain,
-        retry: false,
-    }
-}
-
-fn body<'a>(code: &'a str, message: &'a str) -> Body<'a> {
+fn body<'a>(code: &'static str, message: &'a str) -> Body<'a> {
     Body {
         code,
         message,
@@ -246,26 +272,71 @@ fn body<'a>(code: &'a str, message: &'a str) -> Body<'a> {
     }
 }
 
-struct Answer<'a> {
+fn json(body: &Body) -> String {
+    // Strings and numbers always serialise.
+    serde_json::to_string(body).unwrap_or_default()
+}
+
+struct Answer {
     status: StatusCode,
-    body: Body<'a>,
+    code: &'static str,
+    body: Bytes,
     plain: bool,
     retry: bool,
 }
 
-impl Answer<'_> {
+impl Answer {
+    fn new(status: StatusCode, body: &Body, manner: Manner) -> Self {
+        let text = if manner.plain {
+            body.message.to_owned()
+        } else {
+            json(body)
+        };
+        Self {
+            status,
+            code: body.code,
+            body: Bytes::from(text),
+            plain: manner.plain,
+            retry: false,
+        }
+    }
+
     fn finish(self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status);
-        response.insert_header((RESULT_HEADER, self.body.code));
+        let mut response = HttpResponse::with_body(self.status, BoxBody::new(self.body));
+        let headers = response.headers_mut();
+        headers.insert(RESULT_HEADER, HeaderValue::from_static(self.code));
         if self.retry {
-            response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS));
+            let seconds = HeaderValue::from_static(RETRY_AFTER_SECONDS);
+            headers.insert(RETRY_AFTER, seconds);
         }
-        if self.plain {
-            response.content_type("text/plain; charset=utf-8");
-            return response.body(self.body.message.to_owned());
+        let media_type = if self.plain { PLAIN } else { JSON };
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_constant_answer_is_what_the_serialiser_would_say() {
+        let goods = SaleId::parse("spring-2026.tea_1").expect("valid");
+        for constant in REFUSALS.iter().chain([&*BUSY, &*UNKNOWN]) {
+            for english in [false, true] {
+                let manner = Manner {
+                    english,
+                    plain: false,
+                    strict_status: false,
+                };
+                let whole = Body {
+                    goods: Some(goods.as_str()),
+                    ..body(constant.row.code, constant.row.message(manner))
+                };
+                let answer = constant.answer(&goods, manner);
+                assert_eq!(answer.body, json(&whole));
+                assert_eq!(answer.code, constant.row.code);
+            }
         }
-        response.content_type("application/json; charset=utf-8");
-        // Strings and numbers always serialise.
-        response.body(serde_json::to_vec(&self.body).unwrap_or_default())
     }
 }

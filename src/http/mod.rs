@@ -2,13 +2,13 @@
 //!
 //! A handler is three steps: read the request into domain types, one call, one answer.
 
-mod answer;
+pub mod answer;
 pub mod attempt;
 mod doors;
 pub mod fault;
 mod form;
 mod metrics;
-mod negotiate;
+pub mod negotiate;
 mod probes;
 mod problem;
 
