@@ -1,6 +1,7 @@
 //! The server: everything built from one configuration, run until a signal, stopped in order.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -8,7 +9,9 @@ use crate::config::Config;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{SaleEdit, StockKind};
 use crate::error::{Error, Result};
+use crate::expirer::Expirer;
 use crate::http::{self, Listening};
+use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::embedded::{EmbeddedRedis, Options};
 
@@ -20,6 +23,7 @@ const DEMO_UNITS: u64 = 50;
 /// A server that listens, with its private Redis if it has one.
 pub struct App {
     listening: Listening,
+    expirer: Expirer,
     embedded: Option<EmbeddedRedis>,
     demo: bool,
     signals: bool,
@@ -46,10 +50,13 @@ impl App {
             demo_sale(&store, &config.doors.seckill, StockKind::List).await?;
             demo_sale(&store, &config.doors.incr, StockKind::Counter).await?;
         }
-        let listening = http::listen(config, &store)?;
+        let metrics = Arc::new(Metrics::new()?);
+        let listening = http::listen(config, &store, metrics.clone())?;
+        let expirer = Expirer::start(&store, metrics);
         tracing::info!(address = %listening.address, redis = %url, "listening");
         Ok(Self {
             listening,
+            expirer,
             embedded,
             demo,
             signals,
@@ -90,6 +97,7 @@ impl App {
         }
         let served = self.listening.server.await;
         tracing::info!("stopping");
+        self.expirer.stop().await;
         if let Some(redis) = self.embedded {
             blocking(move || redis.stop()).await?;
         }

@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod store;
 
 pub mod admission;
+pub mod expirer;
 
 pub mod cli;
 pub mod http;

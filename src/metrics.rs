@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 
 use crate::domain::outcome::{Outcome, Refusal};
@@ -35,6 +35,43 @@ pub struct Metrics {
     batch_attempts: Histogram,
     redis_errors: IntCounterVec,
     gate_learning_seconds: Histogram,
+    expiry: Expiry,
+}
+
+/// What the expirer does.
+struct Expiry {
+    expired: IntCounter,
+    broken: IntCounter,
+    overdue: IntGauge,
+    lag_seconds: Gauge,
+}
+
+impl Expiry {
+    fn registered(registry: &Registry) -> prometheus::Result<Self> {
+        let expiry = Self {
+            expired: IntCounter::new(
+                "seckill_expired_orders_total",
+                "Orders that this server expired because nobody confirmed them in time",
+            )?,
+            broken: IntCounter::new(
+                "seckill_broken_orders_total",
+                "Times that an overdue order could not expire because its data is broken",
+            )?,
+            overdue: IntGauge::new(
+                "seckill_overdue_orders",
+                "Orders whose deadline has passed and that have not expired yet",
+            )?,
+            lag_seconds: Gauge::new(
+                "seckill_expiry_lag_seconds",
+                "How long after its deadline the latest order of the last batch expired",
+            )?,
+        };
+        registry.register(Box::new(expiry.expired.clone()))?;
+        registry.register(Box::new(expiry.broken.clone()))?;
+        registry.register(Box::new(expiry.overdue.clone()))?;
+        registry.register(Box::new(expiry.lag_seconds.clone()))?;
+        Ok(expiry)
+    }
 }
 
 /// The figures of one sale, read from Redis.
@@ -119,6 +156,7 @@ impl Metrics {
                 "seckill_gate_learning_seconds",
                 "Time to learn the buyers of a sale before its gate closes",
             )?,
+            expiry: Expiry::registered(&registry)?,
             redis_errors,
             queue_depth,
             registry,
@@ -172,6 +210,18 @@ impl Metrics {
     /// The buyers of a sale were learned.
     pub fn gate_learned(&self, took: Duration) {
         self.gate_learning_seconds.observe(took.as_secs_f64());
+    }
+
+    /// So many overdue orders expired, the latest of them so late, and so many could not.
+    pub fn expired(&self, orders: u64, broken: usize, late: Duration) {
+        self.expiry.expired.inc_by(orders);
+        self.expiry.broken.inc_by(broken as u64);
+        self.expiry.lag_seconds.set(late.as_secs_f64());
+    }
+
+    /// So many orders are overdue and still hold their units.
+    pub fn overdue(&self, orders: u64) {
+        self.expiry.overdue.set(gauge(orders));
     }
 
     /// Everything in the text format of Prometheus, with the figures of the sales, or without
@@ -265,6 +315,8 @@ mod tests {
         );
         metrics.gate_refused(Refusal::SoldOut);
         metrics.entered_queue();
+        metrics.expired(2, 1, Duration::from_millis(300));
+        metrics.overdue(7);
         let figures = SaleFigures {
             sale: "a".to_owned(),
             units: [("left", 7), ("held", 0), ("confirmed", 3), ("used", 0)],
@@ -285,6 +337,10 @@ mod tests {
             "seckill_gate_buyers{refusal=\"paused\",sale=\"a\"} 3",
             "seckill_redis_up 1",
             "seckill_decision_seconds_count 1",
+            "seckill_expired_orders_total 2",
+            "seckill_broken_orders_total 1",
+            "seckill_expiry_lag_seconds 0.3",
+            "seckill_overdue_orders 7",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }

@@ -7,13 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom up; one may use those below it. Equal ranks do not use each other.
-const RANKS: [(&str, u8); 10] = [
+const RANKS: [(&str, u8); 11] = [
     ("domain", 0),
     ("error", 1),
     ("config", 2),
     ("metrics", 2),
     ("store", 3),
     ("admission", 4),
+    ("expirer", 4),
     ("http", 5),
     ("cli", 5),
     ("app", 6),

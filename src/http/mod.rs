@@ -57,11 +57,10 @@ pub struct Listening {
 ///
 /// # Errors
 /// [`Error::Config`] when the address cannot be listened on.
-pub fn listen(config: &Config, store: &Store) -> Result<Listening> {
+pub fn listen(config: &Config, store: &Store, metrics: Arc<Metrics>) -> Result<Listening> {
     let (doors, strict_status) = (config.doors.clone(), config.http.strict_status);
     let (store, timeout) = (store.clone(), config.redis.timeout);
     let gates = Arc::new(Gates::default());
-    let metrics = Arc::new(Metrics::new()?);
     let failed = |e| Error::Config(format!("cannot listen on {}: {e}", config.http.listen));
     // Called once by each worker, on its thread: so each has its own queue and lane.
     let server = HttpServer::new(move || {

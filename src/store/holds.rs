@@ -32,16 +32,25 @@ pub enum Slice {
 /// What became of a batch of overdue orders.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExpireOutcome {
-    /// Orders that were overdue, with those of the batch.
-    pub due: u64,
     /// Orders that expired just now.
     pub expired: u64,
     /// How late the latest of them was.
     pub late: Duration,
     /// Orders that somebody else settled meanwhile.
     pub settled: u64,
+    /// Orders whose hold said too early.
+    pub not_due: u64,
     /// Orders that cannot be expired, and why. They come up again in a minute.
     pub broken: Vec<String>,
+    /// Orders that were overdue, too, and are not of this batch.
+    pub left: u64,
+}
+
+impl ExpireOutcome {
+    /// Orders of the batch: none of them is overdue any more, whatever became of them.
+    pub fn handled(&self) -> u64 {
+        self.expired + self.settled + self.not_due + self.broken.len() as u64
+    }
 }
 
 impl Store {
@@ -79,26 +88,26 @@ impl Store {
         slice: Slice,
     ) -> Result<ExpireOutcome> {
         let mut connection = self.connection().await?;
-        let (due, ids) = self.overdue(&mut connection, event, at_most, slice).await?;
+        let (overdue, ids) = self.overdue(&mut connection, event, at_most, slice).await?;
         if ids.is_empty() {
             return Ok(ExpireOutcome::default());
         }
         let orders = self.readable(&mut connection, event, &ids).await?;
-        drop(connection);
         let sales = sales_of(event, &orders);
         let names: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();
         let keys = self.keys.of_return(event, &sales);
         let call = ORDER_EXPIRE.on(&keys).arg(BROKEN_AGAIN_MS).arg(names);
-        let (late, expiries) = reply::expire(self.send(call.arg(&ids)).await?)?;
+        let reply = self.send_on(&mut connection, call.arg(&ids)).await?;
+        let (late, expiries) = reply::expire(reply)?;
         let mut outcome = ExpireOutcome {
-            due,
             late,
+            left: overdue.saturating_sub(ids.len() as u64),
             ..ExpireOutcome::default()
         };
         for (id, expiry) in ids.iter().zip(expiries) {
             match expiry {
                 Expiry::Expired => outcome.expired += 1,
-                Expiry::NotDue => {}
+                Expiry::NotDue => outcome.not_due += 1,
                 Expiry::Settled => outcome.settled += 1,
                 Expiry::Broken(why) => {
                     let id = String::from_utf8_lossy(id);
@@ -121,19 +130,19 @@ impl Store {
         let now = self.now(connection).await?;
         let mut count = redis::cmd("ZCOUNT");
         count.arg(&holds).arg("-inf").arg(format!("({now}"));
-        let due: u64 = self.read(count.query_async(connection)).await?;
-        if due == 0 {
+        let overdue: u64 = self.read(count.query_async(connection)).await?;
+        if overdue == 0 {
             return Ok((0, Vec::new()));
         }
-        let at_most = due.min(at_most as u64);
+        let at_most = overdue.min(at_most as u64);
         let start = match slice {
             Slice::First => 0,
-            Slice::Anywhere => rand::random_range(0..=due - at_most),
+            Slice::Anywhere => rand::random_range(0..=overdue - at_most),
         };
         // By rank, not by score: an offset into scores is walked, however long the backlog.
         let mut range = redis::cmd("ZRANGE");
         range.arg(&holds).arg(start).arg(start + at_most - 1);
-        Ok((due, self.read(range.query_async(connection)).await?))
+        Ok((overdue, self.read(range.query_async(connection)).await?))
     }
 
     /// The orders among `ids` that can be read; the script says what is wrong with the others.

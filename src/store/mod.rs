@@ -23,6 +23,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use deadpool_redis::{Manager, Pool, PoolConfig, PoolError, Runtime, Timeouts};
+use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult, Value};
 use tokio::time::timeout;
 
@@ -128,8 +129,16 @@ impl Store {
 
     async fn send(&self, call: Call<'_>) -> Result<Value> {
         let mut connection = self.connection().await?;
+        self.send_on(&mut connection, call).await
+    }
+
+    async fn send_on(
+        &self,
+        connection: &mut MultiplexedConnection,
+        call: Call<'_>,
+    ) -> Result<Value> {
         let late = |_| Error::Unknown(format!("no answer within {OPERATOR_TIMEOUT:?}"));
-        timeout(OPERATOR_TIMEOUT, call.send(&mut *connection))
+        timeout(OPERATOR_TIMEOUT, call.send(connection))
             .await
             .map_err(late)?
     }

@@ -178,10 +178,10 @@ async fn the_store_takes_what_is_overdue_and_says_how_much_there_was() {
             .write_order(user, OrderState::Held, deadline, &line)
             .await;
     }
-    for (expected, due) in [(2, 3), (1, 1), (0, 0)] {
+    for (expired, left) in [(2, 1), (1, 0), (0, 0)] {
         let outcome = world.store.order_expire("a", 2, Slice::First).await;
         let outcome = outcome.expect("expired");
-        assert_eq!((outcome.expired, outcome.due), (expected, due));
+        assert_eq!((outcome.expired, outcome.left), (expired, left));
         assert_eq!(outcome.broken, [""; 0]);
     }
     assert_eq!(world.left(&sale).await, 8);
