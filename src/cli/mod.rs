@@ -2,6 +2,8 @@
 
 mod audit;
 mod doctor;
+mod order;
+mod orders;
 mod print;
 mod sale;
 mod stock;
@@ -67,6 +69,11 @@ pub enum Operation {
     /// Put units into a sale's stock, or take unsold ones back
     #[command(subcommand)]
     Stock(stock::StockCommand),
+    /// Look at one order, confirm it, give it back, hand it out
+    #[command(subcommand)]
+    Order(order::OrderCommand),
+    /// All orders of a sale, as they are found
+    Orders(orders::OrdersCommand),
     /// Check that nothing was oversold or lost: exit code 0 if the law holds, 1 if it is
     /// violated, 3 if it could not be judged
     Audit(audit::AuditCommand),
@@ -128,6 +135,8 @@ pub async fn run(operation: &Operation, arguments: &Arguments, config: Config) -
     let done = match operation {
         Operation::Sale(command) => command.run(&store, output).await,
         Operation::Stock(command) => command.run(&store, output).await,
+        Operation::Order(command) => command.run(&store, output).await,
+        Operation::Orders(command) => command.run(&store, output).await,
         Operation::Audit(command) => command.run(&store, output).await,
         Operation::Doctor => doctor::run(&store, &config, output).await,
     };

@@ -1,7 +1,8 @@
 //! Prints results: a line for people, or JSON for scripts.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::json;
 
 /// Shorter operations are over before anybody could read a bar.
 const PROGRESS_MIN: u64 = 1000;
@@ -15,9 +16,13 @@ pub struct Output {
 
 impl Output {
     /// Prints one result: `line` for people, `value` for scripts.
-    pub fn result(self, line: impl std::fmt::Display, value: &Value) {
+    pub fn result(self, line: impl std::fmt::Display, value: &impl Serialize) {
         if self.json {
-            println!("{value}");
+            let text = serde_json::to_string(value);
+            println!(
+                "{}",
+                text.unwrap_or_else(|e| json!({"error": e.to_string()}).to_string())
+            );
         } else {
             println!("{line}");
         }

@@ -605,3 +605,125 @@ async fn the_doctor_says_whose_limits_it_read() {
         );
     }
 }
+
+#[tokio::test]
+async fn an_order_is_shown_and_led_through_its_life() {
+    let (shop, world) = (Shop::new(), World::new().await);
+    let sale = world.held_sale("spring.tea", StockKind::List, 5).await;
+    let id = world.granted(&sale, "秒杀 x", 2).await;
+    let at = |line: &str| Shop::at(&world, &line.replace("ORDER", id.as_str()));
+    let shown = shop.ok(&at("order show ORDER"));
+    for words in [id.as_str(), "held", "秒杀 x", "2 of spring.tea: sn-1, sn-2"] {
+        assert!(shown.contains(words), "{words} is not in {shown}");
+    }
+    let refused = shop.fails(&at("order use ORDER"), 1);
+    assert!(refused.contains("confirm it first"), "{refused}");
+    assert_eq!(
+        shop.ok(&at("order confirm ORDER")),
+        format!("confirmed order {id}\n")
+    );
+    let again = shop.json(&at("order confirm ORDER"));
+    assert_eq!(
+        (&again["result"], &again["state"]),
+        (&"already_confirmed".into(), &"confirmed".into())
+    );
+    let refused = shop.fails(&at("order cancel ORDER"), 1);
+    assert!(
+        refused.contains("does not take confirmed orders back"),
+        "{refused}"
+    );
+    assert_eq!(shop.json(&at("order use ORDER"))["result"], "used");
+    let order = world.order(&id).await;
+    let expected = format!(
+        concat!(
+            "{{\"order\":\"{}\",\"state\":\"used\",\"username\":\"秒杀 x\",\"created_at\":{},",
+            "\"changed_at\":{},\"lines\":[{{\"goods\":\"spring.tea\",\"purchase\":2,",
+            "\"units\":[\"sn-1\",\"sn-2\"]}}]}}\n"
+        ),
+        id,
+        order.created_at,
+        order.changed_at.expect("a time"),
+    );
+    assert_eq!(shop.ok(&at("order show ORDER --json")), expected);
+
+    let dead = world.granted(&sale, "y", 1).await;
+    let at = |line: &str| Shop::at(&world, &line.replace("ORDER", dead.as_str()));
+    assert_eq!(
+        shop.ok(&at("order cancel ORDER")),
+        format!("cancelled order {dead}\n")
+    );
+    let refused = shop.fails(&at("order confirm ORDER"), 1);
+    assert!(refused.contains("was cancelled at"), "{refused}");
+    assert!(refused.contains("refund"), "{refused}");
+    let nobody = "spring-abcdfabcdfabcdfabcdf";
+    for line in ["show", "confirm", "cancel", "use"] {
+        let line = Shop::at(&world, &format!("order {line} {nobody}"));
+        let refused = shop.fails(&line, 1);
+        assert!(
+            refused.contains(&format!("there is no order {nobody}")),
+            "{refused}"
+        );
+        shop.fails(&Shop::at(&world, "order show spring.tea"), 2);
+    }
+}
+
+#[tokio::test]
+async fn the_orders_of_a_sale_are_printed_page_by_page() {
+    let (shop, mut world) = (Shop::new(), World::new().await);
+    let tea = world.held_sale("spring.tea", StockKind::List, 3000).await;
+    let cup = world.sale("spring.cup", StockKind::Counter, 5).await;
+    let buyers: Vec<String> = (0..2500).map(|n| format!("user,\"{n}\"")).collect();
+    for some in buyers.chunks(500) {
+        let asks: Vec<_> = some.iter().map(|user| (user.as_str(), 1)).collect();
+        world.grab_all(&tea, StockKind::List, &asks).await;
+    }
+    world.granted(&cup, "another", 2).await;
+    let at = |line: &str| Shop::at(&world, line);
+    let printed = shop.ok(&at("orders spring.tea"));
+    let orders = printed
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"));
+    let names: std::collections::HashSet<String> = orders
+        .map(|order: Value| order["username"].as_str().expect("a name").to_owned())
+        .collect();
+    assert_eq!(names, buyers.iter().cloned().collect());
+
+    let printed = shop.ok(&at("orders spring.cup --format csv"));
+    let [head, row] = printed.lines().collect::<Vec<_>>()[..] else {
+        panic!("{printed}");
+    };
+    assert_eq!(
+        head,
+        "order,state,username,created_at,deadline,changed_at,request_id,goods,purchase,units"
+    );
+    assert!(row.contains(",confirmed,another,"), "{row}");
+    assert!(row.ends_with(",,,,spring.cup,2,"), "{row}");
+    let printed = shop.ok(&at("orders spring.tea --format csv"));
+    assert_eq!(printed.lines().count(), 2501);
+    assert!(printed.contains("held,\"user,\"\"7\"\"\","), "quoted");
+
+    // A reader that has seen enough is no failure.
+    for format in ["ndjson", "csv"] {
+        let mut command = shop.command(&at(&format!("orders spring.tea --format {format}")));
+        let mut printing = command.stdout(Stdio::piped()).spawn().expect("it runs");
+        drop(printing.stdout.take());
+        assert_eq!(
+            printing.wait().expect("it ends").code(),
+            Some(0),
+            "{format}"
+        );
+    }
+
+    shop.fails(&at("orders spring.tea --format csv --json"), 2);
+    shop.fails(&at("orders spring.tea --format xml"), 2);
+    let refused = shop.fails(&at("orders spring.cake"), 1);
+    assert!(
+        refused.contains("there is no sale spring.cake"),
+        "{refused}"
+    );
+    let lost = crate::support::orders::new_order_id(&tea);
+    world.write_record(&lost, "held").await;
+    let line = Shop::at(&world, "orders spring.cup");
+    let said = shop.fails(&line, 1);
+    assert!(said.contains(lost.as_str()), "{said}");
+}

@@ -1,0 +1,197 @@
+//! `seckill order`: looks at one order, and changes it as the shop's systems would.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::print::{Output, table};
+use super::times;
+use crate::domain::change::{Change, ChangeOutcome, ChangeRefusal};
+use crate::domain::ids::OrderId;
+use crate::domain::order::{Line, Order};
+use crate::domain::sale::EpochMs;
+use crate::error::{Error, Result};
+use crate::store::Store;
+
+/// `seckill order ...`
+#[derive(Debug, Subcommand)]
+pub enum OrderCommand {
+    /// One order: who holds it, where it stands, what it has
+    Show(Named),
+    /// It was paid: a held order becomes a sold one. Safe to repeat
+    Confirm(Named),
+    /// Give it back: its units can be sold again at once, and its buyer may grab again. A confirmed
+    /// order only while its sale allows it. Safe to repeat
+    Cancel(Named),
+    /// It was handed out: a confirmed order becomes a used one. Safe to repeat
+    Use(Named),
+}
+
+/// Which order.
+#[derive(Debug, Args)]
+pub struct Named {
+    /// Its id
+    #[arg(value_parser = OrderId::parse, value_name = "ORDER")]
+    id: OrderId,
+}
+
+impl OrderCommand {
+    /// Runs the command.
+    pub async fn run(&self, store: &Store, output: Output) -> Result<ExitCode> {
+        let (change, id) = match self {
+            Self::Show(named) => return show(store, &named.id, output).await,
+            Self::Confirm(named) => (Change::Confirm, &named.id),
+            Self::Cancel(named) => (Change::Cancel, &named.id),
+            Self::Use(named) => (Change::Use, &named.id),
+        };
+        let outcome = match change {
+            Change::Confirm => store.order_confirm(id).await,
+            Change::Cancel => store.order_cancel(id, None).await,
+            Change::Use => store.order_use(id).await,
+        };
+        let outcome = outcome.map_err(|error| match error {
+            Error::Unknown(why) => Error::Unknown(format!("{why}; say it again, that is safe")),
+            other => other,
+        });
+        report(change, id, outcome?, output)
+    }
+}
+
+async fn show(store: &Store, id: &OrderId, output: Output) -> Result<ExitCode> {
+    let found = store.order(id).await?;
+    let order = found.ok_or_else(|| no_such_order(id))?;
+    let mut rows = vec![
+        ("order", order.id.to_string()),
+        ("state", order.state.to_string()),
+        ("username", order.username.to_string()),
+        ("created at", times::show(Some(order.created_at))),
+        ("deadline", times::show(order.deadline)),
+        ("changed at", times::show(order.changed_at)),
+    ];
+    rows.extend(
+        order
+            .request
+            .iter()
+            .map(|id| ("request", id.as_str().to_owned())),
+    );
+    rows.extend(order.lines.iter().map(|line| ("has", line_text(line))));
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|(name, value)| vec![name.to_owned(), value])
+        .collect();
+    output.result(table(&rows), &OrderView::of(&order));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line_text(line: &Line) -> String {
+    let counted = format!("{} of {}", line.purchase, line.goods);
+    if line.units.is_empty() {
+        return counted;
+    }
+    format!("{counted}: {}", line.units.join(", "))
+}
+
+/// A change that happened, now or before.
+#[derive(Serialize)]
+struct Done<'a> {
+    result: String,
+    #[serde(flatten)]
+    order: OrderView<'a>,
+}
+
+fn report(
+    change: Change,
+    id: &OrderId,
+    outcome: ChangeOutcome,
+    output: Output,
+) -> Result<ExitCode> {
+    let done = match change {
+        Change::Confirm => "confirmed",
+        Change::Cancel => "cancelled",
+        Change::Use => "used",
+    };
+    let (line, result, order) = match &outcome {
+        ChangeOutcome::Changed(order) => (format!("{done} order {id}"), done.to_owned(), order),
+        ChangeOutcome::Repeated(order) => (
+            format!("order {id} was {done} before: nothing changed"),
+            format!("already_{done}"),
+            order,
+        ),
+        ChangeOutcome::Refused(refusal, order) => return Err(refused(change, *refusal, order)),
+        ChangeOutcome::NoSuchOrder => return Err(no_such_order(id)),
+    };
+    let order = OrderView::of(order);
+    output.result(line, &Done { result, order });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn refused(change: Change, refusal: ChangeRefusal, order: &Order) -> Error {
+    let (id, at) = (&order.id, times::show(order.changed_at));
+    let why = match refusal {
+        ChangeRefusal::Expired => format!("order {id} expired at {at}"),
+        ChangeRefusal::Cancelled => format!("order {id} was cancelled at {at}"),
+        ChangeRefusal::Used => format!("order {id} was used at {at}"),
+        ChangeRefusal::NotConfirmed => {
+            format!("order {id} is held: confirm it first (`seckill order confirm {id}`)")
+        }
+        ChangeRefusal::NotCancellable => format!(
+            "order {id} is confirmed, and its sale does not take confirmed orders back, or not any \
+             more (see `cancel until` in `seckill sale show`)"
+        ),
+    };
+    let refund = match change {
+        Change::Confirm => "; whoever paid for it is due a refund",
+        Change::Cancel | Change::Use => "",
+    };
+    Error::Refused(format!("{why}{refund}"))
+}
+
+fn no_such_order(id: &OrderId) -> Error {
+    Error::Refused(format!("there is no order {id}"))
+}
+
+/// An order for scripts, its fields in this order; times in epoch milliseconds.
+#[derive(Serialize)]
+pub struct OrderView<'a> {
+    order: &'a str,
+    state: &'static str,
+    username: &'a str,
+    created_at: EpochMs,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline: Option<EpochMs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed_at: Option<EpochMs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    lines: Vec<LineView<'a>>,
+}
+
+#[derive(Serialize)]
+struct LineView<'a> {
+    goods: &'a str,
+    purchase: u32,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    units: &'a [String],
+}
+
+impl<'a> OrderView<'a> {
+    /// The view of `order`.
+    pub fn of(order: &'a Order) -> Self {
+        let lines = order.lines.iter().map(|line| LineView {
+            goods: line.goods.as_str(),
+            purchase: line.purchase,
+            units: &line.units,
+        });
+        Self {
+            order: order.id.as_str(),
+            state: order.state.as_str(),
+            username: order.username.as_str(),
+            created_at: order.created_at,
+            deadline: order.deadline,
+            changed_at: order.changed_at,
+            request_id: order.request.as_ref().map(|id| id.as_str()),
+            lines: lines.collect(),
+        }
+    }
+}
