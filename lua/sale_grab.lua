@@ -22,7 +22,7 @@
 --   orders and grants none writes a field of the sale: replicas are waited for from the last write
 --   on, and the repeated orders were written before.
 -- Flags: none, so selling stops before any effect when Redis is read-only, full or cannot persist.
--- Uses: lib/clock, lib/stock, lib/order, lib/feed
+-- Uses: lib/clock, lib/stock, lib/window, lib/order, lib/feed
 
 local sale, stock, buyers, orders, holds, feed = unpack(KEYS)
 local goods, door, waits = ARGV[1], ARGV[2], ARGV[3] == "1"
@@ -77,15 +77,7 @@ local owned = redis.call("HMGET", buyers, unpack(users))
 -- These raise here, before the first write, if a key has a wrong type.
 redis.call("HLEN", orders)
 redis.call("ZCARD", holds)
-
-local closed
-if paused == "1" then
-  closed = "paused"
-elseif now < opens_at then
-  closed = "not_started"
-elseif now > whole(closes_at, now, "closes_at") then
-  closed = "ended"
-end
+local closed = closed_at(now, paused, opens_at, closes_at)
 
 -- Decide: grants[n] is the place of the n-th attempt that gets units.
 

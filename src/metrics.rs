@@ -9,6 +9,7 @@ use prometheus::{
 };
 
 use crate::domain::outcome::{Outcome, Refusal};
+use crate::domain::place::PlaceOutcome;
 use crate::error::{Error, Result};
 
 /// Seconds: from an answer of a gate to the longest wait of a buyer.
@@ -27,6 +28,7 @@ pub struct Metrics {
     busy: IntCounter,
     unknown: IntCounter,
     gate_refused: Vec<IntCounter>,
+    placements: IntCounterVec,
     invalid_requests: IntCounter,
     queue_depth: IntGauge,
     queue_seconds: Histogram,
@@ -120,6 +122,14 @@ impl Metrics {
             move |outcome: &str| outcomes.with_label_values(&[outcome, by])
         };
         let (redis, gate, server) = (by("redis"), by("gate"), by("server"));
+        let placements = IntCounterVec::new(
+            Opts::new(
+                "seckill_placements_total",
+                "Requests for an order over several sales by outcome",
+            ),
+            &["outcome"],
+        )?;
+        registry.register(Box::new(placements.clone()))?;
         let redis_errors = IntCounterVec::new(
             Opts::new(
                 "seckill_redis_errors_total",
@@ -157,6 +167,7 @@ impl Metrics {
                 "Time to learn the buyers of a sale before its gate closes",
             )?,
             expiry: Expiry::registered(&registry)?,
+            placements,
             redis_errors,
             queue_depth,
             registry,
@@ -173,6 +184,16 @@ impl Metrics {
             Err(Error::Busy(_)) => self.busy.inc(),
             Err(_) => self.unknown.inc(),
         }
+    }
+
+    /// A placement was decided, or failed to be.
+    pub fn placed(&self, placed: &Result<PlaceOutcome>) {
+        let outcome = match placed {
+            Ok(outcome) => outcome.code(),
+            Err(Error::Busy(_)) => "busy",
+            Err(_) => "unknown",
+        };
+        self.placements.with_label_values(&[outcome]).inc();
     }
 
     /// A gate answered.

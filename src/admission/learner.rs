@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use super::buyers::{BUYERS_MAX, Buyers};
 use super::gate::Gates;
 use crate::domain::ids::SaleId;
-use crate::domain::sale::StockKind;
 use crate::domain::standing::Standing;
 use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::store::Store;
+use crate::store::reply::Snapshot;
 
 /// Pause after buyers could not be learned.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
@@ -28,19 +28,20 @@ pub struct Learner {
 
 impl Learner {
     /// Passes on what a reply says; starts learning when the gate wants to close.
-    pub fn hear(&self, sale: &SaleId, door: StockKind, standing: &Standing, asked_at: Instant) {
+    pub fn hear(&self, sale: &SaleId, standing: &Standing, asked_at: Instant) {
         if self.gates.hear(sale, standing, asked_at) {
             let (learner, sale) = (self.clone(), sale.clone());
-            tokio::spawn(async move { learner.learn(&sale, door).await });
+            tokio::spawn(async move { learner.learn(&sale).await });
         }
     }
 
-    async fn learn(&self, sale: &SaleId, kind: StockKind) {
+    async fn learn(&self, sale: &SaleId) {
         let since = Instant::now();
-        match self.buyers_and_standing(sale).await {
-            Ok(Some((buyers, standing, asked_at))) => {
+        match self.buyers_and_snapshot(sale).await {
+            Ok(Some((buyers, snapshot, asked_at))) => {
                 let took = since.elapsed();
                 tracing::debug!(%sale, buyers = buyers.len(), ?took, "gate closes");
+                let (kind, standing) = (snapshot.sale.kind, snapshot.standing());
                 self.gates
                     .close(sale, kind, &standing, buyers, asked_at, took);
                 self.metrics.gate_learned(took);
@@ -53,12 +54,12 @@ impl Learner {
         }
     }
 
-    /// All buyers, and how the sale stood after they were read: if no order was granted since the
+    /// All buyers, and the sale after they were read: if no order was granted since the
     /// reading began, nobody is missing. `None` when they are too many, or the sale is gone.
-    async fn buyers_and_standing(
+    async fn buyers_and_snapshot(
         &self,
         sale: &SaleId,
-    ) -> Result<Option<(Buyers, Standing, Instant)>> {
+    ) -> Result<Option<(Buyers, Snapshot, Instant)>> {
         let mut fingerprints = Vec::new();
         let mut cursor = Some(0);
         while let Some(at) = cursor {
@@ -71,6 +72,6 @@ impl Learner {
         }
         let asked_at = Instant::now();
         let snapshot = self.store.sale_snapshot(sale).await?;
-        Ok(snapshot.map(|snapshot| (Buyers::new(fingerprints), snapshot.standing(), asked_at)))
+        Ok(snapshot.map(|snapshot| (Buyers::new(fingerprints), snapshot, asked_at)))
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! attempt → gate (refuses who gets nothing anyway) → queue → batcher → one script call → outcome
+//! placement → placer → one script call → the gates hear of it → outcome
 //! ```
 //!
 //! Each worker of the HTTP server has an [`Admission`] of its own, with its own queue and lane; the
@@ -11,6 +12,7 @@ mod batcher;
 mod buyers;
 pub mod gate;
 mod learner;
+mod placer;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,9 +23,11 @@ use tokio::sync::oneshot;
 use self::batcher::{Ask, Batcher, QUEUE_ATTEMPTS_MAX};
 use self::gate::{Gates, Verdict};
 use self::learner::Learner;
+use self::placer::Placer;
 use crate::domain::attempt::{Attempt, Purchase};
-use crate::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId, Username};
+use crate::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, RequestId, SaleId, Username};
 use crate::domain::outcome::Outcome;
+use crate::domain::place::{Basket, PlaceOutcome};
 use crate::domain::sale::StockKind;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
@@ -32,13 +36,14 @@ use crate::store::Store;
 /// A worker's way to a decision.
 pub struct Admission {
     queue: mpsc::Sender<Ask>,
+    placer: Placer,
     gates: Arc<Gates>,
     metrics: Arc<Metrics>,
 }
 
 impl Admission {
-    /// Starts a batcher with a lane of its own on the current runtime. It ends, with everything
-    /// answered, when this value is dropped.
+    /// Starts a batcher on the current runtime. It ends, with everything answered, when this value
+    /// is dropped.
     pub fn start(
         store: &Store,
         gates: Arc<Gates>,
@@ -51,9 +56,9 @@ impl Admission {
             gates: gates.clone(),
             metrics: metrics.clone(),
         };
-        let lane = store.lane();
+        let placer = Placer::new(store.lane(), learner.clone(), timeout);
         let batcher = Batcher {
-            lane,
+            lane: store.lane(),
             inbox,
             learner,
             metrics: metrics.clone(),
@@ -62,9 +67,26 @@ impl Admission {
         tokio::spawn(batcher.run());
         Self {
             queue,
+            placer,
             gates,
             metrics,
         }
+    }
+
+    /// Decides one placement, within the timeout.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when it was certainly not executed; anything else means that it may have
+    /// been, and that the same request may safely be sent again.
+    pub async fn place(
+        &self,
+        username: Username,
+        request: RequestId,
+        basket: Basket,
+    ) -> Result<PlaceOutcome> {
+        let placed = self.placer.place(username, request, basket).await;
+        self.metrics.placed(&placed);
+        placed
     }
 
     /// Decides one attempt at `door`, within the timeout.

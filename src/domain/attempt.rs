@@ -26,6 +26,11 @@ impl Purchase {
     pub fn get(self) -> u32 {
         self.0
     }
+
+    /// As many as both together, or the largest number, which every sale refuses.
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
 }
 
 /// One buyer's attempt, with the id that its order gets if it is granted.

@@ -9,6 +9,7 @@ pub mod ids;
 pub mod ledger;
 pub mod order;
 pub mod outcome;
+pub mod place;
 pub mod recount;
 pub mod sale;
 pub mod standing;

@@ -38,7 +38,7 @@ struct Body<'a> {
 }
 
 /// One row of the table.
-struct Row {
+pub struct Row {
     code: &'static str,
     status: StatusCode,
     strict_status: StatusCode,
@@ -71,7 +71,8 @@ impl Row {
         }
     }
 
-    fn message(&self, manner: Manner) -> &'static str {
+    /// The sentence for people.
+    pub fn message(&self, manner: Manner) -> &'static str {
         if manner.english {
             self.english
         } else {
@@ -80,21 +81,24 @@ impl Row {
     }
 }
 
-const GRABBED: Row = Row::new(
+/// Units were taken.
+pub const GRABBED: Row = Row::new(
     "grabbed",
     StatusCode::OK,
     StatusCode::OK,
     "恭喜您，您已抢到。",
     "Congratulations, you got it.",
 );
-const ALREADY_GRABBED: Row = Row::new(
+/// There is an order already.
+pub const ALREADY_GRABBED: Row = Row::new(
     "already_grabbed",
     StatusCode::OK,
     StatusCode::CONFLICT,
     "您已经抢到了，请勿重复请求。",
     "You have got it already; there is no need to ask again.",
 );
-const BUSY_ROW: Row = Row::new(
+/// Nothing was executed.
+pub const BUSY_ROW: Row = Row::new(
     "busy",
     StatusCode::SERVICE_UNAVAILABLE,
     StatusCode::SERVICE_UNAVAILABLE,
@@ -109,7 +113,8 @@ const UNKNOWN_ROW: Row = Row::new(
     "The outcome is unknown; please try again as the same user.",
 );
 
-fn refusal_row(refusal: Refusal) -> Row {
+/// What a door says to a refusal.
+pub fn refusal_row(refusal: Refusal) -> Row {
     use StatusCode as Status;
     let (status, strict, chinese, english) = match refusal {
         Refusal::SoldOut => (

@@ -56,8 +56,7 @@ impl AttemptRequest {
         default_goods: &SaleId,
     ) -> Result<Self, FaultyRequest> {
         let form = is_form(request);
-        let body = timeout(BODY_TIMEOUT, read_body(body)).await;
-        let body = body.map_err(|_| Fault::Incomplete)??;
+        let body = read_body(body, BODY_BYTES_MAX).await?;
         let fields = match form {
             Some(true) => Fields::from_form(&body)?,
             Some(false) => Fields::from_json(&body)?,
@@ -68,7 +67,7 @@ impl AttemptRequest {
 }
 
 /// Form, JSON, or neither.
-fn is_form(request: &HttpRequest) -> Option<bool> {
+pub fn is_form(request: &HttpRequest) -> Option<bool> {
     let header = |name| request.headers().get(name).map(|value| value.as_bytes());
     if header(CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
         return None;
@@ -89,23 +88,29 @@ fn is_form(request: &HttpRequest) -> Option<bool> {
 /// Reads a body that nobody wants, up to a bound of size and time, so that its sender, who is
 /// still writing, sees the answer and may go on with the next request.
 pub async fn discard(body: Payload) {
-    let _ = timeout(BODY_TIMEOUT, read_body(body)).await;
+    let _ = read_body(body, 0).await;
 }
 
-async fn read_body(mut body: Payload) -> Result<BytesMut, Fault> {
+/// Reads a whole body of at most `bytes_max` bytes, in bounded time.
+pub async fn read_body(body: Payload, bytes_max: usize) -> Result<BytesMut, Fault> {
+    let read = timeout(BODY_TIMEOUT, read_all(body, bytes_max)).await;
+    read.map_err(|_| Fault::Incomplete)?
+}
+
+async fn read_all(mut body: Payload, bytes_max: usize) -> Result<BytesMut, Fault> {
     let mut bytes = BytesMut::new();
     let mut length = 0;
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|_| Fault::Incomplete)?;
         length += chunk.len();
-        if length <= BODY_BYTES_MAX {
+        if length <= bytes_max {
             bytes.extend_from_slice(&chunk);
         } else if length > DISCARDED_BYTES_MAX {
             break;
         }
     }
-    if length > BODY_BYTES_MAX {
-        return Err(Fault::TooLarge);
+    if length > bytes_max {
+        return Err(Fault::TooLarge(bytes_max));
     }
     Ok(bytes)
 }
@@ -173,21 +178,28 @@ impl Fields {
 
 fn buyer(username: Option<Value>, purchase: Option<Value>) -> Result<(Username, Purchase), Fault> {
     let username = text(required(username, "username")?, "username")?;
-    let purchase = match required(purchase, "purchase")? {
-        Value::Number(number) => number.to_string(),
-        other => text(other, "purchase")?,
-    };
+    let purchase = digits(purchase, "purchase")?;
     let username = Username::parse(username).map_err(|_| Fault::Username)?;
     let purchase = Purchase::parse(&purchase).map_err(|_| Fault::Purchase)?;
     Ok((username, purchase))
 }
 
-fn required(value: Option<Value>, name: FieldName) -> Result<Value, Fault> {
+/// The text of a field that may also be a number.
+pub fn digits(value: Option<Value>, name: FieldName) -> Result<String, Fault> {
+    match required(value, name)? {
+        Value::Number(number) => Ok(number.to_string()),
+        other => text(other, name),
+    }
+}
+
+/// A field that must be there.
+pub fn required(value: Option<Value>, name: FieldName) -> Result<Value, Fault> {
     let value = value.filter(|value| !value.is_null());
     value.ok_or(Fault::Missing(name))
 }
 
-fn text(value: Value, name: FieldName) -> Result<String, Fault> {
+/// A field that must be a text.
+pub fn text(value: Value, name: FieldName) -> Result<String, Fault> {
     match value {
         Value::String(text) => Ok(text),
         _ => Err(Fault::WrongType(name)),

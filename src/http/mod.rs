@@ -9,6 +9,9 @@ pub mod fault;
 mod form;
 mod metrics;
 pub mod negotiate;
+mod order_view;
+mod place;
+mod placement;
 mod probes;
 mod problem;
 
@@ -107,6 +110,7 @@ fn routes(config: &mut web::ServiceConfig) {
     config
         .service(path("/seckill").route(web::post().to(doors::seckill)))
         .service(path("/incr").route(web::post().to(doors::incr)))
+        .service(path("/orders").route(web::post().to(place::place)))
         .service(probe(
             "/healthz",
             web::get().to(probes::healthz),

@@ -4,32 +4,67 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::answer::RESULT_HEADER;
 use super::attempt;
+use crate::domain::ids::{OrderId, SaleId};
 
-/// The body.
+/// The body. The order of the fields is part of the contract.
 #[derive(Serialize)]
-struct Problem<'a> {
-    status: u16,
+pub struct Problem<'a> {
+    #[serde(serialize_with = "number")]
+    status: StatusCode,
     code: &'a str,
     title: &'a str,
     detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    goods: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<&'a str>,
 }
 
-/// A problem with a stable `code`.
+fn number<S: Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+impl<'a> Problem<'a> {
+    /// A problem with a stable `code`.
+    pub fn new(status: StatusCode, code: &'a str, detail: &'a str) -> Self {
+        Self {
+            status,
+            code,
+            title: status.canonical_reason().unwrap_or("Error"),
+            detail,
+            goods: None,
+            order: None,
+        }
+    }
+
+    /// The same, about this sale.
+    pub fn with_goods(mut self, goods: &'a SaleId) -> Self {
+        self.goods = Some(goods.as_str());
+        self
+    }
+
+    /// The same, about this order.
+    pub fn with_order(mut self, order: &'a OrderId) -> Self {
+        self.order = Some(order.as_str());
+        self
+    }
+
+    /// The answer.
+    pub fn response(&self) -> HttpResponse {
+        HttpResponse::build(self.status)
+            .insert_header((CONTENT_TYPE, "application/problem+json"))
+            .insert_header((RESULT_HEADER, self.code))
+            .body(serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+/// The answer to a problem that is about no sale and no order.
 pub fn problem(status: StatusCode, code: &str, detail: &str) -> HttpResponse {
-    let problem = Problem {
-        status: status.as_u16(),
-        code,
-        title: status.canonical_reason().unwrap_or("Error"),
-        detail,
-    };
-    HttpResponse::build(status)
-        .insert_header((CONTENT_TYPE, "application/problem+json"))
-        .insert_header((RESULT_HEADER, code))
-        .body(serde_json::to_vec(&problem).unwrap_or_default())
+    Problem::new(status, code, detail).response()
 }
 
 /// 404 for every path that is not in the table.
@@ -43,7 +78,7 @@ pub async fn not_found(request: HttpRequest, body: Payload) -> HttpResponse {
 pub async fn method_not_allowed(request: HttpRequest, body: Payload) -> HttpResponse {
     attempt::discard(body).await;
     let allowed = match request.path() {
-        "/seckill" | "/incr" => "POST",
+        "/seckill" | "/incr" | "/orders" => "POST",
         _ => "GET",
     };
     let detail = format!(

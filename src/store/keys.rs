@@ -2,6 +2,7 @@
 //! touches one slot of a Redis Cluster. No key of a running sale has a TTL.
 
 use crate::domain::ids::SaleId;
+use crate::domain::place::Basket;
 
 /// Makes keys under one prefix.
 #[derive(Debug, Clone)]
@@ -52,6 +53,22 @@ impl Keys {
     /// `[hash]` username, a tab, request id → id of the order that the request made.
     pub fn requests(&self, event: &str) -> String {
         self.of_event("requests", event)
+    }
+
+    /// The keys of `order_place`, in its order.
+    pub fn of_placement(&self, basket: &Basket) -> Vec<String> {
+        let event = basket.event();
+        let mut keys = vec![
+            self.requests(event),
+            self.orders(event),
+            self.holds(event),
+            self.feed(event),
+        ];
+        for wish in basket.wishes() {
+            let goods = &wish.goods;
+            keys.extend([self.sale(goods), self.stock(goods), self.buyers(goods)]);
+        }
+        keys
     }
 
     /// The keys of `sale_grab`, in its order.
@@ -155,6 +172,7 @@ mod tests {
         assert_eq!(keys.orders(id.event()), "seckill:{spring}:orders");
         assert_eq!(keys.holds(id.event()), "seckill:{spring}:holds");
         assert_eq!(keys.feed(id.event()), "seckill:{spring}:feed");
+        assert_eq!(keys.requests(id.event()), "seckill:{spring}:requests");
         assert_eq!(keys.sales_pattern(), "seckill:{*}:sale:*");
         assert_eq!(Keys::new("a*b[").sales_pattern(), r"a\*b\[{*}:sale:*");
         assert_eq!(keys.holds_pattern(), "seckill:{*}:holds");

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
+use redis::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::keys::Keys;
 use super::link::{Link, Live};
 use super::replicas;
 use super::reply::{self, Batch};
-use super::script::SALE_GRAB;
+use super::script::{Call, SALE_GRAB};
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::SaleId;
 use crate::domain::outcome::Outcome;
@@ -69,27 +70,52 @@ impl Lane {
         deadline: Instant,
     ) -> Result<Batch> {
         let keys = self.keys.of_grab(sale);
-        let waits = u8::from(self.replicas > 0);
         let mut call = SALE_GRAB
             .on(&keys)
             .arg(sale.as_str())
             .arg(door.as_str())
-            .arg(waits);
+            .arg(self.waits());
         for attempt in attempts {
             call = call
                 .arg(attempt.username.as_str())
                 .arg(attempt.purchase.get())
                 .arg(attempt.order.as_str());
         }
+        let decode = |reply: &Value| reply::batch(reply, sale, attempts);
+        let shows = |batch: &Batch| batch.outcomes.iter().any(Outcome::shows_an_order);
+        self.decide(call, deadline, decode, shows).await
+    }
+
+    /// The keys of this store.
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// What scripts are told about replicas: 1 when orders are answered only when they have them.
+    pub(super) fn waits(&self) -> u8 {
+        u8::from(self.replicas > 0)
+    }
+
+    /// Sends a call once and decodes its reply; when that shows an order, waits until enough
+    /// replicas have it, too.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when nothing was executed, [`Error::Unknown`] when it may have been.
+    pub(super) async fn decide<T>(
+        &self,
+        call: Call<'_>,
+        deadline: Instant,
+        decode: impl FnOnce(&Value) -> Result<T>,
+        shows_an_order: impl FnOnce(&T) -> bool,
+    ) -> Result<T> {
         let late = |_| Error::Busy("no connection to Redis in time".to_owned());
         let mut live = timeout_at(deadline, self.live()).await.map_err(late)??;
         let decided = timeout_at(deadline, async {
-            let reply = call.send(&mut live.connection).await?;
-            let batch = reply::batch(&reply, sale, attempts)?;
-            if self.replicas > 0 && batch.outcomes.iter().any(Outcome::shows_an_order) {
+            let decided = decode(&call.send(&mut live.connection).await?)?;
+            if self.replicas > 0 && shows_an_order(&decided) {
                 replicas::wait(&mut live.connection, self.replicas, deadline).await?;
             }
-            Ok(batch)
+            Ok(decided)
         });
         match decided.await {
             Ok(decided) => {

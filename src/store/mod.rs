@@ -10,6 +10,7 @@ pub mod keys;
 pub mod lane;
 mod link;
 mod orders;
+pub mod place;
 mod record;
 mod recount;
 mod replicas;

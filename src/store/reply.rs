@@ -77,25 +77,26 @@ pub fn batch(reply: &Value, goods: &SaleId, attempts: &[Attempt]) -> Result<Batc
     if answers.next().is_some() {
         return Err(unexpected("sale_grab", "more answers than attempts"));
     }
-    let standing = standing(head)?;
+    let standing = standing("sale_grab", head)?;
     Ok(Batch { standing, outcomes })
 }
 
-fn standing(head: &[Value]) -> Result<Standing> {
-    let [left, grants, phase, purchase_max, opens_in] = head else {
-        return Err(unexpected("sale_grab", &format!("{head:?}")));
+/// Decodes how a sale stands, as `script` says it.
+pub fn standing(script: &str, parts: &[Value]) -> Result<Standing> {
+    let [left, grants, phase, purchase_max, opens_in] = parts else {
+        return Err(unexpected(script, &format!("{parts:?}")));
     };
-    let closed = match word("sale_grab", phase)?.as_str() {
+    let closed = match word(script, phase)?.as_str() {
         "open" => None,
-        word => Some(refusal(word)?),
+        word => Some(Refusal::parse(word).ok_or_else(|| unexpected(script, word))?),
     };
-    let purchase_max = number("sale_grab", purchase_max)?;
+    let purchase_max = number(script, purchase_max)?;
     Ok(Standing {
-        left: number("sale_grab", left)?,
-        grants: number("sale_grab", grants)?,
+        left: number(script, left)?,
+        grants: number(script, grants)?,
         closed,
         purchase_max: u32::try_from(purchase_max).unwrap_or(u32::MAX),
-        opens_in: number("sale_grab", opens_in)?,
+        opens_in: number(script, opens_in)?,
     })
 }
 
@@ -117,11 +118,8 @@ fn outcome(answer: &str, goods: &SaleId, attempt: &Attempt) -> Result<Outcome> {
         let (order, line) = (order.id, line.ok_or_else(elsewhere)?);
         return Ok(Outcome::AlreadyGrabbed(Grant { order, line }));
     }
-    Ok(Outcome::Refused(refusal(answer)?))
-}
-
-fn refusal(word: &str) -> Result<Refusal> {
-    Refusal::parse(word).ok_or_else(|| unexpected("sale_grab", word))
+    let refusal = Refusal::parse(answer).ok_or_else(|| unexpected("sale_grab", answer))?;
+    Ok(Outcome::Refused(refusal))
 }
 
 /// Decodes the reply of `order_confirm`, `order_cancel` and `order_use` to a change of order `id`.

@@ -33,7 +33,10 @@ macro_rules! script {
 
 /// Decides a batch of attempts.
 pub static SALE_GRAB: LazyLock<Script> =
-    script!("sale_grab", flags: "", uses: ["clock", "stock", "order", "feed"]);
+    script!("sale_grab", flags: "", uses: ["clock", "stock", "window", "order", "feed"]);
+/// Decides a placement.
+pub static ORDER_PLACE: LazyLock<Script> =
+    script!("order_place", flags: "", uses: ["clock", "stock", "window", "order", "feed"]);
 /// Creates or changes a sale.
 pub static SALE_PUT: LazyLock<Script> =
     script!("sale_put", flags: " flags=allow-oom", uses: ["clock", "stock"]);

@@ -24,14 +24,14 @@ use crate::support::redis::{PrivateRedis, World};
 
 /// How old the news may be by which a gate refuses: its own 100 ms and a margin. News are aged
 /// from when a request was sent, so a slow machine makes no gate look slower.
-const STALE_MAX: Duration = Duration::from_millis(150);
+pub(super) const STALE_MAX: Duration = Duration::from_millis(150);
 /// From then on after a restock, whoever asks gets a unit.
 const REOPEN_MAX: Duration = Duration::from_secs(1);
 /// Longest wait for a gate to close, on the slowest machine.
 const CLOSE_MAX: Duration = Duration::from_secs(30);
 const LIST: StockKind = StockKind::List;
 
-fn door(buyer: &Buyer, sale: &SaleId) -> HttpDoor {
+pub(super) fn door(buyer: &Buyer, sale: &SaleId) -> HttpDoor {
     HttpDoor {
         buyers: vec![buyer.clone()],
         path: "/seckill",
@@ -39,7 +39,7 @@ fn door(buyer: &Buyer, sale: &SaleId) -> HttpDoor {
     }
 }
 
-async fn ask(door: &impl Door, user: &str, asked: u32) -> Entry {
+pub(super) async fn ask(door: &impl Door, user: &str, asked: u32) -> Entry {
     let sent = Instant::now();
     let answer = door.ask(user, asked).await;
     Entry {
@@ -69,7 +69,7 @@ async fn keep_asking(door: &impl Door, user: &str, since: Instant) -> Result<Ent
 }
 
 /// Strangers ask until the server answers them without Redis.
-async fn until_closed(buyer: &Buyer, sale: &SaleId) {
+pub(super) async fn until_closed(buyer: &Buyer, sale: &SaleId) {
     let door = door(buyer, sale);
     let gauge = format!("seckill_gate_buyers{{refusal=\"sold_out\",sale=\"{sale}\"}}");
     let deadline = Instant::now() + CLOSE_MAX;

@@ -2,3 +2,4 @@
 
 mod gate;
 mod never_oversells;
+mod place;

@@ -4,6 +4,7 @@
 mod order_cancel;
 mod order_confirm;
 mod order_expire;
+mod order_place;
 mod order_use;
 mod sale_grab;
 mod sale_put;

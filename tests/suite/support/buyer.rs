@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::{Client, Response};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Someone who asks at the doors over kept connections.
 #[derive(Clone)]
@@ -111,6 +111,11 @@ impl Buyer {
             .await
     }
 
+    /// Asks for all of these sales and quantities in one order.
+    pub async fn place(&self, user: &str, request: &str, lines: &[(&str, u32)]) -> Reply {
+        self.json("/orders", &placement(user, request, lines)).await
+    }
+
     pub async fn get(&self, path: &str) -> Reply {
         self.send("GET", path, &[], Vec::new()).await
     }
@@ -124,4 +129,13 @@ impl Buyer {
         ];
         self.form(path, &fields).await.result
     }
+}
+
+/// The body of a request at `POST /orders`.
+pub fn placement(user: &str, request: &str, lines: &[(&str, u32)]) -> String {
+    let lines = lines
+        .iter()
+        .map(|(goods, purchase)| json!({ "goods": goods, "purchase": purchase }));
+    let lines: Vec<_> = lines.collect();
+    json!({ "username": user, "request_id": request, "lines": lines }).to_string()
 }

@@ -1,0 +1,191 @@
+-- order_place: grants units of several sales of one event in one order, all of them or none.
+--
+-- KEYS[1] requests [hash]  username TAB request id -> order id
+-- KEYS[2] orders   [hash]  order id -> record
+-- KEYS[3] holds    [zset]  order id by deadline
+-- KEYS[4] feed     [stream] what happened to orders
+-- KEYS[5...] one triple for each line: sale [hash], stock [list or string], buyers [hash]
+-- ARGV[1] username   [text]      who asks
+-- ARGV[2] request_id [text]      the client's name for this request
+-- ARGV[3] order      [order id]  of the order if it is granted
+-- ARGV[4] waits      [0|1]       the caller waits for replicas: repeated orders write a little
+-- ARGV[5...] one pair for each line: goods [sale id], purchase [units]; no goods twice
+--
+-- Returns {answer, about, standing...}: the answer and what it is about is one of
+--   grabbed             the record of the new order
+--   repeated            id LF record of the order that this request got before
+--   request_id_reused   goods of the first line; the request asked for something else before
+--   already_grabbed     goods LF id of the order that the buyer holds of this sale
+--   no_such_sale | invalid_purchase | paused | not_started | ended | sold_out |
+--   insufficient_stock  goods of the first line of which this is true
+--   Then, but not after no_such_sale, how the sale of each line stands, as of after the order, in
+--   a table as in sale_grab: {left, grants, open | paused | not_started | ended, purchase_max,
+--   opens_in}.
+-- Writes only for "grabbed": a held order, until the shortest hold of its sales has passed, when
+--   any of them has one, else a confirmed one; a feed entry when any of its sales has a feed. With
+--   waits, an answer that shows an order which exists writes a field of the sale: replicas are
+--   waited for from the last write on, and that order was written before.
+-- Flags: none, so selling stops before any effect when Redis is read-only, full or cannot persist.
+-- Uses: lib/clock, lib/stock, lib/window, lib/order, lib/feed
+
+local requests, orders, holds, feed = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local username, request_id, order, waits = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == "1"
+local count = (#ARGV - 4) / 2
+if count < 1 or count % 1 ~= 0 or #KEYS ~= 4 + 3 * count then
+  error({ err = "ERR order_place takes 4 keys, username, request_id, order, waits, and 3 keys, "
+    .. "goods and purchase for each line" })
+end
+
+local lines, wanted = {}, {}
+for i = 1, count do
+  local goods, purchase = ARGV[2 * i + 3], whole(ARGV[2 * i + 4], 0, "purchase")
+  if purchase == 0 or wanted[goods] then
+    error({ err = "ERR order_place: purchase must be at least 1 and no goods twice: " .. goods })
+  end
+  wanted[goods] = purchase
+  lines[i] = { goods = goods, purchase = purchase,
+    sale = KEYS[3 * i + 2], stock = KEYS[3 * i + 3], buyers = KEYS[3 * i + 4] }
+end
+
+-- Read. Every key is read with the type that it is written with, and every counter is a number.
+
+local now = now_ms()
+local hold, fed
+
+-- Adds to a line how its sale stands; false when there is no such sale.
+local function look_at(line)
+  local kind, opens_at, closes_at, purchase_max, paused, own_hold, own_feed, held, confirmed, grants =
+    unpack(redis.call("HMGET", line.sale, "kind", "opens_at", "closes_at", "purchase_max", "paused",
+      "hold", "feed", "held", "confirmed", "grants"))
+  if not kind then
+    return false
+  end
+  opens_at = whole(opens_at, 0, "opens_at")
+  line.kind = kind
+  line.purchase_max = whole(purchase_max, 2, "purchase_max")
+  line.opens_in = math.max(0, opens_at - now)
+  line.closed = closed_at(now, paused, opens_at, closes_at)
+  line.left = stock_left(kind, line.stock)
+  line.grants = whole(grants, 0, "grants")
+  line.owned = redis.call("HGET", line.buyers, username)
+  whole(held, 0, "held")
+  whole(confirmed, 0, "confirmed")
+  own_hold = whole(own_hold, 0, "hold")
+  if own_hold > 0 then
+    hold = math.min(own_hold, hold or own_hold)
+  end
+  fed = fed or own_feed ~= "0"
+  return true
+end
+
+for _, line in ipairs(lines) do
+  if not look_at(line) then
+    return { "no_such_sale", line.goods }
+  end
+end
+local request = username .. "\t" .. request_id
+local before = redis.call("HGET", requests, request)
+redis.call("HLEN", orders)
+redis.call("ZCARD", holds)
+
+local function reply(answer, about)
+  local standings = {}
+  for i, line in ipairs(lines) do
+    standings[i] = { line.left, line.grants, line.closed or "open", line.purchase_max, line.opens_in }
+  end
+  return { answer, about, unpack(standings) }
+end
+
+-- An answer that shows an order which exists.
+local function show(answer, about)
+  if waits then
+    redis.call("HSET", lines[1].sale, "repeated_at", ms_text(now))
+  end
+  return reply(answer, about)
+end
+
+-- Repeat what this request got before.
+
+-- True when an order has just the lines that are asked for, in any order.
+local function asks_the_same(lines_before)
+  for _, line in ipairs(lines_before) do
+    if wanted[line.goods] ~= line.purchase then
+      return false
+    end
+  end
+  return #lines_before == count
+end
+
+if before then
+  local record = redis.call("HGET", orders, before)
+  if not record then
+    error({ err = "ERR order_place: order " .. before .. " of a request is missing" })
+  end
+  if not asks_the_same(order_read(before, record).lines) then
+    return reply("request_id_reused", lines[1].goods)
+  end
+  return show("repeated", before .. "\n" .. record)
+end
+
+-- Decide: each check for all lines before the next one.
+
+local checks = {
+  function(line)
+    return line.purchase > line.purchase_max and "invalid_purchase"
+  end,
+  function(line)
+    return line.owned and "already_grabbed"
+  end,
+  function(line)
+    return line.closed
+  end,
+  function(line)
+    return line.left == 0 and "sold_out" or line.left < line.purchase and "insufficient_stock"
+  end,
+}
+for _, check in ipairs(checks) do
+  for _, line in ipairs(lines) do
+    local refusal = check(line)
+    if refusal == "already_grabbed" then
+      return show(refusal, line.goods .. "\n" .. line.owned)
+    elseif refusal then
+      return reply(refusal, line.goods)
+    end
+  end
+end
+
+-- Write. Only the entry of the feed can fail, when somebody has written other entries into it by
+-- hand; nothing is written then.
+
+local at, state = ms_text(now), hold and "held" or "confirmed"
+local deadline = hold and ms_text(now + hold) or ""
+if fed then
+  feed_add(feed, state, order, at)
+end
+
+-- Takes the units of a line out of stock; returns the line as it stands in the record.
+local function take(line)
+  local named = line.kind == "list"
+  local text = order_line(line.goods, line.purchase, named)
+  if not named then
+    redis.call("DECRBY", line.stock, line.purchase)
+    return text
+  end
+  return text .. table.concat(units_escaped(redis.call("LPOP", line.stock, line.purchase)), "\t")
+end
+
+local record = { table.concat({ state, at, username, deadline, request_id }, "\t") }
+for i, line in ipairs(lines) do
+  record[i + 1] = take(line)
+  redis.call("HSET", line.buyers, username, order)
+  redis.call("HINCRBY", line.sale, state, line.purchase)
+  redis.call("HINCRBY", line.sale, "grants", 1)
+  line.left, line.grants = line.left - line.purchase, line.grants + 1
+end
+record = table.concat(record, "\n")
+redis.call("HSET", orders, order, record)
+redis.call("HSET", requests, request, order)
+if hold then
+  redis.call("ZADD", holds, deadline, order)
+end
+return reply("grabbed", record)

@@ -1,0 +1,276 @@
+//! Reads a request at `POST /orders` into domain types. After this nothing is checked again.
+//!
+//! Strict, unlike the doors: whoever orders several things at once is a program, and a field that
+//! it misspells must not be passed over.
+
+use actix_web::HttpRequest;
+use actix_web::http::StatusCode;
+use actix_web::web::Payload;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::attempt::{digits, is_form, read_body, required, text};
+use super::fault::Fault;
+use crate::domain::attempt::Purchase;
+use crate::domain::ids::{RequestId, SaleId, Username};
+use crate::domain::place::{Basket, LINES_MAX, Wish, WrongBasket};
+
+/// Largest body, in bytes: the longest names and 20 lines fit in every encoding.
+const BODY_BYTES_MAX: usize = 16 << 10;
+
+/// What a buyer asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PlacementRequest {
+    /// Who asks.
+    pub username: Username,
+    /// The client's name for this request.
+    pub request: RequestId,
+    /// For what.
+    pub basket: Basket,
+}
+
+/// One thing that is wrong with a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum PlacementFault {
+    /// No JSON.
+    MediaType,
+    /// As at the doors.
+    Whole(Fault),
+    /// Something in the line at this place.
+    Line(usize, Fault),
+    /// A request id that breaks the rule.
+    RequestId,
+    /// Lines that make no basket.
+    Basket(WrongBasket),
+}
+
+impl From<Fault> for PlacementFault {
+    fn from(fault: Fault) -> Self {
+        Self::Whole(fault)
+    }
+}
+
+impl PlacementFault {
+    /// The stable code of the answer.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Whole(fault) | Self::Line(_, fault) => fault.code(),
+            Self::MediaType | Self::RequestId | Self::Basket(_) => "invalid_request",
+        }
+    }
+
+    /// 400, 413 or 415.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Whole(fault) | Self::Line(_, fault) => fault.status(),
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::RequestId | Self::Basket(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// The sentence in Chinese.
+    pub fn chinese(&self) -> String {
+        match self {
+            Self::MediaType => "请求格式须为 application/json。".to_owned(),
+            Self::Whole(fault) => fault.chinese(),
+            Self::Line(place, fault) => format!("lines[{place}]：{}", fault.chinese()),
+            Self::RequestId => {
+                "字段 request_id 须为 1–128 字节的 UTF-8，且不含控制字符。".to_owned()
+            }
+            Self::Basket(WrongBasket::LineCount) => format!("字段 lines 须有 1–{LINES_MAX} 行。"),
+            Self::Basket(WrongBasket::SeveralEvents) => {
+                "字段 lines 中的抢购须属于同一活动（编号中“.”之前的部分相同）。".to_owned()
+            }
+        }
+    }
+
+    /// The sentence in English.
+    pub fn english(&self) -> String {
+        match self {
+            Self::MediaType => "Send application/json.".to_owned(),
+            Self::Whole(fault) => fault.english(),
+            Self::Line(place, fault) => format!("lines[{place}]: {}", fault.english()),
+            Self::RequestId => {
+                "The field request_id must be 1 to 128 bytes of UTF-8 without control characters."
+                    .to_owned()
+            }
+            Self::Basket(WrongBasket::LineCount) => {
+                format!("The field lines must have 1 to {LINES_MAX} lines.")
+            }
+            Self::Basket(WrongBasket::SeveralEvents) => {
+                "The field lines must name sales of one event: the part of their ids before the \
+                 dot. Send an order for each event."
+                    .to_owned()
+            }
+        }
+    }
+}
+
+/// The fields as they came.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    username: Option<Value>,
+    request_id: Option<Value>,
+    lines: Option<Vec<LineFields>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineFields {
+    goods: Option<Value>,
+    purchase: Option<Value>,
+}
+
+impl PlacementRequest {
+    /// Reads and checks a whole request.
+    pub async fn read(request: &HttpRequest, body: Payload) -> Result<Self, PlacementFault> {
+        let json = is_form(request) == Some(false);
+        let body = read_body(body, BODY_BYTES_MAX).await?;
+        if !json {
+            return Err(PlacementFault::MediaType);
+        }
+        Self::from_json(&body)
+    }
+
+    fn from_json(body: &[u8]) -> Result<Self, PlacementFault> {
+        if std::str::from_utf8(body).is_err() {
+            return Err(Fault::NotUtf8.into());
+        }
+        let broken = |e: serde_json::Error| Fault::BrokenJson(e.to_string());
+        let fields: Fields = serde_json::from_slice(body).map_err(broken)?;
+        let username = text(required(fields.username, "username")?, "username")?;
+        let request = text(required(fields.request_id, "request_id")?, "request_id")?;
+        let lines = fields.lines.ok_or(Fault::Missing("lines"))?;
+        let wishes = lines.into_iter().enumerate().map(|(place, line)| {
+            line.checked()
+                .map_err(|fault| PlacementFault::Line(place, fault))
+        });
+        let wishes = wishes.collect::<Result<_, _>>()?;
+        Ok(Self {
+            username: Username::parse(username).map_err(|_| Fault::Username)?,
+            request: RequestId::parse(request).map_err(|_| PlacementFault::RequestId)?,
+            basket: Basket::new(wishes).map_err(PlacementFault::Basket)?,
+        })
+    }
+}
+
+impl LineFields {
+    fn checked(self) -> Result<Wish, Fault> {
+        let goods = text(required(self.goods, "goods")?, "goods")?;
+        let purchase = digits(self.purchase, "purchase")?;
+        Ok(Wish {
+            goods: SaleId::parse(&goods).map_err(|_| Fault::Goods)?,
+            purchase: Purchase::parse(&purchase).map_err(|_| Fault::Purchase)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<PlacementRequest, PlacementFault> {
+        PlacementRequest::from_json(body.as_bytes())
+    }
+
+    #[test]
+    fn a_request_is_read_as_it_is() {
+        let body = r#" {"lines":[{"purchase":"2","goods":"e.a"},{"goods":"e.b","purchase":1}],
+            "request_id":" 1","username":"秒"} "#;
+        let request = read(body).expect("well formed");
+        assert_eq!(request.username.as_str(), "秒");
+        assert_eq!(request.request.as_str(), " 1");
+        let wishes = request.basket.wishes().iter();
+        let wishes: Vec<_> = wishes
+            .map(|w| (w.goods.as_str(), w.purchase.get()))
+            .collect();
+        assert_eq!(wishes, [("e.a", 2), ("e.b", 1)]);
+    }
+
+    #[test]
+    fn each_fault_is_named() {
+        use Fault::{Goods, Missing, Purchase, Username, WrongType};
+        use PlacementFault::{Basket, Line, RequestId, Whole};
+        let line = r#"{"goods":"e","purchase":1}"#;
+        let many = vec![line; LINES_MAX + 1].join(",");
+        for (username, request, lines, expected) in [
+            ("null", "\"r\"", line, Whole(Missing("username"))),
+            ("1", "\"r\"", line, Whole(WrongType("username"))),
+            ("\"\"", "\"r\"", line, Whole(Username)),
+            ("\"x\"", "null", line, Whole(Missing("request_id"))),
+            ("\"x\"", "7", line, Whole(WrongType("request_id"))),
+            ("\"x\"", "\"\"", line, RequestId),
+            ("\"x\"", "\"a\\tb\"", line, RequestId),
+            ("\"x\"", "\"r\"", "", Basket(WrongBasket::LineCount)),
+            ("\"x\"", "\"r\"", &many, Basket(WrongBasket::LineCount)),
+            (
+                "\"x\"",
+                "\"r\"",
+                r#"{"goods":"e","purchase":1},{"goods":"f","purchase":1}"#,
+                Basket(WrongBasket::SeveralEvents),
+            ),
+            (
+                "\"x\"",
+                "\"r\"",
+                r#"{"purchase":1}"#,
+                Line(0, Missing("goods")),
+            ),
+            (
+                "\"x\"",
+                "\"r\"",
+                r#"{"goods":"e"}"#,
+                Line(0, Missing("purchase")),
+            ),
+            (
+                "\"x\"",
+                "\"r\"",
+                r#"{"goods":"e","purchase":1},{"goods":"E","purchase":1}"#,
+                Line(1, Goods),
+            ),
+            (
+                "\"x\"",
+                "\"r\"",
+                r#"{"goods":"e","purchase":0}"#,
+                Line(0, Purchase),
+            ),
+            (
+                "\"x\"",
+                "\"r\"",
+                r#"{"goods":"e","purchase":1.0}"#,
+                Line(0, Purchase),
+            ),
+            (
+                "\"x\"",
+                "\"r\"",
+                r#"{"goods":"e","purchase":[1]}"#,
+                Line(0, WrongType("purchase")),
+            ),
+        ] {
+            let body =
+                format!(r#"{{"username":{username},"request_id":{request},"lines":[{lines}]}}"#);
+            assert_eq!(read(&body), Err(expected), "{body}");
+        }
+        let missing = read(r#"{"username":"x","request_id":"r"}"#);
+        assert_eq!(missing, Err(Whole(Missing("lines"))));
+    }
+
+    #[test]
+    fn unknown_and_repeated_fields_are_named() {
+        for (body, named) in [
+            (r#"{"user":"x"}"#, "`user`"),
+            (r#"{"lines":[{"good":"e"}]}"#, "`good`"),
+            (r#"{"username":"x","username":"x"}"#, "`username`"),
+            (r#"{"lines":[{"goods":"e","goods":"e"}]}"#, "`goods`"),
+            (r#"{"lines":{}}"#, "sequence"),
+            (r#"{} {}"#, "trailing"),
+            ("[]", "expected"),
+            ("", "EOF"),
+        ] {
+            let Err(PlacementFault::Whole(Fault::BrokenJson(why))) = read(body) else {
+                panic!("{body} is read");
+            };
+            assert!(why.contains(named), "{body}: {why}");
+        }
+    }
+}

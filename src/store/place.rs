@@ -1,0 +1,102 @@
+//! Places orders over several sales of one event.
+
+use redis::Value;
+use tokio::time::Instant;
+
+use super::lane::Lane;
+use super::record;
+use super::reply::{self, unexpected, word};
+use super::script::ORDER_PLACE;
+use crate::domain::ids::{OrderId, SaleId};
+use crate::domain::outcome::Refusal;
+use crate::domain::place::{PlaceOutcome, PlaceRefusal, Placement};
+use crate::domain::standing::Standing;
+use crate::error::Result;
+
+/// A decided placement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// What became of it.
+    pub outcome: PlaceOutcome,
+    /// The sale of each wish, after the decision; empty when one of them does not exist.
+    pub standings: Vec<Standing>,
+}
+
+impl Lane {
+    /// Decides a placement in one step, before `deadline`.
+    ///
+    /// # Errors
+    /// [`Error::Busy`](crate::error::Error::Busy) when nothing was executed,
+    /// [`Error::Unknown`](crate::error::Error::Unknown) when it may have been: the same request
+    /// again gets the order, if there is one.
+    pub async fn order_place(&self, placement: &Placement, deadline: Instant) -> Result<Placed> {
+        let keys = self.keys().of_placement(&placement.basket);
+        let mut call = ORDER_PLACE
+            .on(&keys)
+            .arg(placement.username.as_str())
+            .arg(placement.request.as_str())
+            .arg(placement.order.as_str())
+            .arg(self.waits());
+        for wish in placement.basket.wishes() {
+            call = call.arg(wish.goods.as_str()).arg(wish.purchase.get());
+        }
+        let decode = |reply: &Value| placed(reply, placement);
+        let shows = |placed: &Placed| placed.outcome.shows_an_order();
+        self.decide(call, deadline, decode, shows).await
+    }
+}
+
+/// Decodes the reply of `order_place` to `placement`.
+fn placed(reply: &Value, placement: &Placement) -> Result<Placed> {
+    let Value::Array(parts) = reply else {
+        return Err(unexpected("order_place", &format!("{reply:?}")));
+    };
+    let [answer, about, standings @ ..] = parts.as_slice() else {
+        return Err(unexpected("order_place", &format!("{parts:?}")));
+    };
+    // Units that were pushed by hand may hold any byte.
+    let Value::BulkString(about) = about else {
+        return Err(unexpected("order_place", &format!("{about:?}")));
+    };
+    let (answer, about) = (word("order_place", answer)?, String::from_utf8_lossy(about));
+    let outcome = outcome(&answer, &about, placement)?;
+    let standings = standings.iter().map(|standing| match standing {
+        Value::Array(parts) => reply::standing("order_place", parts),
+        other => Err(unexpected("order_place", &format!("{other:?}"))),
+    });
+    let standings: Vec<_> = standings.collect::<Result<_>>()?;
+    if !standings.is_empty() && standings.len() != placement.basket.wishes().len() {
+        return Err(unexpected("order_place", "not one standing for each line"));
+    }
+    Ok(Placed { outcome, standings })
+}
+
+fn outcome(answer: &str, about: &str, placement: &Placement) -> Result<PlaceOutcome> {
+    let nothing = || unexpected("order_place", &format!("{answer} of {about:?}"));
+    let refusal = match answer {
+        "grabbed" => {
+            let order = record::decode(placement.order.as_str(), about.as_bytes())?;
+            return Ok(PlaceOutcome::Grabbed(order));
+        }
+        "repeated" => {
+            let (id, record) = about.split_once('\n').ok_or_else(nothing)?;
+            return Ok(PlaceOutcome::Repeated(record::decode(
+                id,
+                record.as_bytes(),
+            )?));
+        }
+        "request_id_reused" => PlaceRefusal::RequestIdReused,
+        "already_grabbed" => {
+            let (goods, order) = about.split_once('\n').ok_or_else(nothing)?;
+            PlaceRefusal::AlreadyGrabbed {
+                goods: SaleId::parse(goods).map_err(|_| nothing())?,
+                order: OrderId::parse(order).map_err(|_| nothing())?,
+            }
+        }
+        word => PlaceRefusal::Line {
+            goods: SaleId::parse(about).map_err(|_| nothing())?,
+            refusal: Refusal::parse(word).ok_or_else(nothing)?,
+        },
+    };
+    Ok(PlaceOutcome::Refused(refusal))
+}
