@@ -8,7 +8,7 @@ mod script_cache;
 mod shutdown;
 
 /// Rounds of the tests that kill: 1 in `make test`, many in `make test-long`.
-fn rounds() -> usize {
+pub fn rounds() -> usize {
     let rounds = std::env::var("SECKILL_TEST_ROUNDS");
     rounds
         .ok()

@@ -2,4 +2,5 @@
 
 mod gate;
 mod never_oversells;
+mod order_life;
 mod place;
