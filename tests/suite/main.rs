@@ -5,6 +5,7 @@ mod support;
 
 mod cli;
 mod embedded;
+mod expirer;
 mod external;
 mod fault;
 mod http;

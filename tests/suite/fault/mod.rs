@@ -5,6 +5,7 @@ mod failover;
 mod killed;
 mod redis_connection;
 mod script_cache;
+mod settled;
 mod shutdown;
 
 /// Rounds of the tests that kill: 1 in `make test`, many in `make test-long`.

@@ -6,6 +6,7 @@ mod order_confirm;
 mod order_expire;
 mod order_place;
 mod order_use;
+mod order_walk;
 mod sale_grab;
 mod sale_put;
 mod sale_snapshot;

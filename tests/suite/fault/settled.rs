@@ -1,0 +1,225 @@
+//! Redis or the server is killed with `-9` while orders are confirmed and expire: a confirmation
+//! that somebody was told of never expires, and what was not confirmed comes back, once. The
+//! control: a Redis that keeps nothing on disk is convicted of forgetting.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use seckill::domain::change::ChangeOutcome;
+use seckill::domain::ids::{OrderId, SaleId};
+use seckill::domain::order::OrderState;
+use seckill::domain::outcome::Outcome;
+use seckill::domain::sale::StockKind;
+use seckill::store::Store;
+use tokio::time::Instant;
+
+use super::rounds;
+use crate::support::app::TestApp;
+use crate::support::orders::{attempt, held_for};
+use crate::support::process::{ServerProcess, free_address};
+use crate::support::redis::{PrivateRedis, World};
+
+const BUYERS: usize = 8;
+const ORDERS_EACH: usize = 60;
+const HOLD_MS: u64 = 150;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a buyer knows of an order: the state that an answer named.
+type Knowledge = HashMap<OrderId, OrderState>;
+
+/// How far the buyers are.
+#[derive(Default)]
+struct Progress {
+    orders: AtomicUsize,
+    failures: AtomicUsize,
+    stop: AtomicBool,
+}
+
+/// Grabs order after order, and confirms two of three, at once or about when they expire.
+async fn buy(store: Store, sale: SaleId, buyer: usize, progress: Arc<Progress>) -> Knowledge {
+    let (lane, mut known) = (store.lane(), Knowledge::new());
+    for number in 0..ORDERS_EACH {
+        let wanted = attempt(&sale, &format!("{buyer}-{number}"), 1);
+        let deadline = Instant::now() + PATIENCE;
+        let id = loop {
+            if progress.stop.load(Ordering::SeqCst) || Instant::now() > deadline {
+                return known;
+            }
+            let asked = std::slice::from_ref(&wanted);
+            let until = Instant::now() + Duration::from_secs(1);
+            match lane.sale_grab(&sale, StockKind::List, asked, until).await {
+                Ok(batch) => match &batch.outcomes[0] {
+                    Outcome::Grabbed(grant) | Outcome::AlreadyGrabbed(grant) => {
+                        break grant.order.clone();
+                    }
+                    Outcome::Refused(_) => {}
+                },
+                Err(_) => {
+                    progress.failures.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        progress.orders.fetch_add(1, Ordering::SeqCst);
+        if number % 3 == 1 {
+            tokio::time::sleep(Duration::from_millis(HOLD_MS)).await;
+        }
+        if number % 3 < 2 {
+            confirm(&store, id, &mut known, &progress).await;
+        }
+    }
+    known
+}
+
+/// Asks until there is an answer: that is what "safe to repeat" promises.
+async fn confirm(store: &Store, id: OrderId, known: &mut Knowledge, progress: &Progress) {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline && !progress.stop.load(Ordering::SeqCst) {
+        match store.order_confirm(&id).await {
+            Ok(
+                ChangeOutcome::Changed(order)
+                | ChangeOutcome::Repeated(order)
+                | ChangeOutcome::Refused(_, order),
+            ) => {
+                known.insert(id, order.state);
+                return;
+            }
+            // Forgotten, which the check will say.
+            Ok(ChangeOutcome::NoSuchOrder) => return,
+            Err(_) => {
+                progress.failures.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+}
+
+/// Lets the buyers loose on a sale that this makes.
+async fn storm(world: &World) -> (SaleId, Arc<Progress>, tokio::task::JoinHandle<Knowledge>) {
+    let sale = world.sale("rush", StockKind::List, 400).await;
+    world.put(&sale, &held_for(HOLD_MS)).await;
+    let progress = Arc::new(Progress::default());
+    let buyers = (0..BUYERS).map(|buyer| {
+        let store = Store::new(&world.url, &world.prefix, Duration::from_secs(1));
+        let store = store.expect("a store");
+        tokio::spawn(buy(store, sale.clone(), buyer, progress.clone()))
+    });
+    let buyers: Vec<_> = buyers.collect();
+    let all = tokio::spawn(async move {
+        let known = join_all(buyers).await.into_iter();
+        known.flat_map(|known| known.expect("a buyer")).collect()
+    });
+    (sale, progress, all)
+}
+
+async fn until_granted(progress: &Progress, orders: usize) {
+    let deadline = Instant::now() + PATIENCE;
+    while progress.orders.load(Ordering::SeqCst) < orders {
+        assert!(
+            Instant::now() < deadline,
+            "the buyers never got {orders} orders"
+        );
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Orders of which somebody was told a state that they are not in.
+async fn broken_promises(world: &World, known: &Knowledge) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (id, told) in known {
+        let state = world
+            .store
+            .order(id)
+            .await
+            .expect("read")
+            .map(|order| order.state);
+        if state != Some(*told) {
+            broken.push(format!("{id} was said to be {told} and is {state:?}"));
+        }
+    }
+    broken
+}
+
+async fn assert_settled(world: &mut World, sale: &SaleId, known: &Knowledge) {
+    let deadline = Instant::now() + PATIENCE;
+    while !world.holds("rush").await.is_empty() {
+        assert!(Instant::now() < deadline, "held for ever");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(broken_promises(world, known).await, [""; 0]);
+    for state in [OrderState::Confirmed, OrderState::Expired] {
+        assert!(
+            known.values().any(|told| *told == state),
+            "nobody was told {state}"
+        );
+    }
+    world.assert_holds(sale).await;
+    // Each entry is numbered by Redis; that there is no gap shows that nothing was cut off.
+    assert!(world.feed("rush").await.len() >= 2 * known.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_is_killed_while_orders_are_settled() {
+    for _ in 0..rounds() {
+        let redis = PrivateRedis::durable();
+        let mut world = World::at(redis.url()).await;
+        let app = TestApp::start(&world).await;
+        let (sale, progress, buyers) = storm(&world).await;
+        for orders in [BUYERS * ORDERS_EACH / 4, BUYERS * ORDERS_EACH / 2] {
+            until_granted(&progress, orders).await;
+            redis.kill_and_wait().await;
+        }
+        let known = buyers.await.expect("the storm ends");
+        assert!(
+            progress.failures.load(Ordering::SeqCst) > 0,
+            "the kill hit nobody"
+        );
+        let prefix = world.prefix.clone();
+        world = World::at(redis.url()).await;
+        world.use_prefix(&prefix);
+        assert_settled(&mut world, &sale, &known).await;
+        app.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_is_killed_while_orders_expire() {
+    for _ in 0..rounds() {
+        let mut world = World::new().await;
+        let prefix = format!("redis.prefix={}", world.prefix);
+        let url = world.url.expose().to_owned();
+        let arguments = ["--redis-url", &url, "--set", &prefix];
+        let server = ServerProcess::start(free_address(), &arguments).await;
+        let address = server.address;
+        let (sale, progress, buyers) = storm(&world).await;
+        until_granted(&progress, BUYERS * ORDERS_EACH / 3).await;
+        server.kill();
+        until_granted(&progress, BUYERS * ORDERS_EACH / 2).await;
+        let server = ServerProcess::start(address, &arguments).await;
+        let known = buyers.await.expect("the storm ends");
+        assert_settled(&mut world, &sale, &known).await;
+        drop(server);
+    }
+}
+
+/// The negative control: the same storm on a Redis that keeps nothing must be convicted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_forgets_confirmations_is_convicted() {
+    let redis = PrivateRedis::forgetful();
+    let world = World::at(redis.url()).await;
+    let app = TestApp::start(&world).await;
+    let (_, progress, buyers) = storm(&world).await;
+    until_granted(&progress, BUYERS * ORDERS_EACH / 4).await;
+    redis.kill_and_wait().await;
+    progress.stop.store(true, Ordering::SeqCst);
+    let known = buyers.await.expect("the storm ends");
+    assert_ne!(
+        broken_promises(&world, &known).await,
+        [""; 0],
+        "nothing was forgotten"
+    );
+    app.stop().await;
+}
