@@ -4,8 +4,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use seckill::domain::change::ChangeOutcome;
 use seckill::domain::durability::Durability;
 use seckill::domain::sale::StockKind;
+use seckill::error::Error;
+use seckill::store::Store;
 use seckill::store::embedded::{Options, Persistence};
 
 use crate::support::app::TestApp;
@@ -229,4 +232,82 @@ async fn readiness_tells_whether_the_replica_is_there() {
     assert_eq!(ready.status, 503);
     assert!(ready.body.contains("appendonly no"), "{}", ready.body);
     app.stop().await;
+}
+
+/// What was changed is acknowledged when a replica has it, also when it was changed before.
+#[tokio::test]
+async fn a_change_of_an_order_is_answered_when_a_replica_has_it() {
+    let pair = Pair::start().await;
+    let world = World::at(pair.master.url()).await;
+    let sale = world.held_sale("a", StockKind::List, 5).await;
+    let url = &world.url;
+    let store = Store::new(url, &world.prefix, Duration::from_millis(500)).expect("a store");
+    let store = store.with_durability(Some(Durability::Replicated(1)));
+    let id = world.granted(&sale, "x", 1).await;
+    let other = world.granted(&sale, "y", 1).await;
+    let confirmed = store.order_confirm(&id).await.expect("a replica has it");
+    assert!(
+        matches!(confirmed, ChangeOutcome::Changed(_)),
+        "{confirmed:?}"
+    );
+
+    pair.link.set(Fault::Stall);
+    // The first says that it happened here and nowhere else yet; the others must not say more.
+    for outcome in [
+        store.order_cancel(&other, None).await,
+        store.order_cancel(&other, None).await,
+        store.order_confirm(&other).await,
+        store.order_use(&other).await,
+        store.order_use(&id).await,
+    ] {
+        assert!(matches!(outcome, Err(Error::Unknown(_))), "{outcome:?}");
+    }
+    pair.link.set(Fault::None);
+    pair.link.close_all().await;
+    until_linked(&pair.replica).await;
+    let cancelled = store
+        .order_cancel(&other, None)
+        .await
+        .expect("a replica has it");
+    assert!(
+        matches!(cancelled, ChangeOutcome::Repeated(_)),
+        "{cancelled:?}"
+    );
+    world.assert_holds(&sale).await;
+}
+
+/// From Redis 7.2 on, `WAIT` waits for what this connection wrote: without a write, for nothing.
+#[tokio::test]
+async fn with_replicas_to_wait_for_an_answer_about_the_past_writes() {
+    let redis = PrivateRedis::forgetful();
+    let mut world = World::at(redis.url()).await;
+    let sale = world.held_sale("a", StockKind::List, 5).await;
+    let id = world.granted(&sale, "x", 1).await;
+    for waits in [false, true] {
+        let store = Store::new(&world.url, &world.prefix, Duration::from_millis(50));
+        let durability = waits.then_some(Durability::Replicated(1));
+        let store = store.expect("a store").with_durability(durability);
+        let _ = store.order_confirm(&id).await;
+        let _ = store.order_use(&id).await;
+        let before = (world.dump().await, writes(&mut world).await);
+        for told in [
+            store.order_confirm(&id).await,
+            store.order_cancel(&id, None).await,
+            store.order_use(&id).await,
+        ] {
+            assert_eq!(told.is_err(), waits, "no replica is there: {told:?}");
+        }
+        let after = (world.dump().await, writes(&mut world).await);
+        assert_eq!(after.0, before.0, "what is stored stays as it was");
+        assert_eq!(after.1 - before.1, if waits { 3 } else { 0 });
+    }
+}
+
+/// Changes that Redis ever made.
+async fn writes(world: &mut World) -> u64 {
+    let info: String = world.run(&["INFO", "persistence"]).await;
+    let line = info
+        .lines()
+        .find_map(|line| line.strip_prefix("rdb_changes_since_last_save:"));
+    line.expect("a count").trim().parse().expect("a number")
 }

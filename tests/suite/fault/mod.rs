@@ -2,6 +2,7 @@
 //! forgotten, and no answer claims to know what nobody knows.
 
 mod failover;
+mod full;
 mod killed;
 mod redis_connection;
 mod script_cache;
