@@ -23,8 +23,8 @@
 --   opens_in}.
 -- Writes only for "grabbed": a held order, until the shortest hold of its sales has passed, when
 --   any of them has one, else a confirmed one; a feed entry when any of its sales has a feed. With
---   waits, an answer that shows an order which exists writes a field of the sale: replicas are
---   waited for from the last write on, and that order was written before.
+--   waits, an answer that shows an order which exists writes a field of the first sale: replicas
+--   are waited for from the last write on, and that order was written before.
 -- Flags: none, so selling stops before any effect when Redis is read-only, full or cannot persist.
 -- Uses: lib/clock, lib/stock, lib/window, lib/order, lib/feed
 

@@ -61,7 +61,13 @@ async fn the_bytes_of_an_order_are_a_contract() {
     let repeated = expected(200, "already_grabbed", had, confirmed);
     assert_eq!(again, repeated);
 
-    // The buyer is told the truth when the order is dead, and the doors know their lines.
+    let metrics = app.buyer.get("/metrics").await.body;
+    for outcome in ["grabbed", "already_grabbed"] {
+        let counted = format!("seckill_placements_total{{outcome=\"{outcome}\"}} 1\n");
+        assert!(metrics.contains(&counted), "{metrics}");
+    }
+
+    // The doors know their lines, and the buyer is told when the order is dead.
     for (path, goods) in [("/seckill", "e.tea"), ("/incr", "e.cup")] {
         let code = app.buyer.code(path, goods, "秒", "1").await;
         assert_eq!(code, "already_grabbed", "{path}");

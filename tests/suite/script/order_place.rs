@@ -10,7 +10,7 @@ use seckill::domain::change::ChangeOutcome;
 use seckill::domain::ids::{OrderId, RequestId};
 use seckill::domain::order::{Order, OrderState};
 use seckill::domain::outcome::{Outcome, Refusal};
-use seckill::domain::place::{Basket, PlaceOutcome, PlaceRefusal, Placement, Wish};
+use seckill::domain::place::{Basket, LINES_MAX, PlaceOutcome, PlaceRefusal, Placement, Wish};
 use seckill::domain::sale::{SaleEdit, StockKind};
 use seckill::store::place::Placed;
 use seckill::store::script::ORDER_PLACE;
@@ -129,6 +129,23 @@ async fn an_order_over_sales_of_both_kinds_takes_all_and_writes_each_key() {
             (grant.order.as_str(), Some(&grant.line)),
             (id, order.line(sale))
         );
+    }
+}
+
+#[tokio::test]
+async fn the_largest_basket_is_decided() {
+    let world = World::new().await;
+    let names: Vec<String> = (0..LINES_MAX).map(|n| format!("e.{n}")).collect();
+    for (place, goods) in names.iter().enumerate() {
+        let kind = if place % 2 == 0 { LIST } else { COUNTER };
+        world.sale(goods, kind, 2).await;
+    }
+    let lines: Vec<_> = names.iter().map(|goods| (goods.as_str(), 2)).collect();
+    let order = grabbed(place(&world, "x", "r", &lines).await);
+    assert_eq!(order.lines.len(), LINES_MAX);
+    for goods in &names {
+        assert_eq!(world.left(&sale_id(goods)).await, 0);
+        world.assert_holds(&sale_id(goods)).await;
     }
 }
 
