@@ -114,8 +114,9 @@ impl Rounds {
                     backlog += outcome.left;
                     sleep(event.rest(&outcome, asked_at.elapsed())).await;
                 }
-                Err(away @ Error::Busy(_)) => return Err(away),
                 Err(error) => {
+                    // Redis is away, or this event is broken, which must not hold up the others.
+                    self.store.ping().await?;
                     self.metrics.redis_error(&error);
                     let what = format!("no order of event {name} expires");
                     event.retry_at = Instant::now() + event.failures.another(&error, &what);
@@ -219,7 +220,7 @@ impl Failures {
     /// Another one: how long to wait before the next try.
     fn another(&mut self, error: &Error, what: &str) -> Duration {
         if self.in_a_row == 0 {
-            tracing::warn!(%error, "{what}: trying again until they do");
+            tracing::warn!(%error, "{what}; the next tries are not logged");
         }
         self.in_a_row += 1;
         let doubled = TICK * 2u32.saturating_pow(self.in_a_row.min(16));

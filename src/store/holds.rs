@@ -54,6 +54,16 @@ impl ExpireOutcome {
 }
 
 impl Store {
+    /// Asks Redis for a sign of life.
+    ///
+    /// # Errors
+    /// `busy`: there is none.
+    pub async fn ping(&self) -> Result<()> {
+        let mut connection = self.connection().await?;
+        self.read(redis::cmd("PING").query_async(&mut *connection))
+            .await
+    }
+
     /// Events that have held orders. Walks the key space in small steps, and leaves Redis as much
     /// time after each as it took.
     pub async fn events_with_holds(&self) -> Result<BTreeSet<String>> {

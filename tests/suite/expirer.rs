@@ -91,6 +91,12 @@ async fn broken_orders_are_in_nobodys_way() {
     let waits = world.granted(&stuck, "x", 1).await;
     let feed = world.store.keys().feed("c");
     let _: String = world.run(&["XADD", &feed, "7-7", "what", "by hand"]).await;
+    // And one whose orders are none, which comes first of all.
+    let lost = short_sale(&world, "0", 2).await;
+    world.granted(&lost, "x", 1).await;
+    let orders = world.store.keys().orders("0");
+    let _: i64 = world.run(&["DEL", &orders]).await;
+    let _: () = world.run(&["SET", &orders, "x"]).await;
     let other = world.granted(&good_event, "x", 1).await;
     let app = TestApp::start(&world).await;
     until(&world, &good, OrderState::Expired).await;

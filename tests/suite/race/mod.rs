@@ -1,5 +1,6 @@
 //! Crowds at the real doors, and the gates in front of them.
 
+mod backlog;
 mod gate;
 mod never_oversells;
 mod order_life;
