@@ -2,7 +2,8 @@
 
 CARGO ?= cargo
 
-.PHONY: help run test test-long lint bench bench-quick bench-instructions jmeter redis wrk
+.PHONY: help run test test-long lint bench bench-quick bench-instructions bench-million bench-overload \
+	jmeter redis wrk
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -32,6 +33,12 @@ bench-quick: redis wrk ## the same in less than two minutes, with wider spreads
 
 bench-instructions: ## instructions of the pure parts, counted by callgrind
 	$(CARGO) run --release --example instructions
+
+bench-million: redis ## a million buyers for ten thousand units: true answers, an idle Redis
+	$(CARGO) bench --bench doors -- million
+
+bench-overload: redis ## ten times more than it can do, for a minute: refuses and goes on
+	ulimit -n $$(ulimit -Hn); $(CARGO) bench --bench doors -- overload
 
 jmeter: redis ## JMeter without a window at 200, 500, 700 and 2000 threads, then audits
 	$(CARGO) build --release

@@ -9,6 +9,8 @@ pub struct Counts {
     pub busy: u64,
     /// Attempts that may have been executed.
     pub unknown: u64,
+    /// Attempts that wait for a batch now.
+    pub queue: u64,
 }
 
 impl Counts {
@@ -22,6 +24,7 @@ impl Counts {
             grabbed: outcome("grabbed"),
             busy: outcome("busy"),
             unknown: outcome("unknown"),
+            queue: sum(metrics, "seckill_queue_attempts ", ""),
         }
     }
 

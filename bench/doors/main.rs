@@ -17,6 +17,7 @@ mod servers;
 mod steadiness;
 mod steady;
 mod svg;
+mod waves;
 mod wrk;
 
 use std::path::Path as File;
@@ -39,8 +40,19 @@ const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/results");
 
 fn main() -> ExitCode {
     // cargo adds `--bench` of its own.
-    let quick = std::env::args().any(|argument| argument == "--quick");
-    match bench(if quick { Plan::QUICK } else { Plan::FULL }) {
+    let asked = |word: &str| std::env::args().any(|argument| argument == word);
+    let done = if asked("million") {
+        waves::million::run()
+    } else if asked("overload") {
+        waves::overload::run()
+    } else {
+        bench(if asked("--quick") {
+            Plan::QUICK
+        } else {
+            Plan::FULL
+        })
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error}");
@@ -50,10 +62,9 @@ fn main() -> ExitCode {
 }
 
 fn bench(plan: Plan) -> Result<()> {
-    let programs = Programs::find()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let programs = Programs::find();
+    programs.expect_references()?;
+    let runtime = runtime()?;
     let figures = closed_loop(&programs, &runtime, plan)?;
     let steadiness = steadiness::measure(&programs, &runtime, plan, half_rate(&figures)?)?;
     eprintln!("the script alone");
@@ -73,6 +84,13 @@ fn bench(plan: Plan) -> Result<()> {
     std::fs::write(folder.join("latest.md"), &text)?;
     std::fs::write(folder.join("latest.svg"), svg::picture(&measured.figures))?;
     Ok(())
+}
+
+/// For calls that wait for each other.
+fn runtime() -> Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?)
 }
 
 /// All rounds of wrk, with a line of progress for each run.

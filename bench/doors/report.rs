@@ -161,7 +161,7 @@ fn number(value: f64, digits: usize) -> String {
 }
 
 /// A Markdown table whose columns are aligned in plain text as well.
-fn table(lines: &[Vec<String>]) -> String {
+pub fn table(lines: &[Vec<String>]) -> String {
     let columns = lines.first().map_or(0, Vec::len);
     let width = |column: usize| {
         let cells = lines.iter().filter_map(|line| line.get(column));

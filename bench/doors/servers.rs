@@ -34,17 +34,22 @@ pub struct Server {
 
 impl Programs {
     /// Finds them beside the program that cargo built for this bench.
-    pub fn find() -> Result<Self> {
+    pub fn find() -> Self {
         let seckill = PathBuf::from(env!("CARGO_BIN_EXE_seckill"));
         let examples = seckill.with_file_name("examples");
+        Self { seckill, examples }
+    }
+
+    /// An error when a server to compare with is not built.
+    pub fn expect_references(&self) -> Result<()> {
         for name in ["bare", "per_request"] {
-            if !examples.join(name).exists() {
+            if !self.examples.join(name).exists() {
                 return Err(
                     format!("no example {name}: `cargo build --release --examples`").into(),
                 );
             }
         }
-        Ok(Self { seckill, examples })
+        Ok(())
     }
 
     /// The folder for data: on the disk that holds the build.
@@ -54,6 +59,11 @@ impl Programs {
 
     /// Starts the server of a path and waits until it listens.
     pub fn start(&self, path: Path, redis: &str) -> Result<Server> {
+        self.start_set(path, redis, &[])
+    }
+
+    /// The same with settings, each as `KEY=VALUE`; the servers to compare with have none.
+    pub fn start_set(&self, path: Path, redis: &str, settings: &[&str]) -> Result<Server> {
         let address = free_address()?;
         let mut command = match path {
             Path::Bare => Command::new(self.examples.join("bare")),
@@ -68,6 +78,7 @@ impl Programs {
                 "--listen",
                 &address.to_string(),
             ]);
+            command.args(settings.iter().flat_map(|setting| ["--set", setting]));
         } else {
             command.args([&address.to_string(), redis]);
         }
@@ -122,7 +133,7 @@ impl Server {
     }
 
     /// What it has counted so far. It reads Redis for that, so a Redis that stalls delays it.
-    fn counts(&self) -> Result<Counts> {
+    pub fn counts(&self) -> Result<Counts> {
         Ok(Counts::read(&self.get("/metrics")?))
     }
 

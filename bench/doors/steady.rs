@@ -44,10 +44,7 @@ pub struct Seen {
 
 /// Runs a load on a thread of its own beside the pacer, and waits for every answer.
 pub fn run(address: SocketAddr, load: Load) -> Result<Seen> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    crate::runtime()?.block_on(async {
         let late = |_| format!("answers are missing {PATIENCE:?} after the load");
         tokio::time::timeout(load.time + PATIENCE, drive(address, load))
             .await
