@@ -4,16 +4,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::{Config, RedisUrl};
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{SaleEdit, StockKind};
 use crate::error::{Error, Result};
 use crate::expirer::Expirer;
 use crate::http::{self, Listening};
 use crate::metrics::Metrics;
+use crate::relay::Relay;
 use crate::store::Store;
-use crate::store::embedded::{EmbeddedRedis, Options};
+use crate::store::embedded::{self, EmbeddedRedis, Options};
 
 /// Title by which a demo sale is known.
 const DEMO_TITLE: &str = "demo";
@@ -24,6 +26,7 @@ const DEMO_UNITS: u64 = 50;
 pub struct App {
     listening: Listening,
     expirer: Expirer,
+    relay: Option<Relay>,
     embedded: Option<EmbeddedRedis>,
     demo: bool,
     signals: bool,
@@ -51,12 +54,17 @@ impl App {
             demo_sale(&store, &config.doors.incr, StockKind::Counter).await?;
         }
         let metrics = Arc::new(Metrics::new()?);
+        let relay = match &config.relay.webhook {
+            Some(_) => Some(build_relay(config, &url, &metrics)?),
+            None => None,
+        };
         let listening = http::listen(config, &store, metrics.clone())?;
         let expirer = Expirer::start(&store, metrics);
         tracing::info!(address = %listening.address, redis = %url, "listening");
         Ok(Self {
             listening,
             expirer,
+            relay,
             embedded,
             demo,
             signals,
@@ -79,7 +87,8 @@ impl App {
         async move { handle.stop(true).await }
     }
 
-    /// Serves until stopped; then open requests are answered and the private Redis is stopped.
+    /// Serves until stopped; then open requests are answered, the relay finishes what is in
+    /// flight, and the private Redis is stopped.
     ///
     /// # Errors
     /// What ended the server, or kept the private Redis from stopping.
@@ -95,9 +104,16 @@ impl App {
                 });
             });
         }
+        let (stop, stopping) = watch::channel(false);
+        let relay = self.relay.map(|relay| tokio::spawn(relay.run(stopping)));
         let served = self.listening.server.await;
         tracing::info!("stopping");
         self.expirer.stop().await;
+        stop.send_replace(true);
+        if let Some(relay) = relay {
+            let ended = relay.await;
+            ended.map_err(|e| Error::Config(format!("the relay ended: {e}")))?;
+        }
         if let Some(redis) = self.embedded {
             blocking(move || redis.stop()).await?;
         }
@@ -118,6 +134,42 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
         println!("  curl -d username=alice -d purchase=1 http://{address}/seckill\n");
     }
     app.run().await
+}
+
+/// The command `seckill relay`: delivers until a signal, then finishes what is in flight; the
+/// second signal ends that, too. It waits for a Redis that is away, and never runs one itself:
+/// whoever ran the private Redis for as long as a relay runs would keep the server out.
+///
+/// # Errors
+/// What cannot be used of the configuration.
+pub async fn relay(config: Config) -> Result<()> {
+    let url = match &config.redis.url {
+        Some(url) => url.clone(),
+        None => embedded::address(&config.data_dir)?,
+    };
+    let relay = build_relay(&config, &url, &Arc::new(Metrics::new()?))?;
+    if let Some(webhook) = &config.relay.webhook {
+        println!("seckill delivers the feed to {webhook}");
+    }
+    let (stop, stopping) = watch::channel(false);
+    let delivering = relay.run(stopping);
+    let stopped = async {
+        stop_signal().await;
+        tracing::info!("stopping");
+        stop.send_replace(true);
+        stop_signal().await;
+    };
+    tokio::select! {
+        () = delivering => {}
+        () = stopped => {}
+    }
+    Ok(())
+}
+
+/// A relay with connections of its own: it must not wait for those of the operators.
+fn build_relay(config: &Config, url: &RedisUrl, metrics: &Arc<Metrics>) -> Result<Relay> {
+    let store = Store::new(url, &config.redis.prefix, config.redis.timeout)?;
+    Relay::new(store, &config.relay, metrics.clone())
 }
 
 async fn start_embedded(config: &Config) -> Result<EmbeddedRedis> {

@@ -22,6 +22,7 @@ pub mod store;
 
 pub mod admission;
 pub mod expirer;
+pub mod relay;
 
 pub mod cli;
 pub mod http;

@@ -23,6 +23,7 @@ async fn main() -> ExitCode {
             Command::Serve(serve) => app::serve(config, serve.demo)
                 .await
                 .map(|()| ExitCode::SUCCESS),
+            Command::Relay(_) => app::relay(config).await.map(|()| ExitCode::SUCCESS),
             Command::Operate(operation) => cli::run(operation, &arguments, config).await,
         },
         Err(error) => Err(error),

@@ -38,6 +38,9 @@ pub struct Metrics {
     redis_errors: IntCounterVec,
     gate_learning_seconds: Histogram,
     expiry: Expiry,
+    feed_delivered: IntCounter,
+    feed_retried: IntCounter,
+    feed_dead: IntCounter,
 }
 
 /// What the expirer does.
@@ -85,6 +88,19 @@ pub struct SaleFigures {
     pub units: [(&'static str, u64); 4],
     /// Buyers who hold an order.
     pub buyers: u64,
+}
+
+/// How far the relays are behind the feed of one event, read from Redis.
+#[derive(Debug)]
+pub struct FeedFigures {
+    /// The event.
+    pub event: String,
+    /// Entries that are not delivered yet.
+    pub undelivered: u64,
+    /// Age of the oldest of them.
+    pub oldest: Duration,
+    /// Entries that were given up.
+    pub dead: u64,
 }
 
 /// A gate that answers without asking Redis.
@@ -142,6 +158,7 @@ impl Metrics {
             IntGauge::new("seckill_queue_attempts", "Attempts that wait for a batch")?;
         registry.register(Box::new(queue_depth.clone()))?;
         let seconds = |name, help| histogram(&registry, name, help, &SECONDS);
+        let counter = |name, help| counter(&registry, name, help);
         Ok(Self {
             grabbed: redis("grabbed"),
             already_grabbed: redis("already_grabbed"),
@@ -168,6 +185,18 @@ impl Metrics {
             )?,
             expiry: Expiry::registered(&registry)?,
             placements,
+            feed_delivered: counter(
+                "seckill_feed_delivered_total",
+                "Entries of feeds that the receiver accepted from this relay",
+            )?,
+            feed_retried: counter(
+                "seckill_feed_retried_total",
+                "Entries of feeds in deliveries of this relay that were refused or failed",
+            )?,
+            feed_dead: counter(
+                "seckill_feed_dead_total",
+                "Entries of feeds that this relay gave up",
+            )?,
             redis_errors,
             queue_depth,
             registry,
@@ -245,22 +274,49 @@ impl Metrics {
         self.expiry.overdue.set(gauge(orders));
     }
 
-    /// Everything in the text format of Prometheus, with the figures of the sales, or without
-    /// them when Redis could not be read.
+    /// The receiver accepted so many entries.
+    pub fn feed_delivered(&self, entries: usize) {
+        self.feed_delivered.inc_by(entries as u64);
+    }
+
+    /// So many entries have to be delivered again.
+    pub fn feed_retried(&self, entries: usize) {
+        self.feed_retried.inc_by(entries as u64);
+    }
+
+    /// An entry became a dead letter.
+    pub fn feed_dead(&self) {
+        self.feed_dead.inc();
+    }
+
+    /// Everything in the text format of Prometheus, with the figures of the sales and feeds, or
+    /// without them when Redis could not be read.
     ///
     /// # Errors
     /// [`Error::Contract`] when it cannot be written.
-    pub fn text(&self, sales: Option<&[SaleFigures]>, gates: &[GateFigures]) -> Result<String> {
+    pub fn text(
+        &self,
+        sales: Option<&[SaleFigures]>,
+        feeds: &[FeedFigures],
+        gates: &[GateFigures],
+    ) -> Result<String> {
         let mut text = Vec::new();
         let encoder = TextEncoder::new();
         let truth = truth(sales, gates);
         let encoded = truth.and_then(|truth| {
             encoder.encode(&self.registry.gather(), &mut text)?;
-            encoder.encode(&truth.gather(), &mut text)
+            encoder.encode(&truth.gather(), &mut text)?;
+            encoder.encode(&lag(feeds)?.gather(), &mut text)
         });
         encoded.map_err(|e| Error::Contract(format!("metrics: {e}")))?;
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+    let counter = IntCounter::new(name, help)?;
+    registry.register(Box::new(counter.clone()))?;
+    Ok(counter)
 }
 
 fn histogram(
@@ -275,14 +331,50 @@ fn histogram(
     Ok(histogram)
 }
 
-/// What was read at scrape time, in a registry of its own.
+fn gauges(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> prometheus::Result<IntGaugeVec> {
+    let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(gauges.clone()))?;
+    Ok(gauges)
+}
+
+/// How far the relays are behind, in a registry of its own.
+fn lag(feeds: &[FeedFigures]) -> prometheus::Result<Registry> {
+    let registry = Registry::new();
+    let gauges = |name, help| gauges(&registry, name, help, &["event"]);
+    let undelivered = gauges(
+        "seckill_feed_undelivered",
+        "Entries of a feed that no relay has delivered yet",
+    )?;
+    let oldest = gauges(
+        "seckill_feed_oldest_seconds",
+        "Age of the oldest entry of a feed that no relay has delivered yet",
+    )?;
+    let dead = gauges(
+        "seckill_feed_dead_letters",
+        "Entries of a feed that were given up",
+    )?;
+    for feed in feeds {
+        let event = [feed.event.as_str()];
+        undelivered
+            .with_label_values(&event)
+            .set(gauge(feed.undelivered));
+        oldest
+            .with_label_values(&event)
+            .set(gauge(feed.oldest.as_secs()));
+        dead.with_label_values(&event).set(gauge(feed.dead));
+    }
+    Ok(registry)
+}
+
+/// What was read of sales and gates at scrape time, in a registry of its own.
 fn truth(sales: Option<&[SaleFigures]>, gates: &[GateFigures]) -> prometheus::Result<Registry> {
     let registry = Registry::new();
-    let gauges = |name, help, labels: &[&str]| {
-        let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
-        registry.register(Box::new(gauges.clone()))?;
-        Ok::<_, prometheus::Error>(gauges)
-    };
+    let gauges = |name, help, labels: &[&str]| gauges(&registry, name, help, labels);
     let up = IntGauge::new(
         "seckill_redis_up",
         "1 when the figures of the sales could be read",
@@ -348,7 +440,16 @@ mod tests {
             refusal: "paused",
             buyers: 3,
         };
-        let text = metrics.text(Some(&[figures]), &[gate]).expect("text");
+        let feed = FeedFigures {
+            event: "a".to_owned(),
+            undelivered: 5,
+            oldest: Duration::from_millis(2_999),
+            dead: 1,
+        };
+        metrics.feed_delivered(4);
+        let text = metrics
+            .text(Some(&[figures]), &[feed], &[gate])
+            .expect("text");
         for line in [
             "seckill_attempts_total{by=\"redis\",outcome=\"sold_out\"} 1",
             "seckill_attempts_total{by=\"gate\",outcome=\"sold_out\"} 1",
@@ -356,6 +457,10 @@ mod tests {
             "seckill_units{sale=\"a\",state=\"left\"} 7",
             "seckill_buyers{sale=\"a\"} 3",
             "seckill_gate_buyers{refusal=\"paused\",sale=\"a\"} 3",
+            "seckill_feed_undelivered{event=\"a\"} 5",
+            "seckill_feed_oldest_seconds{event=\"a\"} 2",
+            "seckill_feed_dead_letters{event=\"a\"} 1",
+            "seckill_feed_delivered_total 4",
             "seckill_redis_up 1",
             "seckill_decision_seconds_count 1",
             "seckill_expired_orders_total 2",
@@ -367,7 +472,7 @@ mod tests {
         }
         assert!(
             metrics
-                .text(None, &[])
+                .text(None, &[], &[])
                 .expect("text")
                 .contains("seckill_redis_up 0")
         );

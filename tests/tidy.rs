@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom up; one may use those below it. Equal ranks do not use each other.
-const RANKS: [(&str, u8); 11] = [
+const RANKS: [(&str, u8); 12] = [
     ("domain", 0),
     ("error", 1),
     ("config", 2),
@@ -15,16 +15,18 @@ const RANKS: [(&str, u8); 11] = [
     ("store", 3),
     ("admission", 4),
     ("expirer", 4),
+    ("relay", 4),
     ("http", 5),
     ("cli", 5),
     ("app", 6),
     ("main", 7),
 ];
 /// Who alone may name a crate, wherever a path starts with it.
-const CRATE_OWNERS: [(&str, &[&str]); 4] = [
+const CRATE_OWNERS: [(&str, &[&str]); 5] = [
     ("redis", &["store"]),
     ("deadpool_redis", &["store"]),
     ("actix_web", &["http"]),
+    ("reqwest", &["relay"]),
     ("clap", &["cli", "main"]),
 ];
 /// Who alone may name these, wherever they are in a path.
@@ -37,6 +39,14 @@ const NAME_OWNERS: [(&[&str], &[&str]); 4] = [
 ];
 /// Names that say nothing about what is inside.
 const DRAWERS: [&str; 6] = ["util", "utils", "common", "helper", "helpers", "misc"];
+/// Parts of `lua/lib` and the functions by which a script uses them.
+const LUA_PARTS: [(&str, &[&str]); 5] = [
+    ("clock", &["now_ms("]),
+    ("feed", &["feed_add("]),
+    ("groups", &["groups_of("]),
+    ("order", &["order_line(", "units_escaped("]),
+    ("stock", &["whole(", "stock_left("]),
+];
 const LINE_COLUMNS_MAX: usize = 100;
 const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod doctor;
+mod feed;
 mod order;
 mod orders;
 mod print;
@@ -55,6 +56,8 @@ pub struct Arguments {
 pub enum Command {
     /// Run the server
     Serve(Serve),
+    /// Deliver what happens to orders to the shop's order system
+    Relay(Delivery),
     /// Anything else
     #[command(flatten)]
     Operate(Operation),
@@ -74,6 +77,9 @@ pub enum Operation {
     Order(order::OrderCommand),
     /// All orders of a sale, as they are found
     Orders(orders::OrdersCommand),
+    /// Look at what could not be delivered to the shop's order system, and deliver it again
+    #[command(subcommand)]
+    Feed(feed::FeedCommand),
     /// Check that nothing was oversold or lost: exit code 0 if the law holds, 1 if it is
     /// violated, 3 if it could not be judged
     Audit(audit::AuditCommand),
@@ -92,6 +98,32 @@ pub struct Serve {
     listen: Option<String>,
 }
 
+/// Where the feed is delivered to.
+#[derive(Debug, Args)]
+pub struct Delivery {
+    /// Address of the receiver, http:// or https:// [default: relay.webhook]
+    #[arg(long, value_name = "URL")]
+    webhook: Option<String>,
+    /// File with the secret that signs deliveries [default: relay.secret]
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+}
+
+impl Delivery {
+    /// The settings that these flags stand for.
+    fn flags(&self) -> Result<Vec<(String, String)>> {
+        let flag = |key: &str, value: String| (key.to_owned(), value);
+        let mut flags = Vec::new();
+        flags.extend(self.webhook.clone().map(|url| flag("relay.webhook", url)));
+        if let Some(file) = &self.secret_file {
+            let failed = |e| Error::Config(format!("--secret-file {}: {e}", file.display()));
+            let secret = std::fs::read_to_string(file).map_err(failed)?;
+            flags.push(flag("relay.secret", secret.trim_end().to_owned()));
+        }
+        Ok(flags)
+    }
+}
+
 impl Arguments {
     /// The configuration with the flags of this command line on top.
     ///
@@ -107,7 +139,20 @@ impl Arguments {
         if let Command::Serve(serve) = &self.command {
             flag("http.listen", &serve.listen);
         }
+        if let Some(delivery) = self.command.delivery() {
+            flags.extend(delivery.flags()?);
+        }
         Config::load(self.config.as_deref(), &flags)
+    }
+}
+
+impl Command {
+    fn delivery(&self) -> Option<&Delivery> {
+        match self {
+            Self::Relay(delivery) => Some(delivery),
+            Self::Operate(Operation::Feed(command)) => command.delivery(),
+            Self::Serve(_) | Self::Operate(_) => None,
+        }
     }
 }
 
@@ -137,6 +182,7 @@ pub async fn run(operation: &Operation, arguments: &Arguments, config: Config) -
         Operation::Stock(command) => command.run(&store, output).await,
         Operation::Order(command) => command.run(&store, output).await,
         Operation::Orders(command) => command.run(&store, output).await,
+        Operation::Feed(command) => command.run(&store, &config, output).await,
         Operation::Audit(command) => command.run(&store, output).await,
         Operation::Doctor => doctor::run(&store, &config, output).await,
     };

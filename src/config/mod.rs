@@ -2,6 +2,7 @@
 //! `SECKILL__SECTION__KEY` from the environment, then flags. Read once, at the start.
 
 mod duration;
+mod relay;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,6 +14,8 @@ use serde::Deserialize;
 use crate::domain::durability::Durability;
 use crate::domain::ids::SaleId;
 use crate::error::{Error, Result};
+
+pub use self::relay::{Relay, Secret, Webhook};
 
 /// The file that is read when none is named, if it exists.
 const FILE_DEFAULT: &str = "seckill.toml";
@@ -40,6 +43,8 @@ pub struct Config {
     pub durability: Option<Durability>,
     /// Which sale a door sells when the request names none.
     pub doors: Doors,
+    /// The delivery of the feed.
+    pub relay: Relay,
 }
 
 /// `[http]`
@@ -129,6 +134,7 @@ impl Default for Config {
             data_dir: PathBuf::from("data"),
             durability: None,
             doors: Doors::default(),
+            relay: Relay::default(),
         }
     }
 }
@@ -204,6 +210,8 @@ impl Config {
             "redis.timeout must be from 1ms to 60s"
         } else if self.redis.prefix.contains(['{', '}']) {
             "redis.prefix contains { or }: they mark the hash tag of an event"
+        } else if let Some(wrong) = self.relay.wrong() {
+            wrong
         } else {
             return Ok(self);
         };
@@ -273,6 +281,13 @@ mod tests {
             ("[redis]\nprefix = '{x}'", "redis.prefix"),
             ("[doors]\nseckill = 'A B'", "doors.seckill"),
             ("durability = 'disk'", "durability"),
+            ("[relay]\nwebhok = 'http://x'", "webhok"),
+            ("[relay]\nwebhook = 'http://x'", "relay.secret"),
+            ("[relay]\nsecret = 'short'", "relay.secret"),
+            ("[relay]\nbatch_max = 0", "relay.batch_max"),
+            ("[relay]\nattempts_max = 0", "relay.attempts_max"),
+            ("[relay]\ntimeout = '2m'", "relay.timeout"),
+            ("[relay]\ntimeout = '30s'", "relay.takeover"),
             ("[http", "TOML"),
         ] {
             let error = load(toml, &[]).expect_err(toml).to_string();

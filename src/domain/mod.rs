@@ -5,6 +5,7 @@
 pub mod attempt;
 pub mod change;
 pub mod durability;
+pub mod feed;
 pub mod ids;
 pub mod ledger;
 pub mod order;

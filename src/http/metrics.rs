@@ -3,7 +3,9 @@
 use actix_web::{HttpResponse, web};
 
 use super::Context;
-use crate::metrics::{GateFigures, SaleFigures};
+use crate::error::Result;
+use crate::metrics::{FeedFigures, GateFigures, SaleFigures};
+use crate::store::Store;
 
 /// `GET /metrics`
 pub async fn metrics(context: web::Data<Context>) -> HttpResponse {
@@ -33,10 +35,27 @@ pub async fn metrics(context: web::Data<Context>) -> HttpResponse {
             buyers,
         });
     let gates: Vec<GateFigures> = gates.collect();
-    match context.metrics.text(figures.as_deref(), &gates) {
+    let feeds = feeds(&context.store).await.unwrap_or_default();
+    match context.metrics.text(figures.as_deref(), &feeds, &gates) {
         Ok(text) => HttpResponse::Ok()
             .content_type("text/plain; version=0.0.4")
             .body(text),
         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
     }
+}
+
+/// How far the relays are behind, whichever process they run in.
+async fn feeds(store: &Store) -> Result<Vec<FeedFigures>> {
+    let mut feeds = Vec::new();
+    for event in store.feed_events().await? {
+        let lag = store.feed_lag(&event).await?;
+        feeds.extend(lag.map(|lag| FeedFigures {
+            event,
+            undelivered: lag.undelivered,
+            oldest: lag.oldest,
+            dead: lag.dead,
+        }));
+    }
+    feeds.sort_by(|a, b| a.event.cmp(&b.event));
+    Ok(feeds)
 }

@@ -56,7 +56,7 @@ pub struct Listening {
     pub server: Server,
 }
 
-/// Opens the port.
+/// Opens the port. What happens is counted in `metrics`, and told by `GET /metrics`.
 ///
 /// # Errors
 /// [`Error::Config`] when the address cannot be listened on.

@@ -71,6 +71,23 @@ impl Keys {
         keys
     }
 
+    /// `[stream]` entries of the feed that could not be delivered, with the reason.
+    pub fn dead(&self, event: &str) -> String {
+        self.of_event("feed:dead", event)
+    }
+
+    /// Matches the feeds of all events; see [`Keys::feed_event`] for the way back.
+    pub fn feeds_pattern(&self) -> String {
+        format!("{}{{*}}:feed", glob_escaped(&self.prefix))
+    }
+
+    /// The event of a feed's key; `None` for any other key.
+    pub fn feed_event(&self, key: &str) -> Option<String> {
+        let event = key.strip_suffix("}:feed")?.rsplit('{').next()?;
+        let id = SaleId::parse(event).ok()?;
+        (id.event() == event && self.feed(event) == key).then(|| event.to_owned())
+    }
+
     /// The keys of `sale_grab`, in its order.
     pub fn of_grab(&self, id: &SaleId) -> [String; 6] {
         let event = id.event();
@@ -173,6 +190,8 @@ mod tests {
         assert_eq!(keys.holds(id.event()), "seckill:{spring}:holds");
         assert_eq!(keys.feed(id.event()), "seckill:{spring}:feed");
         assert_eq!(keys.requests(id.event()), "seckill:{spring}:requests");
+        assert_eq!(keys.dead(id.event()), "seckill:{spring}:feed:dead");
+        assert_eq!(keys.feeds_pattern(), "seckill:{*}:feed");
         assert_eq!(keys.sales_pattern(), "seckill:{*}:sale:*");
         assert_eq!(Keys::new("a*b[").sales_pattern(), r"a\*b\[{*}:sale:*");
         assert_eq!(keys.holds_pattern(), "seckill:{*}:holds");
@@ -204,6 +223,21 @@ mod tests {
             "x:{b}:sale:a".into(),
         ] {
             assert_eq!(keys.sale_id(&other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_feed_key_leads_back_to_its_event() {
+        let keys = Keys::new("x:");
+        let event = keys.feed_event(&keys.feed("spring"));
+        assert_eq!(event.as_deref(), Some("spring"));
+        for other in [
+            "x:{~}:feed",
+            "x:{a.b}:feed",
+            "y:{a}:feed",
+            "x:{a}:feed:dead",
+        ] {
+            assert_eq!(keys.feed_event(other), None, "{other}");
         }
     }
 }

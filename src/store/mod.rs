@@ -5,6 +5,7 @@
 
 pub mod embedded;
 mod failure;
+pub mod feed;
 pub mod holds;
 pub mod keys;
 pub mod lane;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use redis::{FromRedisValue, Value};
 
+use super::feed::Lag;
 use super::record;
 use crate::domain::attempt::Attempt;
 use crate::domain::change::{ChangeOutcome, ChangeRefusal};
@@ -271,6 +272,25 @@ impl<'a> Fields<'a> {
             ))
         };
         text.parse().map(Some).map_err(|_| wrong())
+    }
+}
+
+/// Decodes the reply of `feed_lag`; `None` when there is no such group.
+pub fn lag(reply: Value) -> Result<Option<Lag>> {
+    let script = "feed_lag";
+    match reply {
+        Value::Array(parts) => match parts.as_slice() {
+            [undelivered, oldest, dead] => Ok(Some(Lag {
+                undelivered: number(script, undelivered)?,
+                oldest: Duration::from_millis(number(script, oldest)?),
+                dead: number(script, dead)?,
+            })),
+            _ => Err(unexpected(script, &format!("{parts:?}"))),
+        },
+        other => match word(script, &other)?.as_str() {
+            "no_such_group" => Ok(None),
+            word => Err(unexpected(script, word)),
+        },
     }
 }
 

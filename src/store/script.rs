@@ -31,6 +31,14 @@ macro_rules! script {
     };
 }
 
+/// Moves an entry of a feed to the dead letters.
+pub static FEED_BURY: LazyLock<Script> = script!("feed_bury", flags: " flags=allow-oom", uses: []);
+/// Reads how far a consumer group is behind.
+pub static FEED_LAG: LazyLock<Script> =
+    script!("feed_lag", flags: " flags=no-writes", uses: ["clock", "groups"]);
+/// Drops the entries of a feed that every consumer group has settled.
+pub static FEED_TRIM: LazyLock<Script> =
+    script!("feed_trim", flags: " flags=allow-oom", uses: ["groups"]);
 /// Decides a batch of attempts.
 pub static SALE_GRAB: LazyLock<Script> =
     script!("sale_grab", flags: "", uses: ["clock", "stock", "window", "order", "feed"]);

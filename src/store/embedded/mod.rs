@@ -314,6 +314,15 @@ fn own_after_commands(dir: &DataDir, timeout: Duration) -> Result<Lock> {
     }
 }
 
+/// The address of the private server in `data_dir`, whoever runs it, now or later: for those who
+/// wait for it and never run it themselves.
+///
+/// # Errors
+/// [`Error::Embedded`] when the directory cannot have one.
+pub fn address(data_dir: &Path) -> Result<RedisUrl> {
+    DataDir::open(data_dir).map(|dir| url(&dir))
+}
+
 fn url(dir: &DataDir) -> RedisUrl {
     let mut text = "unix://".to_owned();
     for byte in dir.socket().as_os_str().as_bytes() {

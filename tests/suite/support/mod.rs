@@ -8,4 +8,5 @@ pub mod naive;
 pub mod orders;
 pub mod process;
 pub mod proxy;
+pub mod receiver;
 pub mod redis;

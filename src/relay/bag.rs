@@ -1,0 +1,365 @@
+//! What one worker has to deliver, and in which portions: pure bookkeeping, told the time.
+//!
+//! Entries travel together until the receiver refuses them together; then their portion is
+//! halved, so that the one that it does not like is soon alone and waits aside, while the others
+//! go on.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::domain::feed::Letter;
+
+/// Pause after the first failure; doubles each time.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+/// Longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Entries that may wait aside before nothing new is taken.
+const HELD_MAX: usize = 1000;
+
+/// So many refusals in a row are needed to find one bad entry among many; more are the fault of
+/// the receiver, which is then left alone for a while.
+const REFUSALS_IN_A_ROW: u32 = 20;
+
+/// The entries that a worker holds.
+pub struct Bag {
+    held: BTreeMap<u64, Held>,
+    batch_max: usize,
+    attempts_max: u32,
+    /// Deliveries since the last one that was accepted.
+    rejected_in_a_row: u32,
+    closed_until: Option<Instant>,
+}
+
+struct Held {
+    letter: Letter,
+    /// Most entries in a portion that this one may travel in.
+    share: usize,
+    /// Times that the receiver refused this entry alone.
+    refusals: u32,
+    /// Times that a delivery with this entry failed.
+    failures: u32,
+    /// Deliveries that the receiver had accepted when it refused this entry alone for the first
+    /// time.
+    accepted_before: u64,
+    due: Instant,
+}
+
+impl Bag {
+    /// An empty bag: portions of up to `batch_max` entries; an entry that is refused alone
+    /// `attempts_max` times is given up.
+    pub fn new(batch_max: usize, attempts_max: u32) -> Self {
+        Self {
+            held: BTreeMap::new(),
+            batch_max,
+            attempts_max,
+            rejected_in_a_row: 0,
+            closed_until: None,
+        }
+    }
+
+    /// Most entries that a bag can hold.
+    pub fn capacity(&self) -> usize {
+        HELD_MAX + self.batch_max
+    }
+
+    /// Puts letters in. One that is in already stays as it is.
+    pub fn add(&mut self, letters: Vec<Letter>, now: Instant) {
+        for letter in letters {
+            self.held.entry(letter.entry.seq).or_insert(Held {
+                letter,
+                share: self.batch_max,
+                refusals: 0,
+                failures: 0,
+                accepted_before: 0,
+                due: now,
+            });
+        }
+    }
+
+    /// How many entries may be taken now: none while there are others to deliver first, or while
+    /// the receiver is left alone.
+    pub fn room(&self, now: Instant) -> usize {
+        let busy = self.is_closed(now) || self.held.values().any(|held| held.due <= now);
+        let room = HELD_MAX.saturating_sub(self.held.len());
+        if busy { 0 } else { room.min(self.batch_max) }
+    }
+
+    /// The entries to deliver next, together, in the order of the feed.
+    pub fn portion(&self, now: Instant) -> Vec<u64> {
+        if self.is_closed(now) {
+            return Vec::new();
+        }
+        let mut portion = Vec::new();
+        let mut share = self.batch_max;
+        for (&seq, held) in self.held.iter().filter(|(_, held)| held.due <= now) {
+            share = share.min(held.share);
+            if portion.len() >= share {
+                break;
+            }
+            portion.push(seq);
+        }
+        portion
+    }
+
+    /// When the next portion is due; `None` when nothing is held.
+    pub fn due(&self) -> Option<Instant> {
+        let due = self.held.values().map(|held| held.due).min()?;
+        Some(self.closed_until.map_or(due, |until| due.max(until)))
+    }
+
+    /// The letters of these entries.
+    pub fn letters(&self, portion: &[u64]) -> Vec<&Letter> {
+        let held = portion.iter().filter_map(|seq| self.held.get(seq));
+        held.map(|held| &held.letter).collect()
+    }
+
+    /// Every entry that is held.
+    pub fn seqs(&self) -> impl Iterator<Item = u64> {
+        self.held.keys().copied()
+    }
+
+    /// Drops all entries but those that pass.
+    pub fn retain(&mut self, pass: impl Fn(u64) -> bool) {
+        self.held.retain(|&seq, _| pass(seq));
+    }
+
+    /// The receiver has these entries.
+    pub fn accepted(&mut self, portion: &[u64]) {
+        self.rejected_in_a_row = 0;
+        self.remove(portion);
+    }
+
+    /// The receiver refused these entries: a single one waits aside, several are tried again in
+    /// halves. True for a single one that is to be given up: it was refused often enough, while
+    /// the receiver, which has accepted so many deliveries in all, accepted others. One that
+    /// refuses everything has a wrong address or secret, and costs no entry its delivery.
+    pub fn refused(&mut self, portion: &[u64], accepted: u64, now: Instant) -> bool {
+        self.rejected_in_a_row += 1;
+        if self.rejected_in_a_row > REFUSALS_IN_A_ROW {
+            self.closed_until = Some(now + pause(self.rejected_in_a_row - REFUSALS_IN_A_ROW));
+        }
+        let &[alone] = portion else {
+            self.halve(portion);
+            return false;
+        };
+        let Some(held) = self.held.get_mut(&alone) else {
+            return false;
+        };
+        held.refusals += 1;
+        if held.refusals == 1 {
+            held.accepted_before = accepted;
+        }
+        held.due = now + pause(held.refusals);
+        held.refusals >= self.attempts_max && accepted > held.accepted_before
+    }
+
+    /// The delivery of these entries failed: the receiver is left alone for a while. After
+    /// several failures they are tried in halves, and a single one waits until others had their
+    /// turn: perhaps it is what brings the receiver down. It is never given up.
+    pub fn failed(&mut self, portion: &[u64], now: Instant) {
+        self.rejected_in_a_row += 1;
+        let open_at = now + pause(self.rejected_in_a_row);
+        self.closed_until = Some(open_at);
+        let mut often = false;
+        for seq in portion {
+            if let Some(held) = self.held.get_mut(seq) {
+                held.failures += 1;
+                often |= held.failures.is_multiple_of(self.attempts_max);
+                if portion.len() == 1 && held.failures >= self.attempts_max {
+                    held.due = open_at + pause(held.failures);
+                }
+            }
+        }
+        if often {
+            self.halve(portion);
+        }
+    }
+
+    /// Takes entries out.
+    pub fn remove(&mut self, portion: &[u64]) {
+        for seq in portion {
+            self.held.remove(seq);
+        }
+    }
+
+    fn halve(&mut self, portion: &[u64]) {
+        for seq in portion {
+            if let Some(held) = self.held.get_mut(seq) {
+                held.share = (portion.len() / 2).max(1);
+            }
+        }
+    }
+
+    fn is_closed(&self, now: Instant) -> bool {
+        self.closed_until.is_some_and(|until| now < until)
+    }
+}
+
+/// The pause after so many failures: it doubles up to a bound, and a part of it is random, so
+/// that many relays do not come back at the same moment.
+pub fn pause(failures: u32) -> Duration {
+    let doubled = PAUSE_MIN.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    doubled
+        .min(PAUSE_MAX)
+        .mul_f64(rand::random_range(0.5..=1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::feed::Entry;
+    use crate::domain::ids::{OrderId, SaleId, Username};
+    use crate::domain::order::{Line, Order, OrderState};
+
+    fn letter(seq: u64) -> Letter {
+        let id = OrderId::parse("a-abcdfabcdfabcdfabcdf").expect("valid");
+        let line = Line {
+            goods: SaleId::parse("a").expect("valid"),
+            purchase: 1,
+            units: Vec::new(),
+        };
+        let order = Order {
+            id: id.clone(),
+            state: OrderState::Held,
+            created_at: 1,
+            username: Username::parse("x".to_owned()).expect("valid"),
+            deadline: Some(2),
+            changed_at: None,
+            request: None,
+            lines: vec![line],
+        };
+        let what = OrderState::Held;
+        let entry = Entry {
+            seq,
+            what,
+            order: id,
+            at: 1,
+        };
+        Letter { entry, order }
+    }
+
+    fn bag(entries: u64, now: Instant) -> Bag {
+        let mut bag = Bag::new(100, 3);
+        bag.add((1..=entries).map(letter).collect(), now);
+        bag
+    }
+
+    /// Plays a receiver that dislikes some entries, with a clock that jumps to what is due.
+    struct Play {
+        bag: Bag,
+        now: Instant,
+        delivered: Vec<u64>,
+        given_up: Vec<u64>,
+        posts: u64,
+        accepted: u64,
+    }
+
+    impl Play {
+        fn new(entries: u64) -> Self {
+            let now = Instant::now();
+            Self {
+                bag: bag(entries, now),
+                now,
+                delivered: Vec::new(),
+                given_up: Vec::new(),
+                posts: 0,
+                accepted: 0,
+            }
+        }
+
+        /// One delivery; false when nothing is left.
+        fn step(&mut self, bad: impl Fn(u64) -> bool, fails: bool) -> bool {
+            let Some(due) = self.bag.due() else {
+                return false;
+            };
+            self.now = self.now.max(due);
+            let portion = self.bag.portion(self.now);
+            assert!(!portion.is_empty(), "what is due can be delivered");
+            assert_eq!(self.bag.room(self.now), 0, "old ones first");
+            self.posts += 1;
+            if !portion.iter().any(|&seq| bad(seq)) {
+                self.accepted += 1;
+                self.bag.accepted(&portion);
+                self.delivered.extend(&portion);
+            } else if fails {
+                self.bag.failed(&portion, self.now);
+            } else if self.bag.refused(&portion, self.accepted, self.now) {
+                self.bag.remove(&portion);
+                self.given_up.extend(&portion);
+            }
+            true
+        }
+    }
+
+    #[test]
+    fn what_nobody_refuses_travels_in_whole_portions_in_order() {
+        let mut play = Play::new(250);
+        while play.step(|_| false, false) {}
+        assert_eq!(play.posts, 3);
+        assert_eq!(play.delivered, (1..=250).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn bad_entries_are_given_up_and_no_others() {
+        for bad in [vec![1], vec![50], vec![100], vec![3, 4, 77], vec![1, 2, 3]] {
+            let mut play = Play::new(100);
+            while play.step(|seq| bad.contains(&seq), false) {}
+            play.given_up.sort_unstable();
+            assert_eq!(play.given_up, bad);
+            assert_eq!(play.delivered.len(), 100 - bad.len());
+            let most = bad.len() as u64 * (2 * 7 + 3) + 1;
+            assert!(play.posts <= most, "{} deliveries for {bad:?}", play.posts);
+        }
+    }
+
+    #[test]
+    fn a_receiver_that_refuses_everything_costs_no_entry_its_delivery() {
+        let mut play = Play::new(10);
+        for _ in 0..500 {
+            assert!(play.step(|_| true, false));
+        }
+        assert_eq!(play.given_up, [0; 0]);
+        assert!(
+            play.bag.due().is_some_and(|due| due > play.now),
+            "it is left alone"
+        );
+        while play.step(|_| false, false) {}
+        assert_eq!(play.delivered.len(), 10);
+    }
+
+    #[test]
+    fn an_entry_that_brings_the_receiver_down_waits_and_is_never_given_up() {
+        let mut play = Play::new(100);
+        for _ in 0..100 {
+            assert!(play.step(|seq| seq == 42, true));
+        }
+        assert_eq!(play.delivered.len(), 99);
+        assert_eq!(play.bag.seqs().collect::<Vec<_>>(), [42]);
+    }
+
+    #[test]
+    fn the_first_entry_does_not_keep_others_from_their_turn() {
+        let mut play = Play::new(1);
+        for _ in 0..20 {
+            assert!(play.step(|_| true, true));
+        }
+        let until = play.bag.closed_until.expect("it is left alone");
+        assert_eq!(play.bag.portion(until), [0; 0], "it waits aside");
+        assert!(play.bag.room(until) > 0, "others may come");
+    }
+
+    #[test]
+    fn a_receiver_in_trouble_is_left_alone() {
+        let now = Instant::now();
+        let mut bag = bag(5, now);
+        bag.failed(&[1, 2, 3, 4, 5], now);
+        assert_eq!((bag.portion(now).len(), bag.room(now)), (0, 0));
+        assert_eq!(bag.portion(now + PAUSE_MIN).len(), 5);
+    }
+
+    #[test]
+    fn pauses_grow_up_to_a_bound() {
+        assert!((PAUSE_MIN / 2..=PAUSE_MIN).contains(&pause(1)));
+        assert!((PAUSE_MAX / 2..=PAUSE_MAX).contains(&pause(u32::MAX)));
+    }
+}

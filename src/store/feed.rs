@@ -1,0 +1,399 @@
+//! The feed as consumers read it: a consumer group for the relays, one consumer for each worker.
+//!
+//! Redis keeps what was given to whom until it is acknowledged, so nothing here is lost with a
+//! reply: a worker finds with [`Store::feed_keep`] what it was given and never saw.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{RedisError, RedisResult};
+
+use super::recount::Pair;
+use super::reply::{self, number, unexpected, word};
+use super::script::{FEED_BURY, FEED_LAG, FEED_TRIM};
+use super::{Store, record};
+use crate::domain::feed::{Entry, Letter};
+use crate::domain::ids::OrderId;
+use crate::domain::order::{Order, OrderState};
+use crate::domain::sale::EpochMs;
+use crate::error::{Error, Result};
+
+/// The consumer group that all relays share.
+pub const GROUP: &str = "relay";
+/// Idle time of entries that a worker gave back: longer than any time to take over.
+const GIVEN_BACK: Duration = Duration::from_secs(24 * 3600);
+/// Keys that one `SCAN` step looks at.
+const SCAN_KEYS: usize = 1000;
+
+/// An entry of a stream: its id, and its fields unless somebody deleted it.
+type Row = (String, Option<Vec<Pair>>);
+
+/// What a worker was given to deliver, in the order of the feed.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Entries with their orders.
+    pub letters: Vec<Letter>,
+    /// Entries that nobody can deliver.
+    pub broken: Vec<Broken>,
+}
+
+/// An entry that nobody can deliver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// Its id in the stream.
+    pub id: String,
+    /// Why, for people.
+    pub why: String,
+}
+
+/// What a worker has of a feed.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// Ids of all entries that it was given and did not acknowledge.
+    pub ids: HashSet<String>,
+    /// Those of them that it did not know of.
+    pub found: Taken,
+}
+
+/// How far the relays are behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lag {
+    /// Entries that are not delivered yet.
+    pub undelivered: u64,
+    /// Age of the oldest of them.
+    pub oldest: Duration,
+    /// Entries that were given up.
+    pub dead: u64,
+}
+
+/// An entry that was given up.
+#[derive(Debug)]
+pub struct DeadLetter {
+    /// Its id among the dead letters.
+    pub id: String,
+    /// When it was given up, in epoch ms.
+    pub buried_at: EpochMs,
+    /// Why.
+    pub reason: String,
+    /// Its id in the feed.
+    pub entry: String,
+    /// What happened, to which order, as the entry says.
+    pub what: String,
+    /// Which order, as the entry says.
+    pub order: String,
+    /// The entry as it could be delivered now, or why it cannot be.
+    pub letter: Result<Letter, String>,
+}
+
+impl Store {
+    /// The events that have a feed. Walks the key space in small steps.
+    pub async fn feed_events(&self) -> Result<Vec<String>> {
+        let mut connection = self.connection().await?;
+        let mut found = HashSet::new();
+        let mut cursor = 0u64;
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(self.keys.feeds_pattern());
+            scan.arg("COUNT").arg(SCAN_KEYS).arg("TYPE").arg("stream");
+            let (next, keys): (u64, Vec<String>) =
+                self.read(scan.query_async(&mut *connection)).await?;
+            found.extend(keys.iter().filter_map(|key| self.keys.feed_event(key)));
+            if next == 0 {
+                return Ok(found.into_iter().collect());
+            }
+            cursor = next;
+        }
+    }
+
+    /// Makes the group of the relays, from the first entry on, unless it exists. False when there
+    /// is no such feed: one that an operator deleted is not made again.
+    pub async fn feed_open(&self, event: &str) -> Result<bool> {
+        let mut connection = self.connection().await?;
+        let mut create = redis::cmd("XGROUP");
+        create.arg("CREATE").arg(self.keys.feed(event));
+        create.arg(GROUP).arg("0");
+        match create.query_async::<()>(&mut *connection).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.code() == Some("BUSYGROUP") => Ok(true),
+            Err(error) if error.to_string().contains("requires the key to exist") => Ok(false),
+            Err(error) => Err(Error::Busy(format!("XGROUP CREATE: {error}"))),
+        }
+    }
+
+    /// Gives `worker` up to `at_most` entries that nobody was given before; `None` when the feed
+    /// or its group is gone.
+    pub async fn feed_take(
+        &self,
+        event: &str,
+        worker: &str,
+        at_most: usize,
+    ) -> Result<Option<Taken>> {
+        let mut connection = self.connection().await?;
+        let read = self.group_read(&mut connection, event, worker, ">", at_most);
+        match read.await? {
+            Some(rows) => self.joined(&mut connection, event, rows).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Gives `worker` up to `at_most` entries that others were given and showed no interest in
+    /// for `idle`.
+    pub async fn feed_take_over(
+        &self,
+        event: &str,
+        worker: &str,
+        idle: Duration,
+        at_most: usize,
+    ) -> Result<Taken> {
+        let mut connection = self.connection().await?;
+        let mut rows: Vec<Row> = Vec::new();
+        let mut start = "0-0".to_owned();
+        loop {
+            let mut claim = redis::cmd("XAUTOCLAIM");
+            claim.arg(self.keys.feed(event)).arg(GROUP).arg(worker);
+            claim.arg(ms(idle)).arg(&start);
+            claim.arg("COUNT").arg(at_most - rows.len());
+            let reply = claim.query_async::<(String, Vec<Row>, Vec<String>)>(&mut *connection);
+            let Some((next, claimed, _deleted)) = self.unless_gone(reply).await? else {
+                return Ok(Taken::default());
+            };
+            rows.extend(claimed);
+            if next == "0-0" || rows.len() >= at_most {
+                return self.joined(&mut connection, event, rows).await;
+            }
+            start = next;
+        }
+    }
+
+    /// Shows interest in all that `worker` was given, up to `at_most` entries, so that nobody
+    /// takes it over, and reads those that are not among the `known` ids.
+    pub async fn feed_keep(
+        &self,
+        event: &str,
+        worker: &str,
+        at_most: usize,
+        known: &HashSet<String>,
+    ) -> Result<Kept> {
+        let mut connection = self.connection().await?;
+        let read = self.group_read(&mut connection, event, worker, "0", at_most);
+        let mut rows = read.await?.unwrap_or_default();
+        let ids = rows.iter().map(|(id, _)| id.clone()).collect();
+        rows.retain(|(id, _)| !known.contains(id));
+        let found = self.joined(&mut connection, event, rows).await?;
+        Ok(Kept { ids, found })
+    }
+
+    /// The group is done with these entries.
+    pub async fn feed_acknowledge(&self, event: &str, ids: &[String]) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut connection = self.connection().await?;
+        let mut acknowledge = redis::cmd("XACK");
+        acknowledge.arg(self.keys.feed(event)).arg(GROUP).arg(ids);
+        self.read(acknowledge.query_async(&mut *connection)).await
+    }
+
+    /// Lets any other worker take over these entries at once.
+    pub async fn feed_give_back(&self, event: &str, worker: &str, ids: &[String]) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut connection = self.connection().await?;
+        let mut claim = redis::cmd("XCLAIM");
+        claim.arg(self.keys.feed(event)).arg(GROUP).arg(worker);
+        claim
+            .arg(0)
+            .arg(ids)
+            .arg("IDLE")
+            .arg(ms(GIVEN_BACK))
+            .arg("JUSTID");
+        self.unless_gone::<Vec<String>>(claim.query_async(&mut *connection))
+            .await?;
+        Ok(())
+    }
+
+    /// Moves an entry to the dead letters; nothing happens to one that the group is done with.
+    pub async fn feed_bury(&self, event: &str, id: &str, reason: &str) -> Result<()> {
+        let keys = [self.keys.feed(event), self.keys.dead(event)];
+        let call = FEED_BURY.on(&keys).arg(GROUP).arg(id).arg(reason);
+        match word("feed_bury", &self.send(call).await?)?.as_str() {
+            "buried" | "not_pending" => Ok(()),
+            other => Err(unexpected("feed_bury", other)),
+        }
+    }
+
+    /// Drops what every group has settled, and says how many entries those were.
+    pub async fn feed_trim(&self, event: &str) -> Result<u64> {
+        let call = FEED_TRIM.on(&[self.keys.feed(event)]);
+        number("feed_trim", &self.send(call).await?)
+    }
+
+    /// How far the relays are behind; `None` when no relay ever read this feed.
+    pub async fn feed_lag(&self, event: &str) -> Result<Option<Lag>> {
+        let keys = [self.keys.feed(event), self.keys.dead(event)];
+        let reply = self.send(FEED_LAG.on(&keys).arg(GROUP)).await?;
+        reply::lag(reply)
+    }
+
+    /// Up to `at_most` dead letters that came after the one with the id `after`, the oldest first.
+    pub async fn feed_dead(
+        &self,
+        event: &str,
+        after: Option<&str>,
+        at_most: usize,
+    ) -> Result<Vec<DeadLetter>> {
+        let mut connection = self.connection().await?;
+        let from = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
+        let mut range = redis::cmd("XRANGE");
+        range.arg(self.keys.dead(event)).arg(from).arg("+");
+        range.arg("COUNT").arg(at_most);
+        let rows: Vec<Row> = self.read(range.query_async(&mut *connection)).await?;
+        let mut dead = Vec::with_capacity(rows.len());
+        for (id, fields) in rows {
+            let field = |name| text(fields.as_deref().unwrap_or_default(), name);
+            let row = (field("entry"), fields.clone());
+            let taken = self.joined(&mut connection, event, vec![row]).await?;
+            let broken = || taken.broken.first().map(|broken| broken.why.clone());
+            dead.push(DeadLetter {
+                buried_at: id
+                    .split('-')
+                    .next()
+                    .and_then(|ms| ms.parse().ok())
+                    .unwrap_or(0),
+                reason: field("reason"),
+                entry: field("entry"),
+                what: field("what"),
+                order: field("order"),
+                letter: taken
+                    .letters
+                    .into_iter()
+                    .next()
+                    .ok_or_else(|| broken().unwrap_or_default()),
+                id,
+            });
+        }
+        Ok(dead)
+    }
+
+    /// Removes a dead letter that was delivered after all.
+    pub async fn feed_dead_remove(&self, event: &str, id: &str) -> Result<()> {
+        let mut connection = self.connection().await?;
+        let mut delete = redis::cmd("XDEL");
+        delete.arg(self.keys.dead(event)).arg(id);
+        self.read(delete.query_async(&mut *connection)).await
+    }
+
+    /// `XREADGROUP`: entries from `start` on, `>` for new ones and `0` for the worker's own.
+    async fn group_read(
+        &self,
+        connection: &mut MultiplexedConnection,
+        event: &str,
+        worker: &str,
+        start: &str,
+        at_most: usize,
+    ) -> Result<Option<Vec<Row>>> {
+        let mut read = redis::cmd("XREADGROUP");
+        read.arg("GROUP").arg(GROUP).arg(worker);
+        read.arg("COUNT").arg(at_most);
+        read.arg("STREAMS").arg(self.keys.feed(event)).arg(start);
+        let reply = read.query_async::<Option<HashMap<String, Vec<Row>>>>(connection);
+        let streams = self.unless_gone(reply).await?;
+        Ok(streams.map(|streams| {
+            streams
+                .into_iter()
+                .flatten()
+                .flat_map(|(_, rows)| rows)
+                .collect()
+        }))
+    }
+
+    /// Waits for a reply that may be lost; `None` when the feed or its group is gone.
+    async fn unless_gone<T>(
+        &self,
+        reply: impl Future<Output = RedisResult<T>>,
+    ) -> Result<Option<T>> {
+        let gone = |error: RedisError| match error.code() {
+            Some("NOGROUP") => Ok(None),
+            _ => Err(error),
+        };
+        let reply = async { reply.await.map(Some).or_else(gone) };
+        self.read(reply).await
+    }
+
+    /// Adds to each entry the order that it tells of.
+    async fn joined(
+        &self,
+        connection: &mut MultiplexedConnection,
+        event: &str,
+        rows: Vec<Row>,
+    ) -> Result<Taken> {
+        let mut taken = Taken::default();
+        let mut entries = Vec::with_capacity(rows.len());
+        for (id, fields) in rows {
+            match entry(event, &id, fields.as_deref()) {
+                Ok(entry) => entries.push(entry),
+                Err(why) => taken.broken.push(Broken { id, why }),
+            }
+        }
+        if entries.is_empty() {
+            return Ok(taken);
+        }
+        let mut get = redis::cmd("HMGET");
+        get.arg(self.keys.orders(event));
+        for entry in &entries {
+            get.arg(entry.order.as_str());
+        }
+        let records: Vec<Option<Vec<u8>>> = self.read(get.query_async(connection)).await?;
+        for (entry, record) in entries.into_iter().zip(records) {
+            match order(&entry, record) {
+                Ok(order) => taken.letters.push(Letter { entry, order }),
+                Err(why) => taken.broken.push(Broken {
+                    id: entry_id(entry.seq),
+                    why,
+                }),
+            }
+        }
+        Ok(taken)
+    }
+}
+
+/// The id of an entry in the stream.
+pub fn entry_id(seq: u64) -> String {
+    format!("0-{seq}")
+}
+
+/// Reads an entry, or says what is wrong with it.
+fn entry(event: &str, id: &str, fields: Option<&[Pair]>) -> Result<Entry, String> {
+    let fields = fields.ok_or("the entry was deleted from the feed")?;
+    let seq = id.strip_prefix("0-").and_then(|seq| seq.parse().ok());
+    let wrong = |name: &str| format!("the entry has no valid {name}: {:?}", text(fields, name));
+    Ok(Entry {
+        seq: seq.ok_or_else(|| format!("the id {id:?} is not 0-<seq>"))?,
+        what: OrderState::parse(&text(fields, "what")).ok_or_else(|| wrong("what"))?,
+        order: OrderId::parse(&text(fields, "order"))
+            .ok()
+            .filter(|order| order.event() == event)
+            .ok_or_else(|| wrong("order"))?,
+        at: text(fields, "at").parse().map_err(|_| wrong("at"))?,
+    })
+}
+
+fn order(entry: &Entry, record: Option<Vec<u8>>) -> Result<Order, String> {
+    let record =
+        record.ok_or_else(|| format!("there is no record of the order {}", entry.order))?;
+    record::decode(entry.order.as_str(), &record).map_err(|error| error.to_string())
+}
+
+/// A field as text; empty when there is none.
+fn text(fields: &[Pair], name: &str) -> String {
+    let found = fields.iter().find(|(field, _)| field == name.as_bytes());
+    found.map_or_else(String::new, |(_, value)| {
+        String::from_utf8_lossy(value).into_owned()
+    })
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
