@@ -38,9 +38,8 @@ struct Held {
     refusals: u32,
     /// Times that a delivery with this entry failed.
     failures: u32,
-    /// Deliveries that the receiver had accepted when it refused this entry alone for the first
-    /// time.
-    accepted_before: u64,
+    /// Deliveries that the receiver had accepted when it first refused one with this entry.
+    accepted_before: Option<u64>,
     due: Instant,
 }
 
@@ -70,7 +69,7 @@ impl Bag {
                 share: self.batch_max,
                 refusals: 0,
                 failures: 0,
-                accepted_before: 0,
+                accepted_before: None,
                 due: now,
             });
         }
@@ -138,19 +137,19 @@ impl Bag {
         if self.rejected_in_a_row > REFUSALS_IN_A_ROW {
             self.closed_until = Some(now + pause(self.rejected_in_a_row - REFUSALS_IN_A_ROW));
         }
-        let &[alone] = portion else {
-            self.halve(portion);
-            return false;
-        };
-        let Some(held) = self.held.get_mut(&alone) else {
-            return false;
-        };
-        held.refusals += 1;
-        if held.refusals == 1 {
-            held.accepted_before = accepted;
+        self.halve(portion);
+        let mut hopeless = false;
+        for seq in portion {
+            if let Some(held) = self.held.get_mut(seq) {
+                let before = *held.accepted_before.get_or_insert(accepted);
+                if portion.len() == 1 {
+                    held.refusals += 1;
+                    held.due = now + pause(held.refusals);
+                    hopeless = held.refusals >= self.attempts_max && accepted > before;
+                }
+            }
         }
-        held.due = now + pause(held.refusals);
-        held.refusals >= self.attempts_max && accepted > held.accepted_before
+        hopeless
     }
 
     /// The delivery of these entries failed: the receiver is left alone for a while. After

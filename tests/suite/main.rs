@@ -10,4 +10,5 @@ mod external;
 mod fault;
 mod http;
 mod race;
+mod relay;
 mod script;

@@ -1,6 +1,9 @@
 //! One file for each script of `lua/`: every word reached, refusals write nothing, wrong calls
 //! raise, broken data is named.
 
+mod feed_bury;
+mod feed_lag;
+mod feed_trim;
 mod order_cancel;
 mod order_confirm;
 mod order_expire;

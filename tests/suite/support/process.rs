@@ -87,6 +87,46 @@ impl Drop for ServerProcess {
     }
 }
 
+/// `seckill relay` with these arguments; killed with `-9` when dropped.
+pub struct RelayProcess(Child);
+
+impl RelayProcess {
+    pub fn start(arguments: &[&str]) -> Self {
+        let child = Command::new(program())
+            .arg("relay")
+            .args(arguments)
+            .current_dir(std::env::temp_dir())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Self(child.expect("the program starts"))
+    }
+
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Waits for its own end, and gives back the exit code.
+    pub async fn ended(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(status) = self.0.try_wait().expect("its own child") {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "the relay goes on");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for RelayProcess {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A free address that no other test of this process gets.
 pub fn free_address() -> SocketAddr {
     static TRIED: AtomicU16 = AtomicU16::new(0);

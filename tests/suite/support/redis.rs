@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use seckill::config::RedisUrl;
-use seckill::domain::ids::SaleId;
+use seckill::domain::attempt::{Attempt, Purchase};
+use seckill::domain::ids::{OrderId, SaleId, Username};
+use seckill::domain::outcome::Outcome;
 use seckill::domain::sale::{SaleEdit, StockKind};
 use seckill::store::Store;
 use seckill::store::embedded::{EmbeddedRedis, Options, Persistence};
@@ -161,6 +163,35 @@ impl World {
         self.store.sale_put(&id, &edit).await.expect("put");
         if stock > 0 {
             self.store.stock_add_count(&id, stock).await.expect("added");
+        }
+        id
+    }
+
+    /// Creates a sale of counter stock, and sells one unit to each of so many buyers, from
+    /// `user-<first>` on.
+    pub async fn sell(&self, id: &str, first: usize, orders: usize) -> SaleId {
+        let id = match self.store.sale_snapshot(&sale_id(id)).await.expect("read") {
+            Some(_) => sale_id(id),
+            None => self.sale(id, StockKind::Counter, 1_000_000).await,
+        };
+        let lane = self.store.lane();
+        let attempts: Vec<Attempt> = (first..first + orders)
+            .map(|number| Attempt {
+                username: Username::parse(format!("user-{number}")).expect("valid"),
+                purchase: Purchase::parse("1").expect("valid"),
+                order: OrderId::new(&id, rand::random()),
+            })
+            .collect();
+        for batch in attempts.chunks(500) {
+            let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+            let sold = lane
+                .sale_grab(&id, StockKind::Counter, batch, deadline)
+                .await;
+            let sold = sold.expect("sold").outcomes;
+            assert!(
+                sold.iter()
+                    .all(|outcome| matches!(outcome, Outcome::Grabbed(_)))
+            );
         }
         id
     }

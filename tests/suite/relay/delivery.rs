@@ -1,0 +1,153 @@
+//! Days on which nothing fails.
+
+use std::time::{Duration, Instant};
+
+use seckill::domain::sale::SaleEdit;
+use seckill::store::feed::Lag;
+
+use super::{Running, assert_complete, repeated};
+use crate::support::app::TestApp;
+use crate::support::receiver::Receiver;
+use crate::support::redis::World;
+
+#[tokio::test]
+async fn everything_is_delivered_once_and_in_order() {
+    let world = World::new().await;
+    let receiver = Receiver::start();
+    world.sell("spring.tea", 0, 250).await;
+    let relay = Running::start(&world, &receiver.settings());
+    receiver.until("spring", 250).await;
+    // An event that begins while the relay runs, and more of the one that is known.
+    world.sell("autumn", 0, 50).await;
+    world.sell("spring.tea", 250, 50).await;
+    receiver.until("autumn", 50).await;
+    receiver.until("spring", 300).await;
+    let metrics = relay.stop().await;
+    assert_eq!(receiver.seqs("spring"), (1..=300).collect::<Vec<_>>());
+    assert_eq!(receiver.seqs("autumn"), (1..=50).collect::<Vec<_>>());
+    let text = metrics.text(None, &[], &[]).expect("text");
+    assert!(text.contains("seckill_feed_delivered_total 350"), "{text}");
+    assert!(text.contains("seckill_feed_retried_total 0"), "{text}");
+    let lag = world.store.feed_lag("spring").await.expect("read");
+    let expected = Lag {
+        undelivered: 0,
+        oldest: Duration::ZERO,
+        dead: 0,
+    };
+    assert_eq!(lag, Some(expected));
+}
+
+#[tokio::test]
+async fn an_entry_carries_its_order() {
+    let mut world = World::new().await;
+    let receiver = Receiver::start();
+    let hold = SaleEdit {
+        kind: Some(seckill::domain::sale::StockKind::List),
+        hold: Some(Some(900_000)),
+        ..SaleEdit::default()
+    };
+    let sale = crate::support::redis::sale_id("spring.tea");
+    world.store.sale_put(&sale, &hold).await.expect("put");
+    world.store.stock_add_count(&sale, 2).await.expect("added");
+    let app = TestApp::start(&world).await;
+    let fields = [
+        ("goods", "spring.tea"),
+        ("username", "爱 \"丽\""),
+        ("purchase", "2"),
+    ];
+    let bought = app.buyer.form("/seckill", &fields).await.json();
+    app.stop().await;
+    let feed = format!("{}{{spring}}:feed", world.prefix);
+    let stream: Vec<(String, Vec<String>)> = world.run(&["XRANGE", &feed, "-", "+"]).await;
+    let relay = Running::start(&world, &receiver.settings());
+    receiver.until("spring", 1).await;
+    relay.stop().await;
+    let entry = &receiver.entries("spring")[&1];
+    let at: u64 = stream[0].1[5].parse().expect("a time");
+    let expected = serde_json::json!({
+        "seq": 1, "what": "held", "at": at, "order": bought["order"],
+        "username": "爱 \"丽\"", "created_at": at,
+        "lines": [{"goods": "spring.tea", "purchase": 2, "units": bought["units"]}],
+    });
+    assert_eq!(*entry, expected);
+}
+
+#[tokio::test]
+async fn two_relays_share_the_work() {
+    let world = World::new().await;
+    let receiver = Receiver::start();
+    receiver.set_delay(Duration::from_millis(2));
+    world.sell("spring", 0, 3000).await;
+    let relays = [(); 2].map(|()| Running::start(&world, &receiver.settings()));
+    receiver.until("spring", 3000).await;
+    for relay in relays {
+        let text = relay.stop().await.text(None, &[], &[]).expect("text");
+        let idle = text.contains("seckill_feed_delivered_total 0\n");
+        assert!(!idle, "one did everything");
+    }
+    assert_complete(&receiver, "spring", 3000);
+    assert_eq!(repeated(&receiver, "spring"), 0);
+}
+
+#[tokio::test]
+async fn a_server_runs_a_relay_and_tells_its_figures() {
+    let world = World::new().await;
+    let receiver = Receiver::start();
+    receiver.set_mood(|_| 503);
+    let settings = receiver.settings();
+    let app = TestApp::with(&world, |config| config.relay = settings).await;
+    world.sell("b", 0, 7).await;
+    let until = async |tells: &dyn Fn(&str) -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let text = app.buyer.get("/metrics").await.body;
+            if tells(&text) {
+                return text;
+            }
+            assert!(Instant::now() < deadline, "{text}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let behind = "seckill_feed_undelivered{event=\"b\"} 7";
+    let fresh = "seckill_feed_oldest_seconds{event=\"b\"} 0";
+    until(&|text| text.contains(behind) && !text.contains(fresh)).await;
+    receiver.set_mood(|_| 204);
+    let text = until(&|text| text.contains("seckill_feed_undelivered{event=\"b\"} 0")).await;
+    assert!(text.contains("seckill_feed_delivered_total 7"), "{text}");
+    assert!(!text.contains("seckill_feed_retried_total 0"), "{text}");
+    app.stop().await;
+    assert_complete(&receiver, "b", 7);
+}
+
+/// What all have read goes away, and what another group has not read stays.
+#[tokio::test]
+async fn the_feed_is_trimmed_behind_all_groups() {
+    let mut world = World::new().await;
+    let receiver = Receiver::start();
+    let feed = format!("{}{{spring}}:feed", world.prefix);
+    world.sell("spring", 0, 2000).await;
+    let _: () = world.run(&["XGROUP", "CREATE", &feed, "books", "0"]).await;
+    let relay = Running::start(&world, &receiver.settings());
+    receiver.until("spring", 2000).await;
+    relay.stop().await;
+    let left: usize = world.run(&["XLEN", &feed]).await;
+    assert_eq!(left, 2000, "the books have read nothing");
+    let read = [
+        "XREADGROUP",
+        "GROUP",
+        "books",
+        "x",
+        "NOACK",
+        "STREAMS",
+        &feed,
+        ">",
+    ];
+    let _: redis::Value = world.run(&read).await;
+    let relay = Running::start(&world, &receiver.settings());
+    world.sell("spring", 2000, 1).await;
+    receiver.until("spring", 2001).await;
+    relay.stop().await;
+    let left: usize = world.run(&["XLEN", &feed]).await;
+    assert!(left <= 200, "{left} entries that nobody needs");
+    assert_complete(&receiver, "spring", 2001);
+}
