@@ -39,14 +39,6 @@ const NAME_OWNERS: [(&[&str], &[&str]); 4] = [
 ];
 /// Names that say nothing about what is inside.
 const DRAWERS: [&str; 6] = ["util", "utils", "common", "helper", "helpers", "misc"];
-/// Parts of `lua/lib` and the functions by which a script uses them.
-const LUA_PARTS: [(&str, &[&str]); 5] = [
-    ("clock", &["now_ms("]),
-    ("feed", &["feed_add("]),
-    ("groups", &["groups_of("]),
-    ("order", &["order_line(", "units_escaped("]),
-    ("stock", &["whole(", "stock_left("]),
-];
 const LINE_COLUMNS_MAX: usize = 100;
 const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;

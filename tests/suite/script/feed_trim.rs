@@ -7,6 +7,9 @@ use seckill::store::script::FEED_TRIM;
 use super::{assert_raises, call};
 use crate::support::redis::World;
 
+/// The id of an entry and its fields.
+type Row = (String, Value);
+
 async fn trim(world: &mut World) -> u64 {
     let reply = call(world, &FEED_TRIM, &["feed"], &[])
         .await
@@ -42,7 +45,7 @@ async fn read(world: &mut World, group: &str, entries: usize, pass: impl Fn(u64)
         &feed,
         ">",
     ];
-    let given: Option<Vec<(String, Vec<(String, Value)>)>> = world.run(&words).await;
+    let given: Option<Vec<(String, Vec<Row>)>> = world.run(&words).await;
     for (id, _) in given.into_iter().flatten().flat_map(|(_, rows)| rows) {
         let seq = id
             .strip_prefix("0-")
@@ -121,7 +124,7 @@ async fn random_groups_lose_nothing() {
         // A few stay open, and are acknowledged later.
         let bad = random.random_range(2..200);
         let until = added.min(given[turn] + count as u64);
-        let open = |seq: &u64| seq % bad == 0;
+        let open = |seq: &u64| seq.is_multiple_of(bad);
         read(&mut world, groups[turn], count, |seq| !open(&seq)).await;
         kept.extend((given[turn] + 1..=until).filter(open));
         given[turn] = until;
