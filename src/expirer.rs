@@ -220,7 +220,7 @@ impl Failures {
     /// Another one: how long to wait before the next try.
     fn another(&mut self, error: &Error, what: &str) -> Duration {
         if self.in_a_row == 0 {
-            tracing::warn!(%error, "{what}; the next tries are not logged");
+            tracing::warn!(%error, "{what}: trying again");
         }
         self.in_a_row += 1;
         let doubled = TICK * 2u32.saturating_pow(self.in_a_row.min(16));

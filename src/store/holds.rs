@@ -100,7 +100,10 @@ impl Store {
         let mut connection = self.connection().await?;
         let (overdue, ids) = self.overdue(&mut connection, event, at_most, slice).await?;
         if ids.is_empty() {
-            return Ok(ExpireOutcome::default());
+            return Ok(ExpireOutcome {
+                left: overdue, // more than none when others were quicker
+                ..ExpireOutcome::default()
+            });
         }
         let orders = self.readable(&mut connection, event, &ids).await?;
         let sales = sales_of(event, &orders);

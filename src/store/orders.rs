@@ -1,4 +1,4 @@
-//! Orders: read, confirm, cancel, use, expire.
+//! Orders: read, confirm, cancel, use, list.
 
 use std::collections::BTreeSet;
 
@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 
 /// Orders read in one step.
 const PAGE_ORDERS: usize = 1000;
+
 impl Store {
     /// An order; `None` when there is none of this name.
     ///

@@ -198,15 +198,15 @@ async fn a_payment_and_an_expiry_never_both_win() {
     let sweeps: Vec<_> = sweeps.collect();
     let (mut ids, mut told) = (Vec::new(), Vec::new());
     for wave in 0..waves {
-        let granted_at = Instant::now();
         let wave = crowd(&world, &sale, StockKind::List, &format!("w{wave}"), WAVE).await;
+        let granted_at = Instant::now();
         let payments = wave.chunks(32).map(|some| {
             let (store, some) = (store(&world), some.to_vec());
             tokio::spawn(async move {
                 let mut told = Vec::new();
                 for (place, id) in some.into_iter().enumerate() {
                     // From well before the deadline to well after it.
-                    sleep_until(granted_at + Duration::from_millis(30 + 2 * place as u64)).await;
+                    sleep_until(granted_at + Duration::from_millis(3 * place as u64)).await;
                     let outcome = store.order_confirm(&id).await.expect("decided");
                     told.push((id, outcome));
                 }
