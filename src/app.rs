@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::config::{Config, RedisUrl};
+use crate::config::{AdminToken, Config, RedisUrl};
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{SaleEdit, StockKind};
 use crate::error::{Error, Result};
@@ -29,6 +29,7 @@ pub struct App {
     relay: Option<Relay>,
     embedded: Option<EmbeddedRedis>,
     demo: bool,
+    token: AdminToken,
     signals: bool,
 }
 
@@ -53,12 +54,14 @@ impl App {
             demo_sale(&store, &config.doors.seckill, StockKind::List).await?;
             demo_sale(&store, &config.doors.incr, StockKind::Counter).await?;
         }
+        let token = config.admin.token.clone();
+        let token = token.unwrap_or_else(AdminToken::random);
         let metrics = Arc::new(Metrics::new()?);
         let relay = match &config.relay.webhook {
             Some(_) => Some(build_relay(config, &url, &metrics)?),
             None => None,
         };
-        let listening = http::listen(config, &store, metrics.clone())?;
+        let listening = http::listen(config, &store, metrics.clone(), &token)?;
         let expirer = Expirer::start(&store, metrics);
         tracing::info!(address = %listening.address, redis = %url, "listening");
         Ok(Self {
@@ -67,6 +70,7 @@ impl App {
             relay,
             embedded,
             demo,
+            token,
             signals,
         })
     }
@@ -79,6 +83,11 @@ impl App {
     /// True when the demo sales exist.
     pub fn has_demo(&self) -> bool {
         self.demo
+    }
+
+    /// What operators must show: the configured token, or the one that was made up.
+    pub fn token(&self) -> &AdminToken {
+        &self.token
     }
 
     /// Stops the server from elsewhere.
@@ -133,6 +142,10 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
         println!("\nbuy from the demo sale {}:\n", config.doors.seckill);
         println!("  curl -d username=alice -d purchase=1 http://{address}/seckill\n");
     }
+    if config.admin.token.is_none() {
+        println!("the operators' token of this run (set admin.token to choose one):\n");
+        println!("  {}\n", operators_line(&app, &config.doors.seckill));
+    }
     app.run().await
 }
 
@@ -170,6 +183,18 @@ pub async fn relay(config: Config) -> Result<()> {
 fn build_relay(config: &Config, url: &RedisUrl, metrics: &Arc<Metrics>) -> Result<Relay> {
     let store = Store::new(url, &config.redis.prefix, config.redis.timeout)?;
     Relay::new(store, &config.relay, metrics.clone())
+}
+
+/// A line that an operator can run: it looks at the demo sale, or creates a sale.
+fn operators_line(app: &App, sale: &SaleId) -> String {
+    let (address, token) = (app.address(), app.token().expose());
+    let bearer = format!("-H 'Authorization: Bearer {token}'");
+    let url = format!("http://{address}/admin/sales/{sale}");
+    if app.has_demo() {
+        return format!("curl {bearer} {url}/audit");
+    }
+    let json = "-H 'Content-Type: application/json' -d '{\"kind\":\"list\"}'";
+    format!("curl -X PUT {bearer} {json} {url}")
 }
 
 async fn start_embedded(config: &Config) -> Result<EmbeddedRedis> {

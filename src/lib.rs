@@ -21,7 +21,9 @@ pub mod metrics;
 pub mod store;
 
 pub mod admission;
+pub mod catalogue;
 pub mod expirer;
+pub mod operation;
 pub mod relay;
 
 pub mod cli;

@@ -7,14 +7,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom up; one may use those below it. Equal ranks do not use each other.
-const RANKS: [(&str, u8); 12] = [
+const RANKS: [(&str, u8); 14] = [
     ("domain", 0),
     ("error", 1),
     ("config", 2),
     ("metrics", 2),
     ("store", 3),
     ("admission", 4),
+    ("catalogue", 4),
     ("expirer", 4),
+    ("operation", 4),
     ("relay", 4),
     ("http", 5),
     ("cli", 5),

@@ -3,16 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::json;
 
 use super::print::{Output, progress, table};
-use super::sale::{existing, no_such_sale, to_json};
+use super::sale::no_such_sale;
 use crate::domain::ids::SaleId;
 use crate::domain::ledger::Figures;
-use crate::domain::violation::Violation;
 use crate::error::Result;
+use crate::operation::audit::{Verdict, audit};
 use crate::store::Store;
-use crate::store::reply::Snapshot;
 
 /// What the exit code says; the codes are a contract with scripts.
 const EXIT_CODES: &str = "\
@@ -38,39 +36,25 @@ pub struct AuditCommand {
 impl AuditCommand {
     /// Runs the command. The exit code is the verdict: 0 holds, 1 violated; an error is neither.
     pub async fn run(&self, store: &Store, output: Output) -> Result<ExitCode> {
-        // What is printed is what was judged: the figures of one and the same instant.
-        let (snapshot, violations) = if self.deep {
-            deep(store, &self.id, output).await?
-        } else {
-            let snapshot = existing(store, &self.id).await?;
-            let violations = snapshot.figures.check();
-            (snapshot, violations)
-        };
-        let mut value = to_json(&snapshot);
-        let named: Vec<String> = violations.iter().map(with_cure).collect();
-        value["holds"] = json!(violations.is_empty());
-        value["deep"] = json!(self.deep);
-        value["violations"] = json!(named);
-        output.result(report(&self.id, &snapshot.figures, &named), &value);
-        Ok(if violations.is_empty() {
+        let verdict = self.verdict(store, output).await?;
+        let report = report(&self.id, &verdict.snapshot.figures, &verdict.named());
+        output.result(report, &verdict.to_json());
+        Ok(if verdict.holds() {
             ExitCode::SUCCESS
         } else {
             ExitCode::FAILURE
         })
     }
-}
 
-async fn deep(store: &Store, id: &SaleId, output: Output) -> Result<(Snapshot, Vec<Violation>)> {
-    let bar = progress("entries", store.recount_entries(id).await?, output);
-    let judged = store.recount(id, &|read| bar.set_position(read)).await;
-    bar.finish_and_clear();
-    judged?.ok_or_else(|| no_such_sale(id))
-}
-
-fn with_cure(violation: &Violation) -> String {
-    match violation.cure() {
-        "" => violation.to_string(),
-        cure => format!("{violation}\n  {cure}"),
+    async fn verdict(&self, store: &Store, output: Output) -> Result<Verdict> {
+        let entries = match self.deep {
+            true => store.recount_entries(&self.id).await?,
+            false => 0,
+        };
+        let bar = progress("entries", entries, output);
+        let judged = audit(store, &self.id, self.deep, &|read| bar.set_position(read)).await;
+        bar.finish_and_clear();
+        judged?.ok_or_else(|| no_such_sale(&self.id))
     }
 }
 

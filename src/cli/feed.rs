@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::Delivery;
 use super::print::{Output, table};
-use super::times;
 use crate::config::Config;
 use crate::domain::ids::SaleId;
 use crate::error::Result;
+use crate::operation::times;
 use crate::relay::{Answer, Receiver};
 use crate::store::Store;
 use crate::store::feed::DeadLetter;

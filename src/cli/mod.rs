@@ -8,7 +8,6 @@ mod orders;
 mod print;
 mod sale;
 mod stock;
-mod times;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -6,12 +6,12 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::print::{Output, table};
-use super::times;
 use crate::domain::change::{Change, ChangeOutcome, ChangeRefusal};
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Line, Order};
-use crate::domain::sale::EpochMs;
 use crate::error::{Error, Result};
+use crate::operation::orders::OrderView;
+use crate::operation::times;
 use crate::store::Store;
 
 /// `seckill order ...`
@@ -80,7 +80,7 @@ async fn show(store: &Store, id: &OrderId, output: Output) -> Result<ExitCode> {
         .into_iter()
         .map(|(name, value)| vec![name.to_owned(), value])
         .collect();
-    output.result(table(&rows), &OrderView::of(&order));
+    output.result(table(&rows), &OrderView::from(&order));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -121,7 +121,7 @@ fn report(
         ChangeOutcome::Refused(refusal, order) => return Err(refused(change, *refusal, order)),
         ChangeOutcome::NoSuchOrder => return Err(no_such_order(id)),
     };
-    let order = OrderView::of(order);
+    let order = OrderView::from(order);
     output.result(line, &Done { result, order });
     Ok(ExitCode::SUCCESS)
 }
@@ -149,49 +149,4 @@ fn refused(change: Change, refusal: ChangeRefusal, order: &Order) -> Error {
 
 fn no_such_order(id: &OrderId) -> Error {
     Error::Refused(format!("there is no order {id}"))
-}
-
-/// An order for scripts, its fields in this order; times in epoch milliseconds.
-#[derive(Serialize)]
-pub struct OrderView<'a> {
-    order: &'a str,
-    state: &'static str,
-    username: &'a str,
-    created_at: EpochMs,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deadline: Option<EpochMs>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    changed_at: Option<EpochMs>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-    lines: Vec<LineView<'a>>,
-}
-
-#[derive(Serialize)]
-struct LineView<'a> {
-    goods: &'a str,
-    purchase: u32,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    units: &'a [String],
-}
-
-impl<'a> OrderView<'a> {
-    /// The view of `order`.
-    pub fn of(order: &'a Order) -> Self {
-        let lines = order.lines.iter().map(|line| LineView {
-            goods: line.goods.as_str(),
-            purchase: line.purchase,
-            units: &line.units,
-        });
-        Self {
-            order: order.id.as_str(),
-            state: order.state.as_str(),
-            username: order.username.as_str(),
-            created_at: order.created_at,
-            deadline: order.deadline,
-            changed_at: order.changed_at,
-            request_id: order.request.as_ref().map(|id| id.as_str()),
-            lines: lines.collect(),
-        }
-    }
 }

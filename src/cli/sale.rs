@@ -7,17 +7,15 @@ use clap::builder::RangedI64ValueParser;
 use serde_json::{Value, json};
 
 use super::print::{Output, table};
-use super::times;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{
-    EditOutcome, EpochMs, HOLD_MS_MAX, HOLD_MS_MIN, PURCHASE_MAX_LIMIT, SaleEdit, StockKind,
+    EditOutcome, EditRefusal, EpochMs, PURCHASE_MAX_LIMIT, SaleEdit, StockKind,
 };
 use crate::error::{Error, Result};
+use crate::operation::sale::{explain, title, to_json};
+use crate::operation::{self, times};
 use crate::store::Store;
 use crate::store::reply::Snapshot;
-
-/// Longest title, in bytes of UTF-8.
-const TITLE_BYTES_MAX: usize = 200;
 
 /// `seckill sale ...`
 #[derive(Debug, Subcommand)]
@@ -74,22 +72,6 @@ pub enum SaleCommand {
     },
 }
 
-/// Titles are printed on terminals and in lists of lines: nothing in them may move a cursor.
-fn title(text: &str) -> Result<String, String> {
-    let bytes = text.len();
-    if bytes > TITLE_BYTES_MAX {
-        return Err(format!(
-            "the title must be at most {TITLE_BYTES_MAX} bytes of UTF-8, and this one has {bytes}"
-        ));
-    }
-    match text.chars().find(|c| c.is_control()) {
-        Some(control) => Err(format!(
-            "the title must be without control characters, and this one holds {control:?}"
-        )),
-        None => Ok(text.to_owned()),
-    }
-}
-
 fn purchase_max() -> RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=i64::from(PURCHASE_MAX_LIMIT))
 }
@@ -107,7 +89,7 @@ fn window_bound(text: &str) -> Result<WindowBound, String> {
 pub struct Hold(Option<u64>);
 
 fn hold(text: &str) -> Result<Hold, String> {
-    times::duration(text, HOLD_MS_MIN, HOLD_MS_MAX).map(Hold)
+    operation::sale::hold(text).map(Hold)
 }
 
 fn feed(text: &str) -> Result<bool, String> {
@@ -163,7 +145,7 @@ async fn put(store: &Store, id: &SaleId, edit: &SaleEdit, output: Output) -> Res
     let done = match store.sale_put(id, edit).await? {
         EditOutcome::Created => "created",
         EditOutcome::Updated => "updated",
-        refusal => return Err(refused(id, refusal)),
+        EditOutcome::Refused(refusal) => return Err(refused(id, refusal)),
     };
     output.result(
         format!("{done} sale {id}"),
@@ -177,9 +159,8 @@ async fn pause(store: &Store, id: &SaleId, paused: bool, output: Output) -> Resu
         paused: Some(paused),
         ..SaleEdit::default()
     };
-    let outcome = store.sale_put(id, &edit).await?;
-    if outcome != EditOutcome::Updated {
-        return Err(refused(id, outcome));
+    if let EditOutcome::Refused(refusal) = store.sale_put(id, &edit).await? {
+        return Err(refused(id, refusal));
     }
     let done = if paused { "paused" } else { "resumed" };
     output.result(
@@ -189,26 +170,8 @@ async fn pause(store: &Store, id: &SaleId, paused: bool, output: Output) -> Resu
     Ok(ExitCode::SUCCESS)
 }
 
-fn refused(id: &SaleId, outcome: EditOutcome) -> Error {
-    Error::Refused(match outcome {
-        EditOutcome::Created | EditOutcome::Updated => format!("sale {id}: {outcome:?}"),
-        EditOutcome::NoSuchSale => format!(
-            "there is no sale {id}: create it with `seckill sale put {id} --kind list|counter`"
-        ),
-        EditOutcome::KindIsFixed => {
-            format!("sale {id} exists with another kind, and the kind of a sale never changes")
-        }
-        EditOutcome::AlreadyOpen => format!(
-            "sale {id} has opened and sold: its opening stays; use `seckill sale pause {id}` to stop it"
-        ),
-        EditOutcome::PurchaseMaxLowered => format!(
-            "sale {id} has orders: a lower --purchase-max would refuse their buyers' retries"
-        ),
-        EditOutcome::WindowIsEmpty => format!("sale {id} would close before it opens"),
-        EditOutcome::FeedIsFixed => {
-            format!("sale {id} has granted orders: its feed knows all of them or none, so it stays")
-        }
-    })
+fn refused(id: &SaleId, refusal: EditRefusal) -> Error {
+    Error::Refused(explain(id, refusal))
 }
 
 /// The sale, or an error that says that there is none.
@@ -219,7 +182,7 @@ pub async fn existing(store: &Store, id: &SaleId) -> Result<Snapshot> {
 
 /// The error that says that there is no such sale.
 pub fn no_such_sale(id: &SaleId) -> Error {
-    refused(id, EditOutcome::NoSuchSale)
+    refused(id, EditRefusal::NoSuchSale)
 }
 
 async fn list(store: &Store, output: Output) -> Result<ExitCode> {
@@ -285,49 +248,4 @@ async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
     let rows = rows.map(|(name, value)| vec![name.to_owned(), value]);
     output.result(table(&rows), &to_json(&snapshot));
     Ok(ExitCode::SUCCESS)
-}
-
-/// A sale for scripts; times in epoch milliseconds.
-pub fn to_json(snapshot: &Snapshot) -> Value {
-    let (sale, figures) = (&snapshot.sale, &snapshot.figures);
-    json!({
-        "sale": sale.id.as_str(),
-        "title": sale.title,
-        "kind": sale.kind.as_str(),
-        "phase": sale.phase(snapshot.now).as_str(),
-        "opens_at": sale.opens_at,
-        "closes_at": sale.closes_at,
-        "purchase_max": sale.purchase_max,
-        "hold": sale.hold,
-        "cancel_until": sale.cancel_until,
-        "feed": sale.feed,
-        "added": figures.added,
-        "removed": figures.removed,
-        "left": figures.left,
-        "held": figures.held,
-        "confirmed": figures.confirmed,
-        "used": figures.used,
-        "buyers": figures.buyers,
-        "server_time": snapshot.now,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_title_is_one_short_line_or_nothing() {
-        for text in ["", "春茶 \u{1f375}", &"x".repeat(TITLE_BYTES_MAX)] {
-            assert_eq!(title(text).as_deref(), Ok(text));
-        }
-        for (text, why) in [
-            ("a\nb", "holds '\\n'"),
-            ("\u{1b}[2J", "holds '\\u{1b}'"),
-            (&"茶".repeat(67), "has 201"),
-        ] {
-            let error = title(text).expect_err(text);
-            assert!(error.contains(why), "{error}");
-        }
-    }
 }

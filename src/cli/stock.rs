@@ -1,8 +1,7 @@
 //! `seckill stock`: preload, restock or take back, also while the sale runs.
 
-use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::fs::File;
+use std::io::Read;
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Args, Subcommand};
@@ -12,11 +11,16 @@ use serde_json::json;
 use super::print::{Output, one_line, progress};
 use super::sale::existing;
 use crate::domain::ids::SaleId;
-use crate::domain::sale::{STOCK_UNITS_MAX, StockKind};
-use crate::domain::unit::Unit;
+use crate::domain::sale::STOCK_UNITS_MAX;
 use crate::error::{Error, Result};
+use crate::operation;
+use crate::operation::stock::{Load, step};
+use crate::operation::units::{UnitList, UnitReader};
 use crate::store::Store;
-use crate::store::stock::{AddOutcome, RemoveOutcome, UNITS_PER_CALL_MAX};
+use crate::store::stock::RemoveOutcome;
+
+/// Bytes of a file that are read at once.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// `seckill stock ...`
 #[derive(Debug, Subcommand)]
@@ -67,71 +71,17 @@ impl StockCommand {
     }
 }
 
-/// What is put into stock.
-enum Load {
-    Count(u64),
-    Units(Vec<Unit>),
-}
-
-impl Load {
-    fn len(&self) -> u64 {
-        match self {
-            Self::Count(count) => *count,
-            Self::Units(units) => units.len() as u64,
-        }
-    }
-}
-
 async fn add(store: &Store, id: &SaleId, load: &Load, output: Output) -> Result<ExitCode> {
-    let step = step(existing(store, id).await?.sale.kind, load.len());
     let bar = progress("units", load.len(), output);
-    let (mut done, mut left) = (0, 0);
-    while done < load.len() {
-        let count = step.min(load.len() - done);
-        let added = match load {
-            Load::Count(_) => store.stock_add_count(id, count).await,
-            Load::Units(units) => {
-                let start = done as usize;
-                store
-                    .stock_add_units(id, &units[start..start + count as usize])
-                    .await
-            }
-        };
-        left = added
-            .and_then(|outcome| left_after(id, outcome))
-            .map_err(|e| partly(id, done, load.len(), e))?;
-        done += count;
-        bar.set_position(done);
-    }
+    let added = operation::stock::add(store, id, load, &|done| bar.set_position(done)).await;
+    let left = added.map_err(|stopped| Error::Refused(stopped.to_string()))?;
     bar.finish_and_clear();
-    let line = format!("added {done} units to sale {id}: {left} left");
+    let line = format!("added {} units to sale {id}: {left} left", load.len());
     output.result(
         line,
-        &json!({"sale": id.as_str(), "added": done, "left": left}),
+        &json!({"sale": id.as_str(), "added": load.len(), "left": left}),
     );
     Ok(ExitCode::SUCCESS)
-}
-
-fn left_after(id: &SaleId, outcome: AddOutcome) -> Result<u64> {
-    Err(Error::Refused(match outcome {
-        AddOutcome::Added { left, .. } => return Ok(left),
-        AddOutcome::NoSuchSale => format!("there is no sale {id}"),
-        AddOutcome::NeedsCount => format!("sale {id} has counter stock: use --count"),
-        AddOutcome::LimitPassed => format!("sale {id} can have {STOCK_UNITS_MAX} units at most"),
-    }))
-}
-
-/// An error after some units were added must say so: the operator decides how to go on.
-fn partly(id: &SaleId, done: u64, of: u64, error: Error) -> Error {
-    let so_far = match &error {
-        Error::Unknown(_) => format!(
-            "{done} of {of} units were added; the next ones perhaps: compare `added` in \
-             `seckill sale show {id}` before you load the rest"
-        ),
-        _ if done > 0 => format!("{done} of {of} units were added, the rest was not"),
-        _ => return error,
-    };
-    Error::Refused(format!("{error}; {so_far}"))
 }
 
 async fn remove(store: &Store, id: &SaleId, count: u64, output: Output) -> Result<ExitCode> {
@@ -223,73 +173,19 @@ impl Removed {
     }
 }
 
-/// Units in one call: a counter takes any number at once.
-fn step(kind: StockKind, count: u64) -> u64 {
-    match kind {
-        StockKind::List => UNITS_PER_CALL_MAX as u64,
-        StockKind::Counter => count.max(1),
-    }
-}
-
 /// Reads all units before any is sent, so that a wrong line changes nothing.
-fn read_units(file: &str) -> Result<Vec<Unit>> {
+fn read_units(file: &str) -> Result<UnitList> {
     let failed = |e: std::io::Error| Error::Config(format!("--units {file}: {e}"));
-    if file == "-" {
-        return parse_units(file, std::io::stdin().lock());
-    }
-    let opened = std::fs::File::open(Path::new(file)).map_err(failed)?;
-    parse_units(file, BufReader::new(opened))
-}
-
-fn parse_units(file: &str, lines: impl BufRead) -> Result<Vec<Unit>> {
-    let mut units: Vec<Unit> = Vec::new();
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    for (number, line) in (1..).zip(lines.lines()) {
-        let wrong = |why: String| {
-            Error::Config(format!(
-                "--units {file}, line {number}: {why}; nothing was added"
-            ))
-        };
-        let line = line.map_err(|e| wrong(e.to_string()))?;
-        let text = line.strip_suffix('\r').unwrap_or(&line);
-        let unit = Unit::parse(text).map_err(|e| wrong(e.to_string()))?;
-        if let Some(first) = seen.insert(text.to_owned(), number) {
-            return Err(wrong(format!(
-                "unit {text:?} stands in line {first} already"
-            )));
+    let mut source: Box<dyn Read> = match file {
+        "-" => Box::new(std::io::stdin().lock()),
+        path => Box::new(File::open(path).map_err(failed)?),
+    };
+    let wrong = |line| Error::Config(format!("--units {file}: {line}; nothing was added"));
+    let (mut reader, mut piece) = (UnitReader::default(), vec![0; PIECE_BYTES]);
+    loop {
+        match source.read(&mut piece).map_err(failed)? {
+            0 => return reader.finish().map_err(wrong),
+            bytes => reader.read(&piece[..bytes]).map_err(wrong)?,
         }
-        units.push(unit);
-    }
-    if units.is_empty() {
-        return Err(Error::Config(format!("--units {file}: no units in it")));
-    }
-    Ok(units)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn units_are_one_a_line() {
-        let units = parse_units("f", "a 1\r\n座位 2\nlast".as_bytes()).expect("valid");
-        let texts: Vec<_> = units.iter().map(Unit::as_str).collect();
-        assert_eq!(texts, ["a 1", "座位 2", "last"]);
-    }
-
-    #[test]
-    fn a_wrong_line_is_named_and_nothing_is_loaded() {
-        for (text, named) in [
-            ("a\nb\na\n", "line 3: unit \"a\" stands in line 1"),
-            ("a\n\nb", "line 2"),
-            ("a\tb", "line 1"),
-            ("", "no units"),
-        ] {
-            let error = parse_units("f", text.as_bytes())
-                .expect_err(text)
-                .to_string();
-            assert!(error.contains(named), "{text:?} gives {error}");
-        }
-        assert!(parse_units("f", &b"\xff\n"[..]).is_err());
     }
 }

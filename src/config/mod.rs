@@ -3,6 +3,7 @@
 
 mod duration;
 mod relay;
+mod token;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use self::token::AdminToken;
 use crate::domain::durability::Durability;
 use crate::domain::ids::SaleId;
 use crate::error::{Error, Result};
@@ -43,6 +45,8 @@ pub struct Config {
     pub durability: Option<Durability>,
     /// Which sale a door sells when the request names none.
     pub doors: Doors,
+    /// The operators' door.
+    pub admin: Admin,
     /// The delivery of the feed.
     pub relay: Relay,
 }
@@ -84,6 +88,15 @@ pub struct Doors {
     /// Default sale of `POST /incr`: `b`.
     #[serde(deserialize_with = "sale_id")]
     pub incr: SaleId,
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// The token of the operators' door; none: a random one for each run of the server.
+    #[serde(deserialize_with = "token::deserialize")]
+    pub token: Option<AdminToken>,
 }
 
 /// The address of a Redis server. It may hold a password, which is never printed.
@@ -134,6 +147,7 @@ impl Default for Config {
             data_dir: PathBuf::from("data"),
             durability: None,
             doors: Doors::default(),
+            admin: Admin::default(),
             relay: Relay::default(),
         }
     }
@@ -191,7 +205,7 @@ impl Config {
         for (key, value) in flags {
             layers = layers
                 .set_override(key, value.as_str())
-                .map_err(|e| Error::Config(format!("--set {key}={value}: {e}")))?;
+                .map_err(|e| Error::Config(format!("--set {key}: {e}")))?;
         }
         let settings: Self = layers
             .build()
@@ -281,6 +295,10 @@ mod tests {
             ("[redis]\nprefix = '{x}'", "redis.prefix"),
             ("[doors]\nseckill = 'A B'", "doors.seckill"),
             ("durability = 'disk'", "durability"),
+            ("[admin]\ntoken = ''", "admin.token"),
+            ("[admin]\ntoken = 'hunter 2'", "admin.token"),
+            ("[admin]\ntoken = 'hunter2\u{e9}'", "admin.token"),
+            ("[admin]\ntokens = 'hunter2'", "tokens"),
             ("[relay]\nwebhok = 'http://x'", "webhok"),
             ("[relay]\nwebhook = 'http://x'", "relay.secret"),
             ("[relay]\nsecret = 'short'", "relay.secret"),
@@ -292,6 +310,7 @@ mod tests {
         ] {
             let error = load(toml, &[]).expect_err(toml).to_string();
             assert!(error.contains(named), "{toml:?} gives {error:?}");
+            assert!(!error.contains("hunter"), "{toml:?} gives {error:?}");
         }
     }
 
@@ -300,6 +319,17 @@ mod tests {
         let error = Config::load(Some(Path::new("/no/such.toml")), &[]).expect_err("missing");
         assert!(error.to_string().contains("/no/such.toml"), "{error}");
         assert!(Config::load(None, &[]).is_ok());
+    }
+
+    #[test]
+    fn a_token_is_never_printed_and_a_random_one_is_long() {
+        let config = load("[admin]\ntoken = 'hunter2'", &[]).expect("valid");
+        assert_eq!(config.admin.token, AdminToken::parse("hunter2").ok());
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let (one, other) = (AdminToken::random(), AdminToken::random());
+        assert_ne!(one, other);
+        assert_eq!(one.expose().len(), 40);
+        assert_eq!(AdminToken::parse(one.expose()), Ok(one));
     }
 
     #[test]

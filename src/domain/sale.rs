@@ -152,23 +152,67 @@ pub enum EditOutcome {
     Created,
     /// The sale existed and was changed.
     Updated,
+    /// Nothing changed.
+    Refused(EditRefusal),
+}
+
+/// Why a [`SaleEdit`] changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EditRefusal {
     /// The sale does not exist and the edit names no kind, so it cannot be created.
     NoSuchSale,
-    /// Refused: the kind of a sale never changes.
+    /// The kind of a sale never changes.
     KindIsFixed,
-    /// Refused: the sale has opened; its opening time is a fact now.
+    /// The sale has opened; its opening time is a fact now.
     AlreadyOpen,
-    /// Refused: orders exist, and a lower limit would turn a buyer's retry into a refusal.
+    /// Orders exist, and a lower limit would turn a buyer's retry into a refusal.
     PurchaseMaxLowered,
-    /// Refused: the sale would close before it opens.
+    /// The sale would close before it opens.
     WindowIsEmpty,
-    /// Refused: orders were granted, and a feed that knows only some of them would mislead.
+    /// Orders were granted, and a feed that knows only some of them would mislead.
     FeedIsFixed,
+}
+
+impl EditRefusal {
+    /// Every refusal, for tables and tests.
+    pub const ALL: [Self; 6] = [
+        Self::NoSuchSale,
+        Self::KindIsFixed,
+        Self::AlreadyOpen,
+        Self::PurchaseMaxLowered,
+        Self::WindowIsEmpty,
+        Self::FeedIsFixed,
+    ];
+
+    /// The word in Lua and in answers.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NoSuchSale => "no_such_sale",
+            Self::KindIsFixed => "kind_is_fixed",
+            Self::AlreadyOpen => "already_open",
+            Self::PurchaseMaxLowered => "purchase_max_lowered",
+            Self::WindowIsEmpty => "window_is_empty",
+            Self::FeedIsFixed => "feed_is_fixed",
+        }
+    }
+
+    /// The refusal of a Lua word; `None` for a word that is none.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|refusal| refusal.code() == word)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_refusal_is_found_by_its_word() {
+        for refusal in EditRefusal::ALL {
+            assert_eq!(EditRefusal::parse(refusal.code()), Some(refusal));
+        }
+        assert_eq!(EditRefusal::parse("created"), None);
+    }
 
     #[test]
     fn the_window_includes_both_ends_and_a_pause_wins() {

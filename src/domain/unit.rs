@@ -5,7 +5,7 @@ use std::fmt;
 use super::Invalid;
 
 /// Longest unit, in bytes of UTF-8.
-const UNIT_BYTES_MAX: usize = 128;
+pub const UNIT_BYTES_MAX: usize = 128;
 
 /// One unit of list stock: 1 to 128 bytes of UTF-8 without control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

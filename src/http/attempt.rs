@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use actix_web::web::{BytesMut, Payload};
+use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -57,25 +57,34 @@ impl AttemptRequest {
     ) -> Result<Self, FaultyRequest> {
         let form = is_form(request);
         let body = read_body(body, BODY_BYTES_MAX).await?;
-        let fields = match form {
-            Some(true) => Fields::from_form(&body)?,
-            Some(false) => Fields::from_json(&body)?,
-            None => return Err(Fault::MediaType.into()),
-        };
-        fields.checked(default_goods)
+        Fields::parse(form, &body)?.checked(default_goods)
     }
 }
 
-/// Form, JSON, or neither.
-pub fn is_form(request: &HttpRequest) -> Option<bool> {
+/// Who asks in a body, for doors that need to know nothing else.
+pub(super) fn username_in_body(request: &HttpRequest, body: &[u8]) -> Result<Username, Fault> {
+    username(Fields::parse(is_form(request), body)?.username)
+}
+
+/// Who asks in a query, if it says so.
+pub(super) fn username_in_query(query: &str) -> Result<Option<Username>, Fault> {
+    let named = Fields::from_form(query.as_bytes())?.username;
+    named.map(|named| username(Some(named))).transpose()
+}
+
+/// What the body is, without its parameters; `None` for a body that is packed.
+pub(super) fn media_type(request: &HttpRequest) -> Option<&[u8]> {
     let header = |name| request.headers().get(name).map(|value| value.as_bytes());
     if header(CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
         return None;
     }
-    let media_type = header(CONTENT_TYPE)?
-        .split(|&byte| byte == b';')
-        .next()?
-        .trim_ascii();
+    let media_type = header(CONTENT_TYPE)?.split(|&byte| byte == b';').next()?;
+    Some(media_type.trim_ascii())
+}
+
+/// Form, JSON, or neither.
+pub(super) fn is_form(request: &HttpRequest) -> Option<bool> {
+    let media_type = media_type(request)?;
     if media_type.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
         Some(true)
     } else if media_type.eq_ignore_ascii_case(b"application/json") {
@@ -91,13 +100,13 @@ pub async fn discard(body: Payload) {
     let _ = read_body(body, 0).await;
 }
 
-/// Reads a whole body of at most `bytes_max` bytes, in bounded time.
-pub async fn read_body(body: Payload, bytes_max: usize) -> Result<BytesMut, Fault> {
-    let read = timeout(BODY_TIMEOUT, read_all(body, bytes_max)).await;
+/// Reads a whole body of at most so many bytes.
+pub(super) async fn read_body(body: Payload, bytes_max: usize) -> Result<BytesMut, Fault> {
+    let read = timeout(BODY_TIMEOUT, read_whole(body, bytes_max)).await;
     read.map_err(|_| Fault::Incomplete)?
 }
 
-async fn read_all(mut body: Payload, bytes_max: usize) -> Result<BytesMut, Fault> {
+async fn read_whole(mut body: Payload, bytes_max: usize) -> Result<BytesMut, Fault> {
     let mut bytes = BytesMut::new();
     let mut length = 0;
     while let Some(chunk) = body.next().await {
@@ -105,7 +114,7 @@ async fn read_all(mut body: Payload, bytes_max: usize) -> Result<BytesMut, Fault
         length += chunk.len();
         if length <= bytes_max {
             bytes.extend_from_slice(&chunk);
-        } else if length > DISCARDED_BYTES_MAX {
+        } else if length > bytes_max.max(DISCARDED_BYTES_MAX) {
             break;
         }
     }
@@ -113,6 +122,13 @@ async fn read_all(mut body: Payload, bytes_max: usize) -> Result<BytesMut, Fault
         return Err(Fault::TooLarge(bytes_max));
     }
     Ok(bytes)
+}
+
+/// The next piece of a body that is read as it comes, within the time for a whole one.
+pub(super) async fn next_piece(body: &mut Payload) -> Result<Option<Bytes>, Fault> {
+    let next = timeout(BODY_TIMEOUT, body.next()).await;
+    let next = next.map_err(|_| Fault::Incomplete)?;
+    next.transpose().map_err(|_| Fault::Incomplete)
 }
 
 /// The fields that a door knows, as they came. Others are passed over: shops add their own.
@@ -124,6 +140,14 @@ struct Fields {
 }
 
 impl Fields {
+    fn parse(form: Option<bool>, body: &[u8]) -> Result<Self, Fault> {
+        match form {
+            Some(true) => Self::from_form(body),
+            Some(false) => Self::from_json(body),
+            None => Err(Fault::MediaType),
+        }
+    }
+
     fn from_form(body: &[u8]) -> Result<Self, Fault> {
         let mut fields = Self::default();
         for field in form::fields(body) {
@@ -176,16 +200,23 @@ impl Fields {
     }
 }
 
-fn buyer(username: Option<Value>, purchase: Option<Value>) -> Result<(Username, Purchase), Fault> {
-    let username = text(required(username, "username")?, "username")?;
+fn buyer(named: Option<Value>, purchase: Option<Value>) -> Result<(Username, Purchase), Fault> {
+    // What is missing or of a wrong type is named before what breaks a rule.
+    let named = text(required(named, "username")?, "username")?;
     let purchase = digits(purchase, "purchase")?;
-    let username = Username::parse(username).map_err(|_| Fault::Username)?;
+    let username = Username::parse(named).map_err(|_| Fault::Username)?;
     let purchase = Purchase::parse(&purchase).map_err(|_| Fault::Purchase)?;
     Ok((username, purchase))
 }
 
+/// Who asks.
+pub(super) fn username(value: Option<Value>) -> Result<Username, Fault> {
+    let named = text(required(value, "username")?, "username")?;
+    Username::parse(named).map_err(|_| Fault::Username)
+}
+
 /// The text of a field that may also be a number.
-pub fn digits(value: Option<Value>, name: FieldName) -> Result<String, Fault> {
+pub(super) fn digits(value: Option<Value>, name: FieldName) -> Result<String, Fault> {
     match required(value, name)? {
         Value::Number(number) => Ok(number.to_string()),
         other => text(other, name),
@@ -193,13 +224,13 @@ pub fn digits(value: Option<Value>, name: FieldName) -> Result<String, Fault> {
 }
 
 /// A field that must be there.
-pub fn required(value: Option<Value>, name: FieldName) -> Result<Value, Fault> {
+pub(super) fn required(value: Option<Value>, name: FieldName) -> Result<Value, Fault> {
     let value = value.filter(|value| !value.is_null());
     value.ok_or(Fault::Missing(name))
 }
 
 /// A field that must be a text.
-pub fn text(value: Value, name: FieldName) -> Result<String, Fault> {
+pub(super) fn text(value: Value, name: FieldName) -> Result<String, Fault> {
     match value {
         Value::String(text) => Ok(text),
         _ => Err(Fault::WrongType(name)),

@@ -13,7 +13,7 @@ pub type FieldName = &'static str;
 pub enum Fault {
     /// Neither form nor JSON.
     MediaType,
-    /// More bytes than this.
+    /// More than so many bytes.
     TooLarge(usize),
     /// The body did not arrive in time, or not whole.
     Incomplete,
@@ -61,7 +61,7 @@ impl Fault {
             Self::MediaType => {
                 "请求格式须为 application/x-www-form-urlencoded 或 application/json。".to_owned()
             }
-            Self::TooLarge(bytes_max) => format!("请求内容过大，最多 {bytes_max} 字节。"),
+            Self::TooLarge(most) => format!("请求内容过大，最多 {most} 字节。"),
             Self::Incomplete => "请求内容不完整或接收超时。".to_owned(),
             Self::BrokenPercent => "表单中的百分号编码不正确。".to_owned(),
             Self::NotUtf8 => "请求内容不是有效的 UTF-8。".to_owned(),
@@ -81,9 +81,7 @@ impl Fault {
             Self::MediaType => {
                 "Send application/x-www-form-urlencoded or application/json.".to_owned()
             }
-            Self::TooLarge(bytes_max) => {
-                format!("The body is too large: at most {bytes_max} bytes.")
-            }
+            Self::TooLarge(most) => format!("The body is too large: at most {most} bytes."),
             Self::Incomplete => "The body did not arrive whole and in time.".to_owned(),
             Self::BrokenPercent => "The form has a broken percent-encoding.".to_owned(),
             Self::NotUtf8 => "The body is not valid UTF-8.".to_owned(),

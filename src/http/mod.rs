@@ -2,6 +2,7 @@
 //!
 //! A handler is three steps: read the request into domain types, one call, one answer.
 
+mod admin;
 pub mod answer;
 pub mod attempt;
 mod doors;
@@ -9,11 +10,14 @@ pub mod fault;
 mod form;
 mod metrics;
 pub mod negotiate;
-mod order_view;
+mod operator;
+mod orders;
 mod place;
 mod placement;
 mod probes;
 mod problem;
+pub mod routes;
+mod sales;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,10 +25,12 @@ use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, web};
+use tokio::sync::Semaphore;
 
 use crate::admission::Admission;
 use crate::admission::gate::Gates;
-use crate::config::{Config, Doors};
+use crate::catalogue::Catalogue;
+use crate::config::{AdminToken, Config, Doors};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -42,8 +48,12 @@ struct Context {
     store: Store,
     gates: Arc<Gates>,
     metrics: Arc<Metrics>,
+    catalogue: Catalogue,
     doors: Doors,
     strict_status: bool,
+    token: AdminToken,
+    /// One text of units at a time is read: such texts are large.
+    loading: Arc<Semaphore>,
 }
 
 /// A server that listens; nothing is accepted before it is awaited.
@@ -56,14 +66,22 @@ pub struct Listening {
     pub server: Server,
 }
 
-/// Opens the port. What happens is counted in `metrics`, and told by `GET /metrics`.
+/// Opens the port. What happens is counted in `metrics`, and told by `GET /metrics`; `token` is
+/// what operators must show.
 ///
 /// # Errors
 /// [`Error::Config`] when the address cannot be listened on.
-pub fn listen(config: &Config, store: &Store, metrics: Arc<Metrics>) -> Result<Listening> {
+pub fn listen(
+    config: &Config,
+    store: &Store,
+    metrics: Arc<Metrics>,
+    token: &AdminToken,
+) -> Result<Listening> {
     let (doors, strict_status) = (config.doors.clone(), config.http.strict_status);
     let (store, timeout) = (store.clone(), config.redis.timeout);
     let gates = Arc::new(Gates::default());
+    let catalogue = Catalogue::start(store.clone(), timeout);
+    let (token, loading) = (token.clone(), Arc::new(Semaphore::new(1)));
     let failed = |e| Error::Config(format!("cannot listen on {}: {e}", config.http.listen));
     // Called once by each worker, on its thread: so each has its own queue and lane.
     let server = HttpServer::new(move || {
@@ -72,12 +90,15 @@ pub fn listen(config: &Config, store: &Store, metrics: Arc<Metrics>) -> Result<L
             store: store.clone(),
             gates: gates.clone(),
             metrics: metrics.clone(),
+            catalogue: catalogue.clone(),
             doors: doors.clone(),
             strict_status,
+            token: token.clone(),
+            loading: loading.clone(),
         };
         App::new()
             .app_data(web::Data::new(context))
-            .configure(routes)
+            .configure(routes::configure)
     });
     let server = server
         .workers(config.http.workers)
@@ -100,27 +121,4 @@ pub fn listen(config: &Config, store: &Store, metrics: Arc<Metrics>) -> Result<L
         handle: server.handle(),
         server,
     })
-}
-
-/// Every path that this server knows.
-fn routes(config: &mut web::ServiceConfig) {
-    let path = |path| web::resource(path).default_service(web::to(problem::method_not_allowed));
-    // Load balancers look with HEAD.
-    let probe = |at, get, head| path(at).route(get).route(head);
-    config
-        .service(path("/seckill").route(web::post().to(doors::seckill)))
-        .service(path("/incr").route(web::post().to(doors::incr)))
-        .service(path("/orders").route(web::post().to(place::place)))
-        .service(probe(
-            "/healthz",
-            web::get().to(probes::healthz),
-            web::head().to(probes::healthz),
-        ))
-        .service(path("/metrics").route(web::get().to(metrics::metrics)))
-        .service(probe(
-            "/readyz",
-            web::get().to(probes::readyz),
-            web::head().to(probes::readyz),
-        ))
-        .default_service(web::to(problem::not_found));
 }

@@ -9,7 +9,7 @@ use actix_web::web::Payload;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::attempt::{digits, is_form, read_body, required, text};
+use super::attempt::{digits, is_form, read_body, required, text, username};
 use super::fault::Fault;
 use crate::domain::attempt::Purchase;
 use crate::domain::ids::{RequestId, SaleId, Username};
@@ -139,7 +139,7 @@ impl PlacementRequest {
         }
         let broken = |e: serde_json::Error| Fault::BrokenJson(e.to_string());
         let fields: Fields = serde_json::from_slice(body).map_err(broken)?;
-        let username = text(required(fields.username, "username")?, "username")?;
+        let username = username(fields.username)?;
         let request = text(required(fields.request_id, "request_id")?, "request_id")?;
         let lines = fields.lines.ok_or(Fault::Missing("lines"))?;
         let wishes = lines.into_iter().enumerate().map(|(place, line)| {
@@ -148,7 +148,7 @@ impl PlacementRequest {
         });
         let wishes = wishes.collect::<Result<_, _>>()?;
         Ok(Self {
-            username: Username::parse(username).map_err(|_| Fault::Username)?,
+            username,
             request: RequestId::parse(request).map_err(|_| PlacementFault::RequestId)?,
             basket: Basket::new(wishes).map_err(PlacementFault::Basket)?,
         })

@@ -1,12 +1,9 @@
 //! `GET /healthz`: the process is alive. `GET /readyz`: a buyer could be served now.
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, RETRY_AFTER};
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpResponse, ResponseError, web};
 
 use super::Context;
-use super::answer::RETRY_AFTER_SECONDS;
-use super::problem::problem;
+use super::problem::Problem;
 
 /// `GET /healthz`
 pub async fn healthz() -> HttpResponse {
@@ -29,12 +26,6 @@ pub async fn readyz(context: web::Data<Context>) -> HttpResponse {
                 .content_type("application/json")
                 .body(body)
         }
-        Err(error) => {
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            let mut response = problem(status, "not_ready", &error.to_string());
-            let seconds = HeaderValue::from_static(RETRY_AFTER_SECONDS);
-            response.headers_mut().insert(RETRY_AFTER, seconds);
-            response
-        }
+        Err(error) => Problem::later("not_ready", error.to_string()).error_response(),
     }
 }

@@ -1,20 +1,62 @@
 //! Errors outside the buying doors: `application/problem+json` (RFC 9457) with a stable code.
 
+use std::fmt;
+
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_TYPE};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::web::Payload;
-use actix_web::{HttpRequest, HttpResponse};
-use serde::{Serialize, Serializer};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use serde::Serialize;
 
-use super::answer::RESULT_HEADER;
+use super::answer::{RESULT_HEADER, RETRY_AFTER_SECONDS};
 use super::attempt;
+use super::fault::Fault;
+use super::negotiate::Manner;
 use crate::domain::ids::{OrderId, SaleId};
+use crate::error::Error;
 
-/// The body. The order of the fields is part of the contract.
-#[derive(Serialize)]
-pub struct Problem<'a> {
-    #[serde(serialize_with = "number")]
+/// What kept a request from being done, and what the sender may conclude.
+#[derive(Debug)]
+pub struct Problem {
     status: StatusCode,
+    code: &'static str,
+    detail: String,
+    more: More,
+    hint: Hint,
+}
+
+/// What some problems say besides.
+#[derive(Debug)]
+enum More {
+    Nothing,
+    /// The sale that it is about.
+    Goods(SaleId),
+    /// The sale that it is about, and the order of it that the buyer holds.
+    Order(Box<(SaleId, OrderId)>),
+    /// Money that was paid must go back.
+    RefundDue,
+    /// Units that are left.
+    Left(u64),
+    /// Units that were added all the same.
+    Added(u64),
+}
+
+/// How to do better, as a header.
+#[derive(Debug)]
+enum Hint {
+    None,
+    /// Ask again later.
+    Retry,
+    /// Show a bearer token.
+    Challenge,
+    /// Use one of these methods.
+    Allow(String),
+}
+
+/// The body.
+#[derive(Serialize)]
+struct Body<'a> {
+    status: u16,
     code: &'a str,
     title: &'a str,
     detail: &'a str,
@@ -22,76 +64,192 @@ pub struct Problem<'a> {
     goods: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund_due: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    added: Option<u64>,
 }
 
-fn number<S: Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u16(status.as_u16())
-}
-
-impl<'a> Problem<'a> {
+impl Problem {
     /// A problem with a stable `code`.
-    pub fn new(status: StatusCode, code: &'a str, detail: &'a str) -> Self {
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
             status,
             code,
-            title: status.canonical_reason().unwrap_or("Error"),
-            detail,
-            goods: None,
-            order: None,
+            detail: detail.into(),
+            more: More::Nothing,
+            hint: Hint::None,
         }
     }
 
-    /// The same, about this sale.
-    pub fn with_goods(mut self, goods: &'a SaleId) -> Self {
-        self.goods = Some(goods.as_str());
+    /// 400: the request is wrong; `detail` names the field.
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
+    }
+
+    /// 400, 413 or 415, in the language of the sender.
+    pub fn of_fault(fault: &Fault, manner: Manner) -> Self {
+        let detail = if manner.english {
+            fault.english()
+        } else {
+            fault.chinese()
+        };
+        Self::new(fault.status(), fault.code(), detail)
+    }
+
+    /// 503: later it may work.
+    pub fn later(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).hinting(Hint::Retry)
+    }
+
+    /// 503: nobody knows whether it was done, and asking again might do it twice.
+    pub fn unknown(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unknown", detail)
+    }
+
+    /// 401: the operators' token is missing or wrong.
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).hinting(Hint::Challenge)
+    }
+
+    /// 404 for a sale.
+    pub fn no_such_sale(id: &str) -> Self {
+        let detail = format!("There is no sale {id:?}.");
+        Self::new(StatusCode::NOT_FOUND, "no_such_sale", detail)
+    }
+
+    /// Reading failed: nothing was to be changed, so asking again is always right.
+    pub fn of_reading(error: &Error) -> Self {
+        let detail = error.to_string();
+        match error {
+            Error::Busy(_) | Error::Unknown(_) => Self::later("busy", detail),
+            Error::Refused(_) => Self::new(StatusCode::CONFLICT, "refused", detail),
+            Error::Contract(_) | Error::Config(_) | Error::Embedded(_) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail)
+            }
+        }
+    }
+
+    /// Changing failed: it was not done, or nobody knows.
+    pub fn of_changing(error: &Error) -> Self {
+        match error {
+            Error::Busy(_) => Self::later("busy", error.to_string()),
+            other => Self::later("unknown", other.to_string()),
+        }
+    }
+
+    /// Says which sale it is about.
+    pub fn with_goods(mut self, goods: &SaleId) -> Self {
+        self.more = More::Goods(goods.clone());
         self
     }
 
-    /// The same, about this order.
-    pub fn with_order(mut self, order: &'a OrderId) -> Self {
-        self.order = Some(order.as_str());
+    /// Says of which sale the buyer holds an order, and which one.
+    pub fn with_order(mut self, goods: &SaleId, order: &OrderId) -> Self {
+        self.more = More::Order(Box::new((goods.clone(), order.clone())));
         self
     }
 
-    /// The answer.
-    pub fn response(&self) -> HttpResponse {
-        HttpResponse::build(self.status)
-            .insert_header((CONTENT_TYPE, "application/problem+json"))
-            .insert_header((RESULT_HEADER, self.code))
-            .body(serde_json::to_vec(self).unwrap_or_default())
+    /// Says that money that was paid must go back.
+    pub fn with_refund_due(mut self) -> Self {
+        self.more = More::RefundDue;
+        self
+    }
+
+    /// Says how many units are left.
+    pub fn with_left(mut self, left: u64) -> Self {
+        self.more = More::Left(left);
+        self
+    }
+
+    /// Says how many units were added all the same.
+    pub fn with_added(mut self, added: u64) -> Self {
+        self.more = More::Added(added);
+        self
+    }
+
+    fn hinting(mut self, hint: Hint) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    fn body(&self) -> Body<'_> {
+        let mut body = Body {
+            status: self.status.as_u16(),
+            code: self.code,
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            detail: &self.detail,
+            goods: None,
+            order: None,
+            refund_due: None,
+            left: None,
+            added: None,
+        };
+        match &self.more {
+            More::Nothing => {}
+            More::Goods(goods) => body.goods = Some(goods.as_str()),
+            More::Order(named) => {
+                let (goods, order) = &**named;
+                body.goods = Some(goods.as_str());
+                body.order = Some(order.as_str());
+            }
+            More::RefundDue => body.refund_due = Some(true),
+            More::Left(units) => body.left = Some(*units),
+            More::Added(units) => body.added = Some(*units),
+        }
+        body
     }
 }
 
-/// The answer to a problem that is about no sale and no order.
-pub fn problem(status: StatusCode, code: &str, detail: &str) -> HttpResponse {
-    Problem::new(status, code, detail).response()
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        response
+            .insert_header((CONTENT_TYPE, "application/problem+json"))
+            .insert_header((RESULT_HEADER, self.code));
+        match &self.hint {
+            Hint::None => &mut response,
+            Hint::Retry => response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS)),
+            Hint::Challenge => response.insert_header((WWW_AUTHENTICATE, "Bearer")),
+            Hint::Allow(methods) => response.insert_header((ALLOW, methods.as_str())),
+        };
+        // Strings and numbers always serialise.
+        response.body(serde_json::to_vec(&self.body()).unwrap_or_default())
+    }
 }
 
 /// 404 for every path that is not in the table.
 pub async fn not_found(request: HttpRequest, body: Payload) -> HttpResponse {
     attempt::discard(body).await;
     let detail = format!("There is nothing at {}.", request.path());
-    problem(StatusCode::NOT_FOUND, "not_found", &detail)
+    Problem::new(StatusCode::NOT_FOUND, "not_found", detail).error_response()
 }
 
-/// 405 for a method that a path does not have.
-pub async fn method_not_allowed(request: HttpRequest, body: Payload) -> HttpResponse {
+/// 405 for a method that a path does not have; `allowed` are those that it has.
+pub async fn method_not_allowed(
+    request: HttpRequest,
+    body: Payload,
+    allowed: String,
+) -> HttpResponse {
     attempt::discard(body).await;
-    let allowed = match request.path() {
-        "/seckill" | "/incr" | "/orders" => "POST",
-        _ => "GET",
-    };
     let detail = format!(
         "{} takes {allowed}, not {}.",
         request.path(),
         request.method()
     );
-    let mut response = problem(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        &detail,
-    );
-    let allowed = actix_web::http::header::HeaderValue::from_static(allowed);
-    response.headers_mut().insert(ALLOW, allowed);
-    response
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    let problem = Problem::new(status, "method_not_allowed", detail);
+    problem.hinting(Hint::Allow(allowed)).error_response()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::recount::Pair;
 use super::reply;
@@ -21,9 +21,12 @@ impl Store {
     /// An order; `None` when there is none of this name.
     ///
     /// # Errors
-    /// [`Error::Contract`] when its record cannot be read.
+    /// [`Error::Contract`] when its record cannot be read, [`Error::Busy`] when there is no answer
+    /// within the timeout.
     pub async fn order(&self, id: &OrderId) -> Result<Option<Order>> {
-        Ok(self.order_read(id).await?.1)
+        let late = |_| Error::Busy("no answer from Redis in time".to_owned());
+        let read = timeout(self.timeout, self.order_read(id)).await;
+        Ok(read.map_err(late)??.1)
     }
 
     /// An order, and the connection on which it was read.

@@ -12,7 +12,9 @@ use crate::domain::ids::{OrderId, SaleId};
 use crate::domain::ledger::Figures;
 use crate::domain::order::Line;
 use crate::domain::outcome::{Grant, Outcome, Refusal};
-use crate::domain::sale::{EditOutcome, EpochMs, PURCHASE_MAX_DEFAULT, Phase, Sale, StockKind};
+use crate::domain::sale::{
+    EditOutcome, EditRefusal, EpochMs, PURCHASE_MAX_DEFAULT, Phase, Sale, StockKind,
+};
 use crate::domain::standing::Standing;
 use crate::error::{Error, Result};
 
@@ -181,13 +183,10 @@ pub fn edit(reply: &Value) -> Result<EditOutcome> {
     match word("sale_put", reply)?.as_str() {
         "created" => Ok(EditOutcome::Created),
         "updated" => Ok(EditOutcome::Updated),
-        "no_such_sale" => Ok(EditOutcome::NoSuchSale),
-        "kind_is_fixed" => Ok(EditOutcome::KindIsFixed),
-        "already_open" => Ok(EditOutcome::AlreadyOpen),
-        "purchase_max_lowered" => Ok(EditOutcome::PurchaseMaxLowered),
-        "window_is_empty" => Ok(EditOutcome::WindowIsEmpty),
-        "feed_is_fixed" => Ok(EditOutcome::FeedIsFixed),
-        other => Err(unexpected("sale_put", other)),
+        word => match EditRefusal::parse(word) {
+            Some(refusal) => Ok(EditOutcome::Refused(refusal)),
+            None => Err(unexpected("sale_put", word)),
+        },
     }
 }
 

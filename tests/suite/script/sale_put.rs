@@ -1,6 +1,6 @@
 //! `lua/sale_put.lua`
 
-use seckill::domain::sale::{EditOutcome, SaleEdit, StockKind};
+use seckill::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind};
 use seckill::store::script::SALE_PUT;
 
 use super::assert_raises;
@@ -23,7 +23,10 @@ async fn a_sale_is_created_once_and_then_changed() {
         let (store, id) = (world.store.clone(), id.clone());
         async move { store.sale_put(&id, &edit).await.expect("answered") }
     };
-    assert_eq!(put(titled.clone()).await, EditOutcome::NoSuchSale);
+    assert_eq!(
+        put(titled.clone()).await,
+        EditOutcome::Refused(EditRefusal::NoSuchSale)
+    );
     let create = SaleEdit {
         kind: Some(StockKind::List),
         opens_at: Some(Some(5)),
@@ -104,35 +107,35 @@ async fn what_a_running_sale_must_not_change_is_refused_and_writes_nothing() {
                 kind: Some(StockKind::Counter),
                 ..edit()
             },
-            EditOutcome::KindIsFixed,
+            EditOutcome::Refused(EditRefusal::KindIsFixed),
         ),
         (
             SaleEdit {
                 purchase_max: Some(4),
                 ..edit()
             },
-            EditOutcome::PurchaseMaxLowered,
+            EditOutcome::Refused(EditRefusal::PurchaseMaxLowered),
         ),
         (
             SaleEdit {
                 opens_at: Some(Some(9_999_999_999_999)),
                 ..edit()
             },
-            EditOutcome::AlreadyOpen,
+            EditOutcome::Refused(EditRefusal::AlreadyOpen),
         ),
         (
             SaleEdit {
                 opens_at: Some(None),
                 ..edit()
             },
-            EditOutcome::AlreadyOpen,
+            EditOutcome::Refused(EditRefusal::AlreadyOpen),
         ),
         (
             SaleEdit {
                 closes_at: Some(Some(0)),
                 ..edit()
             },
-            EditOutcome::WindowIsEmpty,
+            EditOutcome::Refused(EditRefusal::WindowIsEmpty),
         ),
     ] {
         let outcome = world.store.sale_put(&id, &edit).await.expect("answered");
@@ -209,7 +212,7 @@ async fn the_feed_is_fixed_by_the_first_grant() {
             .sale_put(&id, &feed(!on))
             .await
             .expect("answered");
-        assert_eq!(outcome, EditOutcome::FeedIsFixed);
+        assert_eq!(outcome, EditOutcome::Refused(EditRefusal::FeedIsFixed));
         assert_eq!(world.dump().await, before);
         let same = world
             .store

@@ -1,10 +1,11 @@
 //! The real server, in this process, on a free port.
 
 use seckill::app::App;
-use seckill::config::{Config, RedisUrl};
+use seckill::config::{AdminToken, Config, RedisUrl};
 use tokio::task::JoinHandle;
 
 use super::buyer::Buyer;
+use super::operator::{Operator, TOKEN};
 use super::redis::World;
 
 /// A server on the world's Redis and prefix; stops with [`TestApp::stop`].
@@ -35,6 +36,11 @@ impl TestApp {
         }
     }
 
+    /// Someone who has the operators' token of this server.
+    pub fn operator(&self) -> Operator {
+        Operator::new(&self.buyer, TOKEN)
+    }
+
     pub async fn stop(self) {
         drop(self.buyer);
         self.stopper.await;
@@ -48,5 +54,6 @@ pub fn config_for(url: &RedisUrl, prefix: &str) -> Config {
     config.http.workers = 2;
     config.redis.url = Some(url.clone());
     config.redis.prefix = prefix.to_owned();
+    config.admin.token = AdminToken::parse(TOKEN).ok();
     config
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use reqwest::{Client, Response};
+use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 /// Someone who asks at the doors over kept connections.
@@ -65,6 +65,35 @@ impl Buyer {
         self.address
     }
 
+    fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> RequestBuilder {
+        let method = method.parse().expect("a method");
+        let url = format!("{}{path}", self.base);
+        let mut request = self.client.request(method, url).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request
+    }
+
+    /// Any request, and the answer as it begins, which may take its time to end.
+    pub async fn begin(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Response {
+        let request = self.request(method, path, headers, body);
+        let request = request.timeout(Duration::from_secs(600));
+        request.send().await.expect("an answer")
+    }
+
     /// Any request.
     pub async fn send(
         &self,
@@ -73,15 +102,8 @@ impl Buyer {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Reply {
-        let method = method.parse().expect("a method");
-        let mut request = self
-            .client
-            .request(method, format!("{}{path}", self.base))
-            .body(body);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        Reply::read(request.send().await.expect("an answer"))
+        let response = self.request(method, path, headers, body).send().await;
+        Reply::read(response.expect("an answer"))
             .await
             .expect("a body")
     }

@@ -5,6 +5,7 @@ pub mod buyer;
 pub mod crowd;
 pub mod history;
 pub mod naive;
+pub mod operator;
 pub mod orders;
 pub mod process;
 pub mod proxy;

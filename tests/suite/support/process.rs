@@ -1,10 +1,13 @@
 //! The real program in a process of its own, to be killed.
 
+use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::ops::Range;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
 
 use super::buyer::Buyer;
 
@@ -28,14 +31,31 @@ pub struct ServerProcess {
 impl ServerProcess {
     /// Starts a server and waits until it is ready to sell.
     pub async fn start(address: SocketAddr, arguments: &[&str]) -> Self {
+        Self::speaking(address, arguments, Stdio::null(), Stdio::null()).await
+    }
+
+    /// The same, with what it prints and logs in files.
+    pub async fn recorded(address: SocketAddr, arguments: &[&str]) -> (Self, Record) {
+        let record = Record::new();
+        let (printed, logged) = (record.open("printed"), record.open("logged"));
+        let server = Self::speaking(address, arguments, printed.into(), logged.into());
+        (server.await, record)
+    }
+
+    async fn speaking(
+        address: SocketAddr,
+        arguments: &[&str],
+        printed: Stdio,
+        logged: Stdio,
+    ) -> Self {
         let listen = address.to_string();
         let child = Command::new(program())
             .args(["serve", "--listen", &listen])
             .args(arguments)
             .current_dir(std::env::temp_dir())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stdout(printed)
+            .stderr(logged)
             .spawn()
             .expect("the program starts");
         let server = Self {
@@ -124,6 +144,36 @@ impl Drop for RelayProcess {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// What a server printed and logged.
+pub struct Record {
+    folder: TempDir,
+}
+
+impl Record {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        Self { folder }
+    }
+
+    fn open(&self, name: &str) -> File {
+        File::create(self.folder.path().join(name)).expect("a file")
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name)).expect("UTF-8")
+    }
+
+    /// Its standard output so far.
+    pub fn printed(&self) -> String {
+        self.read("printed")
+    }
+
+    /// Its log so far.
+    pub fn logged(&self) -> String {
+        self.read("logged")
     }
 }
 

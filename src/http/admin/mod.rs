@@ -1,0 +1,95 @@
+//! The operators' door: every path below `/admin`, for those who show the operators' token.
+//!
+//! Every change is logged: who asked (the address of the other end), for what, and what became
+//! of it.
+
+pub mod export;
+pub mod sale;
+pub mod stock;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::answer::RESULT_HEADER;
+use super::attempt::is_form;
+use super::fault::Fault;
+use super::form;
+use super::negotiate::Manner;
+use super::problem::Problem;
+use crate::domain::ids::SaleId;
+
+/// Largest JSON body of an operator, in bytes; longer lists of units come as text.
+pub const JSON_BYTES_MAX: usize = 1 << 20;
+
+/// Operators are answered in English, as on the command line.
+const MANNER: Manner = Manner {
+    english: true,
+    plain: false,
+    strict_status: false,
+};
+
+/// The sale that the path names.
+fn sale_id(request: &HttpRequest) -> Result<SaleId, Problem> {
+    let id = request.match_info().get("id").unwrap_or_default();
+    SaleId::parse(id).map_err(|invalid| Problem::invalid(format!("id: {invalid}")))
+}
+
+/// The address of who asks, for the log.
+fn who(request: &HttpRequest) -> String {
+    let address = request.peer_addr();
+    address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
+}
+
+fn fault(fault: &Fault) -> Problem {
+    Problem::of_fault(fault, MANNER)
+}
+
+/// 415, if the body is no JSON.
+fn must_be_json(request: &HttpRequest) -> Result<(), Problem> {
+    let not_json = || {
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Problem::new(status, "invalid_request", "Send application/json.")
+    };
+    (is_form(request) == Some(false))
+        .then_some(())
+        .ok_or_else(not_json)
+}
+
+/// Reads the fields that `T` knows; others are refused by name.
+fn fields<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Problem> {
+    // A list would be taken for the fields in their order.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(Problem::invalid("the body: it must be a JSON object"));
+    }
+    serde_json::from_slice(body).map_err(|e| Problem::invalid(format!("the body: {e}")))
+}
+
+/// A field that is there, `null` or not.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+/// The one parameter that a query may have; others are refused by name.
+fn parameter(request: &HttpRequest, known: &str) -> Result<Option<String>, Problem> {
+    let mut found = None;
+    for field in form::fields(request.query_string().as_bytes()) {
+        let (name, value) = field.map_err(|e| fault(&e))?;
+        if name != known {
+            let detail = format!("there is no parameter {name:?} here, only {known}");
+            return Err(Problem::invalid(detail));
+        }
+        if found.replace(value.into_owned()).is_some() {
+            return Err(Problem::invalid(format!("{known} is repeated")));
+        }
+    }
+    Ok(found)
+}
+
+fn answer(status: StatusCode, code: &'static str, body: &Value) -> HttpResponse {
+    HttpResponse::build(status)
+        .content_type("application/json; charset=utf-8")
+        .insert_header((RESULT_HEADER, code))
+        .body(body.to_string())
+}

@@ -1,0 +1,242 @@
+//! `POST /admin/sales/{id}/stock`: puts units in, or takes unsold ones out.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::task::spawn_blocking;
+
+use super::{JSON_BYTES_MAX, answer, fault, fields, must_be_json, sale_id, who};
+use crate::domain::ids::SaleId;
+use crate::domain::sale::{STOCK_UNITS_MAX, StockKind};
+use crate::error::Error;
+use crate::http::Context;
+use crate::http::attempt::{discard, media_type, next_piece, read_body};
+use crate::http::problem::Problem;
+use crate::operation::stock::{Load, StopReason, Stopped, add};
+use crate::operation::units::{UnitList, UnitReader, WrongLine};
+use crate::store::Store;
+use crate::store::stock::{RemoveOutcome, UNITS_PER_CALL_MAX};
+
+/// Most units of list stock in one request: some seconds of work, and 150 MB if every unit is as
+/// long as it may be. One text at a time is read.
+const LOAD_UNITS_MAX: usize = 1_000_000;
+
+/// What the body may say: exactly one of these.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    count: Option<u64>,
+    units: Option<Vec<String>>,
+    remove: Option<u64>,
+}
+
+/// `POST /admin/sales/{id}/stock`
+pub async fn change(
+    context: Data<Context>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    if is_text(&request) {
+        let Ok(_turn) = context.loading.try_acquire() else {
+            discard(body).await;
+            return Err(Problem::later("busy", "another load is being read"));
+        };
+        let units = read_lines(body).await?;
+        let id = sale_id(&request)?;
+        return load(&context, &request, id, Load::Units(units)).await;
+    }
+    let body = read_body(body, JSON_BYTES_MAX).await;
+    let body = body.map_err(|e| fault(&e))?;
+    let id = sale_id(&request)?;
+    must_be_json(&request)?;
+    let asked = fields::<Asked>(&body)?;
+    match (asked.count, asked.units, asked.remove) {
+        (Some(count), None, None) => {
+            let count = in_bounds("count", count)?;
+            load(&context, &request, id, Load::Count(count)).await
+        }
+        (None, Some(units), None) => {
+            let units = Load::Units(listed(&units)?);
+            load(&context, &request, id, units).await
+        }
+        (None, None, Some(count)) => {
+            let count = in_bounds("remove", count)?;
+            remove(&context, &request, &id, count).await
+        }
+        _ => Err(Problem::invalid("say one of count, units and remove")),
+    }
+}
+
+fn is_text(request: &HttpRequest) -> bool {
+    media_type(request).is_some_and(|name| name.eq_ignore_ascii_case(b"text/plain"))
+}
+
+fn in_bounds(name: &str, count: u64) -> Result<u64, Problem> {
+    let wrong = || Problem::invalid(format!("{name}: {count} is not in 1..={STOCK_UNITS_MAX}"));
+    (1..=STOCK_UNITS_MAX)
+        .contains(&count)
+        .then_some(count)
+        .ok_or_else(wrong)
+}
+
+/// Reads units as they come, one a line; none is sent before the last is read and found right.
+async fn read_lines(mut body: Payload) -> Result<UnitList, Problem> {
+    let mut reader = UnitReader::default();
+    while let Some(piece) = next_piece(&mut body).await.map_err(|e| fault(&e))? {
+        let read = reader.read(&piece).map_err(wrong_line);
+        if let Err(problem) = read.and_then(|()| small_enough(reader.len())) {
+            discard(body).await;
+            return Err(problem);
+        }
+    }
+    // Looking for repeated units takes a second for a million: not on a thread of buyers.
+    let finished = spawn_blocking(move || reader.finish()).await;
+    let failed = |e: tokio::task::JoinError| Problem::later("busy", e.to_string());
+    finished.map_err(failed)?.map_err(wrong_line)
+}
+
+fn wrong_line(wrong: WrongLine) -> Problem {
+    Problem::invalid(format!("units: {wrong}; nothing was added"))
+}
+
+fn small_enough(units: usize) -> Result<(), Problem> {
+    if units <= LOAD_UNITS_MAX {
+        return Ok(());
+    }
+    let detail = format!("more than {LOAD_UNITS_MAX} units in one request; nothing was added");
+    Err(Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "invalid_request",
+        detail,
+    ))
+}
+
+/// The units of a JSON list.
+fn listed(texts: &[String]) -> Result<UnitList, Problem> {
+    let mut units = UnitList::default();
+    for (place, text) in texts.iter().enumerate() {
+        let wrong = |invalid| Problem::invalid(format!("units[{place}]: {invalid}"));
+        units.push(text).map_err(wrong)?;
+    }
+    match units.repeated() {
+        Some(repeated) => Err(Problem::invalid(format!(
+            "units[{}]: {:?} is units[{}] already; nothing was added",
+            repeated.again - 1,
+            repeated.unit,
+            repeated.first - 1
+        ))),
+        None if units.is_empty() => Err(Problem::invalid("units: there are none")),
+        None => Ok(units),
+    }
+}
+
+async fn load(
+    context: &Context,
+    request: &HttpRequest,
+    id: SaleId,
+    load: Load,
+) -> Result<HttpResponse, Problem> {
+    let who = who(request);
+    let count = load.len();
+    let store = context.store.clone();
+    // In a task of its own: a load that was begun goes on when its sender is gone.
+    let added = tokio::spawn(async move {
+        let added = add_within_bounds(&store, &id, &load).await;
+        let left = added.as_ref().ok();
+        tracing::info!(who, sale = %id, asked = count, left, "units added over HTTP");
+        added.map(|left| (id, left))
+    });
+    let ended = |_| Problem::unknown("the load ended: compare `added` of the sale");
+    let (id, left) = added.await.map_err(ended)??;
+    let body = json!({"sale": id.as_str(), "added": count, "left": left});
+    Ok(answer(StatusCode::OK, "added", &body))
+}
+
+/// Counters take any number at once; a list takes its units one by one.
+async fn add_within_bounds(store: &Store, id: &SaleId, load: &Load) -> Result<u64, Problem> {
+    if load.len() > LOAD_UNITS_MAX as u64 && kind(store, id).await? == StockKind::List {
+        small_enough(usize::MAX)?;
+    }
+    let added = add(store, id, load, &|_| {}).await;
+    added.map_err(|stopped| {
+        tracing::warn!(sale = %id, %stopped, "load stopped");
+        stopped_problem(&stopped)
+    })
+}
+
+async fn kind(store: &Store, id: &SaleId) -> Result<StockKind, Problem> {
+    let found = store.sale_snapshot(id).await;
+    let found = found.map_err(|error| Problem::of_reading(&error))?;
+    let sale = found.ok_or_else(|| Problem::no_such_sale(id.as_str()))?;
+    Ok(sale.sale.kind)
+}
+
+fn stopped_problem(stopped: &Stopped) -> Problem {
+    let detail = stopped.to_string();
+    let problem = match &stopped.why {
+        StopReason::NoSuchSale => return Problem::no_such_sale(stopped.id.as_str()),
+        StopReason::NeedsCount => Problem::new(StatusCode::CONFLICT, "needs_count", detail),
+        StopReason::LimitPassed => Problem::new(StatusCode::CONFLICT, "limit_passed", detail),
+        // Some units are in stock: to repeat the request would add them again.
+        StopReason::Failed(Error::Busy(_)) if stopped.done == 0 => Problem::later("busy", detail),
+        StopReason::Failed(_) => Problem::unknown(detail),
+    };
+    problem.with_added(stopped.done)
+}
+
+/// Takes units out in one step, so that no answer leaves it open which ones.
+async fn remove(
+    context: &Context,
+    request: &HttpRequest,
+    id: &SaleId,
+    count: u64,
+) -> Result<HttpResponse, Problem> {
+    let found = context.store.sale_snapshot(id).await;
+    let found = found.map_err(|error| Problem::of_reading(&error))?;
+    let sale = found.ok_or_else(|| Problem::no_such_sale(id.as_str()))?;
+    if count > sale.figures.left {
+        return Err(too_few(id, count, sale.figures.left));
+    }
+    if sale.sale.kind == StockKind::List && count > UNITS_PER_CALL_MAX as u64 {
+        let detail = format!("remove: at most {UNITS_PER_CALL_MAX} units of list stock at a time");
+        return Err(Problem::invalid(detail));
+    }
+    let removed = context.store.stock_remove(id, count).await;
+    let (taken, left, units) = match removed {
+        Ok(RemoveOutcome::Removed { taken, left, units }) => (taken, left, units),
+        Ok(RemoveOutcome::NoSuchSale) => return Err(Problem::no_such_sale(id.as_str())),
+        Err(error) => {
+            let who = who(request);
+            tracing::warn!(who, sale = %id, asked = count, %error, "units not removed");
+            return Err(removal_failed(id, &error));
+        }
+    };
+    tracing::info!(who = who(request), sale = %id, asked = count, taken, left, "units removed over HTTP");
+    // Buyers may have been faster since the stock was looked at.
+    if taken == 0 {
+        return Err(too_few(id, count, left));
+    }
+    let body = json!({
+        "sale": id.as_str(), "removed": taken, "asked": count, "left": left, "units": units,
+    });
+    Ok(answer(StatusCode::OK, "removed", &body))
+}
+
+fn too_few(id: &SaleId, count: u64, left: u64) -> Problem {
+    let detail = format!(
+        "sale {id} has {left} units left, which is fewer than {count}: what is sold stays sold; \
+         nothing was removed"
+    );
+    Problem::new(StatusCode::CONFLICT, "insufficient_stock", detail).with_left(left)
+}
+
+fn removal_failed(id: &SaleId, error: &Error) -> Problem {
+    if matches!(error, Error::Busy(_)) {
+        return Problem::later("busy", error.to_string());
+    }
+    Problem::unknown(format!(
+        "{error}; compare `removed` of sale {id} before you ask again"
+    ))
+}

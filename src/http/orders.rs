@@ -1,0 +1,282 @@
+//! The life of an order over HTTP: look at it, confirm, cancel and use it.
+//!
+//! Confirming and using need the operators' token: the shop's payment and the doormen ask for
+//! that. Looking and cancelling need the token or the buyer's own name. Whoever may not see an
+//! order is told the same as if there were none.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use serde::Serialize;
+
+use super::Context;
+use super::answer::RESULT_HEADER;
+use super::attempt::{discard, read_body, username_in_body, username_in_query};
+use super::fault::BODY_BYTES_MAX;
+use super::negotiate::Manner;
+use super::operator::{self, Shown};
+use super::problem::Problem;
+use crate::domain::change::{Change, ChangeOutcome, ChangeRefusal};
+use crate::domain::ids::{OrderId, Username};
+use crate::domain::order::Order;
+use crate::error::Error;
+use crate::operation::orders::OrderView;
+
+/// What shows an order. The order of the fields is part of the contract.
+#[derive(Serialize)]
+struct Shows<'a> {
+    code: &'a str,
+    message: &'a str,
+    #[serde(flatten)]
+    order: OrderView<'a>,
+}
+
+/// A sentence in both languages.
+pub(super) struct Sentence {
+    chinese: &'static str,
+    english: &'static str,
+}
+
+impl Sentence {
+    pub(super) const fn new(chinese: &'static str, english: &'static str) -> Self {
+        Self { chinese, english }
+    }
+
+    pub(super) fn said(&self, manner: Manner) -> &'static str {
+        if manner.english {
+            self.english
+        } else {
+            self.chinese
+        }
+    }
+}
+
+/// `GET /orders/{id}`
+pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let manner = Manner::of(&request, context.strict_status);
+    let buyer = match operator::shown(&request, &context.token) {
+        Shown::Token => None,
+        Shown::Wrong => return Err(operator::wrong()),
+        Shown::Nothing => Some(asking(&request, manner)?),
+    };
+    let id = order_id(&request, manner)?;
+    let found = context.store.order(&id).await;
+    let found = found.map_err(|error| Problem::of_reading(&error))?;
+    let visible = found.filter(|order| buyer.is_none_or(|buyer| buyer == order.username));
+    let order = visible.ok_or_else(|| no_such_order(manner))?;
+    Ok(json(&mut HttpResponse::Ok(), &OrderView::from(&order)))
+}
+
+/// `POST /orders/{id}/confirm`
+pub async fn confirm(
+    context: Data<Context>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    discard(body).await;
+    operator::required(&request, &context.token)?;
+    let manner = Manner::of(&request, context.strict_status);
+    let id = order_id(&request, manner)?;
+    let outcome = context.store.order_confirm(&id).await;
+    answer(Change::Confirm, outcome, manner)
+}
+
+/// `POST /orders/{id}/use`
+pub async fn redeem(
+    context: Data<Context>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    discard(body).await;
+    operator::required(&request, &context.token)?;
+    let manner = Manner::of(&request, context.strict_status);
+    let id = order_id(&request, manner)?;
+    let outcome = context.store.order_use(&id).await;
+    answer(Change::Use, outcome, manner)
+}
+
+/// `POST /orders/{id}/cancel`: with the token, or as the buyer who is named in the body.
+pub async fn cancel(
+    context: Data<Context>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    let manner = Manner::of(&request, context.strict_status);
+    let body = read_body(body, BODY_BYTES_MAX).await;
+    let body = body.map_err(|fault| Problem::of_fault(&fault, manner))?;
+    let buyer = match operator::shown(&request, &context.token) {
+        Shown::Token => None,
+        Shown::Wrong => return Err(operator::wrong()),
+        Shown::Nothing if body.is_empty() => {
+            return Err(Problem::unauthorized(
+                "Send the buyer's username, or the operators' token: \
+                 `Authorization: Bearer TOKEN`.",
+            ));
+        }
+        Shown::Nothing => {
+            let username = username_in_body(&request, &body);
+            Some(username.map_err(|fault| Problem::of_fault(&fault, manner))?)
+        }
+    };
+    let id = order_id(&request, manner)?;
+    let outcome = context.store.order_cancel(&id, buyer.as_ref()).await;
+    answer(Change::Cancel, outcome, manner)
+}
+
+/// The buyer that the query names; nobody in particular sees nothing.
+fn asking(request: &HttpRequest, manner: Manner) -> Result<Username, Problem> {
+    let username = username_in_query(request.query_string());
+    let username = username.map_err(|fault| Problem::of_fault(&fault, manner))?;
+    username.ok_or_else(|| no_such_order(manner))
+}
+
+fn order_id(request: &HttpRequest, manner: Manner) -> Result<OrderId, Problem> {
+    let id = request.match_info().get("id").unwrap_or_default();
+    OrderId::parse(id).map_err(|_| no_such_order(manner))
+}
+
+fn no_such_order(manner: Manner) -> Problem {
+    let sentence = Sentence::new("没有这个订单。", "There is no such order.");
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "no_such_order",
+        sentence.said(manner),
+    )
+}
+
+fn answer(
+    change: Change,
+    outcome: Result<ChangeOutcome, Error>,
+    manner: Manner,
+) -> Result<HttpResponse, Problem> {
+    match outcome {
+        Ok(ChangeOutcome::Changed(order)) => Ok(changed(change_row(change), &order, manner)),
+        Ok(ChangeOutcome::Repeated(order)) => Ok(changed(repeat_row(change), &order, manner)),
+        Ok(ChangeOutcome::Refused(refusal, _)) => Err(refused(change, refusal, manner)),
+        Ok(ChangeOutcome::NoSuchOrder) => Err(no_such_order(manner)),
+        Err(error) => Err(failed(&error, manner)),
+    }
+}
+
+fn change_row(change: Change) -> (&'static str, Sentence) {
+    match change {
+        Change::Confirm => (
+            "confirmed",
+            Sentence::new("订单已确认。", "The order is confirmed."),
+        ),
+        Change::Cancel => (
+            "cancelled",
+            Sentence::new("订单已取消。", "The order is cancelled."),
+        ),
+        Change::Use => ("used", Sentence::new("订单已使用。", "The order is used.")),
+    }
+}
+
+fn repeat_row(change: Change) -> (&'static str, Sentence) {
+    match change {
+        Change::Confirm => (
+            "already_confirmed",
+            Sentence::new(
+                "订单此前已经确认，请勿重复请求。",
+                "The order was confirmed before; there is no need to ask again.",
+            ),
+        ),
+        Change::Cancel => (
+            "already_cancelled",
+            Sentence::new(
+                "订单此前已经取消，请勿重复请求。",
+                "The order was cancelled before; there is no need to ask again.",
+            ),
+        ),
+        Change::Use => (
+            "already_used",
+            Sentence::new(
+                "订单此前已经使用。",
+                "The order was used before: do not hand anything out again.",
+            ),
+        ),
+    }
+}
+
+fn changed(row: (&'static str, Sentence), order: &Order, manner: Manner) -> HttpResponse {
+    let (code, sentence) = row;
+    with_order(&mut HttpResponse::Ok(), code, sentence.said(manner), order)
+}
+
+/// An answer that shows what became of an order.
+pub(super) fn with_order(
+    response: &mut HttpResponseBuilder,
+    code: &str,
+    message: &str,
+    order: &Order,
+) -> HttpResponse {
+    let order = OrderView::from(order);
+    let body = Shows {
+        code,
+        message,
+        order,
+    };
+    response.insert_header((RESULT_HEADER, code));
+    json(response, &body)
+}
+
+/// A confirmation means that somebody paid: when there is nothing to confirm any more, the money
+/// must go back.
+fn refused(change: Change, refusal: ChangeRefusal, manner: Manner) -> Problem {
+    let dead = matches!(refusal, ChangeRefusal::Expired | ChangeRefusal::Cancelled);
+    let refund_due = dead && change == Change::Confirm;
+    let sentence = match refusal {
+        ChangeRefusal::Expired if refund_due => Sentence::new(
+            "订单已过期，应当退款。",
+            "The order has expired: a refund is due.",
+        ),
+        ChangeRefusal::Expired => Sentence::new("订单已过期。", "The order has expired."),
+        ChangeRefusal::Cancelled if refund_due => Sentence::new(
+            "订单已取消，应当退款。",
+            "The order is cancelled: a refund is due.",
+        ),
+        ChangeRefusal::Cancelled => Sentence::new("订单已取消。", "The order is cancelled."),
+        ChangeRefusal::Used => Sentence::new("订单已使用。", "The order is used."),
+        ChangeRefusal::NotConfirmed => {
+            Sentence::new("订单尚未确认。", "The order is not confirmed yet.")
+        }
+        ChangeRefusal::NotCancellable => Sentence::new(
+            "订单已确认，不能再取消。",
+            "The order is confirmed and cannot be cancelled any more.",
+        ),
+    };
+    let detail = sentence.said(manner);
+    let problem = Problem::new(StatusCode::CONFLICT, refusal.code(), detail);
+    if refund_due {
+        problem.with_refund_due()
+    } else {
+        problem
+    }
+}
+
+fn failed(error: &Error, manner: Manner) -> Problem {
+    let (code, sentence) = if matches!(error, Error::Busy(_)) {
+        (
+            "busy",
+            Sentence::new(
+                "系统繁忙，请稍后再试。",
+                "The system is busy; please try again later.",
+            ),
+        )
+    } else {
+        (
+            "unknown",
+            Sentence::new(
+                "结果未知，请重试，重复请求是安全的。",
+                "The outcome is unknown; please try again, which is safe.",
+            ),
+        )
+    };
+    Problem::later(code, sentence.said(manner))
+}
+
+fn json(response: &mut HttpResponseBuilder, body: &impl Serialize) -> HttpResponse {
+    response.content_type("application/json; charset=utf-8");
+    // Strings and numbers always serialise.
+    response.body(serde_json::to_vec(body).unwrap_or_default())
+}

@@ -1,0 +1,112 @@
+//! Every path that this server knows, with its methods: the one table of both.
+
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Payload, ServiceConfig};
+use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder};
+
+use super::{admin, doors, metrics, operator, orders, place, probes, problem, sales};
+
+/// Start of every path that takes the operators' token, and nothing without it.
+const ADMIN: &str = "/admin";
+
+/// A path and what it answers.
+struct Route {
+    path: &'static str,
+    methods: Vec<Method>,
+    resource: Resource,
+}
+
+fn at(path: &'static str) -> Route {
+    Route {
+        path,
+        methods: Vec::new(),
+        resource: web::resource(path),
+    }
+}
+
+impl Route {
+    fn on<F, Args>(mut self, method: Method, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let route = web::method(method.clone()).to(handler);
+        self.resource = self.resource.route(route);
+        self.methods.push(method);
+        self
+    }
+
+    /// The resource, which refuses every other method.
+    fn closed(self) -> Resource {
+        let allowed: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
+        let allowed = allowed.join(", ");
+        let refuse = move |request: HttpRequest, body: Payload| {
+            problem::method_not_allowed(request, body, allowed.clone())
+        };
+        self.resource.default_service(web::to(refuse))
+    }
+}
+
+/// The paths of buyers, shops and machines.
+fn open() -> Vec<Route> {
+    vec![
+        at("/seckill").on(Method::POST, doors::seckill),
+        at("/incr").on(Method::POST, doors::incr),
+        at("/sales").on(Method::GET, sales::list),
+        at("/sales/{id}").on(Method::GET, sales::show),
+        at("/orders").on(Method::POST, place::place),
+        at("/orders/{id}").on(Method::GET, orders::show),
+        at("/orders/{id}/confirm").on(Method::POST, orders::confirm),
+        at("/orders/{id}/cancel").on(Method::POST, orders::cancel),
+        at("/orders/{id}/use").on(Method::POST, orders::redeem),
+        // Load balancers look with HEAD.
+        at("/healthz")
+            .on(Method::GET, probes::healthz)
+            .on(Method::HEAD, probes::healthz),
+        at("/readyz")
+            .on(Method::GET, probes::readyz)
+            .on(Method::HEAD, probes::readyz),
+        at("/metrics").on(Method::GET, metrics::metrics),
+    ]
+}
+
+/// The paths of operators, below [`ADMIN`].
+fn guarded() -> Vec<Route> {
+    vec![
+        at("/sales/{id}").on(Method::PUT, admin::sale::put),
+        at("/sales/{id}/pause").on(Method::POST, admin::sale::pause),
+        at("/sales/{id}/resume").on(Method::POST, admin::sale::resume),
+        at("/sales/{id}/audit").on(Method::GET, admin::sale::audit),
+        at("/sales/{id}/stock").on(Method::POST, admin::stock::change),
+        at("/sales/{id}/orders").on(Method::GET, admin::export::orders),
+    ]
+}
+
+/// Lets the server know all of them.
+pub(super) fn configure(config: &mut ServiceConfig) {
+    for route in open() {
+        config.service(route.closed());
+    }
+    // Also what is not there: who has no token learns nothing about this door.
+    let mut admin = web::scope(ADMIN).default_service(web::to(problem::not_found));
+    for route in guarded() {
+        admin = admin.service(route.closed());
+    }
+    config
+        .service(admin.wrap(from_fn(operator::guard)))
+        .default_service(web::to(problem::not_found));
+}
+
+/// Method and path of every route, for those who must visit them all.
+pub fn all() -> Vec<(String, String)> {
+    let open = open().into_iter().map(|route| (String::new(), route));
+    let guarded = guarded().into_iter().map(|route| (ADMIN.to_owned(), route));
+    let routes = open.chain(guarded).flat_map(|(prefix, route)| {
+        let path = prefix + route.path;
+        let methods = route.methods.into_iter();
+        methods.map(move |method| (method.to_string(), path.clone()))
+    });
+    routes.collect()
+}

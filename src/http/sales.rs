@@ -1,0 +1,109 @@
+//! `GET /sales` and `GET /sales/{id}`: what buyers may know about sales, countdowns included.
+//!
+//! Anybody may ask, as often as he likes: answers come from the catalogue, not from Redis. The
+//! time and with it the phase are those of this very moment; only `remaining` is as old as
+//! `remaining_at` says.
+
+use std::sync::Arc;
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+
+use super::Context;
+use super::problem::Problem;
+use crate::catalogue::Reading;
+use crate::domain::ids::SaleId;
+use crate::domain::sale::EpochMs;
+use crate::error::Result as Read;
+use crate::store::reply::Snapshot;
+
+/// A sale for buyers. The order of the fields is part of the contract; times are epoch
+/// milliseconds, `hold` is milliseconds.
+#[derive(Serialize)]
+struct SaleView<'a> {
+    goods: &'a str,
+    title: &'a str,
+    kind: &'static str,
+    phase: &'static str,
+    remaining: u64,
+    remaining_at: EpochMs,
+    opens_at: Option<EpochMs>,
+    closes_at: Option<EpochMs>,
+    purchase_max: u32,
+    hold: Option<u64>,
+    server_time: EpochMs,
+}
+
+#[derive(Serialize)]
+struct SalesView<'a> {
+    server_time: Option<EpochMs>,
+    sales: Vec<SaleView<'a>>,
+}
+
+impl<'a> SaleView<'a> {
+    fn new(snapshot: &'a Snapshot, server_time: EpochMs) -> Self {
+        let sale = &snapshot.sale;
+        Self {
+            goods: sale.id.as_str(),
+            title: &sale.title,
+            kind: sale.kind.as_str(),
+            phase: sale.phase(server_time).as_str(),
+            remaining: snapshot.figures.left,
+            remaining_at: snapshot.now,
+            opens_at: sale.opens_at,
+            closes_at: sale.closes_at,
+            purchase_max: sale.purchase_max,
+            hold: sale.hold,
+            server_time,
+        }
+    }
+}
+
+/// `GET /sales`
+pub async fn list(context: Data<Context>) -> Result<HttpResponse, Problem> {
+    let reading = read(&context).await?;
+    let server_time = reading.server_time();
+    let sales = known(&reading)?.iter();
+    // A sale that cannot be read has nothing to show; `seckill sale list` says why.
+    let readable = sales.filter_map(|(_, read)| read.as_ref().ok());
+    let sales = readable
+        .zip(server_time.into_iter().cycle())
+        .map(|(snapshot, now)| SaleView::new(snapshot, now))
+        .collect();
+    Ok(json(&SalesView { server_time, sales }))
+}
+
+/// `GET /sales/{id}`
+pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let asked = request.match_info().get("id").unwrap_or_default();
+    let reading = read(&context).await?;
+    let sales = known(&reading)?;
+    let found = sales.binary_search_by(|(id, _)| id.as_str().cmp(asked));
+    let (_, read) = found
+        .map(|place| &sales[place])
+        .map_err(|_| Problem::no_such_sale(asked))?;
+    let snapshot = read.as_ref().map_err(Problem::of_reading)?;
+    let now = reading.server_time().unwrap_or(snapshot.now);
+    Ok(json(&SaleView::new(snapshot, now)))
+}
+
+async fn read(context: &Context) -> Result<Arc<Reading>, Problem> {
+    let reading = context.catalogue.look().await;
+    reading.map_err(|error| Problem::of_reading(&error))
+}
+
+fn known(reading: &Reading) -> Result<&[(SaleId, Read<Snapshot>)], Problem> {
+    let sales = reading.sales.as_deref();
+    sales.map_err(Problem::of_reading)
+}
+
+/// No cache may keep it: the time in it would be wrong.
+fn json(body: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json; charset=utf-8")
+        .insert_header((CACHE_CONTROL, "no-store"))
+        // Strings and numbers always serialise.
+        .body(serde_json::to_vec(body).unwrap_or_default())
+}

@@ -1,0 +1,8 @@
+//! What an operator can do, however he asks: on the command line or over HTTP.
+
+pub mod audit;
+pub mod orders;
+pub mod sale;
+pub mod stock;
+pub mod times;
+pub mod units;

@@ -1,0 +1,199 @@
+//! Orders as text: JSON, one a line, and tables for spreadsheets.
+
+use serde::Serialize;
+
+use crate::domain::ids::SaleId;
+use crate::domain::order::{Line, Order};
+use crate::domain::sale::EpochMs;
+use crate::error::Error;
+
+/// The header line of the CSV form.
+const COLUMNS: [&str; 10] = [
+    "order",
+    "state",
+    "username",
+    "created_at",
+    "deadline",
+    "changed_at",
+    "request_id",
+    "goods",
+    "purchase",
+    "units",
+];
+/// Spreadsheets take a cell that starts with one of these for a formula; in some languages the
+/// wide ones, too. The quote is here so that taking one quote off always gives the text back.
+const FORMULA_STARTS: [char; 9] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\''];
+
+/// How orders are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a line: exact.
+    Ndjson,
+    /// A row for what each order has of a sale, as RFC 4180 says: for spreadsheets.
+    Csv,
+}
+
+impl Format {
+    /// Accepts `ndjson` and `csv`.
+    ///
+    /// # Errors
+    /// The rule.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "ndjson" => Ok(Self::Ndjson),
+            "csv" => Ok(Self::Csv),
+            _ => Err("it must be ndjson or csv"),
+        }
+    }
+
+    /// What comes before the first order.
+    pub fn head(self) -> Vec<u8> {
+        match self {
+            Self::Ndjson => Vec::new(),
+            Self::Csv => csv_rows([COLUMNS.map(str::to_owned)]),
+        }
+    }
+
+    /// Those of these orders that have something of the sale.
+    pub fn page<'a>(self, goods: &SaleId, orders: impl Iterator<Item = &'a Order>) -> Vec<u8> {
+        let orders = orders.filter_map(|order| Some((order, order.line(goods)?)));
+        match self {
+            Self::Ndjson => json_lines(orders.map(|(order, _)| OrderView::from(order))),
+            Self::Csv => csv_rows(orders.map(|(order, line)| cells(order, line))),
+        }
+    }
+
+    /// A record that cannot be read, and may be of the sale, as what it is.
+    pub fn unreadable(self, error: &Error) -> Vec<u8> {
+        let error = error.to_string();
+        match self {
+            Self::Ndjson => json_lines([serde_json::json!({"error": error})]),
+            Self::Csv => {
+                let mut cells = [const { String::new() }; 10];
+                cells[1] = "unreadable".to_owned();
+                cells[9] = harmless(&error);
+                csv_rows([cells])
+            }
+        }
+    }
+}
+
+fn json_lines(values: impl IntoIterator<Item = impl Serialize>) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for value in values {
+        // Strings and numbers always serialise, and writing into memory always works.
+        let _ = serde_json::to_writer(&mut lines, &value);
+        lines.push(b'\n');
+    }
+    lines
+}
+
+fn cells(order: &Order, line: &Line) -> [String; 10] {
+    let ms = |ms: Option<EpochMs>| ms.map_or_else(String::new, |ms| ms.to_string());
+    [
+        order.id.to_string(),
+        order.state.to_string(),
+        harmless(order.username.as_str()),
+        order.created_at.to_string(),
+        ms(order.deadline),
+        ms(order.changed_at),
+        harmless(order.request.as_ref().map_or("", |id| id.as_str())),
+        line.goods.to_string(),
+        line.purchase.to_string(),
+        // No unit that was loaded holds a tab.
+        harmless(&line.units.join("\t")),
+    ]
+}
+
+/// A text that no spreadsheet runs: buyers choose their names.
+fn harmless(text: &str) -> String {
+    let risky = |char: char| FORMULA_STARTS.contains(&char) || char.is_control();
+    let quote = if text.starts_with(risky) { "'" } else { "" };
+    format!("{quote}{text}")
+}
+
+fn csv_rows(rows: impl IntoIterator<Item = [String; 10]>) -> Vec<u8> {
+    let mut writer = csv::WriterBuilder::new()
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(Vec::new());
+    for row in rows {
+        // Writing into memory always works.
+        let _ = writer.write_record(&row);
+    }
+    writer.into_inner().unwrap_or_default()
+}
+
+/// An order as JSON, the same in every answer that shows one: its fields in this order, absent ones
+/// left out. Times are epoch milliseconds.
+#[derive(Serialize)]
+pub struct OrderView<'a> {
+    order: &'a str,
+    state: &'a str,
+    username: &'a str,
+    created_at: EpochMs,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline: Option<EpochMs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed_at: Option<EpochMs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    lines: Vec<LineView<'a>>,
+}
+
+#[derive(Serialize)]
+struct LineView<'a> {
+    goods: &'a str,
+    purchase: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    units: Option<&'a [String]>,
+}
+
+impl<'a> From<&'a Order> for OrderView<'a> {
+    fn from(order: &'a Order) -> Self {
+        Self {
+            order: order.id.as_str(),
+            state: order.state.as_str(),
+            username: order.username.as_str(),
+            created_at: order.created_at,
+            deadline: order.deadline,
+            changed_at: order.changed_at,
+            request_id: order.request.as_ref().map(|request| request.as_str()),
+            lines: order.lines.iter().map(LineView::from).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a Line> for LineView<'a> {
+    fn from(line: &'a Line) -> Self {
+        Self {
+            goods: line.goods.as_str(),
+            purchase: line.purchase,
+            units: (!line.units.is_empty()).then_some(&line.units),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula_and_every_text_can_be_had_back() {
+        for (text, cell) in [
+            ("alice", "alice"),
+            ("", ""),
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("＝1", "'＝1"),
+            ("'=1", "''=1"),
+            ("\t=1", "'\t=1"),
+            ("a=1", "a=1"),
+        ] {
+            assert_eq!(harmless(text), cell);
+            let risky = cell.starts_with('\'');
+            assert_eq!(if risky { &cell[1..] } else { cell }, text);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The rules for what an operator says about a sale, and the sale as JSON.
+
+use serde_json::{Value, json};
+
+use super::times;
+use crate::domain::ids::SaleId;
+use crate::domain::sale::{EditRefusal, HOLD_MS_MAX, HOLD_MS_MIN, PURCHASE_MAX_LIMIT};
+use crate::store::reply::Snapshot;
+
+/// Longest title, in bytes of UTF-8.
+const TITLE_BYTES_MAX: usize = 200;
+
+/// Accepts a title. Titles are printed on terminals and in lists of lines: nothing in them may
+/// move a cursor.
+///
+/// # Errors
+/// The rule and how this title breaks it.
+pub fn title(text: &str) -> Result<String, String> {
+    let bytes = text.len();
+    if bytes > TITLE_BYTES_MAX {
+        return Err(format!(
+            "the title must be at most {TITLE_BYTES_MAX} bytes of UTF-8, and this one has {bytes}"
+        ));
+    }
+    match text.chars().find(|c| c.is_control()) {
+        Some(control) => Err(format!(
+            "the title must be without control characters, and this one holds {control:?}"
+        )),
+        None => Ok(text.to_owned()),
+    }
+}
+
+/// Accepts a hold like `15m`, in ms; `none` is none.
+///
+/// # Errors
+/// How to write it, or its bounds.
+pub fn hold(text: &str) -> Result<Option<u64>, String> {
+    times::duration(text, HOLD_MS_MIN, HOLD_MS_MAX)
+}
+
+/// Accepts a limit for one attempt, in units.
+///
+/// # Errors
+/// Its bounds.
+pub fn purchase_max(units: u64) -> Result<u32, String> {
+    let known = u32::try_from(units).ok();
+    let fits = known.filter(|units| (1..=PURCHASE_MAX_LIMIT).contains(units));
+    fits.ok_or_else(|| format!("{units} is not in 1..={PURCHASE_MAX_LIMIT}"))
+}
+
+/// Why an edit changed nothing, for the operator.
+pub fn explain(id: &SaleId, refusal: EditRefusal) -> String {
+    match refusal {
+        EditRefusal::NoSuchSale => {
+            format!("there is no sale {id}: create it with its kind, `list` or `counter`")
+        }
+        EditRefusal::KindIsFixed => {
+            format!("sale {id} exists with another kind, and the kind of a sale never changes")
+        }
+        EditRefusal::AlreadyOpen => {
+            format!("sale {id} has opened and sold: its opening stays; pause it to stop it")
+        }
+        EditRefusal::PurchaseMaxLowered => {
+            format!("sale {id} has orders: a lower limit would refuse their buyers' retries")
+        }
+        EditRefusal::WindowIsEmpty => format!("sale {id} would close before it opens"),
+        EditRefusal::FeedIsFixed => {
+            format!("sale {id} has granted orders: its feed knows all of them or none, so it stays")
+        }
+    }
+}
+
+/// A sale for scripts; times in epoch milliseconds.
+pub fn to_json(snapshot: &Snapshot) -> Value {
+    let (sale, figures) = (&snapshot.sale, &snapshot.figures);
+    json!({
+        "sale": sale.id.as_str(),
+        "title": sale.title,
+        "kind": sale.kind.as_str(),
+        "phase": sale.phase(snapshot.now).as_str(),
+        "opens_at": sale.opens_at,
+        "closes_at": sale.closes_at,
+        "purchase_max": sale.purchase_max,
+        "hold": sale.hold,
+        "cancel_until": sale.cancel_until,
+        "feed": sale.feed,
+        "added": figures.added,
+        "removed": figures.removed,
+        "left": figures.left,
+        "held": figures.held,
+        "confirmed": figures.confirmed,
+        "used": figures.used,
+        "buyers": figures.buyers,
+        "server_time": snapshot.now,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_one_short_line_or_nothing() {
+        for text in ["", "春茶 \u{1f375}", &"x".repeat(TITLE_BYTES_MAX)] {
+            assert_eq!(title(text).as_deref(), Ok(text));
+        }
+        for (text, why) in [
+            ("a\nb", "holds '\\n'"),
+            ("\u{1b}[2J", "holds '\\u{1b}'"),
+            (&"茶".repeat(67), "has 201"),
+        ] {
+            let error = title(text).expect_err(text);
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_limit_has_bounds() {
+        assert_eq!(purchase_max(1), Ok(1));
+        assert_eq!(purchase_max(100), Ok(100));
+        for units in [0, 101, u64::MAX] {
+            assert!(purchase_max(units).is_err(), "{units}");
+        }
+    }
+}

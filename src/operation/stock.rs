@@ -1,0 +1,142 @@
+//! Puts a load into stock in steps that keep no door waiting.
+
+use std::fmt;
+
+use super::units::UnitList;
+use crate::domain::ids::SaleId;
+use crate::domain::sale::{STOCK_UNITS_MAX, StockKind};
+use crate::error::{Error, Result};
+use crate::store::Store;
+use crate::store::stock::{AddOutcome, UNITS_PER_CALL_MAX};
+
+/// What is put into stock.
+#[derive(Debug)]
+pub enum Load {
+    /// So many; list stock numbers them itself.
+    Count(u64),
+    /// These.
+    Units(UnitList),
+}
+
+impl Load {
+    /// How many units.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Count(count) => *count,
+            Self::Units(units) => units.len() as u64,
+        }
+    }
+
+    /// True when there is nothing to add.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Units in one call: a counter takes any number at once.
+pub fn step(kind: StockKind, count: u64) -> u64 {
+    match kind {
+        StockKind::List => UNITS_PER_CALL_MAX as u64,
+        StockKind::Counter => count.max(1),
+    }
+}
+
+/// A load that did not end well. An error after some units were added must say so: the operator
+/// decides how to go on.
+#[derive(Debug)]
+pub struct Stopped {
+    /// The sale.
+    pub id: SaleId,
+    /// Units that are in stock all the same.
+    pub done: u64,
+    /// Units of the whole load.
+    pub of: u64,
+    /// What stopped it.
+    pub why: StopReason,
+}
+
+/// What stopped a load.
+#[derive(Debug)]
+pub enum StopReason {
+    /// There is no such sale.
+    NoSuchSale,
+    /// Counter stock has no identities.
+    NeedsCount,
+    /// The sale would have more than [`STOCK_UNITS_MAX`] units.
+    LimitPassed,
+    /// Redis did not do it, or nobody knows.
+    Failed(Error),
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, done, of, why } = self;
+        match why {
+            StopReason::NoSuchSale => write!(f, "there is no sale {id}")?,
+            StopReason::NeedsCount => write!(
+                f,
+                "sale {id} has counter stock, whose units have no identity: give a count"
+            )?,
+            StopReason::LimitPassed => {
+                write!(f, "sale {id} can have {STOCK_UNITS_MAX} units at most")?;
+            }
+            StopReason::Failed(error) => write!(f, "{error}")?,
+        }
+        match why {
+            StopReason::Failed(Error::Unknown(_)) => write!(
+                f,
+                "; {done} of {of} units were added; the next ones perhaps: compare `added` of \
+                 sale {id} before you load the rest"
+            ),
+            _ if *done > 0 => write!(f, "; {done} of {of} units were added, the rest was not"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Adds a load and gives back how many units are left then; `progress` is told how many have
+/// been added.
+///
+/// # Errors
+/// What stopped it, and how far it came.
+pub async fn add(
+    store: &Store,
+    id: &SaleId,
+    load: &Load,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<u64, Stopped> {
+    let (mut done, mut left) = (0, 0);
+    let stopped = |done, why| Stopped {
+        id: id.clone(),
+        done,
+        of: load.len(),
+        why,
+    };
+    let found = store.sale_snapshot(id).await;
+    let found = found.map_err(|error| stopped(done, StopReason::Failed(error)))?;
+    let sale = found.ok_or_else(|| stopped(done, StopReason::NoSuchSale))?;
+    let step = step(sale.sale.kind, load.len());
+    while done < load.len() {
+        let count = step.min(load.len() - done);
+        let added = match load {
+            Load::Count(_) => store.stock_add_count(id, count).await,
+            Load::Units(units) => {
+                let units = units.slice(done as usize, count as usize);
+                store.stock_add_units(id, &units).await
+            }
+        };
+        left = left_after(added).map_err(|why| stopped(done, why))?;
+        done += count;
+        progress(done);
+    }
+    Ok(left)
+}
+
+fn left_after(added: Result<AddOutcome>) -> Result<u64, StopReason> {
+    match added.map_err(StopReason::Failed)? {
+        AddOutcome::Added { left, .. } => Ok(left),
+        AddOutcome::NoSuchSale => Err(StopReason::NoSuchSale),
+        AddOutcome::NeedsCount => Err(StopReason::NeedsCount),
+        AddOutcome::LimitPassed => Err(StopReason::LimitPassed),
+    }
+}

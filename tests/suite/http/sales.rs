@@ -1,0 +1,292 @@
+//! `GET /sales`: what buyers may know, and what a crowd of lookers costs.
+
+use std::time::{Duration, Instant};
+
+use seckill::config::RedisUrl;
+use seckill::domain::sale::{SaleEdit, StockKind};
+use serde_json::{Value, json};
+
+use crate::support::app::{TestApp, config_for};
+use crate::support::buyer::Buyer;
+use crate::support::redis::{PrivateRedis, World};
+
+/// Long enough for the slowest machine to read again.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Asks until the answer is as wanted.
+async fn until(buyer: &Buyer, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let seen = buyer.get(path).await.json();
+        if wanted(&seen) {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "{path}: {seen}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_bytes_of_a_sale_are_a_contract() {
+    let world = World::new().await;
+    let id = world.sale("spring.tea", StockKind::List, 3).await;
+    world.sale("b", StockKind::Counter, 7).await;
+    let edit = SaleEdit {
+        title: Some("春茶".to_owned()),
+        opens_at: Some(Some(1)),
+        closes_at: Some(Some(99_999_999_999_999)),
+        purchase_max: Some(3),
+        hold: Some(Some(900_000)),
+        ..SaleEdit::default()
+    };
+    world.store.sale_put(&id, &edit).await.expect("put");
+    let app = TestApp::start(&world).await;
+    let reply = app.buyer.get("/sales").await;
+    assert_eq!(
+        (reply.status, reply.content_type.as_str()),
+        (200, "application/json; charset=utf-8")
+    );
+    let all = reply.json();
+    let now = all["server_time"].as_u64().expect("a time");
+    let read: Vec<u64> = all["sales"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|sale| {
+            let read = sale["remaining_at"].as_u64().expect("a time");
+            assert!((now - PATIENCE.as_millis() as u64..=now).contains(&read));
+            read
+        })
+        .collect();
+    let counter = format!(
+        r#"{{"goods":"b","title":"","kind":"counter","phase":"open","remaining":7,"remaining_at":{},"opens_at":null,"closes_at":null,"purchase_max":2,"hold":null,"server_time":{now}}}"#,
+        read[0]
+    );
+    let list = format!(
+        r#"{{"goods":"spring.tea","title":"春茶","kind":"list","phase":"open","remaining":3,"remaining_at":{},"opens_at":1,"closes_at":99999999999999,"purchase_max":3,"hold":900000,"server_time":{now}}}"#,
+        read[1]
+    );
+    assert_eq!(
+        reply.body,
+        format!(r#"{{"server_time":{now},"sales":[{counter},{list}]}}"#)
+    );
+
+    let one = app.buyer.get("/sales/spring.tea").await;
+    let (now, read) = (
+        one.json()["server_time"].clone(),
+        one.json()["remaining_at"].clone(),
+    );
+    let fields =
+        r#""goods":"spring.tea","title":"春茶","kind":"list","phase":"open","remaining":3"#;
+    let rest = r#""opens_at":1,"closes_at":99999999999999,"purchase_max":3,"hold":900000"#;
+    assert_eq!(
+        one.body,
+        format!(r#"{{{fields},"remaining_at":{read},{rest},"server_time":{now}}}"#)
+    );
+    assert_eq!((one.status, one.content_type), (200, reply.content_type));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn what_changed_is_seen_soon() {
+    let world = World::new().await;
+    let app = TestApp::start(&world).await;
+    let buyer = &app.buyer;
+    let nothing = buyer.get("/sales").await.json();
+    assert_eq!(nothing, json!({"server_time": null, "sales": []}));
+    assert_eq!(buyer.get("/sales/a").await.result, "no_such_sale");
+    let id = world.sale("a", StockKind::List, 2).await;
+    until(buyer, "/sales/a", |sale| sale["remaining"] == 2).await;
+    assert_eq!(buyer.code("/seckill", "a", "x", "2").await, "grabbed");
+    until(buyer, "/sales/a", |sale| sale["remaining"] == 0).await;
+    let edit = SaleEdit {
+        paused: Some(true),
+        ..SaleEdit::default()
+    };
+    world.store.sale_put(&id, &edit).await.expect("put");
+    until(buyer, "/sales/a", |sale| sale["phase"] == "paused").await;
+    world.assert_holds(&id).await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_sale_that_is_not_there_is_a_problem() {
+    let world = World::new().await;
+    world.sale("a", StockKind::List, 1).await;
+    let app = TestApp::start(&world).await;
+    for path in [
+        "/sales/b",
+        "/sales/A",
+        "/sales/%00",
+        "/sales/a.b",
+        "/sales/%ff",
+    ] {
+        let reply = app.buyer.get(path).await;
+        assert_eq!(
+            (
+                reply.status,
+                reply.result.as_str(),
+                reply.content_type.as_str()
+            ),
+            (404, "no_such_sale", "application/problem+json"),
+            "{path}"
+        );
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn the_clock_goes_on_between_two_readings() {
+    let world = World::new().await;
+    let id = world.sale("a", StockKind::List, 1).await;
+    let app = TestApp::start(&world).await;
+    let now = app.buyer.get("/sales/a").await.json()["server_time"].clone();
+    let opens_at = now.as_u64().expect("a time") + 700;
+    let edit = SaleEdit {
+        opens_at: Some(Some(opens_at)),
+        ..SaleEdit::default()
+    };
+    world.store.sale_put(&id, &edit).await.expect("put");
+    let (mut times, mut readings) = (Vec::new(), Vec::new());
+    let seen = |sale: &Value| (sale["server_time"].as_u64(), sale["remaining_at"].as_u64());
+    until(&app.buyer, "/sales/a", |sale| sale["opens_at"] == opens_at).await;
+    loop {
+        let sale = app.buyer.get("/sales/a").await.json();
+        let (time, reading) = seen(&sale);
+        let open = time >= Some(opens_at);
+        assert_eq!(sale["phase"], if open { "open" } else { "upcoming" });
+        times.push(time);
+        readings.push(reading);
+        if open {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    readings.dedup();
+    assert!(times.is_sorted(), "the clock went back: {times:?}");
+    times.dedup();
+    assert!(
+        readings.len() * 2 < times.len(),
+        "{} readings, {} times",
+        readings.len(),
+        times.len()
+    );
+    app.stop().await;
+}
+
+/// Calls of a command since the server began.
+async fn calls(world: &mut World, command: &str) -> u64 {
+    let info: String = world.run(&["INFO", "commandstats"]).await;
+    let line = info
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+    let calls = line.and_then(|line| line.split(',').next());
+    calls.map_or(0, |calls| calls.parse().expect("a number"))
+}
+
+#[tokio::test]
+async fn a_crowd_of_lookers_costs_redis_next_to_nothing() {
+    let redis = PrivateRedis::forgetful();
+    let mut world = World::at(redis.url()).await;
+    for sale in ["a", "b", "c"] {
+        world.sale(sale, StockKind::List, 1).await;
+    }
+    let app = TestApp::start(&world).await;
+    let before = calls(&mut world, "evalsha").await + calls(&mut world, "scan").await;
+    let since = Instant::now();
+    let lookers: Vec<_> = (0..50)
+        .map(|number| {
+            let buyer = app.buyer.clone();
+            tokio::spawn(async move {
+                for turn in 0..40 {
+                    // Some look at what is not there, some leave before the answer.
+                    let path = match (number + turn) % 3 {
+                        0 => "/sales".to_owned(),
+                        1 => "/sales/a".to_owned(),
+                        _ => format!("/sales/none-{number}-{turn}"),
+                    };
+                    if turn % 10 == 9 {
+                        let _ = tokio::time::timeout(Duration::from_micros(300), buyer.get(&path))
+                            .await;
+                        continue;
+                    }
+                    let status = buyer.get(&path).await.status;
+                    assert_eq!(status, if path.contains("none") { 404 } else { 200 });
+                }
+            })
+        })
+        .collect();
+    for looker in lookers {
+        looker.await.expect("answered");
+    }
+    let took = since.elapsed();
+    let after = calls(&mut world, "evalsha").await + calls(&mut world, "scan").await;
+    // One scan and three sales for each reading, and a quarter of a second between two.
+    let most = 4 * (took.as_millis() / 250 + 2);
+    assert!(
+        u128::from(after - before) <= most,
+        "{} calls in {took:?}, at most {most}",
+        after - before
+    );
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn without_redis_lookers_are_told_to_wait_and_are_served_when_it_is_back() {
+    let redis = PrivateRedis::durable();
+    let world = World::at(redis.url()).await;
+    world.sale("a", StockKind::List, 1).await;
+    let app = TestApp::start(&world).await;
+    assert_eq!(app.buyer.get("/sales/a").await.status, 200);
+    redis.kill();
+    let deadline = Instant::now() + PATIENCE;
+    let busy = loop {
+        let reply = app.buyer.get("/sales/a").await;
+        if reply.status != 200 {
+            break Some(reply);
+        }
+        if Instant::now() > deadline {
+            break None; // it was back before anybody looked
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    if let Some(busy) = busy {
+        assert_eq!((busy.status, busy.result.as_str()), (503, "busy"));
+        assert_eq!(busy.retry_after.as_deref(), Some("1"));
+    }
+    until(&app.buyer, "/sales/a", |sale| sale["remaining"] == 1).await;
+    app.stop().await;
+
+    let app = TestApp::with(&world, |config| {
+        *config = config_for(&RedisUrl::new("redis://127.0.0.1:1"), "x:");
+        config.redis.timeout = Duration::from_millis(300);
+    })
+    .await;
+    for path in ["/sales", "/sales/a"] {
+        let since = Instant::now();
+        let reply = app.buyer.get(path).await;
+        assert_eq!((reply.status, reply.result.as_str()), (503, "busy"));
+        assert!(
+            since.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            since.elapsed()
+        );
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_broken_sale_hides_no_other() {
+    let mut world = World::new().await;
+    world.sale("a", StockKind::List, 1).await;
+    world.sale("b", StockKind::Counter, 1).await;
+    let stock = format!("{}{{b}}:stock:b", world.prefix);
+    let _: redis::Value = world.run(&["SET", &stock, "few"]).await;
+    let app = TestApp::start(&world).await;
+    let sales = app.buyer.get("/sales").await.json();
+    assert_eq!(sales["sales"].as_array().map(Vec::len), Some(1));
+    let broken = app.buyer.get("/sales/b").await;
+    assert_eq!((broken.status, broken.result.as_str()), (500, "unreadable"));
+    assert!(broken.body.contains('b'), "{}", broken.body);
+    app.stop().await;
+}
