@@ -60,6 +60,9 @@ local function look_at(line)
   if not kind then
     return false
   end
+  if kind ~= "list" and kind ~= "counter" then
+    error({ err = "ERR order_place: sale " .. line.goods .. " has the kind " .. kind })
+  end
   opens_at = whole(opens_at, 0, "opens_at")
   line.kind = kind
   line.purchase_max = whole(purchase_max, 2, "purchase_max")

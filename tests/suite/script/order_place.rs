@@ -515,7 +515,7 @@ async fn broken_data_raises_before_the_first_write() {
         &["HSET", "sale2", "kind", "counter"],
         &["SET", "stock2", "5"],
     ];
-    let cases: [(&[&str], &str); 17] = [
+    let cases: [(&[&str], &str); 18] = [
         (&["SET", "requests", "x"], "WRONGTYPE"),
         (&["SET", "orders", "x"], "WRONGTYPE"),
         (&["SET", "holds", "x"], "WRONGTYPE"),
@@ -527,6 +527,7 @@ async fn broken_data_raises_before_the_first_write() {
             &["XADD", "feed", "5-1", "what", "by hand"],
             "equal or smaller",
         ),
+        (&["HSET", "sale2", "kind", "bag"], "has the kind bag"),
         (
             &["HSET", "sale2", "hold", "15m"],
             "hold is not a whole number",
