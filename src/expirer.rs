@@ -83,7 +83,7 @@ impl Rounds {
             let pause = match self.round().await {
                 Ok(backlog) => {
                     self.failures.end("expiring orders again");
-                    self.metrics.overdue(backlog);
+                    self.metrics.expiry.overdue(backlog);
                     if backlog > 0 { Duration::ZERO } else { TICK }
                 }
                 Err(error) => {
@@ -144,7 +144,9 @@ impl Rounds {
 }
 
 fn report(metrics: &Metrics, event: &str, outcome: &ExpireOutcome) {
-    metrics.expired(outcome.expired, outcome.broken.len(), outcome.late);
+    metrics
+        .expiry
+        .expired(outcome.expired, outcome.broken.len(), outcome.late);
     if outcome.expired > 0 {
         let (expired, left, late) = (outcome.expired, outcome.left, outcome.late);
         tracing::debug!(event, expired, left, ?late, "orders expired");

@@ -145,7 +145,7 @@ impl Carrier {
         let first = portion.first().copied().unwrap_or(0);
         match answer {
             Answer::Accepted => {
-                desk.metrics.feed_delivered(entries);
+                desk.metrics.deliveries.delivered(entries);
                 self.bag.accepted(portion);
                 self.delivered.extend(portion);
                 return self.acknowledge().await;
@@ -163,7 +163,7 @@ impl Carrier {
                 self.bag.failed(portion, now);
             }
         }
-        desk.metrics.feed_retried(entries);
+        desk.metrics.deliveries.retried(entries);
         Ok(())
     }
 
@@ -182,7 +182,7 @@ impl Carrier {
 
     async fn bury(&self, id: &str, reason: &str) -> Result<()> {
         self.desk.store.feed_bury(&self.event, id, reason).await?;
-        self.desk.metrics.feed_dead();
+        self.desk.metrics.deliveries.dead();
         tracing::error!(
             event = self.event,
             id,

@@ -1,13 +1,18 @@
 //! Every metric, declared once. Counting is a few atomic additions on the hot path; what Redis
 //! holds is read from the truth when it is asked for, never counted along.
 
+mod deliveries;
+mod expiry;
+
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
+use self::deliveries::Deliveries;
+use self::expiry::Expiry;
 use crate::domain::outcome::{Outcome, Refusal};
 use crate::domain::place::PlaceOutcome;
 use crate::error::{Error, Result};
@@ -37,46 +42,10 @@ pub struct Metrics {
     batch_attempts: Histogram,
     redis_errors: IntCounterVec,
     gate_learning_seconds: Histogram,
-    expiry: Expiry,
-    feed_delivered: IntCounter,
-    feed_retried: IntCounter,
-    feed_dead: IntCounter,
-}
-
-/// What the expirer does.
-struct Expiry {
-    expired: IntCounter,
-    broken: IntCounter,
-    overdue: IntGauge,
-    lag_seconds: Gauge,
-}
-
-impl Expiry {
-    fn registered(registry: &Registry) -> prometheus::Result<Self> {
-        let expiry = Self {
-            expired: IntCounter::new(
-                "seckill_expired_orders_total",
-                "Orders that this server expired because nobody confirmed them in time",
-            )?,
-            broken: IntCounter::new(
-                "seckill_broken_orders_total",
-                "Times that an overdue order could not expire because its data is broken",
-            )?,
-            overdue: IntGauge::new(
-                "seckill_overdue_orders",
-                "Orders whose deadline has passed and that have not expired yet",
-            )?,
-            lag_seconds: Gauge::new(
-                "seckill_expiry_lag_seconds",
-                "How long after its deadline the latest order of the last batch expired",
-            )?,
-        };
-        registry.register(Box::new(expiry.expired.clone()))?;
-        registry.register(Box::new(expiry.broken.clone()))?;
-        registry.register(Box::new(expiry.overdue.clone()))?;
-        registry.register(Box::new(expiry.lag_seconds.clone()))?;
-        Ok(expiry)
-    }
+    /// What the expirer does.
+    pub expiry: Expiry,
+    /// What the relay delivers.
+    pub deliveries: Deliveries,
 }
 
 /// The figures of one sale, read from Redis.
@@ -158,7 +127,6 @@ impl Metrics {
             IntGauge::new("seckill_queue_attempts", "Attempts that wait for a batch")?;
         registry.register(Box::new(queue_depth.clone()))?;
         let seconds = |name, help| histogram(&registry, name, help, &SECONDS);
-        let counter = |name, help| counter(&registry, name, help);
         Ok(Self {
             grabbed: redis("grabbed"),
             already_grabbed: redis("already_grabbed"),
@@ -185,18 +153,7 @@ impl Metrics {
             )?,
             expiry: Expiry::registered(&registry)?,
             placements,
-            feed_delivered: counter(
-                "seckill_feed_delivered_total",
-                "Entries of feeds that the receiver accepted from this relay",
-            )?,
-            feed_retried: counter(
-                "seckill_feed_retried_total",
-                "Entries of feeds in deliveries of this relay that were refused or failed",
-            )?,
-            feed_dead: counter(
-                "seckill_feed_dead_total",
-                "Entries of feeds that this relay gave up",
-            )?,
+            deliveries: Deliveries::registered(&registry)?,
             redis_errors,
             queue_depth,
             registry,
@@ -260,33 +217,6 @@ impl Metrics {
     /// The buyers of a sale were learned.
     pub fn gate_learned(&self, took: Duration) {
         self.gate_learning_seconds.observe(took.as_secs_f64());
-    }
-
-    /// So many overdue orders expired, the latest of them so late, and so many could not.
-    pub fn expired(&self, orders: u64, broken: usize, late: Duration) {
-        self.expiry.expired.inc_by(orders);
-        self.expiry.broken.inc_by(broken as u64);
-        self.expiry.lag_seconds.set(late.as_secs_f64());
-    }
-
-    /// So many orders are overdue and still hold their units.
-    pub fn overdue(&self, orders: u64) {
-        self.expiry.overdue.set(gauge(orders));
-    }
-
-    /// The receiver accepted so many entries.
-    pub fn feed_delivered(&self, entries: usize) {
-        self.feed_delivered.inc_by(entries as u64);
-    }
-
-    /// So many entries have to be delivered again.
-    pub fn feed_retried(&self, entries: usize) {
-        self.feed_retried.inc_by(entries as u64);
-    }
-
-    /// An entry became a dead letter.
-    pub fn feed_dead(&self) {
-        self.feed_dead.inc();
     }
 
     /// Everything in the text format of Prometheus, with the figures of the sales and feeds, or
@@ -428,8 +358,8 @@ mod tests {
         );
         metrics.gate_refused(Refusal::SoldOut);
         metrics.entered_queue();
-        metrics.expired(2, 1, Duration::from_millis(300));
-        metrics.overdue(7);
+        metrics.expiry.expired(2, 1, Duration::from_millis(300));
+        metrics.expiry.overdue(7);
         let figures = SaleFigures {
             sale: "a".to_owned(),
             units: [("left", 7), ("held", 0), ("confirmed", 3), ("used", 0)],
@@ -446,7 +376,7 @@ mod tests {
             oldest: Duration::from_millis(2_999),
             dead: 1,
         };
-        metrics.feed_delivered(4);
+        metrics.deliveries.delivered(4);
         let text = metrics
             .text(Some(&[figures]), &[feed], &[gate])
             .expect("text");
