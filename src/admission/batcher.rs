@@ -55,47 +55,37 @@ impl Batcher {
     /// Runs until every sender of the queue is gone and the queue is empty.
     pub async fn run(mut self) {
         let mut asks = Vec::with_capacity(BATCH_ATTEMPTS_MAX);
-        while self.inbox.recv_many(&mut asks, BATCH_ATTEMPTS_MAX).await > 0 {
-            self.gather(&mut asks).await;
-            let groups = self.grouped(asks.drain(..));
+        while let Some(first) = self.inbox.recv().await {
+            asks.extend(self.in_time(first));
+            // Whoever is ready right now joins the batch: the tasks that are runnable run first,
+            // and no time passes if there are none. A larger batch costs Redis less an attempt.
+            tokio::task::yield_now().await;
+            self.fill(&mut asks);
+            let groups = grouped(asks.drain(..), self.timeout);
             join_all(groups.into_iter().map(|group| self.decide(group))).await;
         }
     }
 
-    /// Lets whoever is ready right now join the batch: the tasks that are runnable run first, and
-    /// no time passes if there are none. A larger batch costs Redis less for each attempt.
-    async fn gather(&mut self, asks: &mut Vec<Ask>) {
-        tokio::task::yield_now().await;
+    /// Adds what waits. Those that are late take no room: under overload they would be most of it.
+    fn fill(&mut self, asks: &mut Vec<Ask>) {
         while asks.len() < BATCH_ATTEMPTS_MAX {
             match self.inbox.try_recv() {
-                Ok(ask) => asks.push(ask),
+                Ok(ask) => asks.extend(self.in_time(ask)),
                 Err(_) => return,
             }
         }
     }
 
-    fn grouped(&self, asks: impl Iterator<Item = Ask>) -> Vec<Group> {
-        let now = Instant::now();
-        let mut groups: Vec<Group> = Vec::new();
-        for ask in asks {
-            let waited = now.saturating_duration_since(ask.asked_at);
-            self.metrics.left_queue(waited);
-            // Too late to be answered in time: better not executed than unknown.
-            if waited > self.timeout / 2 {
-                let late = Error::Busy(format!("waited {waited:?} in the queue"));
-                let _ = ask.answer.send(Err(late));
-                continue;
-            }
-            let deadline = ask.asked_at + self.timeout;
-            let known = groups
-                .iter_mut()
-                .find(|g| g.door == ask.door && g.sale == ask.sale);
-            match known {
-                Some(group) => group.add(ask, deadline),
-                None => groups.push(Group::of(ask, deadline)),
-            }
+    /// The ask, unless it is too late to be answered in time: better not executed than unknown.
+    fn in_time(&self, ask: Ask) -> Option<Ask> {
+        let waited = ask.asked_at.elapsed();
+        self.metrics.left_queue(waited);
+        if waited <= self.timeout / 2 {
+            return Some(ask);
         }
-        groups
+        let late = Error::Busy(format!("waited {waited:?} in the queue"));
+        let _ = ask.answer.send(Err(late));
+        None
     }
 
     async fn decide(&self, group: Group) {
@@ -123,12 +113,29 @@ impl Batcher {
             }
             Err(error) => {
                 self.metrics.redis_error(&error);
+                self.learner.doubt(&sale, &error);
                 for answer in answers {
                     let _ = answer.send(Err(error.clone()));
                 }
             }
         }
     }
+}
+
+/// The asks by sale and door, in their order.
+fn grouped(asks: impl Iterator<Item = Ask>, timeout: Duration) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for ask in asks {
+        let deadline = ask.asked_at + timeout;
+        let known = groups
+            .iter_mut()
+            .find(|g| g.door == ask.door && g.sale == ask.sale);
+        match known {
+            Some(group) => group.add(ask, deadline),
+            None => groups.push(Group::of(ask, deadline)),
+        }
+    }
+    groups
 }
 
 impl Group {

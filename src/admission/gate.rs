@@ -164,6 +164,14 @@ impl Gates {
         };
     }
 
+    /// Nobody knows what became of attempts at `sale`: whoever asks again must reach Redis, which
+    /// may have granted an order that no reply told of.
+    pub fn doubt(&self, sale: &SaleId) {
+        if let Some(gate) = self.find(sale) {
+            *gate.lock() = State::default();
+        }
+    }
+
     /// Learning the buyers failed: everybody passes, and it is tried again after `pause`.
     pub fn give_up(&self, sale: &SaleId, pause: Duration) {
         let learn_at = Some(Instant::now() + pause);
@@ -414,6 +422,19 @@ mod tests {
             );
             assert_eq!(scene.check("x", "1", 3), Verdict::Ask, "{heard} {snapshot}");
         }
+    }
+
+    #[test]
+    fn an_unknown_outcome_lets_everybody_pass() {
+        let scene = Scene::closed();
+        scene.gates.doubt(&scene.sale);
+        assert_eq!(scene.check("x", "1", 1), Verdict::Ask, "closed");
+
+        let scene = Scene::new();
+        assert!(scene.hear(SOLD_OUT, 0));
+        scene.gates.doubt(&scene.sale);
+        scene.close(SOLD_OUT, 1);
+        assert_eq!(scene.check("x", "1", 2), Verdict::Ask, "learning");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::buyers::{BUYERS_MAX, Buyers};
 use super::gate::Gates;
 use crate::domain::ids::SaleId;
 use crate::domain::standing::Standing;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::reply::Snapshot;
@@ -32,6 +32,14 @@ impl Learner {
         if self.gates.hear(sale, standing, asked_at) {
             let (learner, sale) = (self.clone(), sale.clone());
             tokio::spawn(async move { learner.learn(&sale).await });
+        }
+    }
+
+    /// Opens the gate after a failure that may have been none: an order may have been granted of
+    /// which no reply told. Called before anybody is told that the outcome is unknown.
+    pub fn doubt(&self, sale: &SaleId, error: &Error) {
+        if !matches!(error, Error::Busy(_)) {
+            self.gates.doubt(sale);
         }
     }
 

@@ -58,9 +58,12 @@ impl Placer {
         };
         let deadline = asked_at + self.timeout;
         let placed = self.lane.order_place(&placement, deadline.into()).await;
-        let metrics = &self.learner.metrics;
-        let Placed { outcome, standings } =
-            placed.inspect_err(|error| metrics.redis_error(error))?;
+        let Placed { outcome, standings } = placed.inspect_err(|error| {
+            self.learner.metrics.redis_error(error);
+            for wish in placement.basket.wishes() {
+                self.learner.doubt(&wish.goods, error);
+            }
+        })?;
         // Before the buyer hears of an order, the gates do.
         for (wish, standing) in placement.basket.wishes().iter().zip(&standings) {
             self.learner.hear(&wish.goods, standing, asked_at);
