@@ -4,9 +4,12 @@
 use std::time::{Duration, Instant};
 
 use seckill::domain::sale::StockKind;
+use seckill::error::Error;
+use seckill::store::Store;
 
 use crate::support::app::TestApp;
 use crate::support::buyer::Reply;
+use crate::support::orders::attempt;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{PrivateRedis, World, shared_url};
 
@@ -148,7 +151,6 @@ async fn a_connection_that_closed_while_idle_is_noticed_before_the_next_buyer() 
     scene.proxy.close_all().await;
     let reply = scene.ask("after").await;
     assert_eq!(reply.result, "grabbed", "{reply:?}");
-    assert_eq!(scene.proxy.connections(), 2);
     scene.end().await;
 }
 
@@ -163,8 +165,39 @@ async fn a_redis_that_hangs_is_left_for_a_new_connection() {
     scene.proxy.set(Fault::None);
     // The old connection stays silent; only a new one can answer.
     assert_eq!(scene.ask("after").await.result, "grabbed");
-    assert_eq!(scene.proxy.connections(), 2);
     scene.end().await;
+}
+
+/// The same two faults at a lane alone: it opens one connection for each, and no more.
+#[tokio::test]
+async fn a_lane_opens_a_new_connection_only_when_it_needs_one() {
+    let world = World::new().await;
+    let sale = world.sale("a", StockKind::List, 50).await;
+    let socket = shared_url().expose().trim_start_matches("unix://").into();
+    let proxy = Proxy::start(socket).await;
+    let store = Store::new(&proxy.url(), &world.prefix, TIMEOUT).expect("a store");
+    let lane = store.lane();
+    let grab = async |user| {
+        let deadline = tokio::time::Instant::now() + TIMEOUT;
+        let asked = [attempt(&sale, user, 1)];
+        lane.sale_grab(&sale, StockKind::List, &asked, deadline)
+            .await
+    };
+    for user in ["one", "two", "three"] {
+        grab(user).await.expect("decided");
+    }
+    assert_eq!(proxy.connections(), 1);
+    proxy.close_all().await;
+    grab("four").await.expect("decided");
+    assert_eq!(proxy.connections(), 2);
+    proxy.set(Fault::Stall);
+    for user in ["five", "six", "seven"] {
+        let hung = grab(user).await;
+        assert!(matches!(hung, Err(Error::Unknown(_))), "{hung:?}");
+    }
+    proxy.set(Fault::None);
+    grab("eight").await.expect("decided");
+    assert_eq!(proxy.connections(), 3);
 }
 
 #[tokio::test]
