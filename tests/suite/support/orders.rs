@@ -155,20 +155,23 @@ impl World {
     /// The feed of the event: the state and the order of each entry, whose ids have no gap.
     pub async fn feed(&mut self, event: &str) -> Vec<(String, String)> {
         let feed = self.store.keys().feed(event);
-        let entries: Vec<(String, BTreeMap<String, String>)> =
-            self.run(&["XRANGE", &feed, "-", "+"]).await;
-        for (place, (id, entry)) in entries.iter().enumerate() {
-            assert_eq!(*id, format!("0-{}", place + 1), "{entries:?}");
-            assert_eq!(entry.len(), 3, "{entry:?}");
-            assert!(entry["at"].parse::<EpochMs>().is_ok(), "{entry:?}");
-        }
-        let entries = entries.into_iter();
-        entries
-            .map(|(_, mut entry)| {
+        let mut told = Vec::new();
+        loop {
+            let after = format!("(0-{}", told.len());
+            let page: Vec<(String, BTreeMap<String, String>)> = self
+                .run(&["XRANGE", &feed, &after, "+", "COUNT", "1000"])
+                .await;
+            if page.is_empty() {
+                return told;
+            }
+            for (id, mut entry) in page {
+                assert_eq!(id, format!("0-{}", told.len() + 1), "{entry:?}");
+                assert_eq!(entry.len(), 3, "{entry:?}");
+                assert!(entry["at"].parse::<EpochMs>().is_ok(), "{entry:?}");
                 let order = entry.remove("order").expect("an order");
-                (entry.remove("what").expect("what"), order)
-            })
-            .collect()
+                told.push((entry.remove("what").expect("what"), order));
+            }
+        }
     }
 
     /// What each key under this prefix holds, whatever Redis makes of it inside.
