@@ -5,6 +5,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 
 use super::{JSON_BYTES_MAX, answer, fault, fields, must_be_json, sale_id, who};
@@ -39,13 +40,13 @@ pub async fn change(
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
     if is_text(&request) {
-        let Ok(_turn) = context.loading.try_acquire() else {
+        let Ok(turn) = context.loading.clone().try_acquire_owned() else {
             discard(body).await;
             return Err(Problem::later("busy", "another load is being read"));
         };
         let units = read_lines(body).await?;
         let id = sale_id(&request)?;
-        return load(&context, &request, id, Load::Units(units)).await;
+        return load(&context, &request, id, Load::Units(units), Some(turn)).await;
     }
     let body = read_body(body, JSON_BYTES_MAX).await;
     let body = body.map_err(|e| fault(&e))?;
@@ -55,11 +56,11 @@ pub async fn change(
     match (asked.count, asked.units, asked.remove) {
         (Some(count), None, None) => {
             let count = in_bounds("count", count)?;
-            load(&context, &request, id, Load::Count(count)).await
+            load(&context, &request, id, Load::Count(count), None).await
         }
         (None, Some(units), None) => {
-            let units = Load::Units(listed(&units)?);
-            load(&context, &request, id, units).await
+            let units = aside(move || listed(&units)).await??;
+            load(&context, &request, id, Load::Units(units), None).await
         }
         (None, None, Some(count)) => {
             let count = in_bounds("remove", count)?;
@@ -85,32 +86,30 @@ fn in_bounds(name: &str, count: u64) -> Result<u64, Problem> {
 async fn read_lines(mut body: Payload) -> Result<UnitList, Problem> {
     let mut reader = UnitReader::default();
     while let Some(piece) = next_piece(&mut body).await.map_err(|e| fault(&e))? {
-        let read = reader.read(&piece).map_err(wrong_line);
-        if let Err(problem) = read.and_then(|()| small_enough(reader.len())) {
-            discard(body).await;
-            return Err(problem);
-        }
+        let problem = match reader.read(&piece) {
+            Err(wrong) => wrong_line(wrong),
+            Ok(()) if reader.len() > LOAD_UNITS_MAX => too_many(),
+            Ok(()) => continue,
+        };
+        discard(body).await;
+        return Err(problem);
     }
-    // Looking for repeated units takes a second for a million: not on a thread of buyers.
-    let finished = spawn_blocking(move || reader.finish()).await;
-    let failed = |e: tokio::task::JoinError| Problem::later("busy", e.to_string());
-    finished.map_err(failed)?.map_err(wrong_line)
+    aside(move || reader.finish()).await?.map_err(wrong_line)
+}
+
+/// Does what takes long (looking for repeated units: a second for a million) where no buyer waits.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    let done = spawn_blocking(work).await;
+    done.map_err(|error| Problem::later("busy", error.to_string()))
 }
 
 fn wrong_line(wrong: WrongLine) -> Problem {
     Problem::invalid(format!("units: {wrong}; nothing was added"))
 }
 
-fn small_enough(units: usize) -> Result<(), Problem> {
-    if units <= LOAD_UNITS_MAX {
-        return Ok(());
-    }
+fn too_many() -> Problem {
     let detail = format!("more than {LOAD_UNITS_MAX} units in one request; nothing was added");
-    Err(Problem::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "invalid_request",
-        detail,
-    ))
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", detail)
 }
 
 /// The units of a JSON list.
@@ -132,11 +131,13 @@ fn listed(texts: &[String]) -> Result<UnitList, Problem> {
     }
 }
 
+/// Adds a load; `turn` is given back when its units are no longer in memory.
 async fn load(
     context: &Context,
     request: &HttpRequest,
     id: SaleId,
     load: Load,
+    turn: Option<OwnedSemaphorePermit>,
 ) -> Result<HttpResponse, Problem> {
     let who = who(request);
     let count = load.len();
@@ -144,6 +145,7 @@ async fn load(
     // In a task of its own: a load that was begun goes on when its sender is gone.
     let added = tokio::spawn(async move {
         let added = add_within_bounds(&store, &id, &load).await;
+        drop((load, turn));
         let left = added.as_ref().ok();
         tracing::info!(who, sale = %id, asked = count, left, "units added over HTTP");
         added.map(|left| (id, left))
@@ -157,7 +159,7 @@ async fn load(
 /// Counters take any number at once; a list takes its units one by one.
 async fn add_within_bounds(store: &Store, id: &SaleId, load: &Load) -> Result<u64, Problem> {
     if load.len() > LOAD_UNITS_MAX as u64 && kind(store, id).await? == StockKind::List {
-        small_enough(usize::MAX)?;
+        return Err(too_many());
     }
     let added = add(store, id, load, &|_| {}).await;
     added.map_err(|stopped| {
