@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use seckill::config::RedisUrl;
 use seckill::domain::sale::StockKind;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::support::app::TestApp;
 use crate::support::buyer::Reply;
@@ -556,6 +558,40 @@ async fn a_large_load_comes_as_lines() {
     assert_eq!(reply.body, r#"{"added":200000,"left":200000,"sale":"a"}"#);
     let reply = operator.lines(STOCK_A, &"x\n".repeat(1_000_001)).await;
     assert_refused(&reply, 413, "invalid_request", "nothing was added");
+    world.assert_holds(&id).await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_load_that_was_begun_goes_on_when_its_sender_is_gone() {
+    const UNITS: u64 = 200_000;
+    let world = World::new().await;
+    let app = TestApp::start(&world).await;
+    let id = world.sale("a", StockKind::List, 0).await;
+    let lines: String = (0..UNITS).map(|n| format!("u{n}\n")).collect();
+    let head = format!(
+        "POST {STOCK_A} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n\
+         content-type: text/plain\r\ncontent-length: {}\r\n\r\n",
+        lines.len()
+    );
+    let mut sender = TcpStream::connect(app.buyer.address())
+        .await
+        .expect("connected");
+    let request = head + &lines;
+    sender.write_all(request.as_bytes()).await.expect("written");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while world.left(&id).await == 0 {
+        assert!(Instant::now() < deadline, "the load does not begin");
+    }
+    drop(sender);
+    while world.left(&id).await < UNITS {
+        assert!(
+            Instant::now() < deadline,
+            "{} are left",
+            world.left(&id).await
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     world.assert_holds(&id).await;
     app.stop().await;
 }
