@@ -116,7 +116,7 @@ async fn random_groups_lose_nothing() {
     let mut given = [0u64; 3];
     let mut kept: Vec<u64> = Vec::new();
     for _ in 0..60 {
-        let fresh = random.random_range(0..200);
+        let fresh = random.random_range(1..200);
         add(&mut world, fresh).await;
         added += fresh as u64;
         let turn = random.random_range(0..groups.len());
