@@ -15,7 +15,7 @@ run: redis ## build and start the server on 127.0.0.1:8080 with a private Redis 
 test: redis ## all tests but the long ones
 	$(CARGO) test
 
-test-long: redis ## the fault tests again, many more rounds
+test-long: redis ## the fault tests again, many more rounds, and long runs of the relay
 	SECKILL_TEST_ROUNDS=50 $(CARGO) test --release --test suite
 
 lint: ## format, lints, docs

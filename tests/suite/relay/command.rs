@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Running, assert_complete, entries_of_a_run, repeated};
-use crate::support::process::{RelayProcess, seckill};
+use crate::support::process::{RelayProcess, ServerProcess, free_address, seckill};
 use crate::support::receiver::{Receiver, SECRET};
 use crate::support::redis::{World, signal};
 
@@ -57,7 +57,14 @@ async fn a_relay_is_killed_and_another_takes_over() {
     for share in [4, 2] {
         let relay = line.relay();
         receiver.until("spring", entries / share).await;
+        // In the middle of a delivery that was not accepted.
+        let calls = receiver.calls();
+        receiver.set_mood(|_| 503);
+        while receiver.calls() < calls + 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         drop(relay); // kill -9
+        receiver.set_mood(|_| 200);
     }
     let relay = line.relay();
     receiver.until("spring", entries).await;
@@ -93,6 +100,34 @@ async fn a_relay_ends_in_order() {
         0,
         "what was in flight was finished"
     );
+}
+
+/// A relay never runs the private Redis itself, which would keep the server out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_waits_for_the_private_redis_of_the_server() {
+    let receiver = Receiver::start();
+    let folder = tempfile::tempdir().expect("folder");
+    let data_dir = folder.path().to_str().expect("a plain path");
+    let secret = format!("relay.secret={SECRET}");
+    let webhook = receiver.url();
+    let words = [
+        "--data-dir",
+        data_dir,
+        "--webhook",
+        &webhook,
+        "--set",
+        &secret,
+    ];
+    let mut relay = RelayProcess::start(&words);
+    let server = ServerProcess::start(free_address(), &["--data-dir", data_dir]).await;
+    assert_eq!(
+        server.buyer.code("/incr", "b", "alice", "1").await,
+        "grabbed"
+    );
+    receiver.until("b", 1).await;
+    drop(server);
+    signal("-TERM", relay.id());
+    assert_eq!(relay.ended().await, Some(0), "also while Redis is away");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

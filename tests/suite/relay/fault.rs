@@ -63,18 +63,18 @@ async fn replies_of_redis_get_lost() {
     let world = World::at(redis.url()).await;
     let proxy = Proxy::start(redis.socket()).await;
     let receiver = Receiver::start();
-    receiver.set_delay(Duration::from_millis(5));
     world.sell("spring", 0, 2000).await;
     let timeout = Duration::from_millis(500);
     let store = Store::new(&proxy.url(), &world.prefix, timeout).expect("a store");
     let mut settings = receiver.settings();
-    settings.batch_max = 20;
+    settings.batch_max = 5;
+    proxy.set_latency(Duration::from_millis(1));
     let relay = Running::on(store, &settings);
-    for entries in (0..1500).step_by(300) {
-        receiver.until("spring", entries).await;
+    for _ in 0..150 {
         proxy.set(Fault::CutAfter);
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        tokio::time::sleep(Duration::from_micros(rand::random_range(0..3000))).await;
         proxy.set(Fault::None);
+        tokio::time::sleep(Duration::from_millis(15)).await;
     }
     receiver.until("spring", 2000).await;
     relay.stop().await;
@@ -122,6 +122,28 @@ async fn a_feed_that_is_gone_stays_gone_until_it_begins_again() {
     receiver.until("spring", 12).await;
     relay.stop().await;
     assert_eq!(repeated(&receiver, "autumn"), 0);
+}
+
+/// What a relay could not deliver when it ended does not wait for the time to take over.
+#[tokio::test]
+async fn a_relay_that_ends_leaves_the_rest_to_the_next_one() {
+    let world = World::new().await;
+    let receiver = Receiver::start();
+    let mut settings = receiver.settings();
+    settings.takeover = Duration::from_secs(3600);
+    receiver.set_mood(|_| 503);
+    world.sell("spring", 0, 30).await;
+    let relay = Running::start(&world, &settings);
+    while receiver.calls() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    relay.stop().await;
+    assert_eq!(receiver.seqs("spring"), [0; 0]);
+    receiver.set_mood(|_| 200);
+    let relay = Running::start(&world, &settings);
+    receiver.until("spring", 30).await;
+    relay.stop().await;
+    assert_eq!(receiver.seqs("spring"), (1..=30).collect::<Vec<_>>());
 }
 
 #[tokio::test]

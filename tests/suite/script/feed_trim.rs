@@ -59,7 +59,7 @@ async fn read(world: &mut World, group: &str, entries: usize, pass: impl Fn(u64)
 
 async fn first(world: &mut World) -> String {
     let feed = format!("{}feed", world.prefix);
-    let rows: Vec<(String, Value)> = world.run(&["XRANGE", &feed, "-", "+", "COUNT", "1"]).await;
+    let rows: Vec<Row> = world.run(&["XRANGE", &feed, "-", "+", "COUNT", "1"]).await;
     rows.first().map_or_else(String::new, |(id, _)| id.clone())
 }
 

@@ -50,7 +50,7 @@ impl Reply {
 
 impl Buyer {
     pub fn new(address: SocketAddr) -> Self {
-        // Fails only when a provider is installed already, which is just as good.
+        // Clients need it even for plain HTTP; it fails only when one is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // A client that gives up later than the server does sees the server's answer.
         let client = Client::builder()
