@@ -13,13 +13,17 @@ use seckill::store::embedded::{EmbeddedRedis, Options, Persistence};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use crate::plan::Terms;
 use crate::{Result, cpu};
 
 /// Commands that the scripts call: their counts say nothing about what clients sent.
-const CALLED_BY_SCRIPTS: [&str; 15] = [
+const CALLED_BY_SCRIPTS: [&str; 20] = [
     "decrby", "get", "hdel", "hget", "hgetall", "hincrby", "hlen", "hmget", "hset", "incrby",
-    "llen", "lpop", "rpop", "rpush", "time",
+    "llen", "lpop", "rpop", "rpush", "time", "xadd", "xlen", "zadd", "zcard", "zrem",
 ];
+
+/// Longer than any run: nothing expires meanwhile.
+const HOLD_MS: u64 = 15 * 60 * 1000;
 
 /// Longest wait for Redis.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -68,11 +72,13 @@ impl Backend {
     }
 
     /// Creates sale `a` and puts units into it.
-    pub fn sell(&self, runtime: &Runtime, kind: StockKind, units: u64) -> Result<()> {
+    pub fn sell(&self, runtime: &Runtime, kind: StockKind, units: u64, terms: Terms) -> Result<()> {
         let store = Store::new(&self.url(), "seckill:", CALL_TIMEOUT)?;
         let id = SaleId::parse("a").map_err(|e| e.to_string())?;
         let edit = SaleEdit {
             kind: Some(kind),
+            hold: Some((terms == Terms::Full).then_some(HOLD_MS)),
+            feed: Some(terms == Terms::Full),
             ..SaleEdit::default()
         };
         runtime.block_on(async {

@@ -28,7 +28,7 @@ use tokio::runtime::Runtime;
 
 use self::contract::Measured;
 use self::figures::Figures;
-use self::plan::{Case, Path, Plan};
+use self::plan::{Case, Path, Plan, Terms};
 use self::run::Stage;
 use self::servers::Programs;
 
@@ -68,13 +68,13 @@ fn bench(plan: Plan) -> Result<()> {
     let figures = closed_loop(&programs, &runtime, plan)?;
     let steadiness = steadiness::measure(&programs, &runtime, plan, half_rate(&figures)?)?;
     eprintln!("the script alone");
-    let cost = |kind| script::measure(&programs, &runtime, kind, plan.orders);
-    let (list, counter) = (cost(StockKind::List)?, cost(StockKind::Counter)?);
+    let cost = |kind, terms| script::measure(&programs, &runtime, kind, terms, plan.orders);
     let measured = Measured {
         figures,
         steadiness,
-        list,
-        counter,
+        list: cost(StockKind::List, Terms::Plain)?,
+        counter: cost(StockKind::Counter, Terms::Plain)?,
+        full: cost(StockKind::List, Terms::Full)?,
     };
     let rows = contract::rows(&measured);
     let text = report::text(&measured, &rows, plan, &machine::facts(programs.target()));

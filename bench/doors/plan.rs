@@ -14,21 +14,24 @@ pub enum Path {
     Bare,
     /// One connection and one `EVALSHA` for each request.
     PerRequest,
-    /// Every attempt is granted; Redis keeps nothing on disk.
+    /// Every attempt is granted, without hold and feed; Redis keeps nothing on disk.
     Grab,
-    /// Every attempt is granted; Redis syncs its log before it answers.
-    GrabFsync,
+    /// The same in a sale with a hold and a feed.
+    Held,
+    /// That, and Redis syncs its log before it answers.
+    HeldFsync,
     /// Nothing is left, and every buyer is new.
     SoldOut,
 }
 
 impl Path {
     /// All, in the order of the table.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Bare,
         Self::PerRequest,
         Self::Grab,
-        Self::GrabFsync,
+        Self::Held,
+        Self::HeldFsync,
         Self::SoldOut,
     ];
 
@@ -38,20 +41,41 @@ impl Path {
             Self::Bare => "bare",
             Self::PerRequest => "per-request",
             Self::Grab => "seckill, grab",
-            Self::GrabFsync => "seckill, grab, fsync",
+            Self::Held => "seckill, hold + feed",
+            Self::HeldFsync => "seckill, hold + feed, fsync",
             Self::SoldOut => "seckill, sold out",
         }
     }
 
     /// True for the project's own server.
     pub fn is_seckill(self) -> bool {
-        matches!(self, Self::Grab | Self::GrabFsync | Self::SoldOut)
+        match self {
+            Self::Bare | Self::PerRequest => false,
+            Self::Grab | Self::Held | Self::HeldFsync | Self::SoldOut => true,
+        }
+    }
+
+    /// What the sale of its runs promises.
+    pub fn terms(self) -> Terms {
+        match self {
+            Self::Bare | Self::PerRequest | Self::Grab | Self::SoldOut => Terms::Plain,
+            Self::Held | Self::HeldFsync => Terms::Full,
+        }
     }
 
     /// True for the three lines of the picture.
     pub fn is_drawn(self) -> bool {
         matches!(self, Self::Bare | Self::PerRequest | Self::Grab)
     }
+}
+
+/// What a sale promises beside its units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Terms {
+    /// Orders are confirmed at once, and no feed tells of them.
+    Plain,
+    /// Orders are held for a quarter of an hour, and the feed tells of them.
+    Full,
 }
 
 /// One line of the table.

@@ -61,7 +61,7 @@ fn contract(rows: &[Row]) -> String {
             row.what.clone(),
             format!("{sign} {} {}", row.limit.value, row.limit.unit),
             row.measured
-                .map_or("not built yet".to_owned(), |got| number(got, 2)),
+                .map_or("not measured".to_owned(), |got| number(got, 2)),
             met,
         ]);
     }

@@ -74,8 +74,8 @@ impl<'a> Stage<'a> {
     ) -> Result<Self> {
         let persistence = match path {
             Path::Bare => None,
-            Path::PerRequest | Path::Grab | Path::SoldOut => Some(Persistence::Memory),
-            Path::GrabFsync => Some(Persistence::Fsync),
+            Path::PerRequest | Path::Grab | Path::Held | Path::SoldOut => Some(Persistence::Memory),
+            Path::HeldFsync => Some(Persistence::Fsync),
         };
         let units = match path {
             Path::SoldOut => UNITS_SOLD_OUT,
@@ -84,7 +84,7 @@ impl<'a> Stage<'a> {
         let start = |persistence| Backend::start(programs.target(), persistence);
         let backend = persistence.map(start).transpose()?;
         if let Some(backend) = &backend {
-            backend.sell(runtime, StockKind::List, units)?;
+            backend.sell(runtime, StockKind::List, units, path.terms())?;
         }
         let url = backend.as_ref().map(Backend::url);
         let server = programs.start(path, url.as_ref().map_or("none", |url| url.expose()))?;

@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 
 use crate::Result;
 use crate::backend::Backend;
+use crate::plan::Terms;
 use crate::servers::Programs;
 
 const BATCH: u32 = 64;
@@ -31,13 +32,14 @@ pub fn measure(
     programs: &Programs,
     runtime: &Runtime,
     kind: StockKind,
+    terms: Terms,
     orders: u32,
 ) -> Result<Cost> {
     let backend = Backend::start(programs.target(), Persistence::Memory)?;
     let orders = orders / BATCH * BATCH;
     // Before there is stock: afterwards it is all sold, so the difference is the orders alone.
     let empty = backend.memory()?;
-    backend.sell(runtime, kind, orders.into())?;
+    backend.sell(runtime, kind, orders.into(), terms)?;
     let before = backend.work()?;
     runtime.block_on(async {
         let mut connection = backend.connection().await?;

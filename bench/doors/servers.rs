@@ -68,7 +68,9 @@ impl Programs {
         let mut command = match path {
             Path::Bare => Command::new(self.examples.join("bare")),
             Path::PerRequest => Command::new(self.examples.join("per_request")),
-            Path::Grab | Path::GrabFsync | Path::SoldOut => Command::new(&self.seckill),
+            Path::Grab | Path::Held | Path::HeldFsync | Path::SoldOut => {
+                Command::new(&self.seckill)
+            }
         };
         if path.is_seckill() {
             command.args([
@@ -89,7 +91,7 @@ impl Programs {
         Ok(server)
     }
 
-    /// `seckill audit`: units confirmed, or what does not hold.
+    /// `seckill audit`: units in orders, or what does not hold.
     pub fn audit(&self, redis: &str, deep: bool) -> Result<u64> {
         let mut command = Command::new(&self.seckill);
         command.args(["--redis-url", redis, "--json", "audit", "a"]);
@@ -103,9 +105,8 @@ impl Programs {
             return Err(format!("the audit does not hold: {said}{why}").into());
         }
         let value: serde_json::Value = serde_json::from_str(&said)?;
-        Ok(value["confirmed"]
-            .as_u64()
-            .ok_or("no figure `confirmed` in the audit")?)
+        let units = |state: &str| value[state].as_u64().ok_or(format!("no {state} units"));
+        Ok(units("held")? + units("confirmed")?)
     }
 }
 

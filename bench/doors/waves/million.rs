@@ -8,7 +8,7 @@ use super::crowd::{self, Until};
 use super::{Demand, Findings, megabytes, resident, told, took};
 use crate::Result;
 use crate::backend::Backend;
-use crate::plan::Path;
+use crate::plan::{Path, Terms};
 use crate::servers::Programs;
 
 const BUYERS: u64 = 1_000_000;
@@ -22,9 +22,9 @@ pub fn run() -> Result<()> {
     let (programs, runtime) = (Programs::find(), crate::runtime()?);
     // As the private Redis of a server keeps its data.
     let backend = Backend::start(programs.target(), Persistence::Fsync)?;
-    backend.sell(&runtime, StockKind::List, UNITS)?;
+    backend.sell(&runtime, StockKind::List, UNITS, Terms::Full)?;
     let before = backend.work()?.sent;
-    let server = programs.start(Path::GrabFsync, backend.url().expose())?;
+    let server = programs.start(Path::HeldFsync, backend.url().expose())?;
     let at_rest = resident::of(server.id())?;
     eprintln!("{BUYERS} buyers over {CONNECTIONS} connections");
     let seen = crowd::closed(

@@ -14,7 +14,7 @@ use super::{Demand, Findings, megabytes, resident, told, took};
 use crate::Result;
 use crate::backend::Backend;
 use crate::line::Answer;
-use crate::plan::Path;
+use crate::plan::{Path, Terms};
 use crate::servers::{Programs, Server};
 
 /// Time of a batch in Redis: with full ones some twelve hundred attempts a second.
@@ -46,7 +46,7 @@ struct Sample {
 pub fn run() -> Result<()> {
     let (programs, runtime) = (Programs::find(), crate::runtime()?);
     let backend = Backend::start(programs.target(), Persistence::Memory)?;
-    backend.sell(&runtime, StockKind::List, UNITS)?;
+    backend.sell(&runtime, StockKind::List, UNITS, Terms::Plain)?;
     let socket = backend.url().expose().trim_start_matches("unix://").into();
     let link = Link::start(socket, BATCH)?;
     let workers = format!("http.workers={WORKERS}");
