@@ -16,11 +16,11 @@
 --   repeated            id LF record of the order that this request got before
 --   request_id_reused   goods of the first line; the request asked for something else before
 --   already_grabbed     goods LF id of the order that the buyer holds of this sale
---   no_such_sale | invalid_purchase | paused | not_started | ended | sold_out |
+--   no_such_sale | wrong_door | invalid_purchase | paused | not_started | ended | sold_out |
 --   insufficient_stock  goods of the first line of which this is true
---   Then, but not after no_such_sale, how the sale of each line stands, as of after the order, in
---   a table as in sale_grab: {left, grants, open | paused | not_started | ended, purchase_max,
---   opens_in}.
+--   Then, but not after no_such_sale and wrong_door, how the sale of each line stands, as of after
+--   the order, in a table as in sale_grab: {left, grants, open | paused | not_started | ended,
+--   purchase_max, opens_in}.
 -- Writes only for "grabbed": a held order, until the shortest hold of its sales has passed, when
 --   any of them has one, else a confirmed one; a feed entry when any of its sales has a feed. With
 --   waits, an answer that shows an order which exists writes a field of the first sale: replicas
@@ -60,7 +60,7 @@ local function look_at(line)
   if not kind then
     return false
   end
-  if kind ~= "list" and kind ~= "counter" then
+  if kind ~= "list" and kind ~= "counter" and kind ~= "target" then
     error({ err = "ERR order_place: sale " .. line.goods .. " has the kind " .. kind })
   end
   opens_at = whole(opens_at, 0, "opens_at")
@@ -84,6 +84,11 @@ end
 for _, line in ipairs(lines) do
   if not look_at(line) then
     return { "no_such_sale", line.goods }
+  end
+end
+for _, line in ipairs(lines) do
+  if line.kind == "target" then -- which takes bids
+    return { "wrong_door", line.goods }
   end
 end
 local request = username .. "\t" .. request_id

@@ -7,8 +7,9 @@
 -- ARGV[2] waits   [0|1]     the caller waits for replicas: an answer about the past writes a little
 -- ARGV[3...] goods [sale id], one for each sale, in the order of the keys
 --
--- Returns {changed | repeated | not_confirmed | cancelled | expired, record}, or {no_such_order}:
---   repeated when the order had been used before, the others when nothing changed
+-- Returns {changed | repeated | not_confirmed | cancelled | expired | not_usable, record}, or
+--   {no_such_order}: repeated when the order had been used before, the others when nothing changed;
+--   a bid is not_usable: there is nothing to hand out
 -- Writes only for "changed", so a repeat is safe. With waits, an order that was not changed has its
 --   record written again as it is: replicas are waited for from the last write on.
 -- Flags: allow-oom, so that what was granted is settled when Redis is full.
@@ -32,11 +33,12 @@ local order = order_read(id, record)
 local before = {
   used = "repeated", held = "not_confirmed", cancelled = "cancelled", expired = "expired",
 }
-if before[order.state] then
+local answer = before[order.state] or order.lines[1].bid and "not_usable"
+if answer then
   if waits then
     redis.call("HSET", orders, id, record)
   end
-  return { before[order.state], record }
+  return { answer, record }
 end
 
 local change = change_of("confirmed", "used", ms_text(now_ms()), sales)

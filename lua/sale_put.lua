@@ -1,14 +1,14 @@
 -- sale_put: creates a sale, or changes the fields given, when its state allows it.
 --
--- KEYS[1] sale    [hash]            kind, window, purchase_max, paused, hold, feed, counters
+-- KEYS[1] sale    [hash]            kind, window, purchase_max, paused, hold, feed, terms, counters
 -- KEYS[2] buyers  [hash]            username -> order id
 -- ARGV[1...] pairs of field and value: kind, title, opens_at [ms], closes_at [ms],
 --   purchase_max [units], paused [0|1], hold [ms], cancel_until [ms], feed [0|1]; an empty
---   time removes the bound
+--   time removes the bound; bid_min [cents] and bonus_bp [basis points] of a target
 --
 -- Returns created | updated, or a refusal that changes nothing:
 --   no_such_sale | kind_is_fixed | already_open | purchase_max_lowered | window_is_empty |
---   feed_is_fixed
+--   feed_is_fixed | terms_are_fixed | not_of_this_kind
 -- Writes only for "created" and "updated". The same edit again changes nothing more.
 -- Flags: allow-oom, so that a sale can be paused when Redis is full.
 -- Uses: lib/clock, lib/stock
@@ -25,7 +25,7 @@ end
 local times = { opens_at = true, closes_at = true, hold = true, cancel_until = true }
 local known = {
   kind = true, title = true, opens_at = true, closes_at = true, purchase_max = true, paused = true,
-  hold = true, cancel_until = true, feed = true,
+  hold = true, cancel_until = true, feed = true, bid_min = true, bonus_bp = true,
 }
 for field in pairs(edit) do
   if not known[field] then
@@ -33,9 +33,12 @@ for field in pairs(edit) do
   end
 end
 
-local kind, opens_at, closes_at, purchase_max, fed, grants = unpack(redis.call(
-  "HMGET", sale, "kind", "opens_at", "closes_at", "purchase_max", "feed", "grants"))
-local has_orders = redis.call("HLEN", buyers) > 0
+local kind, opens_at, closes_at, purchase_max, fed, grants, bid_min, bonus_bp = unpack(redis.call(
+  "HMGET", sale, "kind", "opens_at", "closes_at", "purchase_max", "feed", "grants", "bid_min",
+  "bonus_bp"))
+grants = whole(grants, 0, "grants")
+-- Nobody is in the buyers' index of a target.
+local has_orders = redis.call("HLEN", buyers) > 0 or kind == "target" and grants > 0
 local now = now_ms()
 
 if not kind and not edit.kind then
@@ -43,6 +46,10 @@ if not kind and not edit.kind then
 end
 if kind and edit.kind and edit.kind ~= kind then
   return "kind_is_fixed"
+end
+local of_targets, of_units = edit.bid_min or edit.bonus_bp, edit.purchase_max or edit.hold
+if (kind or edit.kind) == "target" and of_units or (kind or edit.kind) ~= "target" and of_targets then
+  return "not_of_this_kind"
 end
 
 -- What a bound is after this edit: the edit's, or the stored one; nil is no bound.
@@ -69,8 +76,14 @@ if kind and has_orders and max_after and max_after < whole(purchase_max, 2, "pur
 end
 
 local feed_changes = edit.feed and (edit.feed == "0") ~= (fed == "0")
-if feed_changes and whole(grants, 0, "grants") > 0 then
+if feed_changes and grants > 0 then
   return "feed_is_fixed"
+end
+bid_min, bonus_bp = whole(bid_min, 1, "bid_min"), whole(bonus_bp, 0, "bonus_bp")
+local terms_change = whole(edit.bid_min, bid_min, "bid_min") ~= bid_min
+  or whole(edit.bonus_bp, bonus_bp, "bonus_bp") ~= bonus_bp
+if terms_change and grants > 0 then
+  return "terms_are_fixed"
 end
 bound(edit.hold, nil, "hold")
 bound(edit.cancel_until, nil, "cancel_until")

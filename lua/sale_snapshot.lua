@@ -1,7 +1,7 @@
 -- sale_snapshot: reads everything about a sale in one instant.
 --
 -- KEYS[1] sale    [hash]            kind, window, purchase_max, paused, counters
--- KEYS[2] stock   [list or string]  the units, or the number left
+-- KEYS[2] stock   [list or string]  the units, or the number left, of a target in cents
 -- KEYS[3] buyers  [hash]            username -> order id
 --
 -- Returns {now [ms], left [units], buyers, field, value, ...} with all fields of the sale,

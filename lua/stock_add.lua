@@ -1,43 +1,44 @@
 -- stock_add: puts units into a sale's stock, also while it sells.
 --
 -- KEYS[1] sale    [hash]            kind, counters
--- KEYS[2] stock   [list or string]  the units, or the number left
+-- KEYS[2] stock   [list or string]  the units, or the number left, of a target in cents
 -- ARGV[1] mode    [count|units]     equal units by number, or the units that follow
 -- ARGV[2] limit   [units]           the most that may ever be added to a sale
--- ARGV[3...] the number of units, or the units
+-- ARGV[3] target_limit [cents]      the same of a target
+-- ARGV[4...] the number of units, or the units
 --
 -- Returns {added, left}: units ever added and units left after this call, or a refusal:
---   no_such_sale | needs_count (counter stock has no identities) | limit_passed
+--   no_such_sale | needs_count (only list stock has identities) | limit_passed
 -- Writes only when it returns numbers. Not idempotent: each call adds.
 -- Flags: none, so nothing is added when Redis is read-only, full or cannot persist.
 -- Uses: lib/stock
 
 local sale, stock = KEYS[1], KEYS[2]
-local mode, limit = ARGV[1], whole(ARGV[2], nil, "limit")
-if #KEYS ~= 2 or #ARGV < 3 or (mode == "count" and #ARGV ~= 3) then
-  error({ err = "ERR stock_add takes 2 keys, mode, limit and a count or units" })
+local mode, limit, target_limit = ARGV[1], whole(ARGV[2], nil, "limit"), whole(ARGV[3], nil, "limit")
+if #KEYS ~= 2 or #ARGV < 4 or (mode == "count" and #ARGV ~= 4) then
+  error({ err = "ERR stock_add takes 2 keys, mode, two limits and a count or units" })
 end
 
 local kind, added = unpack(redis.call("HMGET", sale, "kind", "added"))
 if not kind then
   return "no_such_sale"
 end
-if kind == "counter" and mode == "units" then
+if kind ~= "list" and mode == "units" then
   return "needs_count"
 end
 added = whole(added, 0, "added")
 local left = stock_left(kind, stock)
-local count = mode == "count" and whole(ARGV[3], nil, "count") or #ARGV - 2
-if added + count > limit then
+local count = mode == "count" and whole(ARGV[4], nil, "count") or #ARGV - 3
+if added + count > (kind == "target" and target_limit or limit) then
   return "limit_passed"
 end
 
 -- Counted units of a list are numbered on from all that were ever added, so no number comes twice.
 local function unit_at(i)
-  return mode == "units" and ARGV[2 + i] or string.format("sn-%.0f", added + i)
+  return mode == "units" and ARGV[3 + i] or string.format("sn-%.0f", added + i)
 end
 
-if kind == "counter" then
+if kind ~= "list" then
   redis.call("INCRBY", stock, count)
 else
   local slice = {}

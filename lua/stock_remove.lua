@@ -1,7 +1,7 @@
 -- stock_remove: takes unsold units back out of a sale's stock, also while it sells.
 --
 -- KEYS[1] sale    [hash]            kind, counters
--- KEYS[2] stock   [list or string]  the units, or the number left
+-- KEYS[2] stock   [list or string]  the units, or the number left, of a target in cents
 -- ARGV[1] count   [units]           how many to take; fewer are taken when fewer are left
 --
 -- Returns {taken, left, unit...}: units taken, units left, and which ones for list stock

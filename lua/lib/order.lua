@@ -1,6 +1,8 @@
 -- order: the record of an order, one text:
 --   state TAB created_ms TAB username [TAB at_ms [TAB request_id]] LF
 --   goods TAB purchase [TAB unit]... [LF and so on, one line for each sale]
+-- or, for a bid, the one line
+--   goods TAB accepted/requested/bonus/paid/filled   cents, and twice 0 or 1
 -- at_ms is the deadline of a held order, and for others the time of the last change; empty: none.
 
 -- Units that were pushed by hand may hold any byte, so control characters are written as %XX.
@@ -38,16 +40,28 @@ local function order_lines(id, text)
   local lines, of_sale = {}, {}
   for line_text in string.gmatch(text .. "\n", "([^\n]*)\n") do
     local goods, purchase, named = string.match(line_text, "^([^\t]+)\t([1-9]%d*)(.*)$")
-    if not goods or not (named == "" or string.find(named, "^\t")) then
+    local requested, bonus, paid = string.match(named or "", "^/([1-9]%d*)/(%d+)/([01])/[01]$")
+    if not goods or not (requested or named == "" or string.find(named, "^\t")) then
       order_unreadable(id)
     end
     local line = of_sale[goods]
+    if line and (line.bid or requested) then
+      order_unreadable(id)
+    end
     if not line then
       line = { goods = goods, purchase = 0, units = {} }
       of_sale[goods] = line
       lines[#lines + 1] = line
     end
     line.purchase = line.purchase + whole(purchase, nil, "purchase")
+    if requested then
+      line.bid = { requested = whole(requested, nil, "requested"),
+        bonus = whole(bonus, nil, "bonus"), paid = paid == "1" }
+      if line.bid.bonus > line.purchase or line.purchase > line.bid.requested then
+        order_unreadable(id)
+      end
+      named = ""
+    end
     for unit in string.gmatch(named, "\t([^\t]*)") do
       line.units[#line.units + 1] = unit_raw(unit)
     end

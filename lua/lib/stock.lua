@@ -1,4 +1,5 @@
--- stock: how many units a sale has left. The stock key is the truth; there is no second count.
+-- stock: how many units a sale has left, or cents a target. The stock key is the truth; there is
+-- no second count.
 
 -- A whole number as Redis stores one, or the default when it is absent; anything else raises.
 -- 15 digits stay exact in the doubles of Lua, and Redis can count on from any such text.

@@ -3,12 +3,14 @@
 //! ```text
 //! attempt → gate (refuses who gets nothing anyway) → queue → batcher → one script call → outcome
 //! placement → placer → one script call → the gates hear of it → outcome
+//! bid → bidder → one script call → outcome
 //! ```
 //!
 //! Each worker of the HTTP server has an [`Admission`] of its own, with its own queue and lane; the
 //! [`Gates`] are shared by all.
 
 mod batcher;
+mod bidder;
 mod buyers;
 pub mod gate;
 mod learner;
@@ -21,10 +23,12 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
 
 use self::batcher::{Ask, Batcher, QUEUE_ATTEMPTS_MAX};
+use self::bidder::Bidder;
 use self::gate::{Gates, Verdict};
 use self::learner::Learner;
 use self::placer::Placer;
 use crate::domain::attempt::{Attempt, Purchase};
+use crate::domain::bid::{Amount, BidOutcome};
 use crate::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, RequestId, SaleId, Username};
 use crate::domain::outcome::Outcome;
 use crate::domain::place::{Basket, PlaceOutcome};
@@ -37,6 +41,7 @@ use crate::store::Store;
 pub struct Admission {
     queue: mpsc::Sender<Ask>,
     placer: Placer,
+    bidder: Bidder,
     gates: Arc<Gates>,
     metrics: Arc<Metrics>,
 }
@@ -57,6 +62,7 @@ impl Admission {
             metrics: metrics.clone(),
         };
         let placer = Placer::new(store.lane(), learner.clone(), timeout);
+        let bidder = Bidder::new(store.lane(), metrics.clone(), timeout);
         let batcher = Batcher {
             lane: store.lane(),
             inbox,
@@ -68,6 +74,7 @@ impl Admission {
         Self {
             queue,
             placer,
+            bidder,
             gates,
             metrics,
         }
@@ -87,6 +94,22 @@ impl Admission {
         let placed = self.placer.place(username, request, basket).await;
         self.metrics.placed(&placed);
         placed
+    }
+
+    /// Decides one bid for `goods`, within the timeout.
+    ///
+    /// # Errors
+    /// As [`Admission::place`].
+    pub async fn bid(
+        &self,
+        username: Username,
+        request: RequestId,
+        goods: SaleId,
+        amount: Amount,
+    ) -> Result<BidOutcome> {
+        let decided = self.bidder.bid(username, request, goods, amount).await;
+        self.metrics.bid(&decided);
+        decided
     }
 
     /// Decides one attempt at `door`, within the timeout.

@@ -1,5 +1,6 @@
 //! How it is operated: the commands that talk to Redis directly, with the server up or down.
 
+mod account;
 mod audit;
 mod doctor;
 mod feed;
@@ -79,6 +80,9 @@ pub enum Operation {
     /// Look at what could not be delivered to the shop's order system, and deliver it again
     #[command(subcommand)]
     Feed(feed::FeedCommand),
+    /// State or look at what buyers may spend on the targets of an event
+    #[command(subcommand)]
+    Account(account::AccountCommand),
     /// Check that nothing was oversold or lost: exit code 0 if the law holds, 1 if it is
     /// violated, 3 if it could not be judged
     Audit(audit::AuditCommand),
@@ -182,6 +186,7 @@ pub async fn run(operation: &Operation, arguments: &Arguments, config: Config) -
         Operation::Order(command) => command.run(&store, output).await,
         Operation::Orders(command) => command.run(&store, output).await,
         Operation::Feed(command) => command.run(&store, &config, output).await,
+        Operation::Account(command) => command.run(&store, output).await,
         Operation::Audit(command) => command.run(&store, output).await,
         Operation::Doctor => doctor::run(&store, &config, output).await,
     };

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::print::{Output, table};
+use crate::domain::bid::Accepted;
 use crate::domain::change::{Change, ChangeOutcome, ChangeRefusal};
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Line, Order};
@@ -22,7 +23,7 @@ pub enum OrderCommand {
     /// It was paid: a held order becomes a sold one. Safe to repeat
     Confirm(Named),
     /// Give it back: its units can be sold again at once, and its buyer may grab again. A confirmed
-    /// order only while its sale allows it. Safe to repeat
+    /// order only while its sale allows it, a bid only while its target is not full. Safe to repeat
     Cancel(Named),
     /// It was handed out: a confirmed order becomes a used one. Safe to repeat
     Use(Named),
@@ -85,6 +86,14 @@ async fn show(store: &Store, id: &OrderId, output: Output) -> Result<ExitCode> {
 }
 
 fn line_text(line: &Line) -> String {
+    if let Some(accepted) = line.bid {
+        let Accepted {
+            requested, bonus, ..
+        } = accepted;
+        let filled = if accepted.filled { ", filled it" } else { "" };
+        let (cents, goods) = (line.purchase, &line.goods);
+        return format!("{cents} of {requested} cents for {goods}, bonus {bonus}{filled}");
+    }
     let counted = format!("{} of {}", line.purchase, line.goods);
     if line.units.is_empty() {
         return counted;
@@ -137,8 +146,10 @@ fn refused(change: Change, refusal: ChangeRefusal, order: &Order) -> Error {
         }
         ChangeRefusal::NotCancellable => format!(
             "order {id} is confirmed, and its sale does not take confirmed orders back, or not any \
-             more (see `cancel until` in `seckill sale show`)"
+             more (see `cancel until` in `seckill sale show`); no bid is given back once its \
+             target is full"
         ),
+        ChangeRefusal::NotUsable => format!("order {id} is a bid: there is nothing to hand out"),
     };
     let refund = match change {
         Change::Confirm => "; whoever paid for it is due a refund",

@@ -7,6 +7,7 @@ use clap::builder::RangedI64ValueParser;
 use serde_json::{Value, json};
 
 use super::print::{Output, table};
+use crate::domain::bid::{BONUS_BP_MAX, CENTS_MAX};
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{
     EditOutcome, EditRefusal, EpochMs, PURCHASE_MAX_LIMIT, SaleEdit, StockKind,
@@ -25,7 +26,8 @@ pub enum SaleCommand {
         /// `event` or `event.item`
         #[arg(value_parser = SaleId::parse)]
         id: SaleId,
-        /// `list`: units with an identity, sold by /seckill; `counter`: equal units, by /incr
+        /// `list`: units with an identity, sold by /seckill; `counter`: equal units, by /incr;
+        /// `target`: an amount in cents that bids fill up, by /bids
         #[arg(long, value_parser = StockKind::parse)]
         kind: Option<StockKind>,
         /// What people read: up to 200 bytes, no control characters; empty for none
@@ -49,6 +51,14 @@ pub enum SaleCommand {
         /// Write what happens to orders to the feed of the event, `on` or `off` [default: on]
         #[arg(long, value_parser = feed, value_name = "on|off")]
         feed: Option<bool>,
+        /// Of a target: smallest bid, in cents, unless it is all that is left [default: 1]. Fixed
+        /// by the first bid
+        #[arg(long, value_name = "CENTS", value_parser = clap::value_parser!(u64).range(1..=CENTS_MAX))]
+        bid_min: Option<u64>,
+        /// Of a target: bonus in basis points of what is accepted [default: 0]. Fixed by the first
+        /// bid
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=i64::from(BONUS_BP_MAX)))]
+        bonus_bp: Option<u32>,
     },
     /// All sales, one a line: exit code 1 if one of them cannot be read
     List,
@@ -114,6 +124,8 @@ impl SaleCommand {
                 hold,
                 cancel_until,
                 feed,
+                bid_min,
+                bonus_bp,
             } => {
                 let edit = SaleEdit {
                     kind: *kind,
@@ -125,6 +137,8 @@ impl SaleCommand {
                     hold: hold.map(|hold| hold.0),
                     cancel_until: cancel_until.map(|bound| bound.0),
                     feed: *feed,
+                    bid_min: *bid_min,
+                    bonus_bp: *bonus_bp,
                 };
                 put(store, id, &edit, output).await
             }
@@ -225,6 +239,7 @@ fn row(snapshot: &Snapshot) -> Vec<String> {
 async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
     let snapshot = existing(store, id).await?;
     let (sale, figures) = (&snapshot.sale, &snapshot.figures);
+    let is_target = sale.kind == StockKind::Target;
     let rows = [
         ("sale", sale.id.to_string()),
         ("title", sale.title.clone()),
@@ -232,10 +247,12 @@ async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
         ("phase", sale.phase(snapshot.now).as_str().to_owned()),
         ("opens at", times::show(sale.opens_at)),
         ("closes at", times::show(sale.closes_at)),
-        ("purchase max", sale.purchase_max.to_string()),
+        ("purchase max", if_has(!is_target, sale.purchase_max)),
         ("hold", times::show_duration(sale.hold)),
         ("cancel until", times::show(sale.cancel_until)),
         ("feed", if sale.feed { "on" } else { "off" }.to_owned()),
+        ("bid min", if_has(is_target, sale.bid_min)),
+        ("bonus bp", if_has(is_target, sale.bonus_bp)),
         ("added", figures.added.to_string()),
         ("removed", figures.removed.to_string()),
         ("left", figures.left.to_string()),
@@ -248,4 +265,13 @@ async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
     let rows = rows.map(|(name, value)| vec![name.to_owned(), value]);
     output.result(table(&rows), &to_json(&snapshot));
     Ok(ExitCode::SUCCESS)
+}
+
+/// What only sales of some kinds have, or `-`.
+fn if_has(has: bool, value: impl ToString) -> String {
+    if has {
+        value.to_string()
+    } else {
+        "-".to_owned()
+    }
 }

@@ -10,11 +10,12 @@ use serde_json::json;
 
 use super::print::{Output, one_line, progress};
 use super::sale::existing;
+use crate::domain::bid::CENTS_MAX;
 use crate::domain::ids::SaleId;
-use crate::domain::sale::STOCK_UNITS_MAX;
+use crate::domain::sale::StockKind;
 use crate::error::{Error, Result};
 use crate::operation;
-use crate::operation::stock::{Load, step};
+use crate::operation::stock::{Load, check_count, counted, step};
 use crate::operation::units::{UnitList, UnitReader};
 use crate::store::Store;
 use crate::store::stock::RemoveOutcome;
@@ -32,8 +33,8 @@ pub enum StockCommand {
         /// The sale
         #[arg(value_parser = SaleId::parse)]
         id: SaleId,
-        /// How many; fewer are taken when fewer are left
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=STOCK_UNITS_MAX))]
+        /// How many units, or cents of a target; fewer are taken when fewer are left
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=CENTS_MAX))]
         count: u64,
     },
 }
@@ -45,8 +46,8 @@ pub struct AddCommand {
     /// The sale
     #[arg(value_parser = SaleId::parse)]
     id: SaleId,
-    /// So many; list stock numbers them itself
-    #[arg(long, group = "what", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=STOCK_UNITS_MAX))]
+    /// So many units, which list stock numbers itself, or so many cents of a target
+    #[arg(long, group = "what", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=CENTS_MAX))]
     count: Option<u64>,
     /// The units of a file, one a line; `-` is standard input
     #[arg(long, group = "what", value_name = "FILE")]
@@ -72,11 +73,12 @@ impl StockCommand {
 }
 
 async fn add(store: &Store, id: &SaleId, load: &Load, output: Output) -> Result<ExitCode> {
-    let bar = progress("units", load.len(), output);
+    let what = counted(checked_kind(store, id, load.len()).await?);
+    let bar = progress(what, load.len(), output);
     let added = operation::stock::add(store, id, load, &|done| bar.set_position(done)).await;
     let left = added.map_err(|stopped| Error::Refused(stopped.to_string()))?;
     bar.finish_and_clear();
-    let line = format!("added {} units to sale {id}: {left} left", load.len());
+    let line = format!("added {} {what} to sale {id}: {left} left", load.len());
     output.result(
         line,
         &json!({"sale": id.as_str(), "added": load.len(), "left": left}),
@@ -84,15 +86,23 @@ async fn add(store: &Store, id: &SaleId, load: &Load, output: Output) -> Result<
     Ok(ExitCode::SUCCESS)
 }
 
+/// The kind of a sale, if some sale of this kind could have so much.
+async fn checked_kind(store: &Store, id: &SaleId, count: u64) -> Result<StockKind> {
+    let kind = existing(store, id).await?.sale.kind;
+    check_count(id, kind, count).map_err(Error::Config)?;
+    Ok(kind)
+}
+
 async fn remove(store: &Store, id: &SaleId, count: u64, output: Output) -> Result<ExitCode> {
-    let step = step(existing(store, id).await?.sale.kind, count);
-    let bar = progress("units", count, output);
+    let kind = checked_kind(store, id, count).await?;
+    let (step, what) = (step(kind, count), counted(kind));
+    let bar = progress(what, count, output);
     let mut removed = Removed::default();
     let ended = removed.take(store, id, count, step, &bar).await;
     bar.finish_and_clear();
     if ended.is_ok() || removed.done > 0 {
         // Also before an error: this is the last place that knows these units.
-        removed.print(id, count, ended.is_err(), output);
+        removed.print(id, what, count, ended.is_err(), output);
     }
     ended
         .map(|()| ExitCode::SUCCESS)
@@ -138,14 +148,14 @@ impl Removed {
     }
 
     /// The summary, then the units of list stock, one a line.
-    fn print(&self, id: &SaleId, count: u64, failed: bool, output: Output) {
+    fn print(&self, id: &SaleId, what: &str, count: u64, failed: bool, output: Output) {
         let Self { done, left, units } = self;
         let short = match (*done < count, failed) {
             (false, _) => String::new(),
             (true, true) => format!(" of {count}, then failed,"),
             (true, false) => format!(" of {count}: no more are unsold"),
         };
-        let mut lines = format!("removed {done} units{short} from sale {id}: {left} left");
+        let mut lines = format!("removed {done} {what}{short} from sale {id}: {left} left");
         for unit in units {
             lines.push('\n');
             lines.push_str(&one_line(unit));

@@ -37,18 +37,22 @@ pub enum ChangeRefusal {
     Used,
     /// It is held: only a confirmed order is handed out.
     NotConfirmed,
-    /// It is confirmed, and one of its sales does not take confirmed orders back, or not any more.
+    /// It is confirmed, and one of its sales does not take confirmed orders back, or not any more;
+    /// or it is a bid, and its target is full.
     NotCancellable,
+    /// It is a bid: there is nothing to hand out.
+    NotUsable,
 }
 
 impl ChangeRefusal {
     /// Every refusal, for tables and tests.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Expired,
         Self::Cancelled,
         Self::Used,
         Self::NotConfirmed,
         Self::NotCancellable,
+        Self::NotUsable,
     ];
 
     /// The word in Lua, in answers and in logs.
@@ -59,6 +63,7 @@ impl ChangeRefusal {
             Self::Used => "used",
             Self::NotConfirmed => "not_confirmed",
             Self::NotCancellable => "not_cancellable",
+            Self::NotUsable => "not_usable",
         }
     }
 

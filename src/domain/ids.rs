@@ -67,6 +67,34 @@ impl fmt::Display for SaleId {
     }
 }
 
+/// An event: the part of a sale id before the dot, `[a-z0-9][a-z0-9_-]{0,31}`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Event(String);
+
+impl Event {
+    /// Accepts exactly the grammar above.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if !is_part(text) {
+            return Err(Invalid {
+                what: "event",
+                rule: "1 to 32 of a-z, 0-9, _ and -, starting with a letter or digit",
+            });
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Its name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// A buyer: 1 to 128 bytes of UTF-8 without control characters; neither trimmed nor case-folded.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Username(String);
@@ -224,6 +252,7 @@ mod tests {
             "*", &too_long,
         ] {
             assert!(SaleId::parse(text).is_err(), "{text:?}");
+            assert!(Event::parse(text).is_err(), "{text:?}");
         }
     }
 

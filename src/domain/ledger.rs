@@ -4,11 +4,14 @@
 //! integration test. The figures alone are judged here; [`Recount`](super::recount::Recount)
 //! judges every record.
 
+use super::sale::StockKind;
 use super::violation::Violation;
 
-/// The figures of a sale at one instant, in units, as the store counts them.
+/// The figures of a sale at one instant, in units, of a target in cents, as the store counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Figures {
+    /// What is counted.
+    pub kind: StockKind,
     /// Ever put into stock.
     pub added: u64,
     /// Ever taken back out by an operator.
@@ -46,12 +49,20 @@ impl Figures {
         if stocked != Some(self.accounted()) {
             violations.push(Violation::NotConserved(*self));
         }
-        let buyers = u128::from(self.buyers);
-        let most = buyers * u128::from(self.purchase_max);
-        if self.granted() < buyers || self.granted() > most {
+        if !self.buyers_agree() {
             violations.push(Violation::BuyersDisagree(*self));
         }
         violations
+    }
+
+    /// A buyer may bid as often as there is something left, so nobody is in the index of a target.
+    fn buyers_agree(&self) -> bool {
+        let buyers = u128::from(self.buyers);
+        let most = buyers * u128::from(self.purchase_max);
+        match self.kind {
+            StockKind::List | StockKind::Counter => (buyers..=most).contains(&self.granted()),
+            StockKind::Target => buyers == 0,
+        }
     }
 }
 
@@ -60,6 +71,7 @@ mod tests {
     use super::*;
 
     const GOOD: Figures = Figures {
+        kind: StockKind::List,
         added: 10,
         removed: 1,
         left: 6,
@@ -115,6 +127,21 @@ mod tests {
                 assert!(!violation.to_string().is_empty());
             }
         }
+    }
+
+    #[test]
+    fn nobody_is_in_the_buyers_index_of_a_target() {
+        let target = Figures {
+            kind: StockKind::Target,
+            buyers: 0,
+            ..GOOD
+        };
+        assert_eq!(target.check(), []);
+        let wrong = Figures {
+            buyers: 1,
+            ..target
+        };
+        assert_eq!(wrong.check(), [Violation::BuyersDisagree(wrong)]);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //!
 //! Every type here is parsed once, at the edge; after that nothing checks it again.
 
+pub mod account;
 pub mod attempt;
+pub mod bid;
 pub mod change;
 pub mod durability;
 pub mod feed;

@@ -8,6 +8,7 @@
 
 use std::fmt;
 
+use super::bid::Accepted;
 use super::ids::{OrderId, RequestId, SaleId, Username};
 use super::sale::EpochMs;
 
@@ -72,10 +73,12 @@ impl fmt::Display for OrderState {
 pub struct Line {
     /// The sale.
     pub goods: SaleId,
-    /// How many units.
-    pub purchase: u32,
-    /// Which units, in the order in which they left the list; empty for counter stock.
+    /// How many units; of a target, how many cents were accepted.
+    pub purchase: u64,
+    /// Which units, in the order in which they left the list; empty for other stock.
     pub units: Vec<String>,
+    /// What else there is to say of a bid; `None` for units.
+    pub bid: Option<Accepted>,
 }
 
 /// The units that a buyer got, of one sale or of several of one event.
@@ -100,6 +103,14 @@ pub struct Order {
 }
 
 impl Order {
+    /// The target of a bid, and what was accepted; `None` for an order of units.
+    pub fn bid(&self) -> Option<(&Line, Accepted)> {
+        let [line] = self.lines.as_slice() else {
+            return None;
+        };
+        Some((line, line.bid?))
+    }
+
     /// What it has of `goods`, if anything.
     pub fn line(&self, goods: &SaleId) -> Option<&Line> {
         self.lines.iter().find(|line| line.goods == *goods)

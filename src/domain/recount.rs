@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::{BuildHasher, Hash};
 
+use super::bid::bonus;
 use super::ids::{OrderId, RequestId, SaleId, Username};
 use super::ledger::Figures;
 use super::order::{Line, Order, OrderState};
-use super::sale::EpochMs;
+use super::sale::{EpochMs, Sale, StockKind};
 use super::violation::Violation;
 
 /// Problems of one kind that are named one by one; the rest are counted.
@@ -20,7 +21,9 @@ const NAMED_MAX: usize = 20;
 #[derive(Debug)]
 pub struct Recount {
     goods: SaleId,
+    kind: StockKind,
     purchase_max: u32,
+    bonus_bp: u32,
     seals: Seals,
     orders: HashMap<u128, Kept>,
     /// Seal of a unit → number of its order, or [`STOCK`].
@@ -68,11 +71,13 @@ impl Seals {
 }
 
 impl Recount {
-    /// A recount of the sale `goods`, which allows one buyer `purchase_max` units.
-    pub fn new(goods: SaleId, purchase_max: u32) -> Self {
+    /// A recount of `sale`.
+    pub fn new(sale: &Sale) -> Self {
         Self {
-            goods,
-            purchase_max,
+            goods: sale.id.clone(),
+            kind: sale.kind,
+            purchase_max: sale.purchase_max,
+            bonus_bp: sale.bonus_bp,
             seals: Seals::default(),
             orders: HashMap::new(),
             units: HashMap::new(),
@@ -125,7 +130,33 @@ impl Recount {
             OrderState::Cancelled | OrderState::Expired => return,
         };
         *units += u128::from(line.purchase);
-        let (named, purchase) = (line.units.len() as u64, u64::from(line.purchase));
+        match (self.kind, line.bid) {
+            (StockKind::List | StockKind::Counter, None) => self.units(order, line),
+            (StockKind::Target, Some(accepted)) if may_be_a_bid(order) => {
+                self.bonus(order, line.purchase, accepted.bonus);
+            }
+            (StockKind::List | StockKind::Counter | StockKind::Target, _) => {
+                self.problem(Violation::Misfit {
+                    order: order.id.clone(),
+                    kind: self.kind,
+                });
+            }
+        }
+    }
+
+    fn bonus(&mut self, order: &Order, accepted: u64, bonus_of_record: u64) {
+        let expected = bonus(accepted, self.bonus_bp);
+        if bonus_of_record != expected {
+            self.problem(Violation::BonusWrong {
+                order: order.id.clone(),
+                bonus: bonus_of_record,
+                expected,
+            });
+        }
+    }
+
+    fn units(&mut self, order: &Order, line: &Line) {
+        let (named, purchase) = (line.units.len() as u64, line.purchase);
         if named > 0 && named != purchase {
             let order = order.id.clone();
             self.problem(Violation::UnitsMiscounted {
@@ -134,7 +165,7 @@ impl Recount {
                 purchase,
             });
         }
-        if line.purchase > self.purchase_max {
+        if line.purchase > u64::from(self.purchase_max) {
             self.problem(Violation::TooManyUnits {
                 order: order.id.clone(),
                 purchase: line.purchase,
@@ -158,7 +189,11 @@ impl Recount {
     pub fn buyer(&mut self, username: Username, order: OrderId) {
         let buyer = self.seals.short(username.as_str());
         match self.orders.get_mut(&order.to_number()) {
-            Some(kept) if kept.is_alive && kept.buyer == buyer => kept.indexed = true,
+            Some(kept)
+                if self.kind != StockKind::Target && kept.is_alive && kept.buyer == buyer =>
+            {
+                kept.indexed = true;
+            }
             _ => self.problem(Violation::Dangling { username, order }),
         }
     }
@@ -237,7 +272,7 @@ impl Recount {
 
     fn unnamed_in_indexes(&mut self, number: u128, kept: Kept) {
         let order = OrderId::from_number(self.goods.event(), number);
-        if kept.is_alive && !kept.indexed {
+        if kept.is_alive && !kept.indexed && self.kind != StockKind::Target {
             let order = order.clone();
             self.problem(Violation::NotIndexed { order });
         }
@@ -259,12 +294,19 @@ impl Recount {
     }
 }
 
+/// A bid is confirmed from the start until it is cancelled, and has the request that made it.
+fn may_be_a_bid(order: &Order) -> bool {
+    order.state == OrderState::Confirmed && order.request.is_some() && order.lines.len() == 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::bid::Accepted;
     use crate::domain::ids::ORDER_ID_RANDOM_BYTES;
 
     const GOOD: Figures = Figures {
+        kind: StockKind::List,
         added: 10,
         removed: 1,
         left: 6,
@@ -298,8 +340,9 @@ mod tests {
             request: None,
             lines: vec![Line {
                 goods: sale(),
-                purchase: units.len() as u32,
+                purchase: units.len() as u64,
                 units: units.iter().map(|&unit| unit.to_owned()).collect(),
+                bid: None,
             }],
         }
     }
@@ -313,8 +356,63 @@ mod tests {
     }
 
     fn new() -> Recount {
-        Recount::new(sale(), 2)
+        of_kind(StockKind::List)
     }
+
+    fn of_kind(kind: StockKind) -> Recount {
+        Recount::new(&Sale {
+            id: sale(),
+            title: String::new(),
+            kind,
+            opens_at: None,
+            closes_at: None,
+            purchase_max: 2,
+            paused: false,
+            hold: None,
+            cancel_until: None,
+            feed: true,
+            bid_min: 1,
+            bonus_bp: 500,
+        })
+    }
+
+    /// A bid of 90 cents with a bonus of 4.
+    fn bid(seed: u8, name: &str) -> Order {
+        let mut order = order(seed, name, &[]);
+        order.request = Some(request("r"));
+        order.lines[0].purchase = 90;
+        order.lines[0].bid = Some(Accepted {
+            requested: 100,
+            bonus: 4,
+            paid: true,
+            filled: false,
+        });
+        order
+    }
+
+    /// Bids that the index of requests knows.
+    fn bids(bids: &[Order]) -> Recount {
+        let mut recount = of_kind(StockKind::Target);
+        for bid in bids {
+            recount.order(bid);
+        }
+        for bid in bids {
+            recount.request(&bid.username, &request("r"), bid.id.clone());
+        }
+        recount
+    }
+
+    const TARGET: Figures = Figures {
+        kind: StockKind::Target,
+        added: 200,
+        removed: 0,
+        left: 20,
+        held: 0,
+        confirmed: 180,
+        used: 0,
+        buyers: 0,
+        purchase_max: 2,
+    };
 
     /// Orders that the buyers' index knows, and a stock.
     fn recount(orders: &[Order], stock: &[&str]) -> Recount {
@@ -519,6 +617,52 @@ mod tests {
             recount.check(&Figures::default())[..],
             [Violation::Unreadable { .. }]
         ));
+    }
+
+    #[test]
+    fn bids_that_add_up_hold_and_need_no_buyers_index() {
+        assert_eq!(bids(&[bid(1, "x"), bid(2, "x2")]).check(&TARGET), []);
+        let mut indexed = bids(&[bid(1, "x"), bid(2, "y")]);
+        indexed.buyer(user("x"), bid(1, "x").id);
+        assert!(matches!(
+            indexed.check(&TARGET)[..],
+            [Violation::Dangling { .. }]
+        ));
+    }
+
+    #[test]
+    fn a_bid_that_does_not_fit_or_has_another_bonus_is_caught() {
+        let misfits: [fn(&mut Order); 4] = [
+            |order| order.lines[0].bid = None,
+            |order| order.request = None,
+            |order| order.state = OrderState::Used,
+            |order| {
+                order.state = OrderState::Held;
+                order.deadline = Some(9);
+            },
+        ];
+        for misfit in misfits {
+            let mut wrong = bid(2, "y");
+            misfit(&mut wrong);
+            let violations = bids(&[bid(1, "x"), wrong]).check(&TARGET);
+            let found = |violation: &Violation| matches!(violation, Violation::Misfit { .. });
+            assert!(violations.iter().any(found), "{violations:?}");
+        }
+        let mut greedy = bid(2, "y");
+        if let Some(accepted) = &mut greedy.lines[0].bid {
+            accepted.bonus = 5;
+        }
+        assert!(matches!(
+            bids(&[bid(1, "x"), greedy]).check(&TARGET)[..],
+            [Violation::BonusWrong {
+                bonus: 5,
+                expected: 4,
+                ..
+            }]
+        ));
+        let mut bought = recount(&[bid(1, "x")], &[]).check(&GOOD);
+        bought.retain(|violation| matches!(violation, Violation::Misfit { .. }));
+        assert_eq!(bought.len(), 1, "a bid for units");
     }
 
     #[test]

@@ -9,7 +9,9 @@ use super::ids::SaleId;
 pub const PURCHASE_MAX_DEFAULT: u32 = 2;
 /// The most that a sale may allow one buyer.
 pub const PURCHASE_MAX_LIMIT: u32 = 100;
-/// The most units that one sale may ever be stocked with.
+/// The most units that one sale may ever be stocked with; a target: [`CENTS_MAX`] cents.
+///
+/// [`CENTS_MAX`]: super::bid::CENTS_MAX
 pub const STOCK_UNITS_MAX: u64 = 1_000_000_000;
 
 /// The shortest hold, in ms: the expirer promises to be at most a second late.
@@ -18,12 +20,15 @@ pub const HOLD_MS_MIN: u64 = 1_000;
 pub const HOLD_MS_MAX: u64 = 365 * 24 * 60 * 60 * 1_000;
 
 /// How the stock is kept, and with it the door that sells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StockKind {
     /// Units with an identity, in a list: `POST /seckill`.
+    #[default]
     List,
     /// A number of equal units: `POST /incr`.
     Counter,
+    /// An amount in cents that bids fill up: `POST /bids`.
+    Target,
 }
 
 impl StockKind {
@@ -32,17 +37,19 @@ impl StockKind {
         match self {
             Self::List => "list",
             Self::Counter => "counter",
+            Self::Target => "target",
         }
     }
 
-    /// Accepts `list` and `counter`.
+    /// Accepts `list`, `counter` and `target`.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         match text {
             "list" => Ok(Self::List),
             "counter" => Ok(Self::Counter),
+            "target" => Ok(Self::Target),
             _ => Err(Invalid {
                 what: "kind",
-                rule: "`list` or `counter`",
+                rule: "`list`, `counter` or `target`",
             }),
         }
     }
@@ -80,6 +87,10 @@ pub struct Sale {
     pub cancel_until: Option<EpochMs>,
     /// Whether what happens to orders is written to the feed of the event.
     pub feed: bool,
+    /// Smallest bid, in cents, unless it is all that is left. Of targets only.
+    pub bid_min: u64,
+    /// Bonus on what is accepted, in basis points. Of targets only.
+    pub bonus_bp: u32,
 }
 
 impl Sale {
@@ -143,6 +154,10 @@ pub struct SaleEdit {
     pub cancel_until: Option<Option<EpochMs>>,
     /// Write what happens to orders to the feed, or do not.
     pub feed: Option<bool>,
+    /// New smallest bid of a target, in cents.
+    pub bid_min: Option<u64>,
+    /// New bonus of a target, in basis points of what is accepted.
+    pub bonus_bp: Option<u32>,
 }
 
 /// The closed set of answers to a [`SaleEdit`].
@@ -171,17 +186,23 @@ pub enum EditRefusal {
     WindowIsEmpty,
     /// Orders were granted, and a feed that knows only some of them would mislead.
     FeedIsFixed,
+    /// Bids were accepted on these terms, and all bids have the same.
+    TermsAreFixed,
+    /// Targets have a smallest bid and a bonus, other sales a purchase limit and a hold.
+    NotOfThisKind,
 }
 
 impl EditRefusal {
     /// Every refusal, for tables and tests.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::NoSuchSale,
         Self::KindIsFixed,
         Self::AlreadyOpen,
         Self::PurchaseMaxLowered,
         Self::WindowIsEmpty,
         Self::FeedIsFixed,
+        Self::TermsAreFixed,
+        Self::NotOfThisKind,
     ];
 
     /// The word in Lua and in answers.
@@ -193,6 +214,8 @@ impl EditRefusal {
             Self::PurchaseMaxLowered => "purchase_max_lowered",
             Self::WindowIsEmpty => "window_is_empty",
             Self::FeedIsFixed => "feed_is_fixed",
+            Self::TermsAreFixed => "terms_are_fixed",
+            Self::NotOfThisKind => "not_of_this_kind",
         }
     }
 
@@ -227,6 +250,8 @@ mod tests {
             hold: None,
             cancel_until: None,
             feed: true,
+            bid_min: 1,
+            bonus_bp: 0,
         };
         let phases = [
             (9, Phase::Upcoming),

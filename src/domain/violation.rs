@@ -5,7 +5,7 @@ use std::fmt;
 use super::ids::{OrderId, RequestId, Username};
 use super::ledger::Figures;
 use super::order::OrderState;
-use super::sale::EpochMs;
+use super::sale::{EpochMs, StockKind};
 
 /// One way in which a sale breaks the law.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub enum Violation {
         /// The order.
         order: OrderId,
         /// Its units.
-        purchase: u32,
+        purchase: u64,
         /// What the sale allows.
         purchase_max: u32,
     },
@@ -85,6 +85,31 @@ pub enum Violation {
         request: RequestId,
         /// The order of the index.
         order: OrderId,
+    },
+    /// An order does not fit the kind of its sale: units of a target, or a bid for something else.
+    Misfit {
+        /// The order.
+        order: OrderId,
+        /// What the sale is.
+        kind: StockKind,
+    },
+    /// The bonus of a bid is not what its target gives.
+    BonusWrong {
+        /// The order.
+        order: OrderId,
+        /// Cents, by its record.
+        bonus: u64,
+        /// Cents that it should be.
+        expected: u64,
+    },
+    /// A balance is not what was paid in, less what bids took, plus their bonuses.
+    BalanceWrong {
+        /// Whose.
+        username: Username,
+        /// Cents of the account; `None` when there is none.
+        balance: Option<u64>,
+        /// Cents that it should be.
+        expected: i128,
     },
     /// A record or key that cannot be read.
     Unreadable {
@@ -134,6 +159,13 @@ impl Violation {
                 "its request sent again would be a new order: write the entry back with HSET"
             }
             Self::RequestStale { .. } => "delete the entry with HDEL",
+            Self::Misfit { .. } | Self::BonusWrong { .. } => {
+                "the record was changed by hand: compare with the feed, then mend it with HSET"
+            }
+            Self::BalanceWrong { .. } => {
+                "the account was changed by hand: `seckill account set` is how to change it; set \
+                 the balance back with HSET"
+            }
             Self::Unreadable { .. } => {
                 "it was written by hand or by another program: mend or delete it"
             }
@@ -146,13 +178,7 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotConserved(figures) => not_conserved(figures, f),
-            Self::BuyersDisagree(figures) => write!(
-                f,
-                "{} buyers hold {} units, with 1 to {} units each",
-                figures.buyers,
-                figures.granted(),
-                figures.purchase_max,
-            ),
+            Self::BuyersDisagree(figures) => buyers_disagree(figures, f),
             Self::RecordsDisagree {
                 state,
                 recorded,
@@ -201,9 +227,52 @@ impl fmt::Display for Violation {
                 "the index of requests says that {request:?} made {order}, whose record does not \
                  say so"
             ),
+            Self::Misfit { order, kind } => {
+                write!(f, "order {order} is none that a {kind} sale can have")
+            }
+            Self::BonusWrong {
+                order,
+                bonus,
+                expected,
+            } => write!(f, "order {order} has a bonus of {bonus}, not of {expected}"),
+            Self::BalanceWrong {
+                username,
+                balance,
+                expected,
+            } => balance_wrong(username, *balance, *expected, f),
             Self::Unreadable { what } => write!(f, "cannot be read: {what}"),
             Self::More(count) => write!(f, "and {count} more of these"),
         }
+    }
+}
+
+fn buyers_disagree(figures: &Figures, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (buyers, granted, most) = (figures.buyers, figures.granted(), figures.purchase_max);
+    match figures.kind {
+        StockKind::List | StockKind::Counter => write!(
+            f,
+            "{buyers} buyers hold {granted} units, with 1 to {most} units each"
+        ),
+        StockKind::Target => write!(
+            f,
+            "the buyers' index has {buyers} entries, and bids have none"
+        ),
+    }
+}
+
+fn balance_wrong(
+    username: &Username,
+    balance: Option<u64>,
+    expected: i128,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let user = username.as_str();
+    match balance {
+        Some(cents) => write!(f, "{user:?} has a balance of {cents}, not of {expected}"),
+        None => write!(
+            f,
+            "{user:?} has no account, and should have {expected} in it"
+        ),
     }
 }
 

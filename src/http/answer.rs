@@ -30,7 +30,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     goods: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    purchase: Option<u32>,
+    purchase: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +47,8 @@ pub struct Row {
 }
 
 impl Row {
-    const fn new(
+    /// A row; `strict_status` is for those who want refusals as 4xx.
+    pub const fn new(
         code: &'static str,
         status: StatusCode,
         strict_status: StatusCode,
@@ -63,7 +64,13 @@ impl Row {
         }
     }
 
-    fn status(&self, manner: Manner) -> StatusCode {
+    /// The word for programs.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The status, strict or not.
+    pub fn status(&self, manner: Manner) -> StatusCode {
         if manner.strict_status {
             self.strict_status
         } else {
@@ -234,9 +241,7 @@ pub fn failure(goods: &SaleId, error: &Error, manner: Manner) -> HttpResponse {
     } else {
         &UNKNOWN
     };
-    let mut answer = constant.answer(goods, manner);
-    answer.retry = true;
-    answer.finish()
+    constant.answer(goods, manner).to_retry().finish()
 }
 
 /// The answer to a request that is wrong.
@@ -251,7 +256,7 @@ pub fn faulty(request: &FaultyRequest, manner: Manner) -> HttpResponse {
         goods: request.goods.as_ref().map(SaleId::as_str),
         ..body(fault.code(), &message)
     };
-    Answer::new(fault.status(), &body, manner).finish()
+    Answer::new(fault.status(), body.code, body.message, &body, manner).finish()
 }
 
 fn with_order(row: &Row, grant: &Grant, manner: Manner) -> HttpResponse {
@@ -263,7 +268,7 @@ fn with_order(row: &Row, grant: &Grant, manner: Manner) -> HttpResponse {
         units: (!line.units.is_empty()).then_some(&line.units),
         ..body(row.code, row.message(manner))
     };
-    Answer::new(row.status(manner), &body, manner).finish()
+    Answer::new(row.status(manner), body.code, body.message, &body, manner).finish()
 }
 
 fn body<'a>(code: &'static str, message: &'a str) -> Body<'a> {
@@ -277,12 +282,13 @@ fn body<'a>(code: &'static str, message: &'a str) -> Body<'a> {
     }
 }
 
-fn json(body: &Body) -> String {
+fn json(body: &impl Serialize) -> String {
     // Strings and numbers always serialise.
     serde_json::to_string(body).unwrap_or_default()
 }
 
-struct Answer {
+/// An answer of a door, before it is sent.
+pub struct Answer {
     status: StatusCode,
     code: &'static str,
     body: Bytes,
@@ -291,22 +297,38 @@ struct Answer {
 }
 
 impl Answer {
-    fn new(status: StatusCode, body: &Body, manner: Manner) -> Self {
+    /// `message` for those who want it bare, `body` for others.
+    pub fn new(
+        status: StatusCode,
+        code: &'static str,
+        message: &str,
+        body: &impl Serialize,
+        manner: Manner,
+    ) -> Self {
         let text = if manner.plain {
-            body.message.to_owned()
+            message.to_owned()
         } else {
             json(body)
         };
         Self {
             status,
-            code: body.code,
+            code,
             body: Bytes::from(text),
             plain: manner.plain,
             retry: false,
         }
     }
 
-    fn finish(self) -> HttpResponse {
+    /// The same, and asks to try again.
+    pub fn to_retry(self) -> Self {
+        Self {
+            retry: true,
+            ..self
+        }
+    }
+
+    /// The response.
+    pub fn finish(self) -> HttpResponse {
         let mut response = HttpResponse::with_body(self.status, BoxBody::new(self.body));
         let headers = response.headers_mut();
         headers.insert(RESULT_HEADER, HeaderValue::from_static(self.code));

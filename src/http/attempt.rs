@@ -1,18 +1,16 @@
 //! Reads a request at a buying door into domain types. After this nothing is checked again.
 
-use std::fmt;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::fault::{BODY_BYTES_MAX, Fault, FieldName};
-use super::form;
+use super::fault::{Fault, FieldName};
+use super::fields::Fields;
 use crate::domain::attempt::Purchase;
 use crate::domain::ids::{SaleId, Username};
 
@@ -21,6 +19,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// A body that is too large is read and thrown away up to this size, so that its sender, who is
 /// still writing, sees the answer instead of a reset connection.
 const DISCARDED_BYTES_MAX: usize = 4 << 20;
+
+/// What a buying door knows.
+const FIELDS: [FieldName; 3] = ["username", "purchase", "goods"];
 
 /// What a buyer asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,20 +56,20 @@ impl AttemptRequest {
         body: Payload,
         default_goods: &SaleId,
     ) -> Result<Self, FaultyRequest> {
-        let form = is_form(request);
-        let body = read_body(body, BODY_BYTES_MAX).await?;
-        Fields::parse(form, &body)?.checked(default_goods)
+        let fields = Fields::read(request, body, FIELDS).await?;
+        Self::of(fields, default_goods)
     }
 }
 
 /// Who asks in a body, for doors that need to know nothing else.
 pub(super) fn username_in_body(request: &HttpRequest, body: &[u8]) -> Result<Username, Fault> {
-    username(Fields::parse(is_form(request), body)?.username)
+    let [named] = Fields::parse(is_form(request), body, ["username"])?.into_values();
+    username(named)
 }
 
 /// Who asks in a query, if it says so.
 pub(super) fn username_in_query(query: &str) -> Result<Option<Username>, Fault> {
-    let named = Fields::from_form(query.as_bytes())?.username;
+    let [named] = Fields::from_form(["username"], query.as_bytes())?.into_values();
     named.map(|named| username(Some(named))).transpose()
 }
 
@@ -131,63 +132,15 @@ pub(super) async fn next_piece(body: &mut Payload) -> Result<Option<Bytes>, Faul
     next.transpose().map_err(|_| Fault::Incomplete)
 }
 
-/// The fields that a door knows, as they came. Others are passed over: shops add their own.
-#[derive(Default)]
-struct Fields {
-    username: Option<Value>,
-    purchase: Option<Value>,
-    goods: Option<Value>,
-}
-
-impl Fields {
-    fn parse(form: Option<bool>, body: &[u8]) -> Result<Self, Fault> {
-        match form {
-            Some(true) => Self::from_form(body),
-            Some(false) => Self::from_json(body),
-            None => Err(Fault::MediaType),
-        }
-    }
-
-    fn from_form(body: &[u8]) -> Result<Self, Fault> {
-        let mut fields = Self::default();
-        for field in form::fields(body) {
-            let (name, value) = field?;
-            fields.set(&name, Value::String(value.into_owned()))?;
-        }
-        Ok(fields)
-    }
-
-    fn from_json(body: &[u8]) -> Result<Self, Fault> {
-        if std::str::from_utf8(body).is_err() {
-            return Err(Fault::NotUtf8);
-        }
-        let broken = |e: serde_json::Error| Fault::BrokenJson(e.to_string());
-        let mut reader = serde_json::Deserializer::from_slice(body);
-        let fields = reader.deserialize_map(FieldsVisitor).map_err(broken)?;
-        reader.end().map_err(broken)?;
-        fields
-    }
-
-    fn set(&mut self, name: &str, value: Value) -> Result<(), Fault> {
-        let (name, field): (FieldName, _) = match name {
-            "username" => ("username", &mut self.username),
-            "purchase" => ("purchase", &mut self.purchase),
-            "goods" => ("goods", &mut self.goods),
-            _ => return Ok(()),
-        };
-        match field.replace(value) {
-            None => Ok(()),
-            Some(_) => Err(Fault::Repeated(name)),
-        }
-    }
-
-    fn checked(self, default_goods: &SaleId) -> Result<AttemptRequest, FaultyRequest> {
-        let goods = match self.goods.filter(|goods| !goods.is_null()) {
+impl AttemptRequest {
+    fn of(fields: Fields<3>, default_goods: &SaleId) -> Result<Self, FaultyRequest> {
+        let [username, purchase, goods] = fields.into_values();
+        let goods = match goods.filter(|goods| !goods.is_null()) {
             None => default_goods.clone(),
-            Some(goods) => SaleId::parse(&text(goods, "goods")?).map_err(|_| Fault::Goods)?,
+            Some(goods) => sale(goods)?,
         };
-        match buyer(self.username, self.purchase) {
-            Ok((username, purchase)) => Ok(AttemptRequest {
+        match buyer(username, purchase) {
+            Ok((username, purchase)) => Ok(Self {
                 username,
                 purchase,
                 goods,
@@ -198,6 +151,11 @@ impl Fields {
             }),
         }
     }
+}
+
+/// The sale that a field names.
+pub(super) fn sale(goods: Value) -> Result<SaleId, Fault> {
+    SaleId::parse(&text(goods, "goods")?).map_err(|_| Fault::Goods)
 }
 
 fn buyer(named: Option<Value>, purchase: Option<Value>) -> Result<(Username, Purchase), Fault> {
@@ -237,28 +195,6 @@ pub(super) fn text(value: Value, name: FieldName) -> Result<String, Fault> {
     }
 }
 
-/// Walks a JSON object itself, because a map would silently keep the last of repeated fields.
-struct FieldsVisitor;
-
-impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Result<Fields, Fault>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Ok(Fields::default());
-        while let Some((name, value)) = map.next_entry::<String, Value>()? {
-            fields = fields.and_then(|mut fields: Fields| {
-                fields.set(&name, value)?;
-                Ok(fields)
-            });
-        }
-        Ok(fields)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,11 +204,11 @@ mod tests {
     }
 
     fn json(body: &str) -> Result<AttemptRequest, FaultyRequest> {
-        Fields::from_json(body.as_bytes())?.checked(&sale("a"))
+        AttemptRequest::of(Fields::from_json(FIELDS, body.as_bytes())?, &sale("a"))
     }
 
     fn form(body: &str) -> Result<AttemptRequest, FaultyRequest> {
-        Fields::from_form(body.as_bytes())?.checked(&sale("a"))
+        AttemptRequest::of(Fields::from_form(FIELDS, body.as_bytes())?, &sale("a"))
     }
 
     fn fault(read: Result<AttemptRequest, FaultyRequest>) -> Option<Fault> {

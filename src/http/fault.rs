@@ -2,6 +2,8 @@
 
 use actix_web::http::StatusCode;
 
+use crate::domain::bid::CENTS_MAX;
+
 /// Largest body of an attempt, in bytes: a name of 128 bytes fits in every encoding.
 pub const BODY_BYTES_MAX: usize = 4096;
 
@@ -35,6 +37,10 @@ pub enum Fault {
     Goods,
     /// A quantity that is no whole number from 1.
     Purchase,
+    /// An amount that is no whole number of cents from 1.
+    Amount,
+    /// A request id that breaks the rule.
+    RequestId,
 }
 
 impl Fault {
@@ -42,6 +48,7 @@ impl Fault {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Purchase => "invalid_purchase",
+            Self::Amount => "invalid_amount",
             _ => "invalid_request",
         }
     }
@@ -72,6 +79,12 @@ impl Fault {
             Self::Username => "字段 username 须为 1–128 字节的 UTF-8，且不含控制字符。".to_owned(),
             Self::Goods => "字段 goods 不是有效的抢购编号。".to_owned(),
             Self::Purchase => "对不起，请选择正确的抢购数量！".to_owned(),
+            Self::Amount => {
+                format!("对不起，投标金额须为 1–{CENTS_MAX} 的整数（单位：分）。")
+            }
+            Self::RequestId => {
+                "字段 request_id 须为 1–128 字节的 UTF-8，且不含控制字符。".to_owned()
+            }
         }
     }
 
@@ -95,6 +108,13 @@ impl Fault {
             }
             Self::Goods => "The field goods is not a valid sale id.".to_owned(),
             Self::Purchase => "Sorry, please choose a valid quantity!".to_owned(),
+            Self::Amount => {
+                format!("Sorry, the amount must be a whole number of cents from 1 to {CENTS_MAX}.")
+            }
+            Self::RequestId => {
+                "The field request_id must be 1 to 128 bytes of UTF-8 without control characters."
+                    .to_owned()
+            }
         }
     }
 }

@@ -18,11 +18,17 @@ pub fn fields(body: &[u8]) -> impl Iterator<Item = Result<(Cow<'_, str>, Cow<'_,
             .position(|&byte| byte == b'=')
             .unwrap_or(pair.len());
         let value = pair.get(at + 1..).unwrap_or_default();
-        Ok((decoded(&pair[..at])?, decoded(value)?))
+        Ok((decoded(&pair[..at], b' ')?, decoded(value, b' ')?))
     })
 }
 
-fn decoded(text: &[u8]) -> Result<Cow<'_, str>, Fault> {
+/// One segment of a path, decoded: there, a plus sign is itself.
+pub fn segment(text: &str) -> Result<Cow<'_, str>, Fault> {
+    decoded(text.as_bytes(), b'+')
+}
+
+/// Decodes a text in which a plus sign stands for `plus`.
+fn decoded(text: &[u8], plus: u8) -> Result<Cow<'_, str>, Fault> {
     if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         let text = std::str::from_utf8(text).map_err(|_| Fault::NotUtf8)?;
         return Ok(Cow::Borrowed(text));
@@ -31,7 +37,7 @@ fn decoded(text: &[u8]) -> Result<Cow<'_, str>, Fault> {
     let mut rest = text.iter();
     while let Some(&byte) = rest.next() {
         bytes.push(match byte {
-            b'+' => b' ',
+            b'+' => plus,
             b'%' => {
                 let (high, low) = (hex(rest.next())?, hex(rest.next())?);
                 high << 4 | low
@@ -73,6 +79,13 @@ mod tests {
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(all(body), Ok(expected.to_vec()));
         assert_eq!(all(b""), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_plus_in_a_path_is_a_plus() {
+        assert_eq!(segment("a+b%2Fc%20%E7%A7%92").as_deref(), Ok("a+b/c 秒"));
+        assert_eq!(segment("%zz"), Err(Fault::BrokenPercent));
+        assert_eq!(segment("%ff"), Err(Fault::NotUtf8));
     }
 
     #[test]

@@ -5,8 +5,11 @@
 mod admin;
 pub mod answer;
 pub mod attempt;
+mod bid;
+mod bid_request;
 mod doors;
 pub mod fault;
+mod fields;
 mod form;
 mod metrics;
 pub mod negotiate;

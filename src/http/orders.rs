@@ -244,6 +244,10 @@ fn refused(change: Change, refusal: ChangeRefusal, manner: Manner) -> Problem {
             "订单已确认，不能再取消。",
             "The order is confirmed and cannot be cancelled any more.",
         ),
+        ChangeRefusal::NotUsable => Sentence::new(
+            "投标没有可领取的商品。",
+            "The order is a bid: there is nothing to hand out.",
+        ),
     };
     let detail = sentence.said(manner);
     let problem = Problem::new(StatusCode::CONFLICT, refusal.code(), detail);

@@ -108,7 +108,7 @@ fn faulty(fault: &PlacementFault, manner: Manner) -> Problem {
 }
 
 /// Nothing was decided: not executed, or nobody knows.
-fn failed(error: &Error, manner: Manner) -> Problem {
+pub(super) fn failed(error: &Error, manner: Manner) -> Problem {
     if matches!(error, Error::Busy(_)) {
         return Problem::later("busy", answer::BUSY_ROW.message(manner));
     }

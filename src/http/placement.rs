@@ -38,8 +38,6 @@ pub enum PlacementFault {
     Whole(Fault),
     /// Something in the line at this place.
     Line(usize, Fault),
-    /// A request id that breaks the rule.
-    RequestId,
     /// Lines that make no basket.
     Basket(WrongBasket),
 }
@@ -55,7 +53,7 @@ impl PlacementFault {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Whole(fault) | Self::Line(_, fault) => fault.code(),
-            Self::MediaType | Self::RequestId | Self::Basket(_) => "invalid_request",
+            Self::MediaType | Self::Basket(_) => "invalid_request",
         }
     }
 
@@ -64,7 +62,7 @@ impl PlacementFault {
         match self {
             Self::Whole(fault) | Self::Line(_, fault) => fault.status(),
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::RequestId | Self::Basket(_) => StatusCode::BAD_REQUEST,
+            Self::Basket(_) => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -74,9 +72,6 @@ impl PlacementFault {
             Self::MediaType => "请求格式须为 application/json。".to_owned(),
             Self::Whole(fault) => fault.chinese(),
             Self::Line(place, fault) => format!("lines[{place}]：{}", fault.chinese()),
-            Self::RequestId => {
-                "字段 request_id 须为 1–128 字节的 UTF-8，且不含控制字符。".to_owned()
-            }
             Self::Basket(WrongBasket::LineCount) => format!("字段 lines 须有 1–{LINES_MAX} 行。"),
             Self::Basket(WrongBasket::SeveralEvents) => {
                 "字段 lines 中的抢购须属于同一活动（编号中“.”之前的部分相同）。".to_owned()
@@ -90,10 +85,6 @@ impl PlacementFault {
             Self::MediaType => "Send application/json.".to_owned(),
             Self::Whole(fault) => fault.english(),
             Self::Line(place, fault) => format!("lines[{place}]: {}", fault.english()),
-            Self::RequestId => {
-                "The field request_id must be 1 to 128 bytes of UTF-8 without control characters."
-                    .to_owned()
-            }
             Self::Basket(WrongBasket::LineCount) => {
                 format!("The field lines must have 1 to {LINES_MAX} lines.")
             }
@@ -149,7 +140,7 @@ impl PlacementRequest {
         let wishes = wishes.collect::<Result<_, _>>()?;
         Ok(Self {
             username,
-            request: RequestId::parse(request).map_err(|_| PlacementFault::RequestId)?,
+            request: RequestId::parse(request).map_err(|_| Fault::RequestId)?,
             basket: Basket::new(wishes).map_err(PlacementFault::Basket)?,
         })
     }
@@ -190,8 +181,8 @@ mod tests {
 
     #[test]
     fn each_fault_is_named() {
-        use Fault::{Goods, Missing, Purchase, Username, WrongType};
-        use PlacementFault::{Basket, Line, RequestId, Whole};
+        use Fault::{Goods, Missing, Purchase, RequestId, Username, WrongType};
+        use PlacementFault::{Basket, Line, Whole};
         let line = r#"{"goods":"e","purchase":1}"#;
         let many = vec![line; LINES_MAX + 1].join(",");
         for (username, request, lines, expected) in [
@@ -200,8 +191,8 @@ mod tests {
             ("\"\"", "\"r\"", line, Whole(Username)),
             ("\"x\"", "null", line, Whole(Missing("request_id"))),
             ("\"x\"", "7", line, Whole(WrongType("request_id"))),
-            ("\"x\"", "\"\"", line, RequestId),
-            ("\"x\"", "\"a\\tb\"", line, RequestId),
+            ("\"x\"", "\"\"", line, Whole(RequestId)),
+            ("\"x\"", "\"a\\tb\"", line, Whole(RequestId)),
             ("\"x\"", "\"r\"", "", Basket(WrongBasket::LineCount)),
             ("\"x\"", "\"r\"", &many, Basket(WrongBasket::LineCount)),
             (

@@ -35,6 +35,8 @@ enum More {
     Order(Box<(SaleId, OrderId)>),
     /// Money that was paid must go back.
     RefundDue,
+    /// The target that it is about, and its smallest bid.
+    BidMin(Box<(SaleId, u64)>),
     /// Units that are left.
     Left(u64),
     /// Units that were added all the same.
@@ -66,6 +68,8 @@ struct Body<'a> {
     order: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refund_due: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bid_min: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     left: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,6 +162,12 @@ impl Problem {
         self
     }
 
+    /// Says which target it is about, and the smallest bid in cents.
+    pub fn with_bid_min(mut self, goods: &SaleId, cents: u64) -> Self {
+        self.more = More::BidMin(Box::new((goods.clone(), cents)));
+        self
+    }
+
     /// Says how many units are left.
     pub fn with_left(mut self, left: u64) -> Self {
         self.more = More::Left(left);
@@ -184,6 +194,7 @@ impl Problem {
             goods: None,
             order: None,
             refund_due: None,
+            bid_min: None,
             left: None,
             added: None,
         };
@@ -196,6 +207,11 @@ impl Problem {
                 body.order = Some(order.as_str());
             }
             More::RefundDue => body.refund_due = Some(true),
+            More::BidMin(named) => {
+                let (goods, cents) = &**named;
+                body.goods = Some(goods.as_str());
+                body.bid_min = Some(*cents);
+            }
             More::Left(units) => body.left = Some(*units),
             More::Added(units) => body.added = Some(*units),
         }

@@ -5,7 +5,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder};
 
-use super::{admin, doors, metrics, operator, orders, place, probes, problem, sales};
+use super::{admin, bid, doors, metrics, operator, orders, place, probes, problem, sales};
 
 /// Start of every path that takes the operators' token, and nothing without it.
 const ADMIN: &str = "/admin";
@@ -61,6 +61,7 @@ fn open() -> Vec<Route> {
         at("/orders/{id}/confirm").on(Method::POST, orders::confirm),
         at("/orders/{id}/cancel").on(Method::POST, orders::cancel),
         at("/orders/{id}/use").on(Method::POST, orders::redeem),
+        at("/bids").on(Method::POST, bid::bid),
         // Load balancers look with HEAD.
         at("/healthz")
             .on(Method::GET, probes::healthz)
@@ -81,6 +82,7 @@ fn guarded() -> Vec<Route> {
         at("/sales/{id}/audit").on(Method::GET, admin::sale::audit),
         at("/sales/{id}/stock").on(Method::POST, admin::stock::change),
         at("/sales/{id}/orders").on(Method::GET, admin::export::orders),
+        at("/accounts/{event}/{user}").on(Method::PUT, admin::account::put),
     ]
 }
 

@@ -15,12 +15,13 @@ use super::Context;
 use super::problem::Problem;
 use crate::catalogue::Reading;
 use crate::domain::ids::SaleId;
-use crate::domain::sale::EpochMs;
+use crate::domain::sale::{EpochMs, StockKind};
 use crate::error::Result as Read;
 use crate::store::reply::Snapshot;
 
 /// A sale for buyers. The order of the fields is part of the contract; times are epoch
-/// milliseconds, `hold` is milliseconds.
+/// milliseconds, `hold` is milliseconds. Targets have a smallest bid and a bonus instead of a
+/// limit, and `remaining` cents.
 #[derive(Serialize)]
 struct SaleView<'a> {
     goods: &'a str,
@@ -31,7 +32,12 @@ struct SaleView<'a> {
     remaining_at: EpochMs,
     opens_at: Option<EpochMs>,
     closes_at: Option<EpochMs>,
-    purchase_max: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purchase_max: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bid_min: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bonus_bp: Option<u32>,
     hold: Option<u64>,
     server_time: EpochMs,
 }
@@ -45,6 +51,7 @@ struct SalesView<'a> {
 impl<'a> SaleView<'a> {
     fn new(snapshot: &'a Snapshot, server_time: EpochMs) -> Self {
         let sale = &snapshot.sale;
+        let is_target = sale.kind == StockKind::Target;
         Self {
             goods: sale.id.as_str(),
             title: &sale.title,
@@ -54,7 +61,9 @@ impl<'a> SaleView<'a> {
             remaining_at: snapshot.now,
             opens_at: sale.opens_at,
             closes_at: sale.closes_at,
-            purchase_max: sale.purchase_max,
+            purchase_max: (!is_target).then_some(sale.purchase_max),
+            bid_min: is_target.then_some(sale.bid_min),
+            bonus_bp: is_target.then_some(sale.bonus_bp),
             hold: sale.hold,
             server_time,
         }

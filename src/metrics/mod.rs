@@ -13,6 +13,7 @@ use prometheus::{
 
 use self::deliveries::Deliveries;
 use self::expiry::Expiry;
+use crate::domain::bid::BidOutcome;
 use crate::domain::outcome::{Outcome, Refusal};
 use crate::domain::place::PlaceOutcome;
 use crate::error::{Error, Result};
@@ -34,6 +35,7 @@ pub struct Metrics {
     unknown: IntCounter,
     gate_refused: Vec<IntCounter>,
     placements: IntCounterVec,
+    bids: IntCounterVec,
     invalid_requests: IntCounter,
     queue_depth: IntGauge,
     queue_seconds: Histogram,
@@ -53,7 +55,7 @@ pub struct Metrics {
 pub struct SaleFigures {
     /// The sale's id.
     pub sale: String,
-    /// Units by where they are: `left`, `held`, `confirmed`, `used`.
+    /// Units, of a target cents, by where they are: `left`, `held`, `confirmed`, `used`.
     pub units: [(&'static str, u64); 4],
     /// Buyers who hold an order.
     pub buyers: u64,
@@ -107,22 +109,22 @@ impl Metrics {
             move |outcome: &str| outcomes.with_label_values(&[outcome, by])
         };
         let (redis, gate, server) = (by("redis"), by("gate"), by("server"));
-        let placements = IntCounterVec::new(
-            Opts::new(
-                "seckill_placements_total",
-                "Requests for an order over several sales by outcome",
-            ),
-            &["outcome"],
+        let counters = |name, help, label| {
+            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok::<_, prometheus::Error>(counters)
+        };
+        let placements = counters(
+            "seckill_placements_total",
+            "Requests for an order over several sales by outcome",
+            "outcome",
         )?;
-        registry.register(Box::new(placements.clone()))?;
-        let redis_errors = IntCounterVec::new(
-            Opts::new(
-                "seckill_redis_errors_total",
-                "Failed calls to Redis by what they mean",
-            ),
-            &["kind"],
+        let bids = counters("seckill_bids_total", "Bids by outcome", "outcome")?;
+        let redis_errors = counters(
+            "seckill_redis_errors_total",
+            "Failed calls to Redis by what they mean",
+            "kind",
         )?;
-        registry.register(Box::new(redis_errors.clone()))?;
         let queue_depth =
             IntGauge::new("seckill_queue_attempts", "Attempts that wait for a batch")?;
         registry.register(Box::new(queue_depth.clone()))?;
@@ -153,6 +155,7 @@ impl Metrics {
             )?,
             expiry: Expiry::registered(&registry)?,
             placements,
+            bids,
             deliveries: Deliveries::registered(&registry)?,
             redis_errors,
             queue_depth,
@@ -180,6 +183,16 @@ impl Metrics {
             Err(_) => "unknown",
         };
         self.placements.with_label_values(&[outcome]).inc();
+    }
+
+    /// A bid was decided, or failed to be.
+    pub fn bid(&self, decided: &Result<BidOutcome>) {
+        let outcome = match decided {
+            Ok(outcome) => outcome.code(),
+            Err(Error::Busy(_)) => "busy",
+            Err(_) => "unknown",
+        };
+        self.bids.with_label_values(&[outcome]).inc();
     }
 
     /// A gate answered.
@@ -313,7 +326,7 @@ fn truth(sales: Option<&[SaleFigures]>, gates: &[GateFigures]) -> prometheus::Re
     up.set(i64::from(sales.is_some()));
     let units = gauges(
         "seckill_units",
-        "Units of a sale by where they are",
+        "Units of a sale, or cents of a target, by where they are",
         &["sale", "state"],
     )?;
     let buyers = gauges("seckill_buyers", "Buyers who hold an order", &["sale"])?;

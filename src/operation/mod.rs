@@ -1,5 +1,6 @@
 //! What an operator can do, however he asks: on the command line or over HTTP.
 
+pub mod account;
 pub mod audit;
 pub mod orders;
 pub mod sale;

@@ -7,8 +7,9 @@ use crate::domain::order::{Line, Order};
 use crate::domain::sale::EpochMs;
 use crate::error::Error;
 
-/// The header line of the CSV form.
-const COLUMNS: [&str; 10] = [
+/// The header line of the CSV form. The purchase of a bid is what was accepted, in cents; what is
+/// no bid has nothing requested and no bonus.
+const COLUMNS: [&str; 12] = [
     "order",
     "state",
     "username",
@@ -19,6 +20,8 @@ const COLUMNS: [&str; 10] = [
     "goods",
     "purchase",
     "units",
+    "requested",
+    "bonus",
 ];
 /// Spreadsheets take a cell that starts with one of these for a formula; in some languages the
 /// wide ones, too. The quote is here so that taking one quote off always gives the text back.
@@ -69,7 +72,7 @@ impl Format {
         match self {
             Self::Ndjson => json_lines([serde_json::json!({"error": error})]),
             Self::Csv => {
-                let mut cells = [const { String::new() }; 10];
+                let mut cells = [const { String::new() }; 12];
                 cells[1] = "unreadable".to_owned();
                 cells[9] = harmless(&error);
                 csv_rows([cells])
@@ -88,20 +91,22 @@ fn json_lines(values: impl IntoIterator<Item = impl Serialize>) -> Vec<u8> {
     lines
 }
 
-fn cells(order: &Order, line: &Line) -> [String; 10] {
-    let ms = |ms: Option<EpochMs>| ms.map_or_else(String::new, |ms| ms.to_string());
+fn cells(order: &Order, line: &Line) -> [String; 12] {
+    let number = |number: Option<u64>| number.map_or_else(String::new, |n| n.to_string());
     [
         order.id.to_string(),
         order.state.to_string(),
         harmless(order.username.as_str()),
         order.created_at.to_string(),
-        ms(order.deadline),
-        ms(order.changed_at),
+        number(order.deadline),
+        number(order.changed_at),
         harmless(order.request.as_ref().map_or("", |id| id.as_str())),
         line.goods.to_string(),
         line.purchase.to_string(),
         // No unit that was loaded holds a tab.
         harmless(&line.units.join("\t")),
+        number(line.bid.map(|bid| bid.requested)),
+        number(line.bid.map(|bid| bid.bonus)),
     ]
 }
 
@@ -112,7 +117,7 @@ fn harmless(text: &str) -> String {
     format!("{quote}{text}")
 }
 
-fn csv_rows(rows: impl IntoIterator<Item = [String; 10]>) -> Vec<u8> {
+fn csv_rows(rows: impl IntoIterator<Item = [String; 12]>) -> Vec<u8> {
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
@@ -143,9 +148,38 @@ pub struct OrderView<'a> {
 #[derive(Serialize)]
 struct LineView<'a> {
     goods: &'a str,
-    purchase: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purchase: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     units: Option<&'a [String]>,
+    #[serde(flatten)]
+    bid: Option<BidView>,
+    /// Only of a bid that an account paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paid: Option<bool>,
+}
+
+/// What is said of a bid, wherever one is shown, in cents: its fields in this order.
+#[derive(Serialize)]
+pub struct BidView {
+    requested: u64,
+    accepted: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bonus: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filled: Option<bool>,
+}
+
+impl BidView {
+    /// The view of a line; `None` for units.
+    pub fn of(line: &Line) -> Option<Self> {
+        line.bid.map(|bid| Self {
+            requested: bid.requested,
+            accepted: line.purchase,
+            bonus: (bid.bonus > 0).then_some(bid.bonus),
+            filled: bid.filled.then_some(true),
+        })
+    }
 }
 
 impl<'a> From<&'a Order> for OrderView<'a> {
@@ -167,8 +201,10 @@ impl<'a> From<&'a Line> for LineView<'a> {
     fn from(line: &'a Line) -> Self {
         Self {
             goods: line.goods.as_str(),
-            purchase: line.purchase,
+            purchase: line.bid.is_none().then_some(line.purchase),
             units: (!line.units.is_empty()).then_some(&line.units),
+            bid: BidView::of(line),
+            paid: line.bid.and_then(|bid| bid.paid.then_some(true)),
         }
     }
 }

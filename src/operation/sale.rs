@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::times;
+use crate::domain::bid::{BONUS_BP_MAX, CENTS_MAX};
 use crate::domain::ids::SaleId;
-use crate::domain::sale::{EditRefusal, HOLD_MS_MAX, HOLD_MS_MIN, PURCHASE_MAX_LIMIT};
+use crate::domain::sale::{EditRefusal, HOLD_MS_MAX, HOLD_MS_MIN, PURCHASE_MAX_LIMIT, StockKind};
 use crate::store::reply::Snapshot;
 
 /// Longest title, in bytes of UTF-8.
@@ -48,11 +49,30 @@ pub fn purchase_max(units: u64) -> Result<u32, String> {
     fits.ok_or_else(|| format!("{units} is not in 1..={PURCHASE_MAX_LIMIT}"))
 }
 
+/// Accepts the smallest bid of a target, in cents.
+///
+/// # Errors
+/// Its bounds.
+pub fn bid_min(cents: u64) -> Result<u64, String> {
+    let fits = (1..=CENTS_MAX).contains(&cents).then_some(cents);
+    fits.ok_or_else(|| format!("{cents} is not in 1..={CENTS_MAX}"))
+}
+
+/// Accepts the bonus of a target, in basis points.
+///
+/// # Errors
+/// Its bounds.
+pub fn bonus_bp(points: u64) -> Result<u32, String> {
+    let known = u32::try_from(points).ok();
+    let fits = known.filter(|&points| points <= BONUS_BP_MAX);
+    fits.ok_or_else(|| format!("{points} is not in 0..={BONUS_BP_MAX}"))
+}
+
 /// Why an edit changed nothing, for the operator.
 pub fn explain(id: &SaleId, refusal: EditRefusal) -> String {
     match refusal {
         EditRefusal::NoSuchSale => {
-            format!("there is no sale {id}: create it with its kind, `list` or `counter`")
+            format!("there is no sale {id}: create it with its kind, `list`, `counter` or `target`")
         }
         EditRefusal::KindIsFixed => {
             format!("sale {id} exists with another kind, and the kind of a sale never changes")
@@ -67,13 +87,22 @@ pub fn explain(id: &SaleId, refusal: EditRefusal) -> String {
         EditRefusal::FeedIsFixed => {
             format!("sale {id} has granted orders: its feed knows all of them or none, so it stays")
         }
+        EditRefusal::TermsAreFixed => format!(
+            "target {id} has bids: the smallest bid and the bonus are the same for all of them, so \
+             they stay"
+        ),
+        EditRefusal::NotOfThisKind => format!(
+            "a smallest bid and a bonus are for targets, a limit for one attempt and a hold for \
+             other sales: look at the kind of {id}"
+        ),
     }
 }
 
-/// A sale for scripts; times in epoch milliseconds.
+/// A sale for scripts; times in epoch milliseconds. Only a target has terms, and what
+/// is counted of it is cents.
 pub fn to_json(snapshot: &Snapshot) -> Value {
     let (sale, figures) = (&snapshot.sale, &snapshot.figures);
-    json!({
+    let mut value = json!({
         "sale": sale.id.as_str(),
         "title": sale.title,
         "kind": sale.kind.as_str(),
@@ -92,7 +121,12 @@ pub fn to_json(snapshot: &Snapshot) -> Value {
         "used": figures.used,
         "buyers": figures.buyers,
         "server_time": snapshot.now,
-    })
+    });
+    if sale.kind == StockKind::Target {
+        value["bid_min"] = json!(sale.bid_min);
+        value["bonus_bp"] = json!(sale.bonus_bp);
+    }
+    value
 }
 
 #[cfg(test)]
@@ -120,6 +154,18 @@ mod tests {
         assert_eq!(purchase_max(100), Ok(100));
         for units in [0, 101, u64::MAX] {
             assert!(purchase_max(units).is_err(), "{units}");
+        }
+    }
+
+    #[test]
+    fn terms_of_a_target_have_bounds() {
+        assert_eq!((bid_min(1), bid_min(CENTS_MAX)), (Ok(1), Ok(CENTS_MAX)));
+        for cents in [0, CENTS_MAX + 1] {
+            assert!(bid_min(cents).is_err(), "{cents}");
+        }
+        assert_eq!((bonus_bp(0), bonus_bp(10_000)), (Ok(0), Ok(BONUS_BP_MAX)));
+        for points in [10_001, u64::MAX] {
+            assert!(bonus_bp(points).is_err(), "{points}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::units::UnitList;
+use crate::domain::bid::CENTS_MAX;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{STOCK_UNITS_MAX, StockKind};
 use crate::error::{Error, Result};
@@ -33,12 +34,42 @@ impl Load {
     }
 }
 
-/// Units in one call: a counter takes any number at once.
+/// Units in one call: a number takes any number at once.
 pub fn step(kind: StockKind, count: u64) -> u64 {
     match kind {
         StockKind::List => UNITS_PER_CALL_MAX as u64,
-        StockKind::Counter => count.max(1),
+        StockKind::Counter | StockKind::Target => count.max(1),
     }
+}
+
+/// The most that a sale of this kind can ever be stocked with: only a target counts cents.
+pub fn limit(kind: StockKind) -> u64 {
+    match kind {
+        StockKind::List | StockKind::Counter => STOCK_UNITS_MAX,
+        StockKind::Target => CENTS_MAX,
+    }
+}
+
+/// What the stock of such a sale is counted in.
+pub fn counted(kind: StockKind) -> &'static str {
+    match kind {
+        StockKind::List | StockKind::Counter => "units",
+        StockKind::Target => "cents",
+    }
+}
+
+/// Checks that some sale of this kind could have so much.
+///
+/// # Errors
+/// The rule and how this number breaks it.
+pub fn check_count(id: &SaleId, kind: StockKind, count: u64) -> Result<(), String> {
+    let (most, what) = (limit(kind), counted(kind));
+    if (1..=most).contains(&count) {
+        return Ok(());
+    }
+    Err(format!(
+        "{count} is not in 1..={most}: the {what} that sale {id} can have"
+    ))
 }
 
 /// A load that did not end well. An error after some units were added must say so: the operator
@@ -60,9 +91,9 @@ pub struct Stopped {
 pub enum StopReason {
     /// There is no such sale.
     NoSuchSale,
-    /// Counter stock has no identities.
+    /// Only list stock has identities.
     NeedsCount,
-    /// The sale would have more than [`STOCK_UNITS_MAX`] units.
+    /// The sale would have more than [`STOCK_UNITS_MAX`] units, or [`CENTS_MAX`] cents.
     LimitPassed,
     /// Redis did not do it, or nobody knows.
     Failed(Error),
@@ -75,10 +106,14 @@ impl fmt::Display for Stopped {
             StopReason::NoSuchSale => write!(f, "there is no sale {id}")?,
             StopReason::NeedsCount => write!(
                 f,
-                "sale {id} has counter stock, whose units have no identity: give a count"
+                "the stock of sale {id} is a number, without identities: give a count"
             )?,
             StopReason::LimitPassed => {
-                write!(f, "sale {id} can have {STOCK_UNITS_MAX} units at most")?;
+                write!(
+                    f,
+                    "sale {id} can have {STOCK_UNITS_MAX} units at most, or {CENTS_MAX} cents if \
+                     it is a target"
+                )?;
             }
             StopReason::Failed(error) => write!(f, "{error}")?,
         }

@@ -222,6 +222,7 @@ mod tests {
             goods: SaleId::parse("a").expect("valid"),
             purchase: 1,
             units: Vec::new(),
+            bid: None,
         };
         let order = Order {
             id: id.clone(),

@@ -28,9 +28,20 @@ struct EntryView<'a> {
 #[derive(Serialize)]
 struct LineView<'a> {
     goods: &'a str,
-    purchase: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purchase: Option<u64>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     units: &'a [String],
+    #[serde(flatten)]
+    bid: Option<BidView>,
+}
+
+/// What a line has of a target instead of units, in cents.
+#[derive(Serialize)]
+struct BidView {
+    requested: u64,
+    accepted: u64,
+    bonus: u64,
 }
 
 /// The body of one delivery: entries of one event in the order of the feed.
@@ -57,14 +68,20 @@ fn view(letter: &Letter) -> EntryView<'_> {
 fn line(line: &Line) -> LineView<'_> {
     LineView {
         goods: line.goods.as_str(),
-        purchase: line.purchase,
+        purchase: line.bid.is_none().then_some(line.purchase),
         units: &line.units,
+        bid: line.bid.map(|bid| BidView {
+            requested: bid.requested,
+            accepted: line.purchase,
+            bonus: bid.bonus,
+        }),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::bid::Accepted;
     use crate::domain::feed::Entry;
     use crate::domain::ids::{OrderId, RequestId, SaleId, Username};
     use crate::domain::order::{Order, OrderState};
@@ -76,6 +93,7 @@ mod tests {
             goods: SaleId::parse(goods).expect("valid"),
             purchase: 2,
             units: units.iter().map(|unit| (*unit).to_owned()).collect(),
+            bid: None,
         };
         let order = Order {
             id: id.clone(),
@@ -101,5 +119,23 @@ mod tests {
             r#""units":["sn-1","sn-2"]},{"goods":"spring","purchase":2}]}]}"#,
         );
         assert_eq!(String::from_utf8(body).expect("UTF-8"), expected);
+    }
+
+    #[test]
+    fn a_line_of_a_bid_has_cents_and_no_units() {
+        let bid = Line {
+            goods: SaleId::parse("p2p.loan").expect("valid"),
+            purchase: 200,
+            units: Vec::new(),
+            bid: Some(Accepted {
+                requested: 300,
+                bonus: 2,
+                paid: true,
+                filled: true,
+            }),
+        };
+        let body = serde_json::to_string(&line(&bid)).expect("JSON");
+        let expected = r#"{"goods":"p2p.loan","requested":300,"accepted":200,"bonus":2}"#;
+        assert_eq!(body, expected);
     }
 }

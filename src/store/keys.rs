@@ -19,13 +19,15 @@ impl Keys {
     }
 
     /// `[hash]` `kind`, `title`, `opens_at`, `closes_at`, `purchase_max`, `paused`,
-    /// `hold`, `cancel_until`, `feed`, and the counters `added`, `removed`, `held`, `confirmed`,
-    /// `used`, `grants`. Written by `sale_put`, `stock_*` and everything that happens to orders.
+    /// `hold`, `cancel_until`, `feed`, `bid_min`, `bonus_bp`, and the counters `added`, `removed`,
+    /// `held`, `confirmed`, `used`, `grants`. Written by `sale_put`, `stock_*`, `bid_*` and
+    /// everything that happens to orders.
     pub fn sale(&self, id: &SaleId) -> String {
         self.of_sale("sale", id)
     }
 
-    /// `[list]` the units, or `[string]` the number left. Absent is 0. This is the stock.
+    /// `[list]` the units, or `[string]` the number left, of a target in cents. Absent is 0. This
+    /// is the stock.
     pub fn stock(&self, id: &SaleId) -> String {
         self.of_sale("stock", id)
     }
@@ -53,6 +55,58 @@ impl Keys {
     /// `[hash]` username, a tab, request id → id of the order that the request made.
     pub fn requests(&self, event: &str) -> String {
         self.of_event("requests", event)
+    }
+
+    /// `[hash]` username → balance in cents. An event keeps accounts when this exists.
+    pub fn accounts(&self, event: &str) -> String {
+        self.of_event("accounts", event)
+    }
+
+    /// `[hash]` username → cents that operators put into the account, less what they took out.
+    pub fn accounts_paid_in(&self, event: &str) -> String {
+        self.of_event("accounts:paid_in", event)
+    }
+
+    /// `[string]` how often the accounts of the event changed: two readings of the same number saw
+    /// the same accounts.
+    pub fn accounts_changes(&self, event: &str) -> String {
+        self.of_event("accounts:changes", event)
+    }
+
+    /// The keys of `bid_place`, in its order.
+    pub fn of_bid(&self, goods: &SaleId) -> [String; 7] {
+        let event = goods.event();
+        [
+            self.requests(event),
+            self.orders(event),
+            self.feed(event),
+            self.sale(goods),
+            self.stock(goods),
+            self.accounts(event),
+            self.accounts_changes(event),
+        ]
+    }
+
+    /// The keys of `bid_cancel`, in its order.
+    pub fn of_bid_cancel(&self, goods: &SaleId) -> [String; 6] {
+        let event = goods.event();
+        [
+            self.orders(event),
+            self.feed(event),
+            self.sale(goods),
+            self.stock(goods),
+            self.accounts(event),
+            self.accounts_changes(event),
+        ]
+    }
+
+    /// The keys of `account_set`, in its order.
+    pub fn of_accounts(&self, event: &str) -> [String; 3] {
+        [
+            self.accounts(event),
+            self.accounts_paid_in(event),
+            self.accounts_changes(event),
+        ]
     }
 
     /// The keys of `order_place`, in its order.
@@ -192,6 +246,14 @@ mod tests {
         assert_eq!(keys.requests(id.event()), "seckill:{spring}:requests");
         assert_eq!(keys.dead(id.event()), "seckill:{spring}:feed:dead");
         assert_eq!(keys.feeds_pattern(), "seckill:{*}:feed");
+        assert_eq!(keys.accounts(id.event()), "seckill:{spring}:accounts");
+        assert_eq!(
+            keys.of_accounts(id.event())[1..],
+            [
+                "seckill:{spring}:accounts:paid_in",
+                "seckill:{spring}:accounts:changes"
+            ]
+        );
         assert_eq!(keys.sales_pattern(), "seckill:{*}:sale:*");
         assert_eq!(Keys::new("a*b[").sales_pattern(), r"a\*b\[{*}:sale:*");
         assert_eq!(keys.holds_pattern(), "seckill:{*}:holds");

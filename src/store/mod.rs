@@ -3,6 +3,8 @@
 //! Each function that changes something is one script in `lua/` of the same name. The doors go
 //! through a [`Lane`]; everything else through the pool of the [`Store`].
 
+pub mod accounts;
+pub mod bids;
 pub mod embedded;
 mod failure;
 pub mod feed;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::recount::Pair;
 use super::reply;
-use super::script::{ORDER_CANCEL, ORDER_CONFIRM, ORDER_USE, Script};
+use super::script::{Call, ORDER_CANCEL, ORDER_CONFIRM, ORDER_USE, Script};
 use super::{Store, record, replicas};
 use crate::domain::change::{Change, ChangeOutcome};
 use crate::domain::durability::Durability;
@@ -50,7 +51,7 @@ impl Store {
         self.change(Change::Confirm, id, None).await
     }
 
-    /// Gives an order back, which must be `buyer`'s if one is named. Safe to repeat.
+    /// Gives an order or a bid back, which must be `buyer`'s if one is named. Safe to repeat.
     ///
     /// # Errors
     /// As [`Store::order_confirm`].
@@ -83,24 +84,45 @@ impl Store {
         let Some(order) = order else {
             return Ok(ChangeOutcome::NoSuchOrder);
         };
-        // The script reads the order again; its sales never change.
+        // The scripts read the order again; its sales never change.
+        if let (Change::Cancel, Some((line, _))) = (change, order.bid()) {
+            let goods = &line.goods;
+            return self
+                .bid_cancel(&mut connection, id, goods, buyer, deadline)
+                .await;
+        }
         let sales = sales_of(id.event(), [&order]);
         let names: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();
-        let replicas = self.durability.map_or(0, Durability::replicas);
         let (script, keys) = self.script_of(change, id.event(), &sales);
-        let mut call = script
-            .on(&keys)
-            .arg(id.as_str())
-            .arg(u8::from(replicas > 0));
+        let mut call = script.on(&keys).arg(id.as_str()).arg(self.waits());
         if change == Change::Cancel {
             call = call.arg(buyer.map_or("", Username::as_str));
         }
         let call = call.arg(names);
+        self.settle(&mut connection, call, id, deadline).await
+    }
+
+    /// What scripts are told about replicas: 1 when changes are answered only when they have them.
+    pub(super) fn waits(&self) -> u8 {
+        let replicas = self.durability.map_or(0, Durability::replicas);
+        u8::from(replicas > 0)
+    }
+
+    /// Sends a call that changes order `id`, and waits for replicas if it is to.
+    pub(super) async fn settle(
+        &self,
+        connection: &mut MultiplexedConnection,
+        call: Call<'_>,
+        id: &OrderId,
+        deadline: Instant,
+    ) -> Result<ChangeOutcome> {
+        let replicas = self.durability.map_or(0, Durability::replicas);
+        let script = call.name();
         let changed = timeout_at(deadline, async {
-            let reply = call.send(&mut *connection).await?;
-            let outcome = reply::change(script.name, id, reply)?;
+            let reply = call.send(connection).await?;
+            let outcome = reply::change(script, id, reply)?;
             if replicas > 0 && outcome != ChangeOutcome::NoSuchOrder {
-                replicas::wait(&mut connection, replicas, deadline).await?;
+                replicas::wait(connection, replicas, deadline).await?;
             }
             Ok(outcome)
         });

@@ -18,7 +18,8 @@ use crate::error::Result;
 pub struct Placed {
     /// What became of it.
     pub outcome: PlaceOutcome,
-    /// The sale of each wish, after the decision; empty when one of them does not exist.
+    /// The sale of each wish, after the decision; empty when one of them does not exist, or takes
+    /// bids.
     pub standings: Vec<Standing>,
 }
 

@@ -2,9 +2,11 @@
 //!
 //! Text, so that any language reads it: `state TAB created_ms TAB username [TAB at_ms
 //! [TAB request_id]]`, then for each sale a line feed and `goods TAB purchase [TAB unit]...`, with
-//! control characters and `%` in units written as `%XX`. `at_ms` is the deadline of a held order,
-//! and for others the time of the last change; it may be empty.
+//! control characters and `%` in units written as `%XX`; the one line of a bid is `goods TAB
+//! accepted/requested/bonus/paid/filled`, the last two of them 0 or 1. `at_ms` is the deadline of
+//! a held order, and for others the time of the last change; it may be empty.
 
+use crate::domain::bid::Accepted;
 use crate::domain::ids::{OrderId, RequestId, SaleId, Username};
 use crate::domain::order::{Line, Order, OrderState};
 use crate::error::{Error, Result};
@@ -49,11 +51,47 @@ fn parse(id: &str, text: &str) -> Option<Order> {
 
 fn line(text: &str) -> Option<Line> {
     let mut parts = text.splitn(3, '\t');
+    let goods = SaleId::parse(parts.next()?).ok()?;
+    let count = parts.next()?;
+    let (count, bid) = count
+        .split_once('/')
+        .map_or((count, None), |(count, bid)| (count, Some(bid)));
+    let purchase = count.parse().ok()?;
+    let bid = match bid {
+        None => None,
+        Some(text) => Some(accepted(purchase, text)?),
+    };
+    let units = parts.next().map(units);
+    if bid.is_some() && units.is_some() {
+        return None;
+    }
     Some(Line {
-        goods: SaleId::parse(parts.next()?).ok()?,
-        purchase: parts.next()?.parse().ok()?,
-        units: parts.next().map(units).unwrap_or_default(),
+        goods,
+        purchase,
+        units: units.unwrap_or_default(),
+        bid,
     })
+}
+
+/// What a record says of a bid of which so many cents were accepted.
+fn accepted(purchase: u64, text: &str) -> Option<Accepted> {
+    let bit = |text: &str| match text {
+        "0" => Some(false),
+        "1" => Some(true),
+        _ => None,
+    };
+    let parts: Vec<&str> = text.split('/').collect();
+    let [requested, bonus, paid, filled] = parts.as_slice() else {
+        return None;
+    };
+    let accepted = Accepted {
+        requested: requested.parse().ok()?,
+        bonus: bonus.parse().ok()?,
+        paid: bit(paid)?,
+        filled: bit(filled)?,
+    };
+    let adds_up = accepted.bonus <= purchase && purchase <= accepted.requested;
+    adds_up.then_some(accepted)
 }
 
 /// The units of a line: separated by tabs, none in an empty text.
@@ -131,6 +169,28 @@ mod tests {
         let asked = decode(ID, b"confirmed\t1\tx\t\treq\na\t1").expect("valid");
         assert_eq!(asked.changed_at, None);
         assert!(asked.request.is_some());
+    }
+
+    #[test]
+    fn a_bid_says_what_was_asked_for_and_what_it_brought() {
+        let record = b"confirmed\t1\tx\t\tr\na\t20000/30000/200/1/0";
+        let order = decode(ID, record).expect("valid");
+        let (line, accepted) = order.bid().expect("a bid");
+        assert_eq!((line.purchase, line.units.len()), (20_000, 0));
+        assert_eq!((accepted.requested, accepted.bonus), (30_000, 200));
+        assert_eq!((accepted.paid, accepted.filled), (true, false));
+        for line in [
+            "a\t2/1/0/0/0",
+            "a\t2/3/3/0/0",
+            "a\t2/3/0/0",
+            "a\t2/3/0/0/0/0",
+            "a\t2/3/0/2/0",
+            "a\t2/3/0/0/0\tsn-1",
+            "a\t/3/0/0/0",
+        ] {
+            let record = format!("confirmed\t1\tx\t\tr\n{line}");
+            assert!(decode(ID, record.as_bytes()).is_err(), "{line}");
+        }
     }
 
     #[test]

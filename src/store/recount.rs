@@ -4,6 +4,7 @@ use redis::aio::MultiplexedConnection;
 
 use super::reply::Snapshot;
 use super::{Store, record};
+use crate::domain::account::AccountRecount;
 use crate::domain::ids::{OrderId, RequestId, SaleId, Username};
 use crate::domain::recount::Recount;
 use crate::domain::sale::{EpochMs, StockKind};
@@ -39,13 +40,27 @@ impl Store {
             progress,
             read: 0,
         };
-        let mut recount = Recount::new(id.clone(), before.sale.purchase_max);
-        reader.orders(id, &mut recount).await?;
+        let mut recount = Recount::new(&before.sale);
+        let changes = reader.account_changes(id).await?;
+        let mut accounts = AccountRecount::default();
+        reader.orders(id, &mut recount, &mut accounts).await?;
         reader.buyers(id, &mut recount).await?;
         reader.holds(id, &mut recount).await?;
         reader.requests(id, &mut recount).await?;
         if before.sale.kind == StockKind::List {
             reader.stock(id, before.figures.left, &mut recount).await?;
+        }
+        let mut wrong_accounts = Vec::new();
+        if before.sale.kind == StockKind::Target {
+            reader.accounts(id, &mut recount, &mut accounts).await?;
+            if reader.account_changes(id).await? != changes {
+                return Err(Error::Refused(format!(
+                    "the accounts of event {} moved while they were read: pause all its targets or \
+                     wait, then audit again",
+                    id.event()
+                )));
+            }
+            wrong_accounts = accounts.check();
         }
         drop(connection);
         let after = self.sale_snapshot(id).await?;
@@ -57,7 +72,8 @@ impl Store {
                  then audit again"
             )));
         }
-        let violations = recount.check(&before.figures);
+        let mut violations = recount.check(&before.figures);
+        violations.append(&mut wrong_accounts);
         Ok(Some((before, violations)))
     }
 }
@@ -76,11 +92,17 @@ impl Store {
             .hlen(self.keys.buyers(id))
             .zcard(self.keys.holds(event))
             .hlen(self.keys.requests(event));
+        let [accounts, paid_in, _] = self.keys.of_accounts(event);
+        sizes.hlen(accounts).hlen(paid_in);
         let sizes: Vec<u64> = self.read(sizes.query_async(&mut *connection)).await?;
-        let listed = self.sale_snapshot(id).await?;
-        let listed = listed.filter(|snapshot| snapshot.sale.kind == StockKind::List);
-        let units = listed.map_or(0, |snapshot| snapshot.figures.left);
-        Ok(sizes.iter().sum::<u64>() + units)
+        let (sizes, accounts) = sizes.split_at(sizes.len() - 2);
+        let snapshot = self.sale_snapshot(id).await?;
+        let others = snapshot.map_or(0, |snapshot| match snapshot.sale.kind {
+            StockKind::List => snapshot.figures.left,
+            StockKind::Counter => 0,
+            StockKind::Target => accounts.iter().sum(),
+        });
+        Ok(sizes.iter().sum::<u64>() + others)
     }
 }
 
@@ -112,18 +134,61 @@ impl Reader<'_> {
         Ok(())
     }
 
-    async fn orders(&mut self, id: &SaleId, recount: &mut Recount) -> Result<()> {
+    async fn orders(
+        &mut self,
+        id: &SaleId,
+        recount: &mut Recount,
+        accounts: &mut AccountRecount,
+    ) -> Result<()> {
         let key = self.store.keys.orders(id.event());
         let mut cursor = Some(0);
         while let Some(at) = cursor {
             let (next, fields) = self.scan("HSCAN", &key, at).await?;
             for (field, value) in fields {
                 match record::decode(&text(&field), &value) {
-                    Ok(order) => recount.order(&order),
+                    Ok(order) => {
+                        recount.order(&order);
+                        accounts.order(&order);
+                    }
                     Err(error) => recount.unreadable(error.to_string()),
                 }
             }
             cursor = next;
+        }
+        Ok(())
+    }
+
+    /// How often the accounts of the event changed; 0 when it never kept any.
+    async fn account_changes(&mut self, id: &SaleId) -> Result<u64> {
+        let mut get = redis::cmd("GET");
+        get.arg(self.store.keys.accounts_changes(id.event()));
+        let changes: Option<u64> = self.store.read(get.query_async(self.connection)).await?;
+        Ok(changes.unwrap_or(0))
+    }
+
+    async fn accounts(
+        &mut self,
+        id: &SaleId,
+        recount: &mut Recount,
+        accounts: &mut AccountRecount,
+    ) -> Result<()> {
+        let [balances, paid_in, _] = self.store.keys.of_accounts(id.event());
+        for (key, is_balance) in [(balances, true), (paid_in, false)] {
+            let mut cursor = Some(0);
+            while let Some(at) = cursor {
+                let (next, fields) = self.scan("HSCAN", &key, at).await?;
+                for (field, value) in fields {
+                    let field = text(&field);
+                    match (Username::parse(field.clone()), text(&value).parse()) {
+                        (Ok(username), Ok(cents)) if is_balance => {
+                            accounts.balance(username, cents);
+                        }
+                        (Ok(username), Ok(cents)) => accounts.paid_in(username, cents),
+                        _ => recount.unreadable(format!("the entry {field:?} of {key}")),
+                    }
+                }
+                cursor = next;
+            }
         }
         Ok(())
     }

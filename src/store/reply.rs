@@ -7,6 +7,7 @@ use redis::{FromRedisValue, Value};
 use super::feed::Lag;
 use super::record;
 use crate::domain::attempt::Attempt;
+use crate::domain::bid::BID_MIN_DEFAULT;
 use crate::domain::change::{ChangeOutcome, ChangeRefusal};
 use crate::domain::ids::{OrderId, SaleId};
 use crate::domain::ledger::Figures;
@@ -107,8 +108,9 @@ fn outcome(answer: &str, goods: &SaleId, attempt: &Attempt) -> Result<Outcome> {
     if let Some(units) = answer.strip_prefix('=') {
         let line = Line {
             goods: goods.clone(),
-            purchase: attempt.purchase.get(),
+            purchase: attempt.purchase.get().into(),
             units: record::units(units),
+            bid: None,
         };
         let order = attempt.order.clone();
         return Ok(Outcome::Grabbed(Grant { order, line }));
@@ -125,7 +127,8 @@ fn outcome(answer: &str, goods: &SaleId, attempt: &Attempt) -> Result<Outcome> {
     Ok(Outcome::Refused(refusal))
 }
 
-/// Decodes the reply of `order_confirm`, `order_cancel` and `order_use` to a change of order `id`.
+/// Decodes the reply of `order_confirm`, `order_cancel`, `order_use` and `bid_cancel` to a change
+/// of order `id`.
 pub fn change(script: &str, id: &OrderId, reply: Value) -> Result<ChangeOutcome> {
     let parts = array(script, reply)?;
     let [first, rest @ ..] = parts.as_slice() else {
@@ -216,8 +219,11 @@ pub fn snapshot(id: &SaleId, reply: Value) -> Result<Option<Snapshot>> {
         hold: fields.number("hold")?.filter(|&ms| ms > 0),
         cancel_until: fields.number("cancel_until")?,
         feed: fields.text("feed") != Some("0"),
+        bid_min: fields.number("bid_min")?.unwrap_or(BID_MIN_DEFAULT),
+        bonus_bp: fields.number("bonus_bp")?.unwrap_or(0),
     };
     let figures = Figures {
+        kind: sale.kind,
         added: fields.number("added")?.unwrap_or(0),
         removed: fields.number("removed")?.unwrap_or(0),
         left: number("sale_snapshot", left)?,

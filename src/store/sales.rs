@@ -31,6 +31,8 @@ impl Store {
             ("hold", edit.hold.map(ms)),
             ("cancel_until", edit.cancel_until.map(ms)),
             ("feed", edit.feed.map(bit)),
+            ("bid_min", edit.bid_min.map(|cents| cents.to_string())),
+            ("bonus_bp", edit.bonus_bp.map(|points| points.to_string())),
         ];
         let keys = [self.keys.sale(id), self.keys.buyers(id)];
         let mut call = SALE_PUT.on(&keys);

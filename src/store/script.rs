@@ -45,6 +45,12 @@ pub static SALE_GRAB: LazyLock<Script> =
 /// Decides a placement.
 pub static ORDER_PLACE: LazyLock<Script> =
     script!("order_place", flags: "", uses: ["clock", "stock", "window", "order", "feed"]);
+/// Decides a bid.
+pub static BID_PLACE: LazyLock<Script> = script!(
+    "bid_place",
+    flags: "",
+    uses: ["clock", "stock", "window", "order", "feed", "account"]
+);
 /// Creates or changes a sale.
 pub static SALE_PUT: LazyLock<Script> =
     script!("sale_put", flags: " flags=allow-oom", uses: ["clock", "stock"]);
@@ -65,6 +71,10 @@ pub static ORDER_CONFIRM: LazyLock<Script> = script!(
 pub static ORDER_CANCEL: LazyLock<Script> = script!(
     "order_cancel", flags: " flags=allow-oom", uses: ["clock", "stock", "order", "feed", "change"]
 );
+/// Takes a bid back.
+pub static BID_CANCEL: LazyLock<Script> = script!(
+    "bid_cancel", flags: " flags=allow-oom", uses: ["clock", "stock", "order", "feed", "account"]
+);
 /// Marks an order as handed out.
 pub static ORDER_USE: LazyLock<Script> = script!(
     "order_use", flags: " flags=allow-oom", uses: ["clock", "stock", "order", "feed", "change"]
@@ -73,6 +83,9 @@ pub static ORDER_USE: LazyLock<Script> = script!(
 pub static ORDER_EXPIRE: LazyLock<Script> = script!(
     "order_expire", flags: " flags=allow-oom", uses: ["clock", "stock", "order", "feed", "change"]
 );
+
+/// Sets balances.
+pub static ACCOUNT_SET: LazyLock<Script> = script!("account_set", flags: "", uses: ["stock"]);
 
 impl Script {
     fn new(name: &'static str, source: &'static str) -> Self {
@@ -102,6 +115,11 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// The script that is called.
+    pub fn name(&self) -> &'static str {
+        self.script.name
+    }
+
     /// Adds one argument, or several from a slice.
     pub fn arg(mut self, arg: impl ToRedisArgs) -> Self {
         self.command.arg(arg);

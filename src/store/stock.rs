@@ -5,6 +5,7 @@ use redis::Value;
 use super::Store;
 use super::reply::{array, number, unexpected, word};
 use super::script::{STOCK_ADD, STOCK_REMOVE};
+use crate::domain::bid::CENTS_MAX;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::STOCK_UNITS_MAX;
 use crate::domain::unit::Unit;
@@ -25,9 +26,10 @@ pub enum AddOutcome {
     },
     /// There is no such sale.
     NoSuchSale,
-    /// Refused: counter stock has no identities.
+    /// Refused: only list stock has identities.
     NeedsCount,
-    /// Refused: more than [`STOCK_UNITS_MAX`] units in one sale.
+    /// Refused: more than [`STOCK_UNITS_MAX`] units in one sale, or [`CENTS_MAX`] cents in a
+    /// target.
     LimitPassed,
 }
 
@@ -48,35 +50,38 @@ pub enum RemoveOutcome {
 }
 
 impl Store {
-    /// Adds `count` equal units; list stock numbers them `sn-1`, `sn-2`, ... itself. At most
-    /// [`UNITS_PER_CALL_MAX`] for list stock.
+    /// Adds `count` equal units, or cents to a target; list stock numbers them `sn-1`, `sn-2`, ...
+    /// itself. At most [`UNITS_PER_CALL_MAX`] for list stock.
     pub async fn stock_add_count(&self, id: &SaleId, count: u64) -> Result<AddOutcome> {
-        self.stock_add(id, STOCK_UNITS_MAX, "count", &[count.to_string()])
+        let limits = [STOCK_UNITS_MAX, CENTS_MAX];
+        self.stock_add(id, limits, "count", &[count.to_string()])
             .await
     }
 
     /// Adds `count` equal units to a sale that never had any; [`AddOutcome::LimitPassed`]
     /// otherwise. So it may be repeated.
     pub async fn stock_add_first(&self, id: &SaleId, count: u64) -> Result<AddOutcome> {
-        self.stock_add(id, count, "count", &[count.to_string()])
+        self.stock_add(id, [count; 2], "count", &[count.to_string()])
             .await
     }
 
     /// Adds these units to list stock, at most [`UNITS_PER_CALL_MAX`].
     pub async fn stock_add_units(&self, id: &SaleId, units: &[Unit]) -> Result<AddOutcome> {
         let units: Vec<&str> = units.iter().map(Unit::as_str).collect();
-        self.stock_add(id, STOCK_UNITS_MAX, "units", &units).await
+        let limits = [STOCK_UNITS_MAX, CENTS_MAX];
+        self.stock_add(id, limits, "units", &units).await
     }
 
+    /// `limits`: of units, and of cents in a target.
     async fn stock_add(
         &self,
         id: &SaleId,
-        limit: u64,
+        limits: [u64; 2],
         mode: &str,
         rest: &[impl redis::ToRedisArgs],
     ) -> Result<AddOutcome> {
         let keys = [self.keys.sale(id), self.keys.stock(id)];
-        let call = STOCK_ADD.on(&keys).arg(mode).arg(limit).arg(rest);
+        let call = STOCK_ADD.on(&keys).arg(mode).arg(&limits).arg(rest);
         match self.send(call).await? {
             Value::Array(parts) => match parts.as_slice() {
                 [total, left] => Ok(AddOutcome::Added {

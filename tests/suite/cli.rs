@@ -149,7 +149,7 @@ fn what_is_wrong_is_said_with_its_exit_code() {
         ),
         ("sale put a", 2, "nothing to put"),
         ("sale put A --kind list", 2, "sale id must be"),
-        ("sale put a --kind heap", 2, "`list` or `counter`"),
+        ("sale put a --kind heap", 2, "`list`, `counter` or `target`"),
         (
             "sale put a --opens-at tomorrow",
             2,
@@ -694,10 +694,10 @@ async fn the_orders_of_a_sale_are_printed_page_by_page() {
     };
     assert_eq!(
         head,
-        "order,state,username,created_at,deadline,changed_at,request_id,goods,purchase,units"
+        "order,state,username,created_at,deadline,changed_at,request_id,goods,purchase,units,requested,bonus"
     );
     assert!(row.contains(",confirmed,another,"), "{row}");
-    assert!(row.ends_with(",,,,spring.cup,2,"), "{row}");
+    assert!(row.ends_with(",,,,spring.cup,2,,,"), "{row}");
     let printed = shop.ok(&at("orders spring.tea --format csv"));
     assert_eq!(printed.lines().count(), 2501);
     assert!(printed.contains("held,\"user,\"\"7\"\"\","), "quoted");
@@ -726,4 +726,110 @@ async fn the_orders_of_a_sale_are_printed_page_by_page() {
     let line = Shop::at(&world, "orders spring.cup");
     let said = shop.fails(&line, 1);
     assert!(said.contains(lost.as_str()), "{said}");
+}
+
+#[tokio::test]
+async fn a_target_from_its_accounts_to_its_audit() {
+    let (shop, world) = (Shop::new(), World::new().await);
+    let at = |line: &str| Shop::at(&world, line);
+    shop.ok(&at(
+        "sale put p.loan --kind target --bid-min 50 --bonus-bp 100 --cancel-until 9999999999",
+    ));
+    let raised = shop.ok(&at("stock add p.loan --count 5000000000"));
+    assert_eq!(
+        raised,
+        "added 5000000000 cents to sale p.loan: 5000000000 left\n"
+    );
+    let lowered = shop.ok(&at("stock remove p.loan --count 4999990000"));
+    assert_eq!(
+        lowered,
+        "removed 4999990000 cents from sale p.loan: 10000 left\n"
+    );
+    let sale = shop.json(&at("sale show p.loan"));
+    assert_eq!(
+        (&sale["bid_min"], &sale["bonus_bp"]),
+        (&50.into(), &100.into())
+    );
+
+    let accounts: String = (0..2500).map(|n| format!("user {n},{n}\n")).collect();
+    let folder = shop.folder.path();
+    std::fs::write(folder.join("accounts.csv"), &accounts).expect("written");
+    let loaded = shop.ok(&at("account load p accounts.csv"));
+    assert_eq!(
+        loaded,
+        "set 2500 accounts of event p: 2500 new, 0 changed, 0 as before\n"
+    );
+    std::fs::write(folder.join("wrong.csv"), format!("{accounts}user 7,1\n")).expect("written");
+    let said = shop.fails(&at("account load p wrong.csv"), 2);
+    assert!(
+        said.contains("line 2501")
+            && said.contains("line 8")
+            && said.contains("nothing was changed"),
+        "{said}"
+    );
+    let set = shop.json(&at("account set p alice 6000"));
+    assert_eq!((&set["created"], &set["changed"]), (&1.into(), &0.into()));
+    for wrong in [
+        "account set p alice -1",
+        "account set p.x alice 1",
+        "account set p alice 1.5",
+    ] {
+        shop.fails(&at(wrong), 2);
+    }
+    let said = shop.fails(&at("account show p bob"), 1);
+    assert!(said.contains("bob has no account in event p"), "{said}");
+    assert_eq!(
+        shop.json(&at("account show p")).as_array().map(Vec::len),
+        Some(2501)
+    );
+
+    let loan = crate::support::redis::sale_id("p.loan");
+    let bid = world.accepted("alice", "r", &loan, 5000).await;
+    let shown = shop.ok(&at("account show p alice"));
+    assert_eq!(shown, "USER   BALANCE  PAID IN\nalice  1050     6000\n");
+    let shown = shop.ok(&at(&format!("order show {}", bid.id)));
+    assert!(
+        shown.contains("5000 of 5000 cents for p.loan, bonus 50"),
+        "{shown}"
+    );
+    let csv = shop.ok(&at("orders p.loan --format csv"));
+    assert!(csv.ends_with(",r,p.loan,5000,,5000,50\r\n"), "{csv}");
+    let orders = shop.json(&at("orders p.loan"));
+    let line = serde_json::json!([{
+        "goods": "p.loan", "requested": 5000, "accepted": 5000, "bonus": 50, "paid": true,
+    }]);
+    assert_eq!(orders["lines"], line);
+    for (edit, why) in [
+        ("sale put p.loan --bid-min 60", "p.loan has bids"),
+        ("sale put p.loan --bonus-bp 0", "p.loan has bids"),
+        ("sale put p.loan --hold 5m", "are for targets"),
+    ] {
+        let said = shop.fails(&at(edit), 1);
+        assert!(said.contains(why), "{edit}: {said}");
+    }
+    let said = shop.fails(&at(&format!("order use {}", bid.id)), 1);
+    assert!(said.contains("is a bid"), "{said}");
+    let audit = shop.json(&at("audit p.loan --deep"));
+    assert_eq!(
+        (&audit["holds"], &audit["confirmed"]),
+        (&true.into(), &5000.into())
+    );
+    shop.ok(&at(&format!("order cancel {}", bid.id)));
+    let account = shop.json(&at("account show p alice"));
+    assert_eq!(account["balance"], 6000);
+
+    // A cent that comes from nowhere is named.
+    let mut raw = world.raw.clone();
+    let mut set = redis::cmd("HINCRBY");
+    set.arg(world.store.keys().accounts("p"))
+        .arg("alice")
+        .arg(1);
+    let _: u64 = set.query_async(&mut raw).await.expect("raw command");
+    let output = shop.run(&at("audit p.loan --deep"));
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        said.contains("\"alice\" has a balance of 6001, not of 6000"),
+        "{said}"
+    );
 }

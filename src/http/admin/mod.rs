@@ -3,6 +3,7 @@
 //! Every change is logged: who asked (the address of the other end), for what, and what became
 //! of it.
 
+pub mod account;
 pub mod export;
 pub mod sale;
 pub mod stock;

@@ -14,7 +14,7 @@ use crate::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind};
 use crate::http::Context;
 use crate::http::attempt::{discard, read_body};
 use crate::http::problem::Problem;
-use crate::operation::sale::{explain, hold, purchase_max, title, to_json};
+use crate::operation::sale::{bid_min, bonus_bp, explain, hold, purchase_max, title, to_json};
 use crate::operation::{self, times};
 
 /// The fields of `PUT /admin/sales/{id}`, as they came.
@@ -37,6 +37,10 @@ struct Fields {
     cancel_until: Option<Value>,
     #[serde(deserialize_with = "present")]
     feed: Option<Value>,
+    #[serde(deserialize_with = "present")]
+    bid_min: Option<Value>,
+    #[serde(deserialize_with = "present")]
+    bonus_bp: Option<Value>,
 }
 
 impl Fields {
@@ -50,8 +54,7 @@ impl Fields {
             opens_at: field("opens_at", self.opens_at, time)?,
             closes_at: field("closes_at", self.closes_at, time)?,
             purchase_max: field("purchase_max", self.purchase_max, |value| {
-                let units = value.as_u64().ok_or("it must be a whole number")?;
-                purchase_max(units)
+                purchase_max(whole(&value)?)
             })?,
             paused: None,
             hold: field("hold", self.hold, |value| match value {
@@ -64,6 +67,8 @@ impl Fields {
                     .as_bool()
                     .ok_or_else(|| "it must be true or false".to_owned())
             })?,
+            bid_min: field("bid_min", self.bid_min, |value| bid_min(whole(&value)?))?,
+            bonus_bp: field("bonus_bp", self.bonus_bp, |value| bonus_bp(whole(&value)?))?,
         })
     }
 }
@@ -76,6 +81,11 @@ fn field<T>(
 ) -> Result<Option<T>, Problem> {
     let read = value.map(read).transpose();
     read.map_err(|why| Problem::invalid(format!("{name}: {why}")))
+}
+
+fn whole(value: &Value) -> Result<u64, String> {
+    let number = value.as_u64();
+    number.ok_or_else(|| "it must be a whole number".to_owned())
 }
 
 fn text(value: Value) -> Result<String, String> {
@@ -181,7 +191,9 @@ fn refused(id: &SaleId, refusal: EditRefusal) -> Problem {
         | EditRefusal::AlreadyOpen
         | EditRefusal::PurchaseMaxLowered
         | EditRefusal::WindowIsEmpty
-        | EditRefusal::FeedIsFixed => StatusCode::CONFLICT,
+        | EditRefusal::FeedIsFixed
+        | EditRefusal::TermsAreFixed
+        | EditRefusal::NotOfThisKind => StatusCode::CONFLICT,
     };
     Problem::new(status, refusal.code(), explain(id, refusal))
 }

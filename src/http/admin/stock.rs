@@ -9,13 +9,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 
 use super::{JSON_BYTES_MAX, answer, fault, fields, must_be_json, sale_id, who};
+use crate::domain::bid::CENTS_MAX;
 use crate::domain::ids::SaleId;
-use crate::domain::sale::{STOCK_UNITS_MAX, StockKind};
+use crate::domain::sale::{Sale, StockKind};
 use crate::error::Error;
 use crate::http::Context;
 use crate::http::attempt::{discard, media_type, next_piece, read_body};
 use crate::http::problem::Problem;
-use crate::operation::stock::{Load, StopReason, Stopped, add};
+use crate::operation::stock::{Load, StopReason, Stopped, add, check_count, counted};
 use crate::operation::units::{UnitList, UnitReader, WrongLine};
 use crate::store::Store;
 use crate::store::stock::{RemoveOutcome, UNITS_PER_CALL_MAX};
@@ -74,9 +75,10 @@ fn is_text(request: &HttpRequest) -> bool {
     media_type(request).is_some_and(|name| name.eq_ignore_ascii_case(b"text/plain"))
 }
 
+/// Checks a number before the kind of the sale is known.
 fn in_bounds(name: &str, count: u64) -> Result<u64, Problem> {
-    let wrong = || Problem::invalid(format!("{name}: {count} is not in 1..={STOCK_UNITS_MAX}"));
-    (1..=STOCK_UNITS_MAX)
+    let wrong = || Problem::invalid(format!("{name}: {count} is not in 1..={CENTS_MAX}"));
+    (1..=CENTS_MAX)
         .contains(&count)
         .then_some(count)
         .ok_or_else(wrong)
@@ -156,16 +158,26 @@ async fn load(
     Ok(answer(StatusCode::OK, "added", &body))
 }
 
-/// Counters take any number at once; a list takes its units one by one.
+/// Counters and targets take any number at once; a list takes its units one by one.
 async fn add_within_bounds(store: &Store, id: &SaleId, load: &Load) -> Result<u64, Problem> {
-    if load.len() > LOAD_UNITS_MAX as u64 && kind(store, id).await? == StockKind::List {
-        return Err(too_many());
+    if load.len() > LOAD_UNITS_MAX as u64 {
+        let kind = kind(store, id).await?;
+        fitting("count", id, kind, load.len())?;
+        if kind == StockKind::List {
+            return Err(too_many());
+        }
     }
     let added = add(store, id, load, &|_| {}).await;
     added.map_err(|stopped| {
         tracing::warn!(sale = %id, %stopped, "load stopped");
         stopped_problem(&stopped)
     })
+}
+
+/// Refuses what no sale of this kind can have.
+fn fitting(name: &str, id: &SaleId, kind: StockKind, count: u64) -> Result<(), Problem> {
+    let checked = check_count(id, kind, count);
+    checked.map_err(|why| Problem::invalid(format!("{name}: {why}")))
 }
 
 async fn kind(store: &Store, id: &SaleId) -> Result<StockKind, Problem> {
@@ -198,8 +210,9 @@ async fn remove(
     let found = context.store.sale_snapshot(id).await;
     let found = found.map_err(|error| Problem::of_reading(&error))?;
     let sale = found.ok_or_else(|| Problem::no_such_sale(id.as_str()))?;
+    fitting("remove", id, sale.sale.kind, count)?;
     if count > sale.figures.left {
-        return Err(too_few(id, count, sale.figures.left));
+        return Err(too_few(&sale.sale, count, sale.figures.left));
     }
     if sale.sale.kind == StockKind::List && count > UNITS_PER_CALL_MAX as u64 {
         let detail = format!("remove: at most {UNITS_PER_CALL_MAX} units of list stock at a time");
@@ -218,7 +231,7 @@ async fn remove(
     tracing::info!(who = who(request), sale = %id, asked = count, taken, left, "units removed over HTTP");
     // Buyers may have been faster since the stock was looked at.
     if taken == 0 {
-        return Err(too_few(id, count, left));
+        return Err(too_few(&sale.sale, count, left));
     }
     let body = json!({
         "sale": id.as_str(), "removed": taken, "asked": count, "left": left, "units": units,
@@ -226,9 +239,10 @@ async fn remove(
     Ok(answer(StatusCode::OK, "removed", &body))
 }
 
-fn too_few(id: &SaleId, count: u64, left: u64) -> Problem {
+fn too_few(sale: &Sale, count: u64, left: u64) -> Problem {
+    let (id, what) = (&sale.id, counted(sale.kind));
     let detail = format!(
-        "sale {id} has {left} units left, which is fewer than {count}: what is sold stays sold; \
+        "sale {id} has {left} {what} left, which is fewer than {count}: what is sold stays sold; \
          nothing was removed"
     );
     Problem::new(StatusCode::CONFLICT, "insufficient_stock", detail).with_left(left)

@@ -1,6 +1,8 @@
 //! One file for each part of `src/http`.
 
+mod accounts;
 mod admin;
+mod bids;
 mod doors;
 mod export;
 mod guard;

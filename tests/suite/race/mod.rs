@@ -1,6 +1,7 @@
 //! Crowds at the real doors, and the gates in front of them.
 
 mod backlog;
+mod bids;
 mod gate;
 mod never_oversells;
 mod order_life;

@@ -1,6 +1,9 @@
 //! One file for each script of `lua/`: every word reached, refusals write nothing, wrong calls
 //! raise, broken data is named.
 
+mod account_set;
+mod bid_cancel;
+mod bid_place;
 mod feed_bury;
 mod feed_lag;
 mod feed_trim;

@@ -47,7 +47,12 @@ async fn place_all(world: &World, placement: &Placement) -> Placed {
     placed.expect("decided")
 }
 
-async fn place(world: &World, name: &str, request: &str, lines: &[(&str, u32)]) -> PlaceOutcome {
+pub async fn place(
+    world: &World,
+    name: &str,
+    request: &str,
+    lines: &[(&str, u32)],
+) -> PlaceOutcome {
     place_all(world, &placement(name, request, lines))
         .await
         .outcome

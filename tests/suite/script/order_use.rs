@@ -6,6 +6,7 @@ use seckill::domain::sale::StockKind;
 use seckill::store::script::ORDER_USE;
 
 use super::{Words, a_broken_order, assert_raises, changed, counted};
+use crate::support::bids::terms;
 use crate::support::orders::new_order_id;
 use crate::support::redis::World;
 
@@ -37,6 +38,20 @@ async fn a_confirmed_order_is_handed_out_once_and_a_repeat_says_the_same() {
         assert_eq!(world.dump().await, after, "a repeat wrote something");
         world.assert_holds(&sale).await;
     }
+}
+
+#[tokio::test]
+async fn a_bid_is_not_handed_out() {
+    let mut world = World::new().await;
+    let loan = world.target("loan", 100, &terms(1, 0)).await;
+    let bid = world.accepted("x", "r", &loan, 60).await;
+    let before = world.dump().await;
+    let used = world.store.order_use(&bid.id).await.expect("decided");
+    let expected = ChangeOutcome::Refused(ChangeRefusal::NotUsable, bid.clone());
+    assert_eq!(used, expected);
+    let confirmed = world.store.order_confirm(&bid.id).await.expect("decided");
+    assert_eq!(confirmed, ChangeOutcome::Repeated(bid));
+    assert_eq!(world.dump().await, before);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! `lua/sale_put.lua`
 
+use seckill::domain::ids::SaleId;
 use seckill::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind};
 use seckill::store::script::SALE_PUT;
 
@@ -257,4 +258,76 @@ async fn wrong_calls_raise() {
     ] {
         assert_raises(&mut world, &SALE_PUT, keys, args, words).await;
     }
+}
+
+#[tokio::test]
+async fn a_target_has_its_own_terms_and_they_stay_once_there_are_bids() {
+    let world = World::new().await;
+    let list = world.sale("list", StockKind::List, 1).await;
+    let loan = world.sale("loan", StockKind::Target, 100).await;
+    let put = async |id: &SaleId, edit: &SaleEdit| {
+        world.store.sale_put(id, edit).await.expect("answered")
+    };
+    let bid_min = |cents| SaleEdit {
+        bid_min: Some(cents),
+        ..edit()
+    };
+    let bonus_bp = |points| SaleEdit {
+        bonus_bp: Some(points),
+        ..edit()
+    };
+    let purchase_max = SaleEdit {
+        purchase_max: Some(1),
+        ..edit()
+    };
+    let hold = SaleEdit {
+        hold: Some(Some(5_000)),
+        ..edit()
+    };
+    let never = EditOutcome::Refused(EditRefusal::NotOfThisKind);
+    for wrong in [bid_min(1), bonus_bp(0)] {
+        assert_eq!(put(&list, &wrong).await, never, "{wrong:?}");
+        let created = SaleEdit {
+            kind: Some(StockKind::Counter),
+            ..wrong
+        };
+        assert_eq!(put(&sale_id("new"), &created).await, never);
+    }
+    for wrong in [purchase_max, hold] {
+        assert_eq!(put(&loan, &wrong).await, never, "{wrong:?}");
+    }
+    for right in [bid_min(20), bonus_bp(5), bid_min(10), bonus_bp(50)] {
+        assert_eq!(put(&loan, &right).await, EditOutcome::Updated);
+    }
+    let bid = world.accepted("x", "r", &loan, 50).await;
+    let (line, accepted) = bid.bid().expect("a bid");
+    assert_eq!((line.purchase, accepted.bonus), (50, 0));
+    let key = world.store.keys().sale(&loan);
+    let fields: Vec<String> = {
+        let mut raw = world.raw.clone();
+        let mut get = redis::cmd("HMGET");
+        get.arg(&key).arg(&["bid_min", "bonus_bp"]);
+        get.query_async(&mut raw).await.expect("read")
+    };
+    assert_eq!(fields, ["10", "50"]);
+    for wrong in [bid_min(9), bid_min(11), bonus_bp(49), bonus_bp(0)] {
+        let refused = put(&loan, &wrong).await;
+        assert_eq!(
+            refused,
+            EditOutcome::Refused(EditRefusal::TermsAreFixed),
+            "{wrong:?}"
+        );
+    }
+    for same in [bid_min(10), bonus_bp(50)] {
+        assert_eq!(put(&loan, &same).await, EditOutcome::Updated, "{same:?}");
+    }
+    let later = SaleEdit {
+        opens_at: Some(Some(99_999_999_999_999)),
+        ..edit()
+    };
+    assert_eq!(
+        put(&loan, &later).await,
+        EditOutcome::Refused(EditRefusal::AlreadyOpen)
+    );
+    world.assert_holds(&loan).await;
 }

@@ -1,9 +1,10 @@
 //! `lua/stock_add.lua`
 
+use seckill::domain::bid::CENTS_MAX;
 use seckill::domain::sale::{STOCK_UNITS_MAX, StockKind};
 use seckill::domain::unit::Unit;
 use seckill::store::script::STOCK_ADD;
-use seckill::store::stock::AddOutcome;
+use seckill::store::stock::{AddOutcome, RemoveOutcome};
 
 use super::assert_raises;
 use crate::support::redis::{World, sale_id};
@@ -109,16 +110,49 @@ async fn wrong_calls_raise() {
     let _: i64 = world.run(&["HSET", &sale, "kind", "counter"]).await;
     let keys = ["sale", "stock"];
     for (keys, args, words) in [
-        (&keys[..1], &["count", "10", "1"][..], "takes 2 keys"),
-        (&keys, &["count", "10"], "takes 2 keys"),
-        (&keys, &["count", "10", "1", "2"], "takes 2 keys"),
+        (&keys[..1], &["count", "10", "10", "1"][..], "takes 2 keys"),
+        (&keys, &["count", "10", "10"], "takes 2 keys"),
+        (&keys, &["count", "10", "10", "1", "2"], "takes 2 keys"),
         (
             &keys,
-            &["count", "many", "1"],
+            &["count", "many", "10", "1"],
             "limit is not a whole number",
         ),
-        (&keys, &["count", "10", "-1"], "count is not a whole number"),
+        (
+            &keys,
+            &["count", "10", "10", "-1"],
+            "count is not a whole number",
+        ),
+        (
+            &keys,
+            &["count", "10", "many", "1"],
+            "limit is not a whole number",
+        ),
     ] {
         assert_raises(&mut world, &STOCK_ADD, keys, args, words).await;
     }
+}
+
+#[tokio::test]
+async fn a_target_is_raised_and_lowered_by_cents() {
+    let world = World::new().await;
+    let id = world.sale("loan", StockKind::Target, 3).await;
+    let store = world.store.clone();
+    let named = store.stock_add_units(&id, &units(&["u"])).await;
+    assert_eq!(named.expect("answered"), AddOutcome::NeedsCount);
+    let most = store.stock_add_count(&id, CENTS_MAX - 3).await;
+    let (total, left) = (CENTS_MAX, CENTS_MAX);
+    assert_eq!(most.expect("answered"), AddOutcome::Added { total, left });
+    let more = store.stock_add_count(&id, 1).await;
+    assert_eq!(more.expect("answered"), AddOutcome::LimitPassed);
+    let order = world.accepted("x", "r", &id, 10).await;
+    assert_eq!(order.bid().expect("a bid").0.purchase, 10);
+    // What is accepted is out of reach: lowered as far as can be, the target is full.
+    let lowered = store.stock_remove(&id, CENTS_MAX).await.expect("answered");
+    let RemoveOutcome::Removed { taken, left, .. } = lowered else {
+        panic!("{lowered:?}");
+    };
+    assert_eq!((taken, left), (CENTS_MAX - 10, 0));
+    assert_eq!(world.bid("y", "r", &id, 1).await.code(), "target_reached");
+    world.assert_holds(&id).await;
 }

@@ -140,6 +140,18 @@ impl Buyer {
         self.json("/orders", &placement(user, request, lines)).await
     }
 
+    /// Offers so many cents for `goods`.
+    pub async fn bid(&self, user: &str, request: &str, goods: &str, cents: u64) -> Reply {
+        let cents = cents.to_string();
+        let fields = [
+            ("username", user),
+            ("request_id", request),
+            ("goods", goods),
+            ("amount", &cents),
+        ];
+        self.form("/bids", &fields).await
+    }
+
     pub async fn get(&self, path: &str) -> Reply {
         self.send("GET", path, &[], Vec::new()).await
     }

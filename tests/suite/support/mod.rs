@@ -1,6 +1,7 @@
 //! What the tests are told in: servers, buyers, crowds, faults.
 
 pub mod app;
+pub mod bids;
 pub mod buyer;
 pub mod crowd;
 pub mod history;

@@ -112,7 +112,7 @@ impl World {
                     assert_eq!(units.len(), purchase as usize);
                     record.push_str(&format!("\t{}", units.join("\t")));
                 }
-                StockKind::Counter => {
+                StockKind::Counter | StockKind::Target => {
                     let _: i64 = self.run(&["DECRBY", &stock, &count]).await;
                 }
             }

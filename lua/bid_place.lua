@@ -1,0 +1,119 @@
+-- bid_place: accepts an amount towards a target, or as much of it as is left to the target.
+--
+-- KEYS[1] requests [hash]   username TAB request id -> order id
+-- KEYS[2] orders   [hash]   order id -> record
+-- KEYS[3] feed     [stream] what happened to orders
+-- KEYS[4] sale     [hash]   kind, window, paused, bid_min, bonus_bp, feed, counters
+-- KEYS[5] stock    [string] cents left to the target
+-- KEYS[6] accounts [hash]   username -> balance in cents; absent: the event keeps none
+-- KEYS[7] changes  [string] how often the accounts changed
+-- ARGV[1] username   [text]     who bids
+-- ARGV[2] request_id [text]     the client's name for this request
+-- ARGV[3] order      [order id] of the order if the bid is accepted
+-- ARGV[4] waits      [0|1]      the caller waits for replicas: repeated orders write a little
+-- ARGV[5] goods      [sale id]  the target
+-- ARGV[6] amount     [cents]    how much is offered
+--
+-- Returns {answer}, or {answer, about}; the answer is one of
+--   bid_accepted    the record of the new order
+--   already_bid     id LF record of the order that this request got before
+--   invalid_amount  the smallest bid [cents]: the amount is less, and less than what is left
+--   no_such_sale | wrong_door | request_id_reused | paused | not_started | ended |
+--   target_reached | no_such_account | insufficient_balance, alone
+-- Writes only for "bid_accepted": a confirmed order, the counters, the request, a feed entry when
+--   the sale has a feed, and the balance when the event keeps accounts: less what was accepted, plus
+--   the bonus on it. With waits, "already_bid" writes a field of the sale: replicas are waited for
+--   from the last write on, and that order was written before.
+-- Flags: none, so bidding stops before any effect when Redis is read-only, full or cannot persist.
+-- Uses: lib/clock, lib/stock, lib/window, lib/order, lib/feed, lib/account
+
+local requests, orders, feed, sale, stock, accounts, changes = unpack(KEYS)
+local username, request_id, order, waits, goods = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == "1", ARGV[5]
+if #KEYS ~= 7 or #ARGV ~= 6 then
+  error({ err = "ERR bid_place takes 7 keys, username, request_id, order, waits, goods and amount" })
+end
+local amount = whole(ARGV[6], nil, "amount")
+if amount == 0 then
+  error({ err = "ERR bid_place: amount must be at least 1" })
+end
+
+-- Read. Every key is read with the type that it is written with, and every number is one.
+
+local kind, opens_at, closes_at, paused, bid_min, bonus_bp, fed, confirmed, grants = unpack(redis.call(
+  "HMGET", sale, "kind", "opens_at", "closes_at", "paused", "bid_min", "bonus_bp", "feed",
+  "confirmed", "grants"))
+if not kind then
+  return { "no_such_sale" }
+end
+if kind ~= "target" then
+  return { "wrong_door" }
+end
+bid_min, bonus_bp = whole(bid_min, 1, "bid_min"), whole(bonus_bp, 0, "bonus_bp")
+whole(confirmed, 0, "confirmed")
+whole(grants, 0, "grants")
+if bonus_bp > 10000 then
+  error({ err = "ERR bonus_bp is more than 10000: " .. bonus_bp })
+end
+local now = now_ms()
+local closed = closed_at(now, paused, whole(opens_at, 0, "opens_at"), closes_at)
+local left = stock_left(kind, stock)
+local balance, keeps_accounts = account_balance(accounts, changes, username)
+local request = username .. "\t" .. request_id
+local before = redis.call("HGET", requests, request)
+redis.call("HLEN", orders)
+
+-- Repeat what this request got before.
+
+if before then
+  local record = redis.call("HGET", orders, before)
+  if not record then
+    error({ err = "ERR bid_place: order " .. before .. " of a request is missing" })
+  end
+  local line = order_read(before, record).lines[1]
+  if line.goods ~= goods or not line.bid or line.bid.requested ~= amount then
+    return { "request_id_reused" }
+  end
+  if waits then
+    redis.call("HSET", sale, "repeated_at", ms_text(now))
+  end
+  return { "already_bid", before .. "\n" .. record }
+end
+
+-- Decide.
+
+if closed then
+  return { closed }
+elseif left == 0 then
+  return { "target_reached" }
+elseif amount < bid_min and amount < left then
+  return { "invalid_amount", cents_text(bid_min) }
+elseif keeps_accounts and not balance then
+  return { "no_such_account" }
+end
+local accepted = math.min(amount, left)
+if keeps_accounts and balance < accepted then
+  return { "insufficient_balance" }
+end
+-- In two steps, because a product of this size would lose its last digits.
+local bonus = math.floor(accepted / 10000) * bonus_bp + math.floor(accepted % 10000 * bonus_bp / 10000)
+
+-- Write. Only the entry of the feed can fail, when somebody has written other entries into it by
+-- hand; nothing is written then.
+
+local at = ms_text(now)
+if fed ~= "0" then
+  feed_add(feed, "confirmed", order, at)
+end
+local bid = { cents_text(accepted), cents_text(amount), cents_text(bonus),
+  keeps_accounts and "1" or "0", accepted == left and "1" or "0" }
+local record = table.concat({ "confirmed", at, username, "", request_id }, "\t")
+  .. "\n" .. goods .. "\t" .. table.concat(bid, "/")
+redis.call("DECRBY", stock, accepted)
+redis.call("HINCRBY", sale, "confirmed", accepted)
+redis.call("HINCRBY", sale, "grants", 1)
+redis.call("HSET", orders, order, record)
+redis.call("HSET", requests, request, order)
+if keeps_accounts then
+  account_write(accounts, changes, username, balance - accepted + bonus)
+end
+return { "bid_accepted", record }

@@ -1,0 +1,243 @@
+//! A bid: an amount towards a target. What is accepted of it never passes what is left.
+
+use super::Invalid;
+use super::ids::{OrderId, RequestId, SaleId, Username};
+use super::order::Order;
+
+/// The most cents of one amount, one balance and one target: they stay exact in Lua.
+pub const CENTS_MAX: u64 = 100_000_000_000_000;
+/// The smallest bid of a target that does not say otherwise, in cents.
+pub const BID_MIN_DEFAULT: u64 = 1;
+/// The highest bonus, in basis points: everything that was accepted. So a bid never makes an
+/// account richer, and what a cancelled bid gives back always covers its bonus.
+pub const BONUS_BP_MAX: u32 = 10_000;
+
+/// How much a bid offers, in cents: from 1 to [`CENTS_MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Amount(u64);
+
+impl Amount {
+    /// Accepts decimal digits without sign, leading zero, separators or spaces.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let bytes = text.as_bytes();
+        let whole = bytes.iter().all(u8::is_ascii_digit);
+        let plain = whole && matches!(bytes.first(), Some(b'1'..=b'9'));
+        match text.parse() {
+            Ok(cents) if plain && cents <= CENTS_MAX => Ok(Self(cents)),
+            _ => Err(Invalid {
+                what: "amount",
+                rule: "a whole number of cents from 1 to 100000000000000, in digits",
+            }),
+        }
+    }
+
+    /// The number of cents.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// The bonus on `accepted` cents, in cents, rounded down.
+pub fn bonus(accepted: u64, bonus_bp: u32) -> u64 {
+    let bonus = u128::from(accepted) * u128::from(bonus_bp) / u128::from(BONUS_BP_MAX);
+    u64::try_from(bonus).unwrap_or(u64::MAX)
+}
+
+/// One buyer's bid, with the id that its order gets if it is accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bid {
+    /// Who bids.
+    pub username: Username,
+    /// The client's name for this request: asked again, it gets the same answer.
+    pub request: RequestId,
+    /// The target.
+    pub goods: SaleId,
+    /// How much is offered.
+    pub amount: Amount,
+    /// The id for the order, if the bid is accepted.
+    pub order: OrderId,
+}
+
+/// What the order of a bid says of it, beside how many cents were accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// Cents that were offered: at least as many as were accepted.
+    pub requested: u64,
+    /// Cents of the bonus on what was accepted.
+    pub bonus: u64,
+    /// It was paid from an account of the event, which got the bonus.
+    pub paid: bool,
+    /// It was the one that filled the target.
+    pub filled: bool,
+}
+
+/// What became of a bid. Failures to decide are errors, not outcomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BidOutcome {
+    /// Accepted, as a whole or what was left to the target.
+    Accepted(Order),
+    /// This request was accepted before: here is its order, in the state in which it is now.
+    Repeated(Order),
+    /// Nothing was accepted.
+    Refused(BidRefusal),
+}
+
+impl BidOutcome {
+    /// True when the buyer learns of an order.
+    pub fn shows_an_order(&self) -> bool {
+        match self {
+            Self::Accepted(_) | Self::Repeated(_) => true,
+            Self::Refused(_) => false,
+        }
+    }
+
+    /// The word in answers and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Accepted(_) => "bid_accepted",
+            Self::Repeated(_) => "already_bid",
+            Self::Refused(refusal) => refusal.code(),
+        }
+    }
+}
+
+/// Why nothing was accepted. A refusal changes nothing, and the request may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BidRefusal {
+    /// There is no such sale.
+    NoSuchSale,
+    /// The sale is no target.
+    WrongDoor,
+    /// This request id of this buyer belongs to something else.
+    RequestIdReused,
+    /// Stopped by an operator.
+    Paused,
+    /// Before the window.
+    NotStarted,
+    /// After the window.
+    Ended,
+    /// Nothing is left to the target, or there never was anything.
+    TargetReached,
+    /// Less than the smallest bid, and not all that is left.
+    BelowMinimum {
+        /// The smallest bid, in cents.
+        bid_min: u64,
+    },
+    /// The event keeps accounts, and this buyer has none.
+    NoSuchAccount,
+    /// The account has less than would be accepted.
+    InsufficientBalance,
+}
+
+impl BidRefusal {
+    /// Every refusal, for tables and tests.
+    pub const ALL: [Self; 10] = [
+        Self::NoSuchSale,
+        Self::WrongDoor,
+        Self::RequestIdReused,
+        Self::Paused,
+        Self::NotStarted,
+        Self::Ended,
+        Self::TargetReached,
+        Self::BelowMinimum {
+            bid_min: BID_MIN_DEFAULT,
+        },
+        Self::NoSuchAccount,
+        Self::InsufficientBalance,
+    ];
+
+    /// The word in Lua, in answers and in logs. An amount below the minimum is, like one that is
+    /// no amount, `invalid_amount`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NoSuchSale => "no_such_sale",
+            Self::WrongDoor => "wrong_door",
+            Self::RequestIdReused => "request_id_reused",
+            Self::Paused => "paused",
+            Self::NotStarted => "not_started",
+            Self::Ended => "ended",
+            Self::TargetReached => "target_reached",
+            Self::BelowMinimum { .. } => "invalid_amount",
+            Self::NoSuchAccount => "no_such_account",
+            Self::InsufficientBalance => "insufficient_balance",
+        }
+    }
+
+    /// The smallest bid, when the amount is less.
+    pub fn bid_min(self) -> Option<u64> {
+        if let Self::BelowMinimum { bid_min } = self {
+            Some(bid_min)
+        } else {
+            None
+        }
+    }
+
+    /// The refusal of a Lua word, which for [`BidRefusal::BelowMinimum`] comes with the smallest
+    /// bid; `None` for a word that is none.
+    pub fn parse(word: &str, bid_min: Option<u64>) -> Option<Self> {
+        let refusal = Self::ALL
+            .into_iter()
+            .find(|refusal| refusal.code() == word)?;
+        match (refusal, bid_min) {
+            (Self::BelowMinimum { .. }, Some(bid_min)) => Some(Self::BelowMinimum { bid_min }),
+            (Self::BelowMinimum { .. }, None) | (_, Some(_)) => None,
+            (refusal, None) => Some(refusal),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_is_plain_digits_of_cents() {
+        for (text, cents) in [("1", 1), ("30", 30), ("100000000000000", CENTS_MAX)] {
+            assert_eq!(Amount::parse(text).map(Amount::get), Ok(cents));
+        }
+        for text in [
+            "",
+            "0",
+            "01",
+            " 1",
+            "1 ",
+            "+1",
+            "-1",
+            "1.0",
+            "1e2",
+            "1,000",
+            "１",
+            "0x1",
+            "100000000000001",
+            "99999999999999999999999",
+        ] {
+            assert!(Amount::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_bonus_is_rounded_down_and_never_more_than_everything() {
+        for (accepted, bp, cents) in [
+            (0, 100, 0),
+            (99, 100, 0),
+            (100, 100, 1),
+            (12_345, 250, 308),
+            (7, BONUS_BP_MAX, 7),
+            (CENTS_MAX - 1, BONUS_BP_MAX - 1, 99_989_999_999_999),
+            (CENTS_MAX, BONUS_BP_MAX, CENTS_MAX),
+        ] {
+            assert_eq!(bonus(accepted, bp), cents, "{accepted} at {bp}");
+        }
+    }
+
+    #[test]
+    fn every_refusal_is_found_by_its_word() {
+        for refusal in BidRefusal::ALL {
+            let found = BidRefusal::parse(refusal.code(), refusal.bid_min());
+            assert_eq!(found, Some(refusal));
+        }
+        assert_eq!(BidRefusal::parse("invalid_amount", None), None);
+        assert_eq!(BidRefusal::parse("paused", Some(1)), None);
+        assert_eq!(BidRefusal::parse("bid_accepted", None), None);
+    }
+}

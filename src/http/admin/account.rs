@@ -1,0 +1,96 @@
+//! `PUT /admin/accounts/{event}/{user}`: states what a buyer may spend on the targets of an event.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+
+use super::{JSON_BYTES_MAX, answer, fault, fields, must_be_json, who};
+use crate::domain::bid::CENTS_MAX;
+use crate::domain::ids::{Event, Username};
+use crate::error::Error;
+use crate::http::Context;
+use crate::http::attempt::read_body;
+use crate::http::form;
+use crate::http::problem::Problem;
+use crate::operation::account::{limit_passed, to_json};
+use crate::store::accounts::SetOutcome;
+
+/// What the body says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stated {
+    balance: u64,
+}
+
+/// `PUT /admin/accounts/{event}/{user}`
+pub async fn put(
+    context: Data<Context>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    let body = read_body(body, JSON_BYTES_MAX).await;
+    let body = body.map_err(|e| fault(&e))?;
+    let (event, username) = (event(&request)?, username(&request)?);
+    must_be_json(&request)?;
+    let Stated { balance } = fields(&body)?;
+    if balance > CENTS_MAX {
+        let detail = format!("balance: {balance} is not in 0..={CENTS_MAX}");
+        return Err(Problem::invalid(detail));
+    }
+    let stated = [(username, balance)];
+    let outcome = context.store.account_set(&event, &stated).await;
+    let [(username, _)] = stated;
+    tracing::info!(
+        who = who(&request),
+        event = event.as_str(),
+        user = username.as_str(),
+        balance,
+        ?outcome,
+        "account set over HTTP"
+    );
+    match outcome.map_err(|error| failed(&error))? {
+        SetOutcome::Set { .. } => shown(&context, &event, &username).await,
+        SetOutcome::LimitPassed(username) => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "limit_passed",
+            limit_passed(&username),
+        )),
+    }
+}
+
+fn event(request: &HttpRequest) -> Result<Event, Problem> {
+    let event = request.match_info().get("event").unwrap_or_default();
+    Event::parse(event).map_err(|invalid| Problem::invalid(format!("event: {invalid}")))
+}
+
+/// The buyer whom the end of the path names. It is decoded here, because the router would keep
+/// what it cannot decode.
+fn username(request: &HttpRequest) -> Result<Username, Problem> {
+    let segment = request.uri().path().rsplit('/').next().unwrap_or_default();
+    let wrong = |why: &str| Problem::invalid(format!("user: {why}"));
+    let name = form::segment(segment).map_err(|_| wrong("it must be percent-encoded UTF-8"))?;
+    Username::parse(name.into_owned()).map_err(|invalid| wrong(&invalid.to_string()))
+}
+
+/// The account as it is then.
+async fn shown(
+    context: &Context,
+    event: &Event,
+    username: &Username,
+) -> Result<HttpResponse, Problem> {
+    let found = context.store.account(event, username).await;
+    // The balance is set: if it cannot be shown now, it is not for sure that nothing was.
+    let unseen = |why: &str| Problem::unknown(format!("it was set, but cannot be shown: {why}"));
+    let found = found.map_err(|error| unseen(&error.to_string()))?;
+    let account = found.ok_or_else(|| unseen("there is no account"))?;
+    Ok(answer(StatusCode::OK, "set", &to_json(&account)))
+}
+
+/// To state a balance again undoes what was bid meanwhile, so nobody is asked to try again.
+fn failed(error: &Error) -> Problem {
+    match error {
+        Error::Busy(_) => Problem::later("busy", error.to_string()),
+        other => Problem::unknown(format!("{other}; the same again is safe while nobody bids")),
+    }
+}

@@ -1,0 +1,145 @@
+//! Accounts: what the buyers of an event may spend on its targets.
+
+use redis::Value;
+
+use super::Store;
+use super::recount::Pair;
+use super::reply::{number, unexpected, word};
+use super::script::ACCOUNT_SET;
+use crate::domain::account::Account;
+use crate::domain::bid::CENTS_MAX;
+use crate::domain::ids::{Event, Username};
+use crate::error::{Error, Result};
+
+/// Most accounts in one call: a millisecond of Redis, so that doors never wait long.
+pub const ACCOUNTS_PER_CALL_MAX: usize = 1_000;
+
+/// The closed set of answers to setting balances.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SetOutcome {
+    /// The balances are as given.
+    Set {
+        /// Accounts that did not exist.
+        created: u64,
+        /// Other accounts that had another balance.
+        changed: u64,
+    },
+    /// Refused, all of them: more than [`CENTS_MAX`] cents would have been paid into this account.
+    LimitPassed(Username),
+}
+
+impl Store {
+    /// Sets the balances of these accounts, in cents, at most [`ACCOUNTS_PER_CALL_MAX`] and none of
+    /// them twice, and creates those that do not exist. Safe to repeat, while nobody bids.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when nothing was executed; anything else means that it may have been.
+    pub async fn account_set(
+        &self,
+        event: &Event,
+        balances: &[(Username, u64)],
+    ) -> Result<SetOutcome> {
+        let keys = self.keys.of_accounts(event.as_str());
+        let mut call = ACCOUNT_SET.on(&keys).arg(CENTS_MAX);
+        for (username, cents) in balances {
+            call = call.arg(username.as_str()).arg(*cents);
+        }
+        let reply = self.send(call).await?;
+        let nothing = || unexpected("account_set", &format!("{reply:?}"));
+        let Value::Array(parts) = &reply else {
+            return Err(nothing());
+        };
+        let [first, second] = parts.as_slice() else {
+            return Err(nothing());
+        };
+        if let Value::Int(_) = first {
+            return Ok(SetOutcome::Set {
+                created: number("account_set", first)?,
+                changed: number("account_set", second)?,
+            });
+        }
+        match word("account_set", first)?.as_str() {
+            "limit_passed" => {
+                let username = word("account_set", second)?;
+                let username = Username::parse(username).map_err(|_| nothing())?;
+                Ok(SetOutcome::LimitPassed(username))
+            }
+            _ => Err(nothing()),
+        }
+    }
+
+    /// The account of a buyer at one instant; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Contract`] when it cannot be read.
+    pub async fn account(&self, event: &Event, username: &Username) -> Result<Option<Account>> {
+        let mut connection = self.connection().await?;
+        let [accounts, paid_in, _] = self.keys.of_accounts(event.as_str());
+        let mut get = redis::pipe();
+        get.atomic()
+            .hget(accounts, username.as_str())
+            .hget(paid_in, username.as_str());
+        let found: (Option<Vec<u8>>, Option<Vec<u8>>) =
+            self.read(get.query_async(&mut *connection)).await?;
+        match found {
+            (None, _) => Ok(None),
+            (Some(balance), paid_in) => account(username.clone(), &balance, paid_in).map(Some),
+        }
+    }
+
+    /// One page of the accounts of the event, and where the next page starts, if there is one. An
+    /// account is on one of them, rarely on two. One that cannot be read is an error of its own: it
+    /// must not hide the others.
+    ///
+    /// # Errors
+    /// Redis is not there, or not in a state to answer.
+    pub async fn accounts_page(
+        &self,
+        event: &Event,
+        cursor: u64,
+    ) -> Result<(Option<u64>, Vec<Result<Account>>)> {
+        let mut connection = self.connection().await?;
+        let [accounts, paid_in, _] = self.keys.of_accounts(event.as_str());
+        let mut scan = redis::cmd("HSCAN");
+        scan.arg(accounts).arg(cursor);
+        scan.arg("COUNT").arg(ACCOUNTS_PER_CALL_MAX);
+        let (next, balances): (u64, Vec<Pair>) =
+            self.read(scan.query_async(&mut *connection)).await?;
+        let next = (next != 0).then_some(next);
+        if balances.is_empty() {
+            return Ok((next, Vec::new()));
+        }
+        let mut get = redis::cmd("HMGET");
+        get.arg(paid_in);
+        for (username, _) in &balances {
+            get.arg(username);
+        }
+        let paid_in: Vec<Option<Vec<u8>>> = self.read(get.query_async(&mut *connection)).await?;
+        let accounts = balances.into_iter().zip(paid_in);
+        let accounts = accounts.map(|((username, balance), paid_in)| {
+            let name = String::from_utf8_lossy(&username).into_owned();
+            let unreadable = |e| Error::Contract(format!("account {name:?}: {e}"));
+            let username = Username::parse(name.clone()).map_err(unreadable)?;
+            account(username, &balance, paid_in)
+        });
+        Ok((next, accounts.collect()))
+    }
+}
+
+fn account(username: Username, balance: &[u8], paid_in: Option<Vec<u8>>) -> Result<Account> {
+    let cents = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        let wrong = |_| {
+            Error::Contract(format!(
+                "account {:?} has {text:?}, not a whole number of cents",
+                username.as_str()
+            ))
+        };
+        text.parse().map_err(wrong)
+    };
+    Ok(Account {
+        balance: cents(balance)?,
+        paid_in: paid_in.map_or(Ok(0), |bytes| cents(&bytes))?,
+        username: username.clone(),
+    })
+}

@@ -1,0 +1,347 @@
+//! `POST /bids`: the whole table of answers, and every wrong request.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use seckill::config::RedisUrl;
+use seckill::domain::sale::{SaleEdit, StockKind};
+
+use crate::support::app::TestApp;
+use crate::support::bids::terms;
+use crate::support::buyer::Reply;
+use crate::support::proxy::{Fault, Proxy};
+use crate::support::redis::{World, sale_id, shared_url};
+
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+fn answer(status: u16, code: &str, body: &str) -> Reply {
+    Reply {
+        status,
+        result: code.to_owned(),
+        retry_after: None,
+        content_type: "application/json; charset=utf-8".to_owned(),
+        body: body.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn the_bytes_of_a_bid_are_a_contract() {
+    let world = World::new().await;
+    let app = TestApp::start(&world).await;
+    let loan = world.target("p2p.loan", 2000, &terms(1, 0)).await;
+    let bonus = world.target("p2p.bonus", 2000, &terms(1, 100)).await;
+    let first = app.buyer.bid("秒", "r 1", "p2p.loan", 1800).await;
+    let order = first.order().expect("an order");
+    let rest = format!(r#""goods":"p2p.loan","order":"{order}","requested":1800,"accepted":1800"#);
+    let accepted = format!(r#"{{"code":"bid_accepted","message":"投标成功。",{rest}}}"#);
+    assert_eq!(first, answer(200, "bid_accepted", &accepted));
+    let request = r#"{"request_id":"r 1","amount":1800,"goods":"p2p.loan","username":"秒"}"#;
+    let again = app.buyer.json("/bids", request).await;
+    let message = "该请求已投标成功，请勿重复请求。";
+    let already = format!(r#"{{"code":"already_bid","message":"{message}",{rest}}}"#);
+    assert_eq!(again, answer(200, "already_bid", &already));
+
+    // At 1800 of 2000, 300 are cut to 200, which fill the target.
+    let last = app.buyer.bid("y", "r", "p2p.loan", 300).await;
+    let order = last.order().expect("an order");
+    let filled = format!(
+        r#"{{"code":"bid_accepted","message":"投标成功，已按剩余额度接受部分金额。","goods":"p2p.loan","order":"{order}","requested":300,"accepted":200,"filled":true}}"#
+    );
+    assert_eq!(last, answer(200, "bid_accepted", &filled));
+    let again = app.buyer.bid("y", "r", "p2p.loan", 300).await;
+    let same = format!(r#""order":"{order}","requested":300,"accepted":200,"filled":true}}"#);
+    assert!(again.body.ends_with(&same), "{}", again.body);
+    let late = app.buyer.bid("z", "r", "p2p.loan", 1).await;
+    let full = r#"{"code":"target_reached","message":"现在已满标","goods":"p2p.loan"}"#;
+    assert_eq!(late, answer(200, "target_reached", full));
+
+    let reward = app.buyer.bid("x", "r", "p2p.bonus", 2500).await;
+    let tail = r#""requested":2500,"accepted":2000,"bonus":20,"filled":true}"#;
+    assert!(reward.body.ends_with(tail), "{}", reward.body);
+    world.assert_holds(&loan).await;
+    world.assert_holds(&bonus).await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_bid_is_repeated_as_what_it_is() {
+    let world = World::new().await;
+    let app = TestApp::start(&world).await;
+    let loan = world.target("loan", 100, &terms(1, 0)).await;
+    let bid = world.accepted("x", "r", &loan, 60).await;
+    let cancelled = world.store.order_cancel(&bid.id, None).await;
+    cancelled.expect("decided");
+    let again = app.buyer.bid("x", "r", "loan", 60).await;
+    let expected = format!(
+        r#"{{"code":"already_bid","message":"该请求的投标已取消。","goods":"loan","order":"{}","requested":60,"accepted":60,"state":"cancelled"}}"#,
+        bid.id
+    );
+    assert_eq!(again, answer(200, "already_bid", &expected));
+    app.stop().await;
+}
+
+/// Targets of the event `p` with accounts, one for each refusal.
+async fn a_world_of_refusals() -> World {
+    let world = World::new().await;
+    world.target("p.open", 100, &terms(20, 0)).await;
+    world.target("p.full", 0, &terms(1, 0)).await;
+    world.sale("p.list", StockKind::List, 5).await;
+    let edit = SaleEdit::default();
+    let paused = SaleEdit {
+        paused: Some(true),
+        ..edit.clone()
+    };
+    let early = SaleEdit {
+        opens_at: Some(Some(99_999_999_999_999)),
+        ..edit.clone()
+    };
+    let over = SaleEdit {
+        closes_at: Some(Some(1)),
+        ..edit
+    };
+    for (id, change) in [("p.paused", paused), ("p.early", early), ("p.over", over)] {
+        world.target(id, 100, &change).await;
+    }
+    world.set_accounts("p", &[("x", 1000), ("poor", 29)]).await;
+    world
+}
+
+/// The media type of an answer with this status, and the field that has its words.
+fn form_of(status: u16) -> (&'static str, &'static str) {
+    if status == 200 {
+        ("application/json; charset=utf-8", "message")
+    } else {
+        ("application/problem+json", "detail")
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_has_its_status_and_its_sentence() {
+    let world = a_world_of_refusals().await;
+    let strict = TestApp::with(&world, |config| config.http.strict_status = true).await;
+    let app = TestApp::start(&world).await;
+    app.buyer.bid("x", "known", "p.open", 20).await;
+    for (user, request, goods, amount, code, status, strict_status) in [
+        ("x", "r", "p.none", 30, "no_such_sale", 404, 404),
+        ("x", "r", "p.list", 30, "wrong_door", 409, 409),
+        ("x", "known", "p.open", 21, "request_id_reused", 422, 422),
+        ("x", "r", "p.paused", 30, "paused", 200, 425),
+        ("x", "r", "p.early", 30, "not_started", 200, 425),
+        ("x", "r", "p.over", 30, "ended", 200, 410),
+        ("x", "r", "p.full", 30, "target_reached", 200, 410),
+        ("x", "r", "p.open", 19, "invalid_amount", 400, 400),
+        ("nobody", "r", "p.open", 30, "no_such_account", 404, 404),
+        ("poor", "r", "p.open", 30, "insufficient_balance", 200, 409),
+        ("x", "known", "p.open", 20, "already_bid", 200, 200),
+    ] {
+        let reply = app.buyer.bid(user, request, goods, amount).await;
+        assert_eq!((reply.status, reply.result.as_str()), (status, code));
+        let (media_type, words) = form_of(status);
+        assert_eq!(reply.content_type, media_type, "{code}");
+        let body = reply.json();
+        assert_eq!(
+            (&body["code"], &body["goods"]),
+            (&code.into(), &goods.into())
+        );
+        let bid_min = (code == "invalid_amount").then_some(20);
+        assert_eq!(body["bid_min"].as_u64(), bid_min, "{}", reply.body);
+        let message = body[words].as_str().expect("a message");
+        assert!(!message.is_ascii(), "{message}");
+        let reply = strict.buyer.bid(user, request, goods, amount).await;
+        assert_eq!((reply.status, reply.result.as_str()), (strict_status, code));
+        let request = format!("username={user}&request_id={request}&goods={goods}&amount={amount}");
+        let wishes = [FORM, ("accept-language", "en"), ("accept", "text/plain")];
+        let request = request.into_bytes();
+        let english = app.buyer.send("POST", "/bids", &wishes, request).await;
+        let plain = status == 200;
+        assert!(english.body.is_ascii(), "{}", english.body);
+        assert_eq!(english.content_type == "text/plain; charset=utf-8", plain);
+        assert_eq!(!english.body.starts_with('{'), plain);
+    }
+    world.assert_holds(&sale_id("p.open")).await;
+    app.stop().await;
+    strict.stop().await;
+}
+
+#[tokio::test]
+async fn a_target_is_sold_at_no_other_door() {
+    let world = World::new().await;
+    let app = TestApp::start(&world).await;
+    let loan = world.target("p.loan", 100, &terms(1, 0)).await;
+    let tea = world.sale("p.tea", StockKind::Counter, 5).await;
+    for _ in 0..20 {
+        for path in ["/seckill", "/incr"] {
+            assert_eq!(app.buyer.code(path, "p.loan", "x", "1").await, "wrong_door");
+        }
+    }
+    let placed = app
+        .buyer
+        .place("x", "r", &[("p.tea", 1), ("p.loan", 1)])
+        .await;
+    assert_eq!((placed.status, placed.result.as_str()), (409, "wrong_door"));
+    assert_eq!(placed.json()["goods"], "p.loan");
+    let nowhere = app
+        .buyer
+        .place("x", "r", &[("p.loan", 1), ("p.none", 1)])
+        .await;
+    assert_eq!(nowhere.result, "no_such_sale");
+    assert_eq!((world.left(&loan).await, world.left(&tea).await), (100, 5));
+    world.assert_holds(&loan).await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn every_wrong_request_is_named() {
+    let world = World::new().await;
+    let app = TestApp::start(&world).await;
+    let loan = world.target("p", 100, &terms(1, 0)).await;
+    let good = "username=x&goods=p&amount=1&request_id=r";
+    for (wrong, code, named) in [
+        (String::new(), "invalid_request", "goods"),
+        (good.replace("&goods=p", ""), "invalid_request", "goods"),
+        (good.replace("=p", "=P"), "invalid_request", "goods"),
+        (
+            good.replace("username=x", ""),
+            "invalid_request",
+            "username",
+        ),
+        (good.replace("&amount=1", ""), "invalid_request", "amount"),
+        (
+            good.replace("&request_id=r", ""),
+            "invalid_request",
+            "request_id",
+        ),
+        (good.replace("=r", "="), "invalid_request", "request_id"),
+        (good.replace("=r", "=%0A"), "invalid_request", "request_id"),
+        (good.replace("=x", "=%"), "invalid_request", "百分号"),
+        (good.replace("=1", "=0"), "invalid_amount", "分"),
+        (good.replace("=1", "=-1"), "invalid_amount", "分"),
+        (good.replace("=1", "=01"), "invalid_amount", "分"),
+        (good.replace("=1", "=1.00"), "invalid_amount", "分"),
+        (good.replace("=1", "=%EF%BC%91"), "invalid_amount", "分"),
+        (
+            good.replace("=1", "=100000000000001"),
+            "invalid_amount",
+            "分",
+        ),
+        (
+            good.replace("=1", "=1&amount=1"),
+            "invalid_request",
+            "amount",
+        ),
+    ] {
+        let reply = app.buyer.raw_form("/bids", wrong.as_bytes()).await;
+        assert_eq!(
+            (reply.status, reply.result.as_str()),
+            (400, code),
+            "{wrong}"
+        );
+        let message = reply.json()["detail"].to_string();
+        assert!(message.contains(named), "{wrong}: {message}");
+    }
+    let plain = [("content-type", "text/plain")];
+    let reply = app
+        .buyer
+        .send("POST", "/bids", &plain, good.as_bytes().to_vec())
+        .await;
+    assert_eq!(
+        (reply.status, reply.result.as_str()),
+        (415, "invalid_request")
+    );
+    let large = good.replace("=r", &format!("={}", "r".repeat(5000)));
+    let reply = app.buyer.raw_form("/bids", large.as_bytes()).await;
+    assert_eq!(
+        (reply.status, reply.result.as_str()),
+        (413, "invalid_request")
+    );
+    assert_eq!(app.buyer.get("/bids").await.status, 405);
+    assert_eq!(world.left(&loan).await, 100);
+    let reply = app.buyer.raw_form("/bids", good.as_bytes()).await;
+    assert_eq!(reply.result, "bid_accepted", "the door is still open");
+    let metrics = app.buyer.get("/metrics").await.body;
+    let counted = "seckill_bids_total{outcome=\"bid_accepted\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
+    let world = World::new().await;
+    let loan = world.target("p", 1000, &terms(1, 100)).await;
+    let users = ["warm", "CutBefore", "CutAfter", "SwallowReply"];
+    world
+        .set_accounts("p", &users.map(|user| (user, 100)))
+        .await;
+    let socket = shared_url().expose().trim_start_matches("unix://").into();
+    let proxy = Proxy::start(socket).await;
+    let app = TestApp::with(&world, |config| {
+        config.redis.url = Some(proxy.url());
+        config.redis.timeout = Duration::from_millis(400);
+        config.http.workers = 1;
+    });
+    let app = app.await;
+    let unavailable = |reply: Reply, code: &str| {
+        assert_eq!((reply.status, reply.result.as_str()), (503, code));
+        assert_eq!(reply.retry_after.as_deref(), Some("1"), "{code}");
+        assert_eq!(reply.json()["goods"], "p");
+    };
+    assert_eq!(app.buyer.bid("warm", "r", "p", 100).await.status, 200);
+    for fault in [Fault::CutBefore, Fault::CutAfter, Fault::SwallowReply] {
+        let user = format!("{fault:?}");
+        proxy.set(fault);
+        unavailable(app.buyer.bid(&user, "r", "p", 100).await, "unknown");
+        proxy.set(Fault::None);
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        let settled = loop {
+            let reply = app.buyer.bid(&user, "r", "p", 100).await;
+            if reply.status != 503 {
+                break reply;
+            }
+            assert!(std::time::Instant::now() < deadline, "never settled");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let executed = matches!(fault, Fault::CutAfter | Fault::SwallowReply);
+        let code = if executed {
+            "already_bid"
+        } else {
+            "bid_accepted"
+        };
+        assert_eq!(settled.result, code, "{fault:?}: {settled:?}");
+        assert_eq!(world.balance("p", &user).await, Some(1), "one bonus");
+    }
+    assert_eq!(world.left(&loan).await, 600);
+    world.assert_holds(&loan).await;
+    app.stop().await;
+
+    let nowhere = TestApp::with(&world, |config| {
+        config.redis.url = Some(RedisUrl::new("redis://127.0.0.1:1"));
+    });
+    let nowhere = nowhere.await;
+    unavailable(nowhere.buyer.bid("x", "r", "p", 1).await, "busy");
+    nowhere.stop().await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_bytes_are_a_500(
+        bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 30),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let world = World::new().await;
+            let app = TestApp::start(&world).await;
+            for body in &bodies {
+                for media_type in [FORM, JSON] {
+                    let reply = app.buyer.send("POST", "/bids", &[media_type], body.clone()).await;
+                    prop_assert_eq!(reply.status, 400, "{:?}: {:?}", body, reply);
+                    prop_assert_eq!(&reply.result, "invalid_request");
+                }
+            }
+            app.stop().await;
+            Ok(())
+        })?;
+    }
+}

@@ -1,0 +1,240 @@
+//! Bids under a crowd: never more than the target, to the cent; one bonus for each accepted bid;
+//! one effect for each request; and no balance below nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use seckill::domain::change::{ChangeOutcome, ChangeRefusal};
+use seckill::domain::ids::{OrderId, SaleId};
+
+use crate::fault::rounds;
+use crate::support::app::TestApp;
+use crate::support::bids::terms;
+use crate::support::buyer::{Buyer, Reply};
+use crate::support::redis::World;
+
+/// A server that outwaits a slow machine: `busy` and `unknown` belong to the fault tests.
+async fn server(world: &World) -> TestApp {
+    TestApp::with(world, |config| {
+        config.redis.timeout = Duration::from_secs(15);
+    })
+    .await
+}
+
+fn number(reply: &Reply, field: &str) -> u64 {
+    reply.json()[field].as_u64().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_bids_of_30_at_once_for_a_target_of_100() {
+    for _ in 0..5 {
+        let world = World::new().await;
+        let servers = [server(&world).await, server(&world).await];
+        let loan = world.target("loan", 100, &terms(1, 0)).await;
+        let addresses = servers.each_ref().map(|app| app.buyer.address());
+        let bids = (0..20).map(|bid| {
+            let buyer = Buyer::new(addresses[bid % 2]);
+            tokio::spawn(async move { buyer.bid(&format!("u{bid}"), "r", "loan", 30).await })
+        });
+        let replies = join_all(bids.collect::<Vec<_>>()).await;
+        let replies: Vec<Reply> = replies.into_iter().map(|r| r.expect("an answer")).collect();
+        let mut accepted: Vec<u64> = replies.iter().map(|r| number(r, "accepted")).collect();
+        accepted.sort_unstable();
+        assert_eq!(accepted[16..], [10, 30, 30, 30]);
+        assert_eq!(accepted[..16], [0; 16]);
+        for reply in &replies {
+            let is_last = number(reply, "accepted") == 10;
+            assert_eq!(reply.json()["filled"] == true, is_last, "{}", reply.body);
+            let is_refused = reply.result == "target_reached";
+            assert_eq!(is_refused, number(reply, "accepted") == 0);
+        }
+        world.assert_holds(&loan).await;
+        for app in servers {
+            app.stop().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_request_from_fifty_connections_has_one_effect() {
+    let world = World::new().await;
+    let servers = [server(&world).await, server(&world).await];
+    let loan = world.target("p.loan", 10_000, &terms(1, 1_000)).await;
+    world.set_accounts("p", &[("x", 10_000)]).await;
+    let addresses = servers.each_ref().map(|app| app.buyer.address());
+    for round in 1..=3u64 {
+        let bids = (0..50).map(|bid| {
+            // A client of its own is a connection of its own.
+            let buyer = Buyer::new(addresses[bid % 2]);
+            let request = format!("r{round}");
+            tokio::spawn(async move { buyer.bid("x", &request, "p.loan", 1_000).await })
+        });
+        let replies = join_all(bids.collect::<Vec<_>>()).await;
+        let replies: Vec<Reply> = replies.into_iter().map(|r| r.expect("an answer")).collect();
+        let orders: BTreeSet<_> = replies.iter().map(|reply| reply.order()).collect();
+        assert_eq!(orders.len(), 1, "{orders:?}");
+        let new = replies.iter().filter(|r| r.result == "bid_accepted");
+        assert_eq!(new.count(), 1);
+        assert_eq!(world.left(&loan).await, 10_000 - round * 1_000);
+        assert_eq!(world.balance("p", "x").await, Some(10_000 - round * 900));
+    }
+    world.assert_holds(&loan).await;
+    for app in servers {
+        app.stop().await;
+    }
+}
+
+const BONUS_BP: u32 = 250;
+
+/// What one connection saw: each request by user and name, and what was said of it.
+type Seen = Vec<((usize, u32), u64, Reply)>;
+
+/// Random bids of one connection; every tenth is sent twice.
+async fn bid_at_random(buyer: Buyer, connection: u32, bids: u32, users: usize, seed: u64) -> Seen {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut seen = Vec::new();
+    for bid in 0..bids {
+        let (user, request) = (random.random_range(0..users), connection * 100_000 + bid);
+        let cents = random.random_range(1..=5_000);
+        for _ in 0..=u32::from(bid % 10 == 0) {
+            let name = (format!("u{user}"), format!("r{request}"));
+            let reply = buyer.bid(&name.0, &name.1, "p.loan", cents).await;
+            seen.push(((user, request), cents, reply));
+        }
+    }
+    seen
+}
+
+/// 10,000 bids with `SECKILL_TEST_ROUNDS`, fewer in `make test`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_fills_a_target_to_the_cent() {
+    let (bids, users, connections) = if rounds() > 1 {
+        (10_000, 1_000, 64)
+    } else {
+        (1_920, 200, 64)
+    };
+    let world = World::new().await;
+    let servers = [server(&world).await, server(&world).await];
+    // Less than all bids together, more than those that go through before it is nearly full.
+    let target = u64::from(bids) * 1_200 + 77;
+    let loan = world.target("p.loan", target, &terms(100, BONUS_BP)).await;
+    let names: Vec<String> = (0..users).map(|user| format!("u{user}")).collect();
+    // Some have spent all before the target is full; together they have enough.
+    let balance = target * 13 / 10 / users as u64;
+    for names in names.chunks(500) {
+        let accounts: Vec<_> = names.iter().map(|name| (name.as_str(), balance)).collect();
+        world.set_accounts("p", &accounts).await;
+    }
+    let seed: u64 = rand::random();
+    println!("bids seed {seed}");
+    let addresses = servers.each_ref().map(|app| app.buyer.address());
+    let crowd = (0..connections).map(|number| {
+        let buyer = Buyer::new(addresses[number as usize % 2]);
+        let (share, seed) = (bids / connections, seed.wrapping_add(number.into()));
+        tokio::spawn(bid_at_random(buyer, number, share, users, seed))
+    });
+    let seen = join_all(crowd.collect::<Vec<_>>()).await;
+    let seen: Seen = seen
+        .into_iter()
+        .flat_map(|seen| seen.expect("bids"))
+        .collect();
+
+    // What the buyers were told is all that happened.
+    let mut accepted: BTreeMap<(usize, u32), (u64, u64)> = BTreeMap::new();
+    let mut orders = BTreeSet::new();
+    let (mut filled, mut refused) = (0, BTreeSet::new());
+    for (request, cents, reply) in &seen {
+        assert!(matches!(reply.status, 200 | 400), "{reply:?}");
+        match reply.result.as_str() {
+            "bid_accepted" => {
+                let got = (number(reply, "accepted"), number(reply, "bonus"));
+                assert!(got.0 <= *cents);
+                assert_eq!(got.1, got.0 * u64::from(BONUS_BP) / 10_000);
+                assert_eq!(accepted.insert(*request, got), None, "accepted twice");
+                assert!(orders.insert(reply.order().expect("an order")));
+                filled += u32::from(reply.json()["filled"] == true);
+            }
+            "already_bid" => {
+                let got = (number(reply, "accepted"), number(reply, "bonus"));
+                assert_eq!(accepted.get(request), Some(&got));
+            }
+            code => _ = refused.insert(code.to_owned()),
+        }
+    }
+    let total: u64 = accepted.values().map(|got| got.0).sum();
+    assert_eq!(total, target, "refused for {refused:?}");
+    assert_eq!((filled, world.left(&loan).await), (1, 0));
+    for code in ["target_reached", "insufficient_balance"] {
+        assert!(refused.contains(code), "{refused:?}");
+    }
+    let mut spent: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
+    for ((user, _), got) in accepted {
+        let spent = spent.entry(user).or_default();
+        *spent = (spent.0 + got.0, spent.1 + got.1);
+    }
+    for (user, name) in names.iter().enumerate() {
+        let (paid, bonus) = spent.get(&user).copied().unwrap_or_default();
+        let expected = (balance + bonus).checked_sub(paid);
+        assert_eq!(world.balance("p", name).await, expected, "{name}");
+        assert!(expected.is_some(), "{name} paid more than there was");
+    }
+    world.assert_holds(&loan).await;
+    for app in servers {
+        app.stop().await;
+    }
+}
+
+/// Cancels each of these bids twice; how many went back.
+async fn cancel_all(world: &World, mut bids: Vec<OrderId>) -> usize {
+    bids.shuffle(&mut rand::rng());
+    let cancels = bids.iter().flat_map(|bid| {
+        [0, 1].map(|_| async {
+            let outcome = world.store.order_cancel(bid, None).await;
+            match outcome.expect("decided") {
+                ChangeOutcome::Changed(_) => 1,
+                ChangeOutcome::Repeated(_)
+                | ChangeOutcome::Refused(ChangeRefusal::NotCancellable, _) => 0,
+                other => panic!("{other:?}"),
+            }
+        })
+    });
+    join_all(cancels).await.into_iter().sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancels_beside_bids_lose_and_make_no_cent() {
+    let world = World::new().await;
+    let app = server(&world).await;
+    let loan: SaleId = world.target("p.loan", 26_000, &terms(1, 999)).await;
+    let names: Vec<String> = (0..20).map(|user| format!("u{user}")).collect();
+    let accounts: Vec<_> = names.iter().map(|name| (name.as_str(), 3_000)).collect();
+    world.set_accounts("p", &accounts).await;
+    let (mut bids, mut gone) = (Vec::new(), 0);
+    for round in 0..6 {
+        let asked = (0..60).map(|bid| {
+            let (buyer, user) = (app.buyer.clone(), names[bid % names.len()].clone());
+            let (request, cents) = (format!("r{round}-{bid}"), 37 * (bid as u64 % 11 + 1));
+            tokio::spawn(async move { buyer.bid(&user, &request, "p.loan", cents).await })
+        });
+        let asked: Vec<_> = asked.collect();
+        let cancelled = cancel_all(&world, std::mem::take(&mut bids)).await;
+        gone += cancelled;
+        for reply in join_all(asked).await {
+            let reply = reply.expect("an answer");
+            let known = ["bid_accepted", "target_reached", "insufficient_balance"];
+            assert!(known.contains(&reply.result.as_str()), "{reply:?}");
+            let order = reply.order();
+            bids.extend(order.map(|id| OrderId::parse(&id).expect("an order id")));
+        }
+        assert_eq!(
+            world.left(&loan).await + world.confirmed(&loan).await,
+            26_000
+        );
+        world.assert_holds(&loan).await;
+    }
+    assert!(gone > 20, "only {gone} bids went back: no race");
+    app.stop().await;
+}

@@ -1,0 +1,89 @@
+//! Targets, bids and accounts as the tests need them.
+
+use std::time::Duration;
+
+use seckill::domain::bid::{Amount, Bid, BidOutcome};
+use seckill::domain::ids::{Event, RequestId, SaleId};
+use seckill::domain::order::Order;
+use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
+use seckill::store::accounts::SetOutcome;
+
+use super::orders::{new_order_id, username};
+use super::redis::World;
+
+/// An end of cancelling that no test sees.
+pub const FAR: EpochMs = 99_999_999_999_999;
+
+/// A bid as the door would read it.
+pub fn a_bid(user: &str, request: &str, goods: &SaleId, cents: u64) -> Bid {
+    Bid {
+        username: username(user),
+        request: RequestId::parse(request.to_owned()).expect("valid"),
+        goods: goods.clone(),
+        amount: Amount::parse(&cents.to_string()).expect("valid"),
+        order: new_order_id(goods),
+    }
+}
+
+pub fn event(name: &str) -> Event {
+    Event::parse(name).expect("valid")
+}
+
+/// The terms of a target, whose bids may be cancelled.
+pub fn terms(bid_min: u64, bonus_bp: u32) -> SaleEdit {
+    SaleEdit {
+        bid_min: Some(bid_min),
+        bonus_bp: Some(bonus_bp),
+        cancel_until: Some(Some(FAR)),
+        ..SaleEdit::default()
+    }
+}
+
+impl World {
+    /// Creates a target of so many cents on these terms.
+    pub async fn target(&self, id: &str, cents: u64, terms: &SaleEdit) -> SaleId {
+        let sale = self.sale(id, StockKind::Target, cents).await;
+        if *terms != SaleEdit::default() {
+            self.put(&sale, terms).await;
+        }
+        sale
+    }
+
+    /// Decides a bid.
+    pub async fn bid(&self, user: &str, request: &str, goods: &SaleId, cents: u64) -> BidOutcome {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+        let bid = a_bid(user, request, goods, cents);
+        let decided = self.store.lane().bid_place(&bid, deadline).await;
+        decided.expect("decided")
+    }
+
+    /// The order of a bid that is accepted.
+    pub async fn accepted(&self, user: &str, request: &str, goods: &SaleId, cents: u64) -> Order {
+        match self.bid(user, request, goods, cents).await {
+            BidOutcome::Accepted(order) => order,
+            other => panic!("{user} bids {cents}: {other:?}"),
+        }
+    }
+
+    /// States balances.
+    pub async fn set_accounts(&self, name: &str, balances: &[(&str, u64)]) -> SetOutcome {
+        let balances: Vec<_> = balances
+            .iter()
+            .map(|&(user, cents)| (username(user), cents))
+            .collect();
+        let set = self.store.account_set(&event(name), &balances).await;
+        set.expect("answered")
+    }
+
+    /// The balance of an account, if there is one.
+    pub async fn balance(&self, name: &str, user: &str) -> Option<u64> {
+        let account = self.store.account(&event(name), &username(user)).await;
+        account.expect("read").map(|account| account.balance)
+    }
+
+    /// What has been accepted of a target, by its counter.
+    pub async fn confirmed(&self, sale: &SaleId) -> u64 {
+        let snapshot = self.store.sale_snapshot(sale).await.expect("read");
+        snapshot.expect("the sale exists").figures.confirmed
+    }
+}
