@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::sync::{mpsc, oneshot};
 
 use super::learner::Learner;
@@ -42,6 +42,14 @@ pub struct Batcher {
     pub timeout: Duration,
 }
 
+/// What was taken out of the queue for one batch.
+#[derive(Default)]
+struct Taken {
+    in_time: Vec<Ask>,
+    /// Waited too long.
+    late: Vec<Ask>,
+}
+
 /// The attempts of one batch for one sale.
 struct Group {
     sale: SaleId,
@@ -54,38 +62,41 @@ struct Group {
 impl Batcher {
     /// Runs until every sender of the queue is gone and the queue is empty.
     pub async fn run(mut self) {
-        let mut asks = Vec::with_capacity(BATCH_ATTEMPTS_MAX);
+        let mut taken = Taken::default();
         while let Some(first) = self.inbox.recv().await {
-            asks.extend(self.in_time(first));
+            self.take(first, &mut taken);
             // Whoever is ready right now joins the batch: the tasks that are runnable run first,
             // and no time passes if there are none. A larger batch costs Redis less an attempt.
             tokio::task::yield_now().await;
-            self.fill(&mut asks);
-            let groups = grouped(asks.drain(..), self.timeout);
-            join_all(groups.into_iter().map(|group| self.decide(group))).await;
+            self.fill(&mut taken);
+            let groups = grouped(taken.in_time.drain(..), self.timeout);
+            let decided = join_all(groups.into_iter().map(|group| self.decide(group)));
+            // First the batch leaves: under overload the late are many, and each one that hears of
+            // it keeps this thread busy with an answer.
+            join(decided, refuse(&mut taken.late)).await;
         }
     }
 
-    /// Adds what waits. Those that are late take no room: under overload they would be most of it.
-    fn fill(&mut self, asks: &mut Vec<Ask>) {
-        while asks.len() < BATCH_ATTEMPTS_MAX {
+    /// Takes what waits, until the batch is full. Those that are late take no room in it: under
+    /// overload they would be most of it.
+    fn fill(&mut self, taken: &mut Taken) {
+        while taken.in_time.len() < BATCH_ATTEMPTS_MAX {
             match self.inbox.try_recv() {
-                Ok(ask) => asks.extend(self.in_time(ask)),
+                Ok(ask) => self.take(ask, taken),
                 Err(_) => return,
             }
         }
     }
 
-    /// The ask, unless it is too late to be answered in time: better not executed than unknown.
-    fn in_time(&self, ask: Ask) -> Option<Ask> {
+    /// Too late to be answered in time: better not executed than unknown.
+    fn take(&self, ask: Ask, taken: &mut Taken) {
         let waited = ask.asked_at.elapsed();
         self.metrics.left_queue(waited);
         if waited <= self.timeout / 2 {
-            return Some(ask);
+            taken.in_time.push(ask);
+        } else {
+            taken.late.push(ask);
         }
-        let late = Error::Busy(format!("waited {waited:?} in the queue"));
-        let _ = ask.answer.send(Err(late));
-        None
     }
 
     async fn decide(&self, group: Group) {
@@ -119,6 +130,15 @@ impl Batcher {
                 }
             }
         }
+    }
+}
+
+/// Tells those who waited too long.
+async fn refuse(late: &mut Vec<Ask>) {
+    for ask in late.drain(..) {
+        let waited = ask.asked_at.elapsed();
+        let busy = Error::Busy(format!("waited {waited:?} in the queue"));
+        let _ = ask.answer.send(Err(busy));
     }
 }
 
