@@ -128,6 +128,15 @@ impl Backend {
         Ok(memory.get("used_memory").ok_or("no used_memory")?.parse()?)
     }
 
+    /// Bytes that Redis has allocated for one key; 0 without it.
+    pub fn memory_of(&self, key: &str) -> Result<f64> {
+        let mut connection = self.client.get_connection()?;
+        let mut usage = redis::cmd("MEMORY");
+        usage.arg("USAGE").arg(key).arg("SAMPLES").arg(0);
+        let bytes: Option<f64> = usage.query(&mut connection)?;
+        Ok(bytes.unwrap_or(0.0))
+    }
+
     /// A connection, for direct calls. It waits for a Redis that stalls: that is in the figures.
     pub async fn connection(&self) -> Result<redis::aio::MultiplexedConnection> {
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(CALL_TIMEOUT));

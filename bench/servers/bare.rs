@@ -2,6 +2,7 @@
 //! same types and answers a constant of the size of a real answer. No decision, no Redis.
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use mimalloc::MiMalloc;
 use seckill::domain::ids::SaleId;
 use seckill::http::attempt::AttemptRequest;
 
@@ -19,6 +20,9 @@ async fn answer(
         Err(_) => HttpResponse::BadRequest().finish(),
     }
 }
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {

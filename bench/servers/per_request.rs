@@ -7,6 +7,7 @@
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use deadpool_redis::{Config, Pool, Runtime};
+use mimalloc::MiMalloc;
 use seckill::domain::attempt::Attempt;
 use seckill::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId};
 use seckill::domain::outcome::{Grant, Outcome};
@@ -82,6 +83,9 @@ fn pool(url: &str, connections: usize) -> std::io::Result<Pool> {
     let builder = builder.max_size(connections).runtime(Runtime::Tokio1);
     builder.build().map_err(std::io::Error::other)
 }
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
