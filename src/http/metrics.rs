@@ -47,7 +47,7 @@ pub async fn metrics(context: web::Data<Context>) -> HttpResponse {
 /// How far the relays are behind, whichever process they run in.
 async fn feeds(store: &Store) -> Result<Vec<FeedFigures>> {
     let mut feeds = Vec::new();
-    for event in store.feed_events().await? {
+    for event in store.events_with_feeds().await? {
         let lag = store.feed_lag(&event).await?;
         feeds.extend(lag.map(|lag| FeedFigures {
             event,

@@ -99,7 +99,7 @@ impl Relay {
     /// Gives every feed its carrier.
     async fn look(&mut self, stop: &watch::Receiver<bool>) -> Result<()> {
         self.carriers.retain(|_, carrier| !carrier.is_finished());
-        for event in self.desk.store.feed_events().await? {
+        for event in self.desk.store.events_with_feeds().await? {
             if !self.carriers.contains_key(&event) && self.desk.store.feed_open(&event).await? {
                 let carrier = Carrier::new(self.desk.clone(), event.clone()).run(stop.clone());
                 self.carriers.insert(event, tokio::spawn(carrier));

@@ -3,7 +3,7 @@
 //! Redis keeps what was given to whom until it is acknowledged, so nothing here is lost with a
 //! reply: a worker finds with [`Store::feed_keep`] what it was given and never saw.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -23,8 +23,6 @@ use crate::error::{Error, Result};
 pub const GROUP: &str = "relay";
 /// Idle time of entries that a worker gave back: longer than any time to take over.
 const GIVEN_BACK: Duration = Duration::from_secs(24 * 3600);
-/// Keys that one `SCAN` step looks at.
-const SCAN_KEYS: usize = 1000;
 
 /// An entry of a stream: its id, and its fields unless somebody deleted it.
 type Row = (String, Option<Vec<Pair>>);
@@ -87,23 +85,11 @@ pub struct DeadLetter {
 }
 
 impl Store {
-    /// The events that have a feed. Walks the key space in small steps.
-    pub async fn feed_events(&self) -> Result<Vec<String>> {
-        let mut connection = self.connection().await?;
-        let mut found = HashSet::new();
-        let mut cursor = 0u64;
-        loop {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(self.keys.feeds_pattern());
-            scan.arg("COUNT").arg(SCAN_KEYS).arg("TYPE").arg("stream");
-            let (next, keys): (u64, Vec<String>) =
-                self.read(scan.query_async(&mut *connection)).await?;
-            found.extend(keys.iter().filter_map(|key| self.keys.feed_event(key)));
-            if next == 0 {
-                return Ok(found.into_iter().collect());
-            }
-            cursor = next;
-        }
+    /// Events that have a feed. Walks the key space.
+    pub async fn events_with_feeds(&self) -> Result<BTreeSet<String>> {
+        let pattern = self.keys.feeds_pattern();
+        let event = |key: &str| self.keys.feed_event(key);
+        self.walk(&pattern, "stream", event).await
     }
 
     /// Makes the group of the relays, from the first entry on, unless it exists. False when there

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use tokio::time::Instant;
 
 use super::orders::sales_of;
 use super::reply::{self, Expiry};
@@ -15,8 +14,6 @@ use crate::domain::order::Order;
 use crate::domain::sale::EpochMs;
 use crate::error::Result;
 
-/// Keys that one `SCAN` step looks at.
-const SCAN_KEYS: usize = 1000;
 /// How long an order that cannot be expired is left alone, in ms.
 const BROKEN_AGAIN_MS: u64 = 60_000;
 
@@ -64,26 +61,11 @@ impl Store {
             .await
     }
 
-    /// Events that have held orders. Walks the key space in small steps, and leaves Redis as much
-    /// time after each as it took.
+    /// Events that have held orders. Walks the key space.
     pub async fn events_with_holds(&self) -> Result<BTreeSet<String>> {
-        let mut connection = self.connection().await?;
-        let mut found = BTreeSet::new();
-        let mut cursor = 0u64;
-        loop {
-            let asked_at = Instant::now();
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(self.keys.holds_pattern());
-            scan.arg("COUNT").arg(SCAN_KEYS).arg("TYPE").arg("zset");
-            let (next, keys): (u64, Vec<String>) =
-                self.read(scan.query_async(&mut *connection)).await?;
-            found.extend(keys.iter().filter_map(|key| self.keys.event_of_holds(key)));
-            if next == 0 {
-                return Ok(found);
-            }
-            cursor = next;
-            tokio::time::sleep(asked_at.elapsed()).await;
-        }
+        let pattern = self.keys.holds_pattern();
+        let event = |key: &str| self.keys.event_of_holds(key);
+        self.walk(&pattern, "zset", event).await
     }
 
     /// Expires up to `at_most` orders of the event, at most 1000, whose deadline has passed by the

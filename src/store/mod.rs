@@ -22,6 +22,7 @@ mod sales;
 pub mod script;
 pub mod server;
 pub mod stock;
+mod walk;
 
 use std::future::Future;
 use std::time::Duration;

@@ -10,8 +10,8 @@ use crate::domain::ids::{SaleId, Username};
 use crate::domain::sale::{EditOutcome, EpochMs, SaleEdit};
 use crate::error::{Error, Result};
 
-/// Keys that one `SCAN` step looks at.
-const SCAN_KEYS: usize = 1000;
+/// Buyers read in one step.
+const PAGE_BUYERS: usize = 1000;
 
 impl Store {
     /// Creates or changes a sale.
@@ -60,23 +60,11 @@ impl Store {
         reply::snapshot(id, reply)
     }
 
-    /// All sales, in the order of their ids. Walks the key space in small steps.
-    pub async fn sale_ids(&self) -> Result<Vec<SaleId>> {
-        let mut connection = self.connection().await?;
-        let mut found = BTreeSet::new();
-        let mut cursor = 0u64;
-        loop {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(self.keys.sales_pattern());
-            scan.arg("COUNT").arg(SCAN_KEYS).arg("TYPE").arg("hash");
-            let (next, keys): (u64, Vec<String>) =
-                self.read(scan.query_async(&mut *connection)).await?;
-            found.extend(keys.iter().filter_map(|key| self.keys.sale_id(key)));
-            if next == 0 {
-                return Ok(found.into_iter().collect());
-            }
-            cursor = next;
-        }
+    /// All sales, in the order of their ids. Walks the key space.
+    async fn sale_ids(&self) -> Result<BTreeSet<SaleId>> {
+        let pattern = self.keys.sales_pattern();
+        let sale_id = |key: &str| self.keys.sale_id(key);
+        self.walk(&pattern, "hash", sale_id).await
     }
 
     /// All sales with their figures, each at one instant, in the order of their ids. A sale with
@@ -107,7 +95,7 @@ impl Store {
         scan.arg(self.keys.buyers(id))
             .arg(cursor)
             .arg("COUNT")
-            .arg(SCAN_KEYS);
+            .arg(PAGE_BUYERS);
         let (next, pairs): (u64, Vec<Pair>) = self.read(scan.query_async(&mut *connection)).await?;
         let names = pairs
             .into_iter()

@@ -12,3 +12,4 @@ mod http;
 mod race;
 mod relay;
 mod script;
+mod walk;
