@@ -88,7 +88,7 @@ impl Store {
     /// Events that have a feed. Walks the key space.
     pub async fn events_with_feeds(&self) -> Result<BTreeSet<String>> {
         let pattern = self.keys.feeds_pattern();
-        let event = |key: &str| self.keys.feed_event(key);
+        let event = |key: &str| self.keys.event_of_feed(key);
         self.walk(&pattern, "stream", event).await
     }
 

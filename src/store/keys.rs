@@ -1,7 +1,7 @@
 //! Every key, one function each. All keys of an event share the hash tag `{event}`, so one script
 //! touches one slot of a Redis Cluster. No key of a running sale has a TTL.
 
-use crate::domain::ids::SaleId;
+use crate::domain::ids::{Event, SaleId};
 use crate::domain::place::Basket;
 
 /// Makes keys under one prefix.
@@ -52,6 +52,11 @@ impl Keys {
         self.of_event("feed", event)
     }
 
+    /// `[stream]` entries of the feed that could not be delivered, with the reason.
+    pub fn dead(&self, event: &str) -> String {
+        self.of_event("feed:dead", event)
+    }
+
     /// `[hash]` username, a tab, request id → id of the order that the request made.
     pub fn requests(&self, event: &str) -> String {
         self.of_event("requests", event)
@@ -73,6 +78,57 @@ impl Keys {
         self.of_event("accounts:changes", event)
     }
 
+    /// A sale that no operator can create, because `~` is in no sale id: for probes.
+    pub fn of_probe(&self) -> [String; 6] {
+        ["sale:~", "stock:~", "buyers:~", "orders", "holds", "feed"]
+            .map(|name| self.of_event(name, "~"))
+    }
+
+    /// The keys of `sale_snapshot`, in its order: what a sale has.
+    pub fn of_snapshot(&self, id: &SaleId) -> [String; 3] {
+        [self.sale(id), self.stock(id), self.buyers(id)]
+    }
+
+    /// What the orders of an event have.
+    fn of_orders(&self, event: &str) -> [String; 3] {
+        [self.orders(event), self.holds(event), self.feed(event)]
+    }
+
+    /// The keys of `sale_grab`, in its order.
+    pub fn of_grab(&self, id: &SaleId) -> [String; 6] {
+        let [sale, stock, buyers] = self.of_snapshot(id);
+        let [orders, holds, feed] = self.of_orders(id.event());
+        [sale, stock, buyers, orders, holds, feed]
+    }
+
+    /// The keys of `order_place`, in its order.
+    pub fn of_placement(&self, basket: &Basket) -> Vec<String> {
+        let event = basket.event();
+        let [orders, holds, feed] = self.of_orders(event);
+        let goods = basket.wishes().iter().map(|wish| &wish.goods);
+        let of_event = [self.requests(event), orders, holds, feed];
+        list(of_event, goods, |goods| self.of_snapshot(goods))
+    }
+
+    /// The keys of `order_confirm`, in its order.
+    pub fn of_confirm(&self, event: &str, sales: &[&SaleId]) -> Vec<String> {
+        let sales = sales.iter().copied();
+        list(self.of_orders(event), sales, |sale| [self.sale(sale)])
+    }
+
+    /// The keys of `order_use`, in its order.
+    pub fn of_use(&self, event: &str, sales: &[&SaleId]) -> Vec<String> {
+        let sales = sales.iter().copied();
+        let of_event = [self.orders(event), self.feed(event)];
+        list(of_event, sales, |sale| [self.sale(sale)])
+    }
+
+    /// The keys of `order_cancel` and `order_expire`, in their order.
+    pub fn of_return(&self, event: &str, sales: &[&SaleId]) -> Vec<String> {
+        let sales = sales.iter().copied();
+        list(self.of_orders(event), sales, |sale| self.of_snapshot(sale))
+    }
+
     /// The keys of `bid_place`, in its order.
     pub fn of_bid(&self, goods: &SaleId) -> [String; 7] {
         let event = goods.event();
@@ -87,17 +143,10 @@ impl Keys {
         ]
     }
 
-    /// The keys of `bid_cancel`, in its order.
+    /// The keys of `bid_cancel`, in its order: no request is looked up there.
     pub fn of_bid_cancel(&self, goods: &SaleId) -> [String; 6] {
-        let event = goods.event();
-        [
-            self.orders(event),
-            self.feed(event),
-            self.sale(goods),
-            self.stock(goods),
-            self.accounts(event),
-            self.accounts_changes(event),
-        ]
+        let [_requests, keys @ ..] = self.of_bid(goods);
+        keys
     }
 
     /// The keys of `account_set`, in its order.
@@ -109,91 +158,9 @@ impl Keys {
         ]
     }
 
-    /// The keys of `order_place`, in its order.
-    pub fn of_placement(&self, basket: &Basket) -> Vec<String> {
-        let event = basket.event();
-        let mut keys = vec![
-            self.requests(event),
-            self.orders(event),
-            self.holds(event),
-            self.feed(event),
-        ];
-        for wish in basket.wishes() {
-            let goods = &wish.goods;
-            keys.extend([self.sale(goods), self.stock(goods), self.buyers(goods)]);
-        }
-        keys
-    }
-
-    /// `[stream]` entries of the feed that could not be delivered, with the reason.
-    pub fn dead(&self, event: &str) -> String {
-        self.of_event("feed:dead", event)
-    }
-
-    /// Matches the feeds of all events; see [`Keys::feed_event`] for the way back.
-    pub fn feeds_pattern(&self) -> String {
-        format!("{}{{*}}:feed", glob_escaped(&self.prefix))
-    }
-
-    /// The event of a feed's key; `None` for any other key.
-    pub fn feed_event(&self, key: &str) -> Option<String> {
-        let event = key.strip_suffix("}:feed")?.rsplit('{').next()?;
-        let id = SaleId::parse(event).ok()?;
-        (id.event() == event && self.feed(event) == key).then(|| event.to_owned())
-    }
-
-    /// The keys of `sale_grab`, in its order.
-    pub fn of_grab(&self, id: &SaleId) -> [String; 6] {
-        let event = id.event();
-        [
-            self.sale(id),
-            self.stock(id),
-            self.buyers(id),
-            self.orders(event),
-            self.holds(event),
-            self.feed(event),
-        ]
-    }
-
-    /// The keys of `order_confirm`, in its order.
-    pub fn of_confirm(&self, event: &str, sales: &[&SaleId]) -> Vec<String> {
-        let mut keys = vec![self.orders(event), self.holds(event), self.feed(event)];
-        keys.extend(sales.iter().map(|sale| self.sale(sale)));
-        keys
-    }
-
-    /// The keys of `order_use`, in its order.
-    pub fn of_use(&self, event: &str, sales: &[&SaleId]) -> Vec<String> {
-        let mut keys = vec![self.orders(event), self.feed(event)];
-        keys.extend(sales.iter().map(|sale| self.sale(sale)));
-        keys
-    }
-
-    /// The keys of `order_cancel` and `order_expire`, in their order.
-    pub fn of_return(&self, event: &str, sales: &[&SaleId]) -> Vec<String> {
-        let mut keys = vec![self.orders(event), self.holds(event), self.feed(event)];
-        for sale in sales {
-            keys.extend([self.sale(sale), self.stock(sale), self.buyers(sale)]);
-        }
-        keys
-    }
-
-    /// Matches the holds of all events; see [`Keys::event_of_holds`] for the way back.
-    pub fn holds_pattern(&self) -> String {
-        format!("{}{{*}}:holds", glob_escaped(&self.prefix))
-    }
-
-    /// The event of a holds key; `None` for any other key.
-    pub fn event_of_holds(&self, key: &str) -> Option<String> {
-        let event = key.strip_prefix(&self.prefix)?;
-        let event = event.strip_prefix('{')?.strip_suffix("}:holds")?;
-        let sale = SaleId::parse(event).ok()?;
-        (sale.event() == event).then(|| event.to_owned())
-    }
-
     /// Matches the sale keys of all events; see [`Keys::sale_id`] for the way back.
     pub fn sales_pattern(&self) -> String {
-        format!("{}{{*}}:sale:*", glob_escaped(&self.prefix))
+        self.pattern("sale:*")
     }
 
     /// The sale of a sale key; `None` for any other key.
@@ -203,10 +170,35 @@ impl Keys {
         (self.sale(&id) == key).then_some(id)
     }
 
-    /// A sale that no operator can create, because `~` is in no sale id: for probes.
-    pub fn of_probe(&self) -> [String; 6] {
-        ["sale:~", "stock:~", "buyers:~", "orders", "holds", "feed"]
-            .map(|name| self.of_event(name, "~"))
+    /// Matches the holds of all events; see [`Keys::event_of_holds`] for the way back.
+    pub fn holds_pattern(&self) -> String {
+        self.pattern("holds")
+    }
+
+    /// The event of a holds key; `None` for any other key.
+    pub fn event_of_holds(&self, key: &str) -> Option<String> {
+        self.event_of("holds", key)
+    }
+
+    /// Matches the feeds of all events; see [`Keys::event_of_feed`] for the way back.
+    pub fn feeds_pattern(&self) -> String {
+        self.pattern("feed")
+    }
+
+    /// The event of a feed's key; `None` for any other key.
+    pub fn event_of_feed(&self, key: &str) -> Option<String> {
+        self.event_of("feed", key)
+    }
+
+    fn pattern(&self, name: &str) -> String {
+        format!("{}{{*}}:{name}", glob_escaped(&self.prefix))
+    }
+
+    /// The way back from [`Keys::of_event`].
+    fn event_of(&self, name: &str, key: &str) -> Option<String> {
+        let event = key.strip_prefix(&self.prefix)?.strip_prefix('{')?;
+        let event = event.strip_suffix(name)?.strip_suffix("}:")?;
+        Event::parse(event).is_ok().then(|| event.to_owned())
     }
 
     fn of_event(&self, name: &str, event: &str) -> String {
@@ -216,6 +208,18 @@ impl Keys {
     fn of_sale(&self, name: &str, id: &SaleId) -> String {
         format!("{}{{{}}}:{name}:{id}", self.prefix, id.event())
     }
+}
+
+/// The keys of an event, then those of each of these sales.
+fn list<'a, const EVENT: usize, const SALE: usize>(
+    of_event: [String; EVENT],
+    sales: impl Iterator<Item = &'a SaleId>,
+    of_sale: impl Fn(&SaleId) -> [String; SALE],
+) -> Vec<String> {
+    of_event
+        .into_iter()
+        .chain(sales.flat_map(of_sale))
+        .collect()
 }
 
 fn glob_escaped(text: &str) -> String {
@@ -260,18 +264,34 @@ mod tests {
     }
 
     #[test]
-    fn a_holds_key_leads_back_to_its_event() {
+    fn a_key_of_an_event_leads_back_to_it() {
         let keys = Keys::new("x:");
-        let event = keys.event_of_holds(&keys.holds("spring"));
-        assert_eq!(event.as_deref(), Some("spring"));
+        let holds = keys.event_of_holds(&keys.holds("spring"));
+        let feed = keys.event_of_feed(&keys.feed("spring"));
+        assert_eq!(
+            (holds.as_deref(), feed.as_deref()),
+            (Some("spring"), Some("spring"))
+        );
         for other in [
-            "x:{spring}:feed",
-            "y:{a}:holds",
-            "x:{a.b}:holds",
-            "x:{a}:holds:holds",
+            "x:{~}:NAME",
+            "x:{a.b}:NAME",
+            "x:{a}:NAME:NAME",
+            "x:{a}:NAME:dead",
+            "x:{a}:other:NAME",
+            "x:{a}:other",
+            "y:{a}:NAME",
+            "xx:{a}:NAME",
+            "x:{}:NAME",
+            "x:NAME",
         ] {
-            assert_eq!(keys.event_of_holds(other), None, "{other}");
+            let (holds, feed) = (
+                other.replace("NAME", "holds"),
+                other.replace("NAME", "feed"),
+            );
+            assert_eq!(keys.event_of_holds(&holds), None, "{holds}");
+            assert_eq!(keys.event_of_feed(&feed), None, "{feed}");
         }
+        assert_eq!(keys.event_of_holds(&keys.feed("spring")), None);
     }
 
     #[test]
@@ -285,21 +305,6 @@ mod tests {
             "x:{b}:sale:a".into(),
         ] {
             assert_eq!(keys.sale_id(&other), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn a_feed_key_leads_back_to_its_event() {
-        let keys = Keys::new("x:");
-        let event = keys.feed_event(&keys.feed("spring"));
-        assert_eq!(event.as_deref(), Some("spring"));
-        for other in [
-            "x:{~}:feed",
-            "x:{a.b}:feed",
-            "y:{a}:feed",
-            "x:{a}:feed:dead",
-        ] {
-            assert_eq!(keys.feed_event(other), None, "{other}");
         }
     }
 }

@@ -46,11 +46,7 @@ impl Store {
 
     /// Reads a sale in one instant; `None` when there is no such sale.
     pub async fn sale_snapshot(&self, id: &SaleId) -> Result<Option<Snapshot>> {
-        let keys = [
-            self.keys.sale(id),
-            self.keys.stock(id),
-            self.keys.buyers(id),
-        ];
+        let keys = self.keys.of_snapshot(id);
         let reply = self.send(SALE_SNAPSHOT.on(&keys)).await;
         // It only reads: a failure leaves nothing in doubt.
         let reply = reply.map_err(|error| match error {
