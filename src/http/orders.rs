@@ -73,10 +73,7 @@ pub async fn confirm(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    discard(body).await;
-    operator::required(&request, &context.token)?;
-    let manner = Manner::of(&request, context.strict_status);
-    let id = order_id(&request, manner)?;
+    let (id, manner) = asked_by_operator(&context, &request, body).await?;
     let outcome = context.store.order_confirm(&id).await;
     answer(Change::Confirm, outcome, manner)
 }
@@ -87,10 +84,7 @@ pub async fn redeem(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    discard(body).await;
-    operator::required(&request, &context.token)?;
-    let manner = Manner::of(&request, context.strict_status);
-    let id = order_id(&request, manner)?;
+    let (id, manner) = asked_by_operator(&context, &request, body).await?;
     let outcome = context.store.order_use(&id).await;
     answer(Change::Use, outcome, manner)
 }
@@ -121,6 +115,18 @@ pub async fn cancel(
     let id = order_id(&request, manner)?;
     let outcome = context.store.order_cancel(&id, buyer.as_ref()).await;
     answer(Change::Cancel, outcome, manner)
+}
+
+/// The order that the path names, and how to answer, if the request shows the operators' token.
+async fn asked_by_operator(
+    context: &Context,
+    request: &HttpRequest,
+    body: Payload,
+) -> Result<(OrderId, Manner), Problem> {
+    discard(body).await;
+    operator::required(request, &context.token)?;
+    let manner = Manner::of(request, context.strict_status);
+    Ok((order_id(request, manner)?, manner))
 }
 
 /// The buyer that the query names; nobody in particular sees nothing.
