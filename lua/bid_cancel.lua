@@ -19,7 +19,7 @@
 --   was accepted. With waits, an order that was not changed has its record written again as it is:
 --   replicas are waited for from the last write on.
 -- Flags: allow-oom, so that what was accepted is settled when Redis is full.
--- Uses: lib/clock, lib/stock, lib/order, lib/feed, lib/account
+-- Uses: lib/clock, lib/stock, lib/order, lib/feed, lib/account, lib/change
 
 local orders, feed, sale, stock, accounts, changes = unpack(KEYS)
 local id, waits, buyer, goods = ARGV[1], ARGV[2] == "1", ARGV[3], ARGV[4]
@@ -38,15 +38,8 @@ if #order.lines ~= 1 or line.goods ~= goods or not bid then
   error({ err = "ERR order " .. id .. " is no bid for " .. goods })
 end
 
-local function unchanged(word)
-  if waits then
-    redis.call("HSET", orders, id, record)
-  end
-  return { word, record }
-end
-
 if order.state == "cancelled" then
-  return unchanged("repeated")
+  return unchanged("repeated", orders, id, record, waits)
 elseif order.state ~= "confirmed" then
   error({ err = "ERR order " .. id .. " is a bid, but " .. order.state })
 end
@@ -64,7 +57,7 @@ if whole(confirmed, 0, "confirmed") < line.purchase then
     .. goods .. " counts only " .. confirmed })
 end
 if stock_left(kind, stock) == 0 or now > whole(cancel_until, -1, "cancel_until") then
-  return unchanged("not_cancellable")
+  return unchanged("not_cancellable", orders, id, record, waits)
 end
 local balance = account_balance(accounts, changes, order.username)
 if bid.paid and not balance then

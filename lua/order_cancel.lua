@@ -36,17 +36,10 @@ if not order or (buyer ~= "" and buyer ~= order.username) then
   return { "no_such_order" }
 end
 
-local function unchanged(word)
-  if waits then
-    redis.call("HSET", orders, id, record)
-  end
-  return { word, record }
-end
-
 local now = now_ms()
 local before = { cancelled = "repeated", expired = "expired", used = "used" }
 if before[order.state] then
-  return unchanged(before[order.state])
+  return unchanged(before[order.state], orders, id, record, waits)
 end
 
 redis.call("ZCARD", holds) -- raises here, before the first write, if it is no zset
@@ -56,7 +49,7 @@ if order.state == "confirmed" then
   for _, line in ipairs(order.lines) do
     local cancel_until = redis.call("HGET", sales[line.goods].key, "cancel_until")
     if now > whole(cancel_until, -1, "cancel_until of sale " .. line.goods) then
-      return unchanged("not_cancellable")
+      return unchanged("not_cancellable", orders, id, record, waits)
     end
   end
 end

@@ -35,10 +35,7 @@ local before = {
   confirmed = "repeated", used = "repeated", cancelled = "cancelled", expired = "expired",
 }
 if before[order.state] then
-  if waits then
-    redis.call("HSET", orders, id, record)
-  end
-  return { before[order.state], record }
+  return unchanged(before[order.state], orders, id, record, waits)
 end
 
 redis.call("ZCARD", holds) -- raises here, before the first write, if it is no zset

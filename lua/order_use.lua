@@ -35,10 +35,7 @@ local before = {
 }
 local answer = before[order.state] or order.lines[1].bid and "not_usable"
 if answer then
-  if waits then
-    redis.call("HSET", orders, id, record)
-  end
-  return { answer, record }
+  return unchanged(answer, orders, id, record, waits)
 end
 
 local change = change_of("confirmed", "used", ms_text(now_ms()), sales)

@@ -482,6 +482,7 @@ fn returned_words(body: &str) -> BTreeSet<&str> {
         "answer = \"",
         "closed = \"",
         "all(\"",
+        "unchanged(\"",
         "{ \"",
         " or \"",
         " and \"",

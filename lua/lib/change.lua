@@ -10,6 +10,15 @@ local function change_of(from, to, at, sales)
   return { from = from, to = to, at = at, sales = sales, orders = {}, fed = {} }
 end
 
+-- The answer about an order that stays as it is. For a caller who waits for replicas its record is
+-- written again: they are waited for from the last write on.
+local function unchanged(word, orders, id, record, waits)
+  if waits then
+    redis.call("HSET", orders, id, record)
+  end
+  return { word, record }
+end
+
 -- What a change may do to a sale: read once, before anything is written.
 local function change_sale(change, goods)
   local sale = change.sales[goods]

@@ -73,7 +73,9 @@ pub static ORDER_CANCEL: LazyLock<Script> = script!(
 );
 /// Takes a bid back.
 pub static BID_CANCEL: LazyLock<Script> = script!(
-    "bid_cancel", flags: " flags=allow-oom", uses: ["clock", "stock", "order", "feed", "account"]
+    "bid_cancel",
+    flags: " flags=allow-oom",
+    uses: ["clock", "stock", "order", "feed", "account", "change"]
 );
 /// Marks an order as handed out.
 pub static ORDER_USE: LazyLock<Script> = script!(
