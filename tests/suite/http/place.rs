@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use proptest::prelude::*;
 use seckill::config::RedisUrl;
 use seckill::domain::durability::Durability;
 use seckill::domain::sale::{SaleEdit, StockKind};
@@ -381,26 +380,4 @@ async fn an_order_that_too_few_replicas_have_is_unknown() {
     assert_eq!(world.left(&sale).await, 0, "it was executed all the same");
     world.assert_holds(&sale).await;
     app.stop().await;
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
-
-    #[test]
-    fn no_bytes_are_a_500(
-        bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 30),
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let world = World::new().await;
-            let app = TestApp::start(&world).await;
-            for body in &bodies {
-                let reply = app.buyer.send("POST", "/orders", &[JSON], body.clone()).await;
-                prop_assert_eq!(reply.status, 400, "{:?}: {:?}", body, reply);
-                prop_assert_eq!(&reply.result, "invalid_request");
-            }
-            app.stop().await;
-            Ok(())
-        })?;
-    }
 }
