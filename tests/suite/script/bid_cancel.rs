@@ -1,6 +1,5 @@
 //! `lua/bid_cancel.lua`
 
-use redis::Value;
 use seckill::domain::change::{ChangeOutcome, ChangeRefusal};
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::OrderState;
@@ -8,7 +7,10 @@ use seckill::domain::sale::{EpochMs, SaleEdit};
 use seckill::store::reply;
 use seckill::store::script::BID_CANCEL;
 
-use super::{Words, assert_raises, call, call_at, changed, counted};
+use super::{
+    Words, a_broken_world, assert_broken_data_raises, assert_raises, call, call_at, changed,
+    counted,
+};
 use crate::support::bids::terms;
 use crate::support::orders::{new_order_id, username};
 use crate::support::redis::World;
@@ -168,9 +170,7 @@ async fn nobody_cancels_the_bid_of_another() {
 
 #[tokio::test]
 async fn whoever_waits_for_replicas_hears_the_same() {
-    let mut world = World::new().await;
-    a_world_with_a_bid(&mut world).await;
-    let _: i64 = raw(&mut world, &["HSET", "sale", "cancel_until", "1"]).await;
+    let mut world = a_broken_world(&A_BID, &["HSET", "sale", "cancel_until", "1"]).await;
     let before = world.dump().await;
     for waits in ["0", "1"] {
         let args = ["p-1", waits, "", "p"];
@@ -184,15 +184,9 @@ async fn whoever_waits_for_replicas_hears_the_same() {
 const KEYS: [&str; 6] = ["orders", "feed", "sale", "stock", "accounts", "changes"];
 const ARGS: [&str; 4] = ["p-1", "0", "", "p"];
 
-async fn raw<T: redis::FromRedisValue>(world: &mut World, words: &[&str]) -> T {
-    let key = format!("{}{}", world.prefix, words[1]);
-    let words = [&[words[0], &key], &words[2..]].concat();
-    world.run(&words).await
-}
-
 /// A bid of 60 cents for a target of 100, paid by `x`.
-async fn a_world_with_a_bid(world: &mut World) {
-    let sale = [
+const A_BID: [Words; 4] = [
+    &[
         "HSET",
         "sale",
         "kind",
@@ -201,18 +195,16 @@ async fn a_world_with_a_bid(world: &mut World) {
         "60",
         "cancel_until",
         "9999999999999",
-    ];
-    let record = "confirmed\t1\tx\t\tr\np\t60/70/6/1/0";
-    let seeds: [&[&str]; 4] = [
-        &sale,
-        &["SET", "stock", "40"],
-        &["HSET", "accounts", "x", "50"],
-        &["HSET", "orders", "p-1", record],
-    ];
-    for seed in seeds {
-        let _: Value = raw(world, seed).await;
-    }
-}
+    ],
+    &["SET", "stock", "40"],
+    &["HSET", "accounts", "x", "50"],
+    &[
+        "HSET",
+        "orders",
+        "p-1",
+        "confirmed\t1\tx\t\tr\np\t60/70/6/1/0",
+    ],
+];
 
 #[tokio::test]
 async fn wrong_calls_raise() {
@@ -308,13 +300,5 @@ async fn broken_data_raises_before_the_first_write() {
             "p-1 has a record that is none",
         ),
     ];
-    for (broken, words) in cases {
-        let mut world = World::new().await;
-        a_world_with_a_bid(&mut world).await;
-        if broken[0] == "SET" {
-            let _: Value = raw(&mut world, &["DEL", broken[1]]).await;
-        }
-        let _: Value = raw(&mut world, broken).await;
-        assert_raises(&mut world, &BID_CANCEL, &KEYS, &ARGS, words).await;
-    }
+    assert_broken_data_raises(&BID_CANCEL, &KEYS, &ARGS, &A_BID, cases).await;
 }

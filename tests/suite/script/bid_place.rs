@@ -14,7 +14,7 @@ use seckill::domain::sale::{SaleEdit, StockKind};
 use seckill::store::bids;
 use seckill::store::script::BID_PLACE;
 
-use super::{assert_raises, call};
+use super::{Words, assert_broken_data_raises, assert_raises, call};
 use crate::support::bids::{a_bid, terms};
 use crate::support::redis::World;
 
@@ -332,12 +332,12 @@ async fn wrong_calls_raise() {
 
 #[tokio::test]
 async fn broken_data_raises_before_the_first_write() {
-    let seeds: [&[&str]; 3] = [
+    let seeds: [Words; 3] = [
         &["HSET", "sale", "kind", "target"],
         &["SET", "stock", "100"],
         &["HSET", "accounts", "x", "50"],
     ];
-    let cases: [(&[&str], &str); 18] = [
+    let cases: [(Words, &str); 18] = [
         (&["SET", "requests", "x"], "WRONGTYPE"),
         (&["SET", "orders", "x"], "WRONGTYPE"),
         (&["SET", "feed", "x"], "WRONGTYPE"),
@@ -384,22 +384,7 @@ async fn broken_data_raises_before_the_first_write() {
             "equal or smaller",
         ),
     ];
-    for (broken, words) in cases {
-        let mut world = World::new().await;
-        let mut run = async |seed: &[&str]| {
-            let key = format!("{}{}", world.prefix, seed[1]);
-            let seed = [&[seed[0], &key], &seed[2..]].concat();
-            let _: Value = world.run(&seed).await;
-        };
-        for seed in seeds {
-            run(seed).await;
-        }
-        if matches!(broken[0], "SET" | "RPUSH") {
-            run(&["DEL", broken[1]]).await;
-        }
-        run(broken).await;
-        assert_raises(&mut world, &BID_PLACE, &KEYS, &ARGS, words).await;
-    }
+    assert_broken_data_raises(&BID_PLACE, &KEYS, &ARGS, &seeds, cases).await;
 }
 
 /// What bids do, in the plainest words: the model that the script must agree with.

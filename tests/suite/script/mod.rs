@@ -192,35 +192,30 @@ const BROKEN_KEYS: [(Words, &str); 4] = [
     ),
 ];
 
-/// Writes [`AN_ORDER`], then breaks it.
-async fn a_broken_order(broken: Words) -> World {
+/// Writes seeds, then what breaks them. A list replaces what was there, as a text does by itself.
+async fn a_broken_world(seeds: &[&[&str]], broken: Words) -> World {
     let mut world = World::new().await;
-    let whole = if broken[0] == "SET" {
-        &["DEL", broken[1]][..]
-    } else {
-        &["PING"]
-    };
-    for words in AN_ORDER.iter().chain(&[whole, broken]) {
-        let key = words.get(1).map(|key| format!("{}{key}", world.prefix));
-        let words = [
-            &words[..1],
-            &key.iter().map(String::as_str).collect::<Vec<_>>(),
-            words.get(2..).unwrap_or(&[]),
-        ];
-        let _: Value = world.run(&words.concat()).await;
+    let delete = ["DEL", broken[1]];
+    let delete = (broken[0] == "RPUSH").then_some(&delete[..]);
+    for words in seeds.iter().copied().chain(delete).chain([broken]) {
+        let key = format!("{}{}", world.prefix, words[1]);
+        let words = [&[words[0], &key], &words[2..]].concat();
+        let _: Value = world.run(&words).await;
     }
     world
 }
 
-/// Asserts that a call on the order `a-1` raises before its first write, however it is broken.
-async fn assert_broken_order_raises(
+/// Asserts that a call raises before its first write, in whichever of these ways its data is
+/// broken.
+async fn assert_broken_data_raises(
     script: &'static Script,
     keys: &[&str],
     args: &[&str],
+    seeds: &[Words],
     broken: impl IntoIterator<Item = (Words, &'static str)>,
 ) {
     for (broken, words) in broken {
-        let mut world = a_broken_order(broken).await;
+        let mut world = a_broken_world(seeds, broken).await;
         assert_raises(&mut world, script, keys, args, words).await;
     }
 }

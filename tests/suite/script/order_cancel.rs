@@ -7,8 +7,8 @@ use seckill::store::reply;
 use seckill::store::script::ORDER_CANCEL;
 
 use super::{
-    BROKEN_KEYS, BROKEN_ORDERS, Words, assert_broken_order_raises, assert_raises, call_at, changed,
-    counted,
+    AN_ORDER, BROKEN_KEYS, BROKEN_ORDERS, Words, assert_broken_data_raises, assert_raises, call_at,
+    changed, counted,
 };
 use crate::support::orders::{new_order_id, username};
 use crate::support::redis::World;
@@ -248,7 +248,7 @@ async fn broken_data_raises_before_the_first_write() {
         ),
     ];
     let broken = BROKEN_ORDERS.into_iter().chain(BROKEN_KEYS).chain(stocks);
-    assert_broken_order_raises(&ORDER_CANCEL, &KEYS, &ARGS, broken).await;
+    assert_broken_data_raises(&ORDER_CANCEL, &KEYS, &ARGS, &AN_ORDER, broken).await;
 }
 
 /// A counter that `INCRBY` would refuse must be found before the first write.

@@ -6,7 +6,8 @@ use seckill::domain::sale::{SaleEdit, StockKind};
 use seckill::store::script::ORDER_CONFIRM;
 
 use super::{
-    BROKEN_KEYS, BROKEN_ORDERS, Words, assert_broken_order_raises, assert_raises, changed, counted,
+    AN_ORDER, BROKEN_KEYS, BROKEN_ORDERS, Words, assert_broken_data_raises, assert_raises, changed,
+    counted,
 };
 use crate::support::orders::new_order_id;
 use crate::support::redis::World;
@@ -148,5 +149,5 @@ async fn broken_data_raises_before_the_first_write() {
         ),
     ];
     let broken = BROKEN_ORDERS.into_iter().chain(BROKEN_KEYS).chain(sales);
-    assert_broken_order_raises(&ORDER_CONFIRM, &KEYS, &ARGS, broken).await;
+    assert_broken_data_raises(&ORDER_CONFIRM, &KEYS, &ARGS, &AN_ORDER, broken).await;
 }

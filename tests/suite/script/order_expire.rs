@@ -10,7 +10,8 @@ use seckill::store::reply::{self, Expiry};
 use seckill::store::script::ORDER_EXPIRE;
 
 use super::{
-    BROKEN_KEYS, BROKEN_ORDERS, Words, a_broken_order, assert_raises, call, call_at, counted,
+    AN_ORDER, BROKEN_KEYS, BROKEN_ORDERS, Words, a_broken_world, assert_raises, call, call_at,
+    counted,
 };
 use crate::support::orders::new_order_id;
 use crate::support::redis::World;
@@ -222,7 +223,7 @@ async fn a_broken_order_is_named_and_only_its_hold_moves() {
         (&["SET", "sale", "x"], "WRONGTYPE"),
     ];
     for (broken, words) in BROKEN_ORDERS.into_iter().chain(stocks) {
-        let mut world = a_broken_order(broken).await;
+        let mut world = a_broken_world(&AN_ORDER, broken).await;
         let mut before = world.contents().await;
         let reply = call(&mut world, &ORDER_EXPIRE, &KEYS, &ARGS).await;
         let (_, answers) = reply::expire(reply.expect("answered")).expect("understood");
@@ -239,7 +240,7 @@ async fn a_broken_order_is_named_and_only_its_hold_moves() {
 #[tokio::test]
 async fn broken_keys_of_the_event_raise_before_the_first_write() {
     for (broken, words) in BROKEN_KEYS {
-        let mut world = a_broken_order(broken).await;
+        let mut world = a_broken_world(&AN_ORDER, broken).await;
         assert_raises(&mut world, &ORDER_EXPIRE, &KEYS, &ARGS, words).await;
     }
 }

@@ -16,7 +16,7 @@ use seckill::store::place::Placed;
 use seckill::store::script::ORDER_PLACE;
 use tokio::time::Instant;
 
-use super::{assert_raises, call};
+use super::{Words, assert_broken_data_raises, assert_raises, call};
 use crate::support::orders::{new_order_id, username};
 use crate::support::redis::{World, sale_id};
 
@@ -514,13 +514,13 @@ async fn wrong_calls_raise() {
 async fn broken_data_raises_before_the_first_write() {
     let keys = [&KEYS[..], &["sale2", "stock2", "buyers2"]].concat();
     let args = ["x", "r", "e-1", "0", "e.a", "1", "e.b", "1"];
-    let seeds: [&[&str]; 4] = [
+    let seeds: [Words; 4] = [
         &["HSET", "sale", "kind", "list"],
         &["RPUSH", "stock", "u"],
         &["HSET", "sale2", "kind", "counter"],
         &["SET", "stock2", "5"],
     ];
-    let cases: [(&[&str], &str); 18] = [
+    let cases: [(Words, &str); 18] = [
         (&["SET", "requests", "x"], "WRONGTYPE"),
         (&["SET", "orders", "x"], "WRONGTYPE"),
         (&["SET", "holds", "x"], "WRONGTYPE"),
@@ -567,22 +567,7 @@ async fn broken_data_raises_before_the_first_write() {
             "order e-lost of a request is missing",
         ),
     ];
-    for (broken, words) in cases {
-        let mut world = World::new().await;
-        let mut run = async |seed: &[&str]| {
-            let key = format!("{}{}", world.prefix, seed[1]);
-            let seed = [&[seed[0], &key], &seed[2..]].concat();
-            let _: Value = world.run(&seed).await;
-        };
-        for seed in seeds {
-            run(seed).await;
-        }
-        if broken[0] == "SET" {
-            run(&["DEL", broken[1]]).await;
-        }
-        run(broken).await;
-        assert_raises(&mut world, &ORDER_PLACE, &keys, &args, words).await;
-    }
+    assert_broken_data_raises(&ORDER_PLACE, &keys, &args, &seeds, cases).await;
 }
 
 /// What a placement does, in the plainest words: the model that the script must agree with.

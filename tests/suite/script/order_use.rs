@@ -5,7 +5,7 @@ use seckill::domain::order::OrderState;
 use seckill::domain::sale::StockKind;
 use seckill::store::script::ORDER_USE;
 
-use super::{Words, a_broken_order, assert_raises, changed, counted};
+use super::{AN_ORDER, Words, assert_broken_data_raises, assert_raises, changed, counted};
 use crate::support::bids::terms;
 use crate::support::orders::new_order_id;
 use crate::support::redis::World;
@@ -95,7 +95,7 @@ async fn wrong_calls_raise() {
 #[tokio::test]
 async fn broken_data_raises_before_the_first_write() {
     let confirmed: Words = &["HSET", "orders", "a-1", "confirmed\t1\tx\na\t2\tsn-1\tsn-2"];
-    let cases: [(Words, &str); 8] = [
+    let cases: [(Words, &str); 9] = [
         (
             &["HSET", "sale", "confirmed", "1"],
             "counts only 1 as confirmed",
@@ -109,6 +109,7 @@ async fn broken_data_raises_before_the_first_write() {
             "used of sale a is not a whole",
         ),
         (&["HDEL", "sale", "kind"], "sale a has no kind"),
+        (&["SET", "orders", "x"], "WRONGTYPE"),
         (&["SET", "sale", "x"], "WRONGTYPE"),
         (&["SET", "feed", "x"], "WRONGTYPE"),
         (
@@ -120,14 +121,6 @@ async fn broken_data_raises_before_the_first_write() {
             "names 2 units of counter",
         ),
     ];
-    for (broken, words) in cases {
-        let mut world = a_broken_order(broken).await;
-        let orders = format!("{}orders", world.prefix);
-        let _: i64 = world
-            .run(&["HSET", &orders, confirmed[2], confirmed[3]])
-            .await;
-        assert_raises(&mut world, &ORDER_USE, &KEYS, &ARGS, words).await;
-    }
-    let mut world = a_broken_order(&["SET", "orders", "x"]).await;
-    assert_raises(&mut world, &ORDER_USE, &KEYS, &ARGS, "WRONGTYPE").await;
+    let seeds = [&AN_ORDER[..], &[confirmed]].concat();
+    assert_broken_data_raises(&ORDER_USE, &KEYS, &ARGS, &seeds, cases).await;
 }

@@ -8,7 +8,7 @@ use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
 use seckill::store::reply::{self, Batch};
 use seckill::store::script::SALE_GRAB;
 
-use super::{Words, assert_raises, call_at};
+use super::{Words, a_broken_world, assert_raises, call_at};
 use crate::support::orders::{LONG_HOLD_MS, attempt};
 use crate::support::redis::{World, sale_id};
 
@@ -523,12 +523,7 @@ async fn broken_data_raises_before_the_first_write() {
         ),
     ];
     for (seeds, broken, args, words) in cases {
-        let mut world = World::new().await;
-        for seed in seeds.iter().chain([&broken]) {
-            let key = format!("{}{}", world.prefix, seed[1]);
-            let seed = [&[seed[0], &key], &seed[2..]].concat();
-            let _: redis::Value = world.run(&seed).await;
-        }
+        let mut world = a_broken_world(seeds, broken).await;
         assert_raises(&mut world, &SALE_GRAB, &KEYS, args, words).await;
     }
 }
