@@ -304,18 +304,7 @@ mod tests {
     use super::*;
     use crate::domain::bid::Accepted;
     use crate::domain::ids::ORDER_ID_RANDOM_BYTES;
-
-    const GOOD: Figures = Figures {
-        kind: StockKind::List,
-        added: 10,
-        removed: 1,
-        left: 6,
-        held: 0,
-        confirmed: 3,
-        used: 0,
-        buyers: 2,
-        purchase_max: 2,
-    };
+    use crate::domain::ledger::GOOD;
 
     fn sale() -> SaleId {
         SaleId::parse("a").expect("valid")
