@@ -49,6 +49,8 @@ impl ServerProcess {
         logged: Stdio,
     ) -> Self {
         let listen = address.to_string();
+        // Nothing may panic between the start of the process and the guard that ends it.
+        let buyer = Buyer::new(address);
         let child = Command::new(program())
             .args(["serve", "--listen", &listen])
             .args(arguments)
@@ -61,7 +63,7 @@ impl ServerProcess {
         let server = Self {
             child,
             address,
-            buyer: Buyer::new(address),
+            buyer,
         };
         let deadline = Instant::now() + START_TIMEOUT;
         while !server.is_ready().await {
