@@ -1,10 +1,12 @@
 //! The fields of a form or a JSON object, as they came.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use actix_web::HttpRequest;
 use actix_web::web::Payload;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::attempt::{is_form, read_body};
@@ -103,5 +105,29 @@ impl<'de, const N: usize> Visitor<'de> for FieldsVisitor<N> {
             });
         }
         Ok(fields)
+    }
+}
+
+/// What a JSON object says, for `T` that knows every field. Serde alone would also take a list, for
+/// the values in the order in which `T` has its fields: nobody means that who sends one.
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
     }
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::attempt::{digits, is_form, read_body, required, text, username};
 use super::fault::Fault;
+use super::fields::Object;
 use crate::domain::attempt::Purchase;
 use crate::domain::ids::{RequestId, SaleId, Username};
 use crate::domain::place::{Basket, LINES_MAX, Wish, WrongBasket};
@@ -103,7 +104,7 @@ impl PlacementFault {
 struct Fields {
     username: Option<Value>,
     request_id: Option<Value>,
-    lines: Option<Vec<LineFields>>,
+    lines: Option<Vec<Object<LineFields>>>,
 }
 
 #[derive(Deserialize)]
@@ -129,11 +130,11 @@ impl PlacementRequest {
             return Err(Fault::NotUtf8.into());
         }
         let broken = |e: serde_json::Error| Fault::BrokenJson(e.to_string());
-        let fields: Fields = serde_json::from_slice(body).map_err(broken)?;
+        let Object::<Fields>(fields) = serde_json::from_slice(body).map_err(broken)?;
         let username = username(fields.username)?;
         let request = text(required(fields.request_id, "request_id")?, "request_id")?;
         let lines = fields.lines.ok_or(Fault::Missing("lines"))?;
-        let wishes = lines.into_iter().enumerate().map(|(place, line)| {
+        let wishes = lines.into_iter().enumerate().map(|(place, Object(line))| {
             line.checked()
                 .map_err(|fault| PlacementFault::Line(place, fault))
         });
@@ -255,7 +256,10 @@ mod tests {
             (r#"{"lines":[{"goods":"e","goods":"e"}]}"#, "`goods`"),
             (r#"{"lines":{}}"#, "sequence"),
             (r#"{} {}"#, "trailing"),
-            ("[]", "expected"),
+            ("[]", "expected a JSON object"),
+            (r#"["x","r",[{"goods":"e","purchase":1}]]"#, "a JSON object"),
+            (r#"{"lines":[["e",1]]}"#, "a JSON object"),
+            (r#"{"lines":["e"]}"#, "a JSON object"),
             ("", "EOF"),
         ] {
             let Err(PlacementFault::Whole(Fault::BrokenJson(why))) = read(body) else {

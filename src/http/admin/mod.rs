@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::answer::RESULT_HEADER;
 use super::attempt::is_form;
 use super::fault::Fault;
+use super::fields::Object;
 use super::form;
 use super::negotiate::Manner;
 use super::problem::Problem;
@@ -60,11 +61,8 @@ fn must_be_json(request: &HttpRequest) -> Result<(), Problem> {
 
 /// Reads the fields that `T` knows; others are refused by name.
 fn fields<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Problem> {
-    // A list would be taken for the fields in their order.
-    if !body.trim_ascii_start().starts_with(b"{") {
-        return Err(Problem::invalid("the body: it must be a JSON object"));
-    }
-    serde_json::from_slice(body).map_err(|e| Problem::invalid(format!("the body: {e}")))
+    let read = serde_json::from_slice(body).map(|Object(fields)| fields);
+    read.map_err(|e| Problem::invalid(format!("the body is not a valid JSON object: {e}")))
 }
 
 /// A field that is there, `null` or not.

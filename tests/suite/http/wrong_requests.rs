@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::app::TestApp;
+use crate::support::bids::terms;
 use crate::support::redis::World;
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
@@ -139,6 +140,62 @@ async fn every_wrong_json_is_named() {
         let reply = app.buyer.json("/seckill", body).await;
         assert_eq!((reply.status, reply.result.as_str()), (400, code), "{body}");
     }
+    app.stop().await;
+}
+
+/// Right values in the order of the fields: serde takes a list for the object, if it may.
+#[tokio::test]
+async fn a_list_is_no_object_at_any_door() {
+    let mut world = World::new().await;
+    let app = TestApp::start(&world).await;
+    let sale = world.sale("a", StockKind::List, 5).await;
+    world.sale("b", StockKind::Counter, 5).await;
+    world.target("loan", 100, &terms(1, 0)).await;
+    let cancel = format!("/orders/{}/cancel", world.granted(&sale, "x", 1).await);
+    let before = world.dump().await;
+    let (buyer, operator) = (&app.buyer, app.operator());
+    for (reply, door) in [
+        (buyer.json("/seckill", r#"["y",1,"a"]"#).await, "list"),
+        (buyer.json("/incr", r#"["y",1,"b"]"#).await, "counter"),
+        (buyer.json("/bids", r#"["y","loan",9,"r"]"#).await, "target"),
+        (
+            buyer
+                .json("/orders", r#"["y","r",[{"goods":"a","purchase":1}]]"#)
+                .await,
+            "order",
+        ),
+        (
+            buyer
+                .json(
+                    "/orders",
+                    r#"{"username":"y","request_id":"r","lines":[["a",1]]}"#,
+                )
+                .await,
+            "line of an order",
+        ),
+        (buyer.json(&cancel, r#"["x"]"#).await, "cancel"),
+        (
+            operator
+                .json("PUT", "/admin/sales/a", r#"["list","Tea"]"#)
+                .await,
+            "sale",
+        ),
+        (
+            operator
+                .json("POST", "/admin/sales/a/stock", "[5,null,null]")
+                .await,
+            "stock",
+        ),
+        (
+            operator.json("PUT", "/admin/accounts/p/x", "[5]").await,
+            "account",
+        ),
+    ] {
+        let told = (reply.status, reply.result.as_str());
+        assert_eq!(told, (400, "invalid_request"), "{door}: {reply:?}");
+        assert!(reply.body.contains("object"), "{door}: {}", reply.body);
+    }
+    assert_eq!(world.dump().await, before);
     app.stop().await;
 }
 
