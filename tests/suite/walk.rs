@@ -22,6 +22,12 @@ async fn every_sale_hold_and_feed_is_found_among_many_other_keys() {
         let key = format!("{}other-{number}", world.prefix);
         others.set(key, number).ignore();
     }
+    let strange = |key: &[u8]| [world.prefix.as_bytes(), key].concat();
+    others.hset(strange(b"{\xff}:sale:\xff"), "x", "y").ignore();
+    others.zadd(strange(b"{\xff}:holds"), "x", 1).ignore();
+    let feed = strange(b"{\xff}:feed");
+    let entry = ["0-1", "what", "held"];
+    others.cmd("XADD").arg(feed).arg(&entry).ignore();
     let _: () = others.query_async(&mut world.raw).await.expect("written");
     let store = &world.store;
     assert_eq!(store.events_with_holds().await.expect("walked"), events);
