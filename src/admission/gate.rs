@@ -121,6 +121,10 @@ impl Gates {
     /// the caller should learn the buyers now and then call [`Gates::close`] or [`Gates::give_up`].
     #[must_use]
     pub fn hear(&self, sale: &SaleId, standing: &Standing, asked_at: Instant) -> bool {
+        if standing.closed == Some(Refusal::WrongDoor) {
+            // Whoever asks at the wrong door hears nothing of the sale, and nor does the gate.
+            return false;
+        }
         let refusal = standing.refusal().filter(|refusal| closes(*refusal));
         let gate = match (self.find(sale), refusal) {
             (Some(gate), _) => gate,
@@ -422,6 +426,20 @@ mod tests {
             );
             assert_eq!(scene.check("x", "1", 3), Verdict::Ask, "{heard} {snapshot}");
         }
+    }
+
+    #[test]
+    fn the_wrong_door_opens_no_gate() {
+        let scene = Scene::closed();
+        let wrong_door = Standing {
+            left: 0,
+            grants: 0,
+            closed: Some(Refusal::WrongDoor),
+            purchase_max: 0,
+            opens_in: 0,
+        };
+        assert!(!scene.hear(wrong_door, 5));
+        assert_eq!(scene.check("x", "1", 6), REFUSED);
     }
 
     #[test]
