@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,27 @@ const RELEARN_PAUSE_FACTOR: u32 = 5;
 pub struct Gates {
     sales: RwLock<HashMap<SaleId, Arc<Gate>>>,
     hasher: RandomState,
+    turns: AtomicU64,
+}
+
+/// The right to close a gate once the buyers are learned. It ends when the gate opens meanwhile:
+/// what was learned then may not be all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn(u64);
+
+/// What was learned of a sale whose gate wants to close.
+#[derive(Debug)]
+pub struct Learned {
+    /// What its stock is.
+    pub kind: StockKind,
+    /// How it stood after its buyers were read.
+    pub standing: Standing,
+    /// Everybody who held an order.
+    pub buyers: Buyers,
+    /// When the standing was asked for.
+    pub asked_at: Instant,
+    /// How long all of it took.
+    pub took: Duration,
 }
 
 /// What to do with an attempt.
@@ -58,6 +80,8 @@ enum State {
     },
     /// Everybody passes while the buyers are learned.
     Learning {
+        /// Whose learning may close it.
+        turn: Turn,
         /// Orders granted when the learning began.
         since: u64,
         /// The newest that was heard meanwhile. When it differs, the buyers may be incomplete.
@@ -117,55 +141,28 @@ impl Gates {
     }
 
     /// Learns from any reply, which was asked for at `asked_at`. Called before the reply reaches
-    /// its buyer, so that no buyer knows of an order that the gate does not know of. True when
-    /// the caller should learn the buyers now and then call [`Gates::close`] or [`Gates::give_up`].
+    /// its buyer, so that no buyer knows of an order that the gate does not know of. With a turn,
+    /// the caller should learn the buyers now and then call [`Gates::close`] or
+    /// [`Gates::give_up`].
     #[must_use]
-    pub fn hear(&self, sale: &SaleId, standing: &Standing, asked_at: Instant) -> bool {
+    pub fn hear(&self, sale: &SaleId, standing: &Standing, asked_at: Instant) -> Option<Turn> {
         if standing.closed == Some(Refusal::WrongDoor) {
             // Whoever asks at the wrong door hears nothing of the sale, and nor does the gate.
-            return false;
+            return None;
         }
         let refusal = standing.refusal().filter(|refusal| closes(*refusal));
         let gate = match (self.find(sale), refusal) {
             (Some(gate), _) => gate,
             (None, Some(_)) => self.create(sale),
-            (None, None) => return false,
+            (None, None) => return None,
         };
-        gate.lock().hear(standing, refusal, asked_at)
+        let turn = || Turn(self.turns.fetch_add(1, Ordering::Relaxed));
+        gate.lock().hear(standing, refusal, asked_at, turn)
     }
 
-    /// Closes the gate of `sale`, of which `buyers` held orders when it stood like `standing`, as
-    /// heard at `asked_at`. `took`: how long learning the buyers took.
-    pub fn close(
-        &self,
-        sale: &SaleId,
-        kind: StockKind,
-        standing: &Standing,
-        buyers: Buyers,
-        asked_at: Instant,
-        took: Duration,
-    ) {
-        let learn_at = Some(Instant::now() + took * RELEARN_PAUSE_FACTOR);
-        let gate = self.create(sale);
-        let mut state = gate.lock();
-        let State::Learning { since, newest } = *state else {
-            return;
-        };
-        // Otherwise somebody was granted an order meanwhile: these may not be all buyers.
-        let complete = since == newest && newest == standing.grants;
-        let refusal = standing.refusal().filter(|refusal| closes(*refusal));
-        *state = match refusal {
-            Some(refusal) if complete => State::Closed(Closed {
-                kind,
-                refusal,
-                standing: *standing,
-                heard_at: asked_at,
-                probe_at: asked_at + PROBE_EVERY,
-                opens_at: opening(standing, asked_at),
-                buyers,
-            }),
-            Some(_) | None => State::Open { learn_at },
-        };
+    /// Closes the gate of `sale`, if this is still the turn of who learned.
+    pub fn close(&self, sale: &SaleId, turn: Turn, learned: Learned) {
+        self.create(sale).lock().close(turn, learned);
     }
 
     /// Nobody knows what became of attempts at `sale`: whoever asks again must reach Redis, which
@@ -177,9 +174,13 @@ impl Gates {
     }
 
     /// Learning the buyers failed: everybody passes, and it is tried again after `pause`.
-    pub fn give_up(&self, sale: &SaleId, pause: Duration) {
-        let learn_at = Some(Instant::now() + pause);
-        *self.create(sale).lock() = State::Open { learn_at };
+    pub fn give_up(&self, sale: &SaleId, turn: Turn, pause: Duration) {
+        let gate = self.create(sale);
+        let mut state = gate.lock();
+        if state.is_turn_of(turn) {
+            let learn_at = Some(Instant::now() + pause);
+            *state = State::Open { learn_at };
+        }
     }
 
     /// The number by which a gate knows a buyer. Two names may share one: then a stranger
@@ -216,33 +217,74 @@ impl Gate {
 }
 
 impl State {
-    fn hear(&mut self, standing: &Standing, refusal: Option<Refusal>, asked_at: Instant) -> bool {
+    fn is_turn_of(&self, other: Turn) -> bool {
+        matches!(self, Self::Learning { turn, .. } if *turn == other)
+    }
+
+    fn hear(
+        &mut self,
+        standing: &Standing,
+        refusal: Option<Refusal>,
+        asked_at: Instant,
+        turn: impl FnOnce() -> Turn,
+    ) -> Option<Turn> {
         match self {
-            Self::Learning { newest, .. } => {
-                // Only ever forwards: replies of several workers may arrive out of order.
-                *newest = standing.grants.max(*newest);
-                false
-            }
-            Self::Closed(closed) => {
-                match refusal {
-                    Some(refusal) if standing.grants == closed.standing.grants => {
-                        closed.refresh(standing, refusal, asked_at);
-                    }
-                    // Stock came back, or somebody holds an order whom the gate does not know.
-                    Some(_) | None => *self = Self::default(),
+            // Only ever forwards: replies of several workers may arrive out of order.
+            Self::Learning { newest, .. } => *newest = standing.grants.max(*newest),
+            Self::Closed(closed) => match refusal {
+                Some(refusal) if standing.grants == closed.standing.grants => {
+                    closed.refresh(standing, refusal, asked_at);
                 }
-                false
-            }
+                // Stock came back, or somebody holds an order whom the gate does not know.
+                Some(_) | None => *self = Self::default(),
+            },
             Self::Open { learn_at } => {
                 let early = learn_at.is_some_and(|at| asked_at < at);
-                let learn = refusal.is_some() && !early;
-                if learn {
-                    let (since, newest) = (standing.grants, standing.grants);
-                    *self = Self::Learning { since, newest };
+                if refusal.is_some() && !early {
+                    let (turn, since, newest) = (turn(), standing.grants, standing.grants);
+                    *self = Self::Learning {
+                        turn,
+                        since,
+                        newest,
+                    };
+                    return Some(turn);
                 }
-                learn
             }
         }
+        None
+    }
+
+    fn close(&mut self, turn: Turn, learned: Learned) {
+        let Self::Learning { since, newest, .. } = *self else {
+            return;
+        };
+        if !self.is_turn_of(turn) {
+            return;
+        }
+        let Learned {
+            kind,
+            standing,
+            buyers,
+            asked_at,
+            took,
+        } = learned;
+        // Otherwise somebody was granted an order meanwhile: these may not be all buyers.
+        let complete = since == newest && newest == standing.grants;
+        let refusal = standing.refusal().filter(|refusal| closes(*refusal));
+        *self = match refusal {
+            Some(refusal) if complete => Self::Closed(Closed {
+                kind,
+                refusal,
+                standing,
+                heard_at: asked_at,
+                probe_at: asked_at + PROBE_EVERY,
+                opens_at: opening(&standing, asked_at),
+                buyers,
+            }),
+            Some(_) | None => Self::Open {
+                learn_at: Some(Instant::now() + took * RELEARN_PAUSE_FACTOR),
+            },
+        };
     }
 }
 
@@ -312,22 +354,32 @@ mod tests {
             self.start + Duration::from_millis(ms)
         }
 
-        fn hear(&self, standing: Standing, ms: u64) -> bool {
+        /// Hears of a reply; whether the buyers are to be learned.
+        fn hear(&self, standing: Standing, ms: u64) -> Option<Turn> {
             self.gates.hear(&self.sale, &standing, self.at(ms))
         }
 
         /// Closes the gate at `ms` knowing only the buyer `holder`.
-        fn close(&self, standing: Standing, ms: u64) {
-            let buyers = Buyers::new(vec![self.gates.fingerprint(&user("holder"))]);
-            let (kind, took) = (StockKind::List, Duration::ZERO);
-            self.gates
-                .close(&self.sale, kind, &standing, buyers, self.at(ms), took);
+        fn close(&self, turn: Turn, standing: Standing, ms: u64) {
+            let learned = Learned {
+                kind: StockKind::List,
+                standing,
+                buyers: Buyers::new(vec![self.gates.fingerprint(&user("holder"))]),
+                asked_at: self.at(ms),
+                took: Duration::ZERO,
+            };
+            self.gates.close(&self.sale, turn, learned);
+        }
+
+        fn learning() -> (Self, Turn) {
+            let scene = Self::new();
+            let turn = scene.hear(SOLD_OUT, 0).expect("it wants to close");
+            (scene, turn)
         }
 
         fn closed() -> Self {
-            let scene = Self::new();
-            assert!(scene.hear(SOLD_OUT, 0));
-            scene.close(SOLD_OUT, 0);
+            let (scene, turn) = Self::learning();
+            scene.close(turn, SOLD_OUT, 0);
             scene
         }
 
@@ -380,7 +432,7 @@ mod tests {
             "nothing heard for too long"
         );
         assert_eq!(scene.check("z", "1", 101), Verdict::Ask);
-        assert!(!scene.hear(SOLD_OUT, 110));
+        assert_eq!(scene.hear(SOLD_OUT, 110), None);
         assert_eq!(scene.check("z", "1", 111), REFUSED, "heard again");
     }
 
@@ -400,7 +452,7 @@ mod tests {
         };
         for news in [restocked, granted, lost] {
             let scene = Scene::closed();
-            assert!(!scene.hear(news, 5));
+            assert_eq!(scene.hear(news, 5), None);
             assert_eq!(scene.check("x", "1", 6), Verdict::Ask, "{news:?}");
         }
     }
@@ -408,22 +460,10 @@ mod tests {
     #[test]
     fn a_grant_while_the_buyers_are_learned_keeps_the_gate_open() {
         for (heard, snapshot) in [(8, 8), (8, 7), (7, 8)] {
-            let scene = Scene::new();
-            assert!(scene.hear(SOLD_OUT, 0));
-            assert!(!scene.hear(
-                Standing {
-                    grants: heard,
-                    ..SOLD_OUT
-                },
-                1
-            ));
-            scene.close(
-                Standing {
-                    grants: snapshot,
-                    ..SOLD_OUT
-                },
-                2,
-            );
+            let (scene, turn) = Scene::learning();
+            let standing = |grants| Standing { grants, ..SOLD_OUT };
+            assert_eq!(scene.hear(standing(heard), 1), None);
+            scene.close(turn, standing(snapshot), 2);
             assert_eq!(scene.check("x", "1", 3), Verdict::Ask, "{heard} {snapshot}");
         }
     }
@@ -438,7 +478,7 @@ mod tests {
             purchase_max: 0,
             opens_in: 0,
         };
-        assert!(!scene.hear(wrong_door, 5));
+        assert_eq!(scene.hear(wrong_door, 5), None);
         assert_eq!(scene.check("x", "1", 6), REFUSED);
     }
 
@@ -448,11 +488,27 @@ mod tests {
         scene.gates.doubt(&scene.sale);
         assert_eq!(scene.check("x", "1", 1), Verdict::Ask, "closed");
 
-        let scene = Scene::new();
-        assert!(scene.hear(SOLD_OUT, 0));
+        let (scene, turn) = Scene::learning();
         scene.gates.doubt(&scene.sale);
-        scene.close(SOLD_OUT, 1);
+        scene.close(turn, SOLD_OUT, 1);
         assert_eq!(scene.check("x", "1", 2), Verdict::Ask, "learning");
+    }
+
+    #[test]
+    fn who_learned_before_a_doubt_closes_nothing_after_it() {
+        let (scene, before) = Scene::learning();
+        scene.gates.doubt(&scene.sale);
+        // The order in doubt was granted, to a buyer whom the first learning may have passed by.
+        let granted = Standing {
+            grants: 8,
+            ..SOLD_OUT
+        };
+        let turn = scene.hear(granted, 1).expect("it wants to close");
+        scene.close(before, granted, 2);
+        assert_eq!(scene.check("x", "1", 3), Verdict::Ask);
+        scene.gates.give_up(&scene.sale, before, OPENING_MARGIN);
+        scene.close(turn, granted, 3);
+        assert_eq!(scene.check("x", "1", 4), REFUSED, "its own turn");
     }
 
     #[test]
@@ -462,7 +518,7 @@ mod tests {
             closed: Some(Refusal::Paused),
             ..SOLD_OUT
         };
-        assert!(!scene.hear(paused, 5));
+        assert_eq!(scene.hear(paused, 5), None);
         assert_eq!(scene.check("x", "1", 6), Verdict::Refused(Refusal::Paused));
 
         let soon = Standing {
@@ -471,7 +527,7 @@ mod tests {
             opens_in: 80,
             ..SOLD_OUT
         };
-        assert!(!scene.hear(soon, 10));
+        assert_eq!(scene.hear(soon, 10), None);
         assert_eq!(
             scene.check("x", "1", 29),
             Verdict::Refused(Refusal::NotStarted)
@@ -487,13 +543,11 @@ mod tests {
     #[test]
     fn an_open_sale_has_no_gate() {
         let scene = Scene::new();
-        assert!(!scene.hear(
-            Standing {
-                left: 1,
-                ..SOLD_OUT
-            },
-            0
-        ));
+        let selling = Standing {
+            left: 1,
+            ..SOLD_OUT
+        };
+        assert_eq!(scene.hear(selling, 0), None);
         assert_eq!(scene.check("x", "1", 0), Verdict::Ask);
         assert!(scene.gates.closed().is_empty());
     }

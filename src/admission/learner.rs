@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::buyers::{BUYERS_MAX, Buyers};
-use super::gate::Gates;
+use super::gate::{Gates, Learned, Turn};
 use crate::domain::ids::SaleId;
 use crate::domain::standing::Standing;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::store::Store;
-use crate::store::reply::Snapshot;
 
 /// Pause after buyers could not be learned.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
@@ -29,9 +28,9 @@ pub struct Learner {
 impl Learner {
     /// Passes on what a reply says; starts learning when the gate wants to close.
     pub fn hear(&self, sale: &SaleId, standing: &Standing, asked_at: Instant) {
-        if self.gates.hear(sale, standing, asked_at) {
+        if let Some(turn) = self.gates.hear(sale, standing, asked_at) {
             let (learner, sale) = (self.clone(), sale.clone());
-            tokio::spawn(async move { learner.learn(&sale).await });
+            tokio::spawn(async move { learner.learn(&sale, turn).await });
         }
     }
 
@@ -43,31 +42,26 @@ impl Learner {
         }
     }
 
-    async fn learn(&self, sale: &SaleId) {
-        let since = Instant::now();
-        match self.buyers_and_snapshot(sale).await {
-            Ok(Some((buyers, snapshot, asked_at))) => {
-                let took = since.elapsed();
-                tracing::debug!(%sale, buyers = buyers.len(), ?took, "gate closes");
-                let (kind, standing) = (snapshot.sale.kind, snapshot.standing());
-                self.gates
-                    .close(sale, kind, &standing, buyers, asked_at, took);
+    async fn learn(&self, sale: &SaleId, turn: Turn) {
+        match self.learned(sale).await {
+            Ok(Some(learned)) => {
+                let (buyers, took) = (learned.buyers.len(), learned.took);
+                tracing::debug!(%sale, buyers, ?took, "gate closes");
+                self.gates.close(sale, turn, learned);
                 self.metrics.gate_learned(took);
             }
-            Ok(None) => self.gates.give_up(sale, TOO_MANY_PAUSE),
+            Ok(None) => self.gates.give_up(sale, turn, TOO_MANY_PAUSE),
             Err(error) => {
                 tracing::warn!(%sale, %error, "the buyers of a sale could not be learned");
-                self.gates.give_up(sale, FAILURE_PAUSE);
+                self.gates.give_up(sale, turn, FAILURE_PAUSE);
             }
         }
     }
 
     /// All buyers, and the sale after they were read: if no order was granted since the
     /// reading began, nobody is missing. `None` when they are too many, or the sale is gone.
-    async fn buyers_and_snapshot(
-        &self,
-        sale: &SaleId,
-    ) -> Result<Option<(Buyers, Snapshot, Instant)>> {
+    async fn learned(&self, sale: &SaleId) -> Result<Option<Learned>> {
+        let since = Instant::now();
         let mut fingerprints = Vec::new();
         let mut cursor = Some(0);
         while let Some(at) = cursor {
@@ -80,6 +74,12 @@ impl Learner {
         }
         let asked_at = Instant::now();
         let snapshot = self.store.sale_snapshot(sale).await?;
-        Ok(snapshot.map(|snapshot| (Buyers::new(fingerprints), snapshot, asked_at)))
+        Ok(snapshot.map(|snapshot| Learned {
+            kind: snapshot.sale.kind,
+            standing: snapshot.standing(),
+            buyers: Buyers::new(fingerprints),
+            asked_at,
+            took: since.elapsed(),
+        }))
     }
 }
