@@ -116,7 +116,8 @@ impl Batcher {
         match decided {
             Ok(Batch { standing, outcomes }) => {
                 // Before any buyer hears of an order, the gate does.
-                self.learner.hear(&sale, &standing, sent_at);
+                let granted = outcomes.iter().any(Outcome::is_grabbed);
+                self.learner.hear(&sale, &standing, granted, sent_at);
                 for (answer, outcome) in answers.into_iter().zip(outcomes) {
                     // A buyer who went away gets the same outcome on the retry.
                     let _ = answer.send(Ok(outcome));

@@ -24,6 +24,9 @@ use crate::domain::standing::Standing;
 pub const PROBE_EVERY: Duration = Duration::from_millis(20);
 /// A closed gate that heard nothing for so long answers nobody.
 pub const AGE_MAX: Duration = Duration::from_millis(100);
+/// A closed gate that heard nothing for so long forgets its buyers: nobody asks, so the memory is
+/// for others; and whatever was done to the sale meanwhile, the gate saw nothing of it.
+pub const IDLE_MAX: Duration = Duration::from_secs(60);
 /// So long before a window opens, everybody is asked through: replies travel for a while.
 const OPENING_MARGIN: Duration = Duration::from_millis(50);
 /// After learning the buyers of a sale, they are not learned again for so many times as long as
@@ -140,12 +143,18 @@ impl Gates {
         Verdict::Refused(closed.refusal)
     }
 
-    /// Learns from any reply, which was asked for at `asked_at`. Called before the reply reaches
-    /// its buyer, so that no buyer knows of an order that the gate does not know of. With a turn,
-    /// the caller should learn the buyers now and then call [`Gates::close`] or
-    /// [`Gates::give_up`].
+    /// Learns from any reply, which was asked for at `asked_at`; `granted`: it granted an order.
+    /// Called before the reply reaches its buyer, so that no buyer knows of an order that the gate
+    /// does not know of. With a turn, the caller should learn the buyers now and then call
+    /// [`Gates::close`] or [`Gates::give_up`].
     #[must_use]
-    pub fn hear(&self, sale: &SaleId, standing: &Standing, asked_at: Instant) -> Option<Turn> {
+    pub fn hear(
+        &self,
+        sale: &SaleId,
+        standing: &Standing,
+        granted: bool,
+        asked_at: Instant,
+    ) -> Option<Turn> {
         if standing.closed == Some(Refusal::WrongDoor) {
             // Whoever asks at the wrong door hears nothing of the sale, and nor does the gate.
             return None;
@@ -157,11 +166,12 @@ impl Gates {
             (None, None) => return None,
         };
         let turn = || Turn(self.turns.fetch_add(1, Ordering::Relaxed));
-        gate.lock().hear(standing, refusal, asked_at, turn)
+        gate.lock().hear(standing, refusal, granted, asked_at, turn)
     }
 
     /// Closes the gate of `sale`, if this is still the turn of who learned.
     pub fn close(&self, sale: &SaleId, turn: Turn, learned: Learned) {
+        self.forget_idle(learned.asked_at);
         self.create(sale).lock().close(turn, learned);
     }
 
@@ -199,6 +209,17 @@ impl Gates {
         closed.collect()
     }
 
+    /// Opens the gates that nobody asked for long: the buyers of each take memory.
+    fn forget_idle(&self, now: Instant) {
+        let sales = self.sales.read().unwrap_or_else(PoisonError::into_inner);
+        for gate in sales.values() {
+            let mut state = gate.lock();
+            if matches!(&*state, State::Closed(closed) if closed.is_idle(now)) {
+                *state = State::default();
+            }
+        }
+    }
+
     fn find(&self, sale: &SaleId) -> Option<Arc<Gate>> {
         let sales = self.sales.read().unwrap_or_else(PoisonError::into_inner);
         sales.get(sale).cloned()
@@ -225,6 +246,7 @@ impl State {
         &mut self,
         standing: &Standing,
         refusal: Option<Refusal>,
+        granted: bool,
         asked_at: Instant,
         turn: impl FnOnce() -> Turn,
     ) -> Option<Turn> {
@@ -232,7 +254,7 @@ impl State {
             // Only ever forwards: replies of several workers may arrive out of order.
             Self::Learning { newest, .. } => *newest = standing.grants.max(*newest),
             Self::Closed(closed) => match refusal {
-                Some(refusal) if standing.grants == closed.standing.grants => {
+                Some(refusal) if !granted && closed.knows_all(standing, asked_at) => {
                     closed.refresh(standing, refusal, asked_at);
                 }
                 // Stock came back, or somebody holds an order whom the gate does not know.
@@ -289,6 +311,15 @@ impl State {
 }
 
 impl Closed {
+    /// True when nobody can have come to an order since the buyers were learned.
+    fn knows_all(&self, standing: &Standing, asked_at: Instant) -> bool {
+        standing.grants == self.standing.grants && !self.is_idle(asked_at)
+    }
+
+    fn is_idle(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.heard_at) > IDLE_MAX
+    }
+
     fn refresh(&mut self, standing: &Standing, refusal: Refusal, asked_at: Instant) {
         if asked_at < self.heard_at {
             return;
@@ -354,9 +385,9 @@ mod tests {
             self.start + Duration::from_millis(ms)
         }
 
-        /// Hears of a reply; whether the buyers are to be learned.
+        /// Hears of a reply that granted nothing; whether the buyers are to be learned.
         fn hear(&self, standing: Standing, ms: u64) -> Option<Turn> {
-            self.gates.hear(&self.sale, &standing, self.at(ms))
+            self.gates.hear(&self.sale, &standing, false, self.at(ms))
         }
 
         /// Closes the gate at `ms` knowing only the buyer `holder`.
@@ -469,6 +500,15 @@ mod tests {
     }
 
     #[test]
+    fn a_grant_that_the_count_does_not_show_opens_the_gate() {
+        // Redis forgot the sale, and as many orders were granted again, to others.
+        let scene = Scene::closed();
+        let turn = scene.gates.hear(&scene.sale, &SOLD_OUT, true, scene.at(5));
+        assert_eq!(turn, None);
+        assert_eq!(scene.check("x", "1", 6), Verdict::Ask);
+    }
+
+    #[test]
     fn the_wrong_door_opens_no_gate() {
         let scene = Scene::closed();
         let wrong_door = Standing {
@@ -480,6 +520,25 @@ mod tests {
         };
         assert_eq!(scene.hear(wrong_door, 5), None);
         assert_eq!(scene.check("x", "1", 6), REFUSED);
+    }
+
+    #[test]
+    fn a_gate_that_nobody_asks_forgets() {
+        let idle = u64::try_from(IDLE_MAX.as_millis()).expect("short") + 1;
+        let scene = Scene::closed();
+        assert_eq!(scene.hear(SOLD_OUT, idle), None);
+        assert_eq!(scene.check("x", "1", idle), Verdict::Ask, "asked again");
+
+        let scene = Scene::closed();
+        let other = Scene {
+            sale: SaleId::parse("other").expect("valid"),
+            ..scene
+        };
+        let turn = other.hear(SOLD_OUT, idle).expect("it wants to close");
+        other.close(turn, SOLD_OUT, idle);
+        let closed = other.gates.closed();
+        let closed: Vec<_> = closed.iter().map(|(sale, ..)| sale).collect();
+        assert_eq!(closed, [&other.sale], "one that closes makes room");
     }
 
     #[test]
@@ -506,7 +565,7 @@ mod tests {
         let turn = scene.hear(granted, 1).expect("it wants to close");
         scene.close(before, granted, 2);
         assert_eq!(scene.check("x", "1", 3), Verdict::Ask);
-        scene.gates.give_up(&scene.sale, before, OPENING_MARGIN);
+        scene.gates.give_up(&scene.sale, before, IDLE_MAX);
         scene.close(turn, granted, 3);
         assert_eq!(scene.check("x", "1", 4), REFUSED, "its own turn");
     }

@@ -26,9 +26,10 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// Passes on what a reply says; starts learning when the gate wants to close.
-    pub fn hear(&self, sale: &SaleId, standing: &Standing, asked_at: Instant) {
-        if let Some(turn) = self.gates.hear(sale, standing, asked_at) {
+    /// Passes on what a reply says, and whether it granted an order; starts learning when the gate
+    /// wants to close.
+    pub fn hear(&self, sale: &SaleId, standing: &Standing, granted: bool, asked_at: Instant) {
+        if let Some(turn) = self.gates.hear(sale, standing, granted, asked_at) {
             let (learner, sale) = (self.clone(), sale.clone());
             tokio::spawn(async move { learner.learn(&sale, turn).await });
         }

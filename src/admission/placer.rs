@@ -64,9 +64,10 @@ impl Placer {
                 self.learner.doubt(&wish.goods, error);
             }
         })?;
+        let granted = matches!(outcome, PlaceOutcome::Grabbed(_));
         // Before the buyer hears of an order, the gates do.
         for (wish, standing) in placement.basket.wishes().iter().zip(&standings) {
-            self.learner.hear(&wish.goods, standing, asked_at);
+            self.learner.hear(&wish.goods, standing, granted, asked_at);
         }
         Ok(outcome)
     }

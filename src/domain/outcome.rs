@@ -24,6 +24,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// True when this attempt was granted.
+    pub fn is_grabbed(&self) -> bool {
+        match self {
+            Self::Grabbed(_) => true,
+            Self::AlreadyGrabbed(_) | Self::Refused(_) => false,
+        }
+    }
+
     /// True when the buyer learns of an order.
     pub fn shows_an_order(&self) -> bool {
         match self {

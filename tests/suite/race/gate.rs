@@ -68,14 +68,19 @@ async fn keep_asking(door: &impl Door, user: &str, since: Instant) -> Result<Ent
     }
 }
 
-/// Strangers ask until the server answers them without Redis.
+/// Strangers ask until the server answers them without Redis that nothing is left.
 pub(super) async fn until_closed(buyer: &Buyer, sale: &SaleId) {
+    until_gate_says("sold_out", buyer, sale).await;
+}
+
+/// Strangers ask, and all hear this, until the server says it without Redis.
+async fn until_gate_says(code: &str, buyer: &Buyer, sale: &SaleId) {
     let door = door(buyer, sale);
-    let gauge = format!("seckill_gate_buyers{{refusal=\"sold_out\",sale=\"{sale}\"}}");
+    let gauge = format!("seckill_gate_buyers{{refusal=\"{code}\",sale=\"{sale}\"}}");
     let deadline = Instant::now() + CLOSE_MAX;
     while !buyer.get("/metrics").await.body.contains(&gauge) {
         assert!(Instant::now() < deadline, "the gate never closed");
-        assert_eq!(ask(&door, "stranger", 1).await.answer.code, "sold_out");
+        assert_eq!(ask(&door, "stranger", 1).await.answer.code, code);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -150,6 +155,30 @@ async fn units_that_come_back_are_sold_within_a_second() {
     history.entries.extend(pushed);
     assert_eq!(history.violations(200), [""; 0]);
     assert_eq!((history.granted(), world.left(&sale).await), (200, 0));
+    app.stop().await;
+}
+
+/// Somebody empties Redis and sells the same again, to others, as load testers do: as many orders
+/// are granted as before, and the gate must not take the old buyers for the new ones.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sale_that_begins_anew_has_other_buyers() {
+    let redis = PrivateRedis::forgetful();
+    let mut world = World::at(redis.url()).await;
+    let sale = world.sale("rush", LIST, 1).await;
+    let app = TestApp::start(&world).await;
+    let door = door(&app.buyer, &sale);
+    assert_eq!(ask(&door, "before", 1).await.answer.code, "grabbed");
+    until_closed(&app.buyer, &sale).await;
+    let _: () = world.run(&["FLUSHALL"]).await;
+    world.sale("rush", LIST, 1).await;
+    let bought = keep_asking(&door, "after", Instant::now()).await;
+    let bought = bought.unwrap_or_else(|late| panic!("{late}"));
+    for _ in 0..20 {
+        let again = ask(&door, "after", 1).await.answer;
+        assert_eq!(again.code, "already_grabbed");
+        assert_eq!(again.order, bought.answer.order);
+    }
+    world.assert_holds(&sale).await;
     app.stop().await;
 }
 
