@@ -110,6 +110,8 @@ struct Closed {
     probe_at: Instant,
     /// From then on everybody passes.
     opens_at: Option<Instant>,
+    /// When it opens, the buyers are not learned again before this.
+    learn_at: Instant,
     buyers: Buyers,
 }
 
@@ -258,7 +260,10 @@ impl State {
                     closed.refresh(standing, refusal, asked_at);
                 }
                 // Stock came back, or somebody holds an order whom the gate does not know.
-                Some(_) | None => *self = Self::default(),
+                Some(_) | None => {
+                    let learn_at = Some(closed.learn_at);
+                    *self = Self::Open { learn_at };
+                }
             },
             Self::Open { learn_at } => {
                 let early = learn_at.is_some_and(|at| asked_at < at);
@@ -293,6 +298,7 @@ impl State {
         // Otherwise somebody was granted an order meanwhile: these may not be all buyers.
         let complete = since == newest && newest == standing.grants;
         let refusal = standing.refusal().filter(|refusal| closes(*refusal));
+        let learn_at = asked_at + took * RELEARN_PAUSE_FACTOR;
         *self = match refusal {
             Some(refusal) if complete => Self::Closed(Closed {
                 kind,
@@ -301,10 +307,11 @@ impl State {
                 heard_at: asked_at,
                 probe_at: asked_at + PROBE_EVERY,
                 opens_at: opening(&standing, asked_at),
+                learn_at,
                 buyers,
             }),
             Some(_) | None => Self::Open {
-                learn_at: Some(Instant::now() + took * RELEARN_PAUSE_FACTOR),
+                learn_at: Some(learn_at),
             },
         };
     }
@@ -392,12 +399,16 @@ mod tests {
 
         /// Closes the gate at `ms` knowing only the buyer `holder`.
         fn close(&self, turn: Turn, standing: Standing, ms: u64) {
+            self.close_after(Duration::ZERO, turn, standing, ms);
+        }
+
+        fn close_after(&self, took: Duration, turn: Turn, standing: Standing, ms: u64) {
             let learned = Learned {
                 kind: StockKind::List,
                 standing,
                 buyers: Buyers::new(vec![self.gates.fingerprint(&user("holder"))]),
                 asked_at: self.at(ms),
-                took: Duration::ZERO,
+                took,
             };
             self.gates.close(&self.sale, turn, learned);
         }
@@ -497,6 +508,20 @@ mod tests {
             scene.close(turn, standing(snapshot), 2);
             assert_eq!(scene.check("x", "1", 3), Verdict::Ask, "{heard} {snapshot}");
         }
+    }
+
+    #[test]
+    fn a_sale_that_changes_all_the_time_is_not_learned_all_the_time() {
+        let restocked = Standing {
+            left: 1,
+            ..SOLD_OUT
+        };
+        let (scene, turn) = Scene::learning();
+        let took = Duration::from_millis(10);
+        scene.close_after(took, turn, SOLD_OUT, 0);
+        assert_eq!(scene.hear(restocked, 5), None);
+        assert_eq!(scene.hear(SOLD_OUT, 49), None);
+        assert!(scene.hear(SOLD_OUT, 50).is_some());
     }
 
     #[test]
