@@ -1,30 +1,25 @@
 //! `GET /metrics`: Prometheus text. Stock and orders are read from Redis at that moment.
 
+use std::time::Duration;
+
 use actix_web::{HttpResponse, web};
+use tokio::time::timeout;
 
 use super::Context;
 use crate::error::Result;
 use crate::metrics::{FeedFigures, GateFigures, SaleFigures};
 use crate::store::Store;
 
+/// Longest wait for Redis: when it hangs, what the server itself counted matters most.
+const READING_MAX: Duration = Duration::from_secs(2);
+
 /// `GET /metrics`
 pub async fn metrics(context: web::Data<Context>) -> HttpResponse {
-    let sales = context.store.sales().await.ok();
-    let figures: Option<Vec<SaleFigures>> = sales.map(|sales| {
-        // A sale that cannot be read has no figures; `seckill sale list` says why.
-        let readable = sales.iter().filter_map(|(_, read)| read.as_ref().ok());
-        let figures = readable.map(|snapshot| SaleFigures {
-            sale: snapshot.sale.id.to_string(),
-            units: [
-                ("left", snapshot.figures.left),
-                ("held", snapshot.figures.held),
-                ("confirmed", snapshot.figures.confirmed),
-                ("used", snapshot.figures.used),
-            ],
-            buyers: snapshot.figures.buyers,
-        });
-        figures.collect()
-    });
+    let (sales, feeds) = tokio::join!(
+        timeout(READING_MAX, sales(&context.store)),
+        timeout(READING_MAX, feeds(&context.store)),
+    );
+    let (sales, feeds) = (sales.ok().and_then(Result::ok), feeds.ok());
     let gates = context
         .gates
         .closed()
@@ -35,13 +30,31 @@ pub async fn metrics(context: web::Data<Context>) -> HttpResponse {
             buyers,
         });
     let gates: Vec<GateFigures> = gates.collect();
-    let feeds = feeds(&context.store).await.unwrap_or_default();
-    match context.metrics.text(figures.as_deref(), &feeds, &gates) {
+    let feeds = feeds.and_then(Result::ok).unwrap_or_default();
+    match context.metrics.text(sales.as_deref(), &feeds, &gates) {
         Ok(text) => HttpResponse::Ok()
             .content_type("text/plain; version=0.0.4")
             .body(text),
         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
     }
+}
+
+/// Where the units of each sale are.
+async fn sales(store: &Store) -> Result<Vec<SaleFigures>> {
+    let sales = store.sales().await?;
+    // A sale that cannot be read has no figures; `seckill sale list` says why.
+    let readable = sales.iter().filter_map(|(_, read)| read.as_ref().ok());
+    let figures = readable.map(|snapshot| SaleFigures {
+        sale: snapshot.sale.id.to_string(),
+        units: [
+            ("left", snapshot.figures.left),
+            ("held", snapshot.figures.held),
+            ("confirmed", snapshot.figures.confirmed),
+            ("used", snapshot.figures.used),
+        ],
+        buyers: snapshot.figures.buyers,
+    });
+    Ok(figures.collect())
 }
 
 /// How far the relays are behind, whichever process they run in.

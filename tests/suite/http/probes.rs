@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use seckill::config::RedisUrl;
 
 use crate::support::app::{TestApp, config_for};
-use crate::support::redis::{PrivateRedis, World, connect};
+use crate::support::redis::{PrivateRedis, World, connect, signal};
 
 #[tokio::test]
 async fn a_server_is_alive_and_ready() {
@@ -85,6 +86,31 @@ async fn a_redis_that_refuses_to_sell_is_not_ready() {
         command(&mut raw, mend_it).await;
         assert_eq!(app.buyer.get("/readyz").await.status, 200);
     }
+    app.stop().await;
+}
+
+/// A scraper waits ten seconds at most, and needs the figures most when Redis hangs.
+#[tokio::test]
+async fn a_redis_that_hangs_does_not_hide_the_counts() {
+    let redis = PrivateRedis::forgetful();
+    let world = World::at(redis.url()).await;
+    let app = TestApp::start(&world).await;
+    // Several at once, so that each connection of the pool is one that hangs.
+    for counts in join_all((0..8).map(|_| app.buyer.get("/metrics"))).await {
+        assert!(counts.body.contains("seckill_redis_up 1"));
+    }
+    signal("-STOP", redis.server_id());
+    let since = Instant::now();
+    let counts = app.buyer.get("/metrics").await;
+    let took = since.elapsed();
+    signal("-CONT", redis.server_id());
+    assert!(took < Duration::from_millis(3500), "{took:?}");
+    assert!(
+        counts.body.contains("seckill_redis_up 0"),
+        "{}",
+        counts.body
+    );
+    assert!(counts.body.contains("seckill_queue_attempts 0"));
     app.stop().await;
 }
 
