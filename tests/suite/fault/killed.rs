@@ -33,8 +33,14 @@ fn door(buyer: &Buyer, path: &'static str, sale: &SaleId) -> Arc<HttpDoor> {
     })
 }
 
-/// Waits until the sale has granted about this share of its stock, so that a fault hits the
-/// middle of the storm on every machine.
+/// When to kill: after so many units. Each round has another one, and says it.
+fn moment() -> u64 {
+    let units = rand::random_range(1..=STOCK * 3 / 4);
+    println!("killed after {units} of {STOCK} units");
+    units
+}
+
+/// Waits until the sale has granted so many units, so that a fault hits the storm on every machine.
 async fn until_granted(world: &World, sale: &SaleId, units: u64) {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -111,7 +117,7 @@ async fn the_server_is_killed_and_restarted() {
             let (address, buyer) = (server.address, server.buyer.clone());
             let door = door(&buyer, path, &sale);
             let storm = tokio::spawn(PATIENT.storm(door.clone()));
-            until_granted(&world, &sale, STOCK / 4).await;
+            until_granted(&world, &sale, moment()).await;
             server.kill();
             let server = ServerProcess::start(address, &arguments).await;
             let history = storm.await.expect("the storm ends");
@@ -139,7 +145,7 @@ async fn the_server_with_its_private_redis_is_killed_and_restarted() {
         let (address, buyer) = (server.address, server.buyer.clone());
         let door = door(&buyer, "/seckill", &sale);
         let storm = tokio::spawn(PATIENT.storm(door.clone()));
-        until_granted(&world, &sale, STOCK / 4).await;
+        until_granted(&world, &sale, moment()).await;
         server.kill();
         let server = ServerProcess::start(address, &arguments).await;
         let history = storm.await.expect("the storm ends");
@@ -162,7 +168,7 @@ async fn redis_is_killed_and_restarted() {
             let app = TestApp::start(&world).await;
             let door = door(&app.buyer, path, &sale);
             let storm = tokio::spawn(PATIENT.storm(door.clone()));
-            until_granted(&world, &sale, STOCK / 4).await;
+            until_granted(&world, &sale, moment()).await;
             redis.kill();
             let history = storm.await.expect("the storm ends");
             assert!(

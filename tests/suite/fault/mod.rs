@@ -4,6 +4,8 @@
 mod failover;
 mod full;
 mod killed;
+mod leavers;
+mod overload;
 mod redis_connection;
 mod script_cache;
 mod settled;

@@ -182,6 +182,57 @@ async fn a_sale_that_begins_anew_has_other_buyers() {
     app.stop().await;
 }
 
+/// Milliseconds since the epoch by the clock of Redis.
+async fn redis_ms(world: &mut World) -> u64 {
+    let (seconds, micros): (u64, u64) = world.run(&["TIME"]).await;
+    seconds * 1000 + micros / 1000
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gate_opens_with_its_sale_and_closes_when_that_ends() {
+    let mut world = World::new().await;
+    let sale = world.sale("rush", LIST, 5).await;
+    let app = TestApp::start(&world).await;
+    let door = door(&app.buyer, &sale);
+    let opens = |at| SaleEdit {
+        opens_at: Some(Some(at)),
+        ..SaleEdit::default()
+    };
+    let tomorrow = redis_ms(&mut world).await + 86_400_000;
+    let put = world.store.sale_put(&sale, &opens(tomorrow)).await;
+    put.expect("put");
+    until_gate_says("not_started", &app.buyer, &sale).await;
+
+    let (soon, began) = (redis_ms(&mut world).await + 400, Instant::now());
+    let put = world.store.sale_put(&sale, &opens(soon)).await;
+    put.expect("put");
+    let opened = began + Duration::from_millis(400);
+    let bought = loop {
+        let entry = ask(&door, "x", 1).await;
+        if entry.answer.code == "grabbed" {
+            break entry;
+        }
+        assert_eq!(entry.answer.code, "not_started");
+        let late = entry.sent.saturating_duration_since(opened);
+        assert!(late < STALE_MAX, "not_started {late:?} after the opening");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    };
+    // Both clocks are read to the millisecond.
+    let early = opened.saturating_duration_since(bought.answered);
+    assert!(early <= Duration::from_millis(2), "sold {early:?} early");
+
+    let closes = SaleEdit {
+        closes_at: Some(Some(redis_ms(&mut world).await - 1)),
+        ..SaleEdit::default()
+    };
+    world.store.sale_put(&sale, &closes).await.expect("put");
+    until_gate_says("ended", &app.buyer, &sale).await;
+    let again = ask(&door, "x", 1).await.answer;
+    assert_eq!(again.code, "already_grabbed");
+    assert_eq!(again.order, bought.answer.order);
+    app.stop().await;
+}
+
 /// The control: the same patience convicts a gate that never opens again.
 #[tokio::test]
 async fn a_gate_that_never_opens_is_convicted() {

@@ -1,0 +1,109 @@
+//! More attempts than can be decided: who finds no room is `busy` at once, who waited too long is
+//! `busy` before anything is sent, and of neither was anything executed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use seckill::admission::Admission;
+use seckill::domain::attempt::Purchase;
+use seckill::domain::ids::{SaleId, Username};
+use seckill::domain::outcome::Outcome;
+use seckill::domain::sale::StockKind;
+use seckill::error::{Error, Result};
+use seckill::metrics::Metrics;
+use seckill::store::Store;
+
+use crate::support::proxy::Proxy;
+use crate::support::redis::{World, shared_url};
+
+/// Attempts that a worker lets wait.
+const QUEUE_MAX: usize = 4096;
+const STOCK: u64 = 10_000;
+
+/// One worker's admission, and what it counts.
+struct Worker {
+    admission: Admission,
+    metrics: Arc<Metrics>,
+}
+
+impl Worker {
+    fn new(store: &Store, timeout: Duration) -> Self {
+        let metrics = Arc::new(Metrics::new().expect("registered"));
+        let admission = Admission::start(store, Arc::default(), metrics.clone(), timeout);
+        Self { admission, metrics }
+    }
+
+    async fn grab(&self, sale: &SaleId, number: usize) -> Result<Outcome> {
+        let user = Username::parse(format!("user-{number}")).expect("valid");
+        let one = Purchase::parse("1").expect("valid");
+        let door = StockKind::Counter;
+        self.admission.grab(sale, door, user, one).await
+    }
+
+    fn assert_nobody_waits(&self) {
+        let counted = self.metrics.text(None, &[], &[]).expect("counted");
+        assert!(counted.contains("seckill_queue_attempts 0"), "{counted}");
+    }
+}
+
+fn is_grabbed(outcome: &Result<Outcome>) -> bool {
+    outcome.as_ref().is_ok_and(Outcome::is_grabbed)
+}
+
+#[tokio::test]
+async fn a_full_queue_is_busy_at_once_and_who_waits_is_decided() {
+    let world = World::new().await;
+    let sale = world.sale("a", StockKind::Counter, STOCK).await;
+    let worker = Worker::new(&world.store, Duration::from_secs(60));
+    // The batcher does not run meanwhile: there is one thread, and it is here.
+    let (mut waiting, mut refused) = (Vec::new(), 0);
+    for number in 0..QUEUE_MAX + 100 {
+        let mut ask = Box::pin(worker.grab(&sale, number));
+        if ask.as_mut().now_or_never().is_none() {
+            waiting.push(ask);
+        } else {
+            refused += 1;
+        }
+    }
+    assert_eq!((waiting.len(), refused), (QUEUE_MAX, 100));
+    let full = worker.grab(&sale, QUEUE_MAX).await;
+    assert!(matches!(full, Err(Error::Busy(_))), "{full:?}");
+
+    assert!(join_all(waiting).await.iter().all(is_grabbed));
+    assert_eq!(world.left(&sale).await, STOCK - QUEUE_MAX as u64);
+    worker.assert_nobody_waits();
+    world.assert_holds(&sale).await;
+}
+
+#[tokio::test]
+async fn who_waited_too_long_is_busy_and_nothing_was_executed() {
+    let world = World::new().await;
+    let sale = world.sale("a", StockKind::Counter, STOCK).await;
+    let socket = shared_url().expose().trim_start_matches("unix://").into();
+    let proxy = Proxy::start(socket).await;
+    // A batch takes nearly a second, and half of the timeout may be spent in the queue.
+    let timeout = Duration::from_secs(4);
+    let store = Store::new(&proxy.url(), &world.prefix, timeout).expect("a store");
+    let worker = Worker::new(&store, timeout);
+    assert!(is_grabbed(&worker.grab(&sale, 0).await), "a warm-up");
+    proxy.set_latency(Duration::from_millis(900));
+    let outcomes = join_all((1..2000).map(|number| worker.grab(&sale, number))).await;
+    let granted = outcomes
+        .iter()
+        .filter(|outcome| is_grabbed(outcome))
+        .count();
+    let busy = |outcome: &&Result<Outcome>| matches!(outcome, Err(Error::Busy(_)));
+    let busy = outcomes.iter().filter(busy).count();
+    assert_eq!(granted + busy, outcomes.len(), "nobody is left in doubt");
+    assert!(granted > 0 && busy > 0, "{granted} granted, {busy} busy");
+    let left = world.left(&sale).await;
+    assert_eq!(
+        left,
+        STOCK - 1 - granted as u64,
+        "what is busy took nothing"
+    );
+    worker.assert_nobody_waits();
+    world.assert_holds(&sale).await;
+}
