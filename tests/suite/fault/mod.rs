@@ -6,6 +6,7 @@ mod full;
 mod killed;
 mod leavers;
 mod overload;
+mod placed;
 mod redis_connection;
 mod script_cache;
 mod settled;

@@ -140,6 +140,19 @@ impl Buyer {
         self.json("/orders", &placement(user, request, lines)).await
     }
 
+    /// The same, or what kept it from being answered.
+    pub async fn try_place(
+        &self,
+        user: &str,
+        request: &str,
+        lines: &[(&str, u32)],
+    ) -> reqwest::Result<Reply> {
+        let json = ("content-type", "application/json");
+        let body = placement(user, request, lines).into_bytes();
+        let request = self.request("POST", "/orders", &[json], body);
+        Reply::read(request.send().await?).await
+    }
+
     /// Offers so many cents for `goods`.
     pub async fn bid(&self, user: &str, request: &str, goods: &str, cents: u64) -> Reply {
         let cents = cents.to_string();
