@@ -1,17 +1,20 @@
 //! Random walks through the life of orders, with a clock that the test moves, against a model in
 //! the plainest words. Each walk ends with the deep audit of both sales.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use proptest::prelude::*;
+use redis::{FromRedisValue, Value};
+use seckill::domain::attempt::Purchase;
 use seckill::domain::change::ChangeOutcome;
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::OrderState;
 use seckill::domain::outcome::Outcome;
+use seckill::domain::place::{Basket, Wish};
 use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
 use seckill::store::reply::{self, Expiry};
 use seckill::store::script::{
-    ORDER_CANCEL, ORDER_CONFIRM, ORDER_EXPIRE, ORDER_USE, SALE_GRAB, Script,
+    ORDER_CANCEL, ORDER_CONFIRM, ORDER_EXPIRE, ORDER_PLACE, ORDER_USE, SALE_GRAB, Script,
 };
 
 use super::call_at;
@@ -33,9 +36,11 @@ enum Step {
         sale: usize,
         purchase: u32,
     },
-    /// One unit of each sale, written by hand as one order.
-    GrabBoth {
+    /// Units of one sale or of both in one order.
+    Place {
         user: usize,
+        request: u32,
+        wanted: [u32; 2],
     },
     Confirm(usize),
     Cancel(usize),
@@ -54,7 +59,13 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1u64..80).prop_map(Step::Wait),
         5 => (0..USERS, 0usize..2, 1u32..4)
             .prop_map(|(user, sale, purchase)| Step::Grab { user, sale, purchase }),
-        1 => (0..USERS).prop_map(|user| Step::GrabBoth { user }),
+        3 => (0..USERS, 0u32..2, 0u32..4, 0u32..4)
+            .prop_filter("a line", |(.., list, count)| list + count > 0)
+            .prop_map(|(user, request, list, count)| Step::Place {
+                user,
+                request,
+                wanted: [list, count],
+            }),
         2 => order.clone().prop_map(Step::Confirm),
         2 => order.clone().prop_map(Step::Cancel),
         1 => order.prop_map(Step::Use),
@@ -90,6 +101,8 @@ struct Model {
     count: u64,
     loaded: u64,
     orders: Vec<ModelOrder>,
+    /// Place of the order that a request of a user got.
+    requests: BTreeMap<(usize, u32), usize>,
     feed: Vec<(String, String)>,
 }
 
@@ -119,6 +132,35 @@ impl Model {
             "insufficient_stock"
         } else {
             "grabbed"
+        }
+    }
+
+    fn place(&self, user: usize, request: u32, wanted: [u32; 2]) -> &'static str {
+        let wanted = wanted.map(u64::from);
+        if let Some(&before) = self.requests.get(&(user, request)) {
+            let before = &self.orders[before];
+            let same = [before.units.len() as u64, before.count] == wanted;
+            return if same {
+                "repeated"
+            } else {
+                "request_id_reused"
+            };
+        }
+        let lines = (0..2).filter(|&sale| wanted[sale] > 0);
+        if wanted.iter().any(|&purchase| purchase > 2) {
+            return "invalid_purchase";
+        }
+        if lines
+            .clone()
+            .any(|sale| self.owner_of(user, sale).is_some())
+        {
+            return "already_grabbed";
+        }
+        let short = lines.clone().find(|&sale| self.left(sale) < wanted[sale]);
+        match short.map(|sale| self.left(sale)) {
+            None => "grabbed",
+            Some(0) => "sold_out",
+            Some(_) => "insufficient_stock",
         }
     }
 
@@ -226,7 +268,11 @@ impl Walk {
                 sale,
                 purchase,
             } => self.grab(user, sale, purchase).await?,
-            Step::GrabBoth { user } => self.grab_both(user).await,
+            Step::Place {
+                user,
+                request,
+                wanted,
+            } => self.place(user, request, wanted).await?,
             Step::Expire => self.expire().await?,
             _ if self.model.orders.is_empty() => {}
             Step::Confirm(at) => {
@@ -297,30 +343,47 @@ impl Walk {
         Ok(())
     }
 
-    async fn grab_both(&mut self, user: usize) {
-        let model = &self.model;
-        let free = (0..2).all(|sale| model.owner_of(user, sale).is_none() && model.left(sale) > 0);
-        if free {
-            let sales = self.sales.clone();
-            let lines = [(&sales[0], KINDS[0], 1), (&sales[1], KINDS[1], 1)];
-            let (name, deadline) = (format!("u{user}"), self.now + HOLD_MS);
-            let held = OrderState::Held;
-            let id = self.world.write_order(&name, held, deadline, &lines).await;
-            let feed = self.world.store.keys().feed("e");
-            let entry = [
-                "XADD",
-                &feed,
-                "0-*",
-                "what",
-                "held",
-                "order",
-                id.as_str(),
-                "at",
-                "0",
-            ];
-            let _: String = self.world.run(&entry).await;
-            self.model.take(id, user, self.now, 1, 1);
+    async fn place(
+        &mut self,
+        user: usize,
+        request: u32,
+        wanted: [u32; 2],
+    ) -> Result<(), TestCaseError> {
+        let wishes = self.sales.iter().zip(wanted).filter_map(|(sale, wanted)| {
+            let purchase = Purchase::parse(&wanted.to_string()).ok()?;
+            let goods = sale.clone();
+            Some(Wish { goods, purchase })
+        });
+        let basket = Basket::new(wishes.collect()).expect("a basket");
+        let (id, name) = (new_order_id(basket.first()), format!("u{user}"));
+        let mut args = vec![name, request.to_string(), id.to_string(), "0".to_owned()];
+        for wish in basket.wishes() {
+            args.extend([wish.goods.to_string(), wish.purchase.get().to_string()]);
         }
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let keys = self.world.store.keys().of_placement(&basket);
+        let reply = call_at(&mut self.world, &ORDER_PLACE, self.now, &keys, &args).await;
+        let parts: Vec<Value> = redis::from_redis_value(reply).expect("an array");
+        let told: Vec<String> = parts[..2]
+            .iter()
+            .map(|part| String::from_redis_value_ref(part).expect("a text"))
+            .collect();
+        prop_assert_eq!(&told[0], self.model.place(user, request, wanted));
+        match told[0].as_str() {
+            "grabbed" => {
+                let place = self.model.orders.len();
+                self.model.requests.insert((user, request), place);
+                let [units, count] = wanted.map(u64::from);
+                self.model.take(id, user, self.now, units, count);
+            }
+            "repeated" => {
+                let before = &self.model.orders[self.model.requests[&(user, request)]];
+                let repeated = told[1].split('\n').next();
+                prop_assert_eq!(repeated, Some(before.id.as_str()));
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     async fn change(
