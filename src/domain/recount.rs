@@ -157,7 +157,11 @@ impl Recount {
 
     fn units(&mut self, order: &Order, line: &Line) {
         let (named, purchase) = (line.units.len() as u64, line.purchase);
-        if named > 0 && named != purchase {
+        let expected = match self.kind {
+            StockKind::List => purchase,
+            StockKind::Counter | StockKind::Target => 0,
+        };
+        if named != expected {
             let order = order.id.clone();
             self.problem(Violation::UnitsMiscounted {
                 order,
@@ -591,6 +595,28 @@ mod tests {
             recount(&miscounted, &[]).check(&GOOD)[..],
             [Violation::UnitsMiscounted { .. }]
         ));
+        let mut nameless = two_orders();
+        nameless[0].lines[0].units.clear();
+        let mut counter = of_kind(StockKind::Counter);
+        counter.order(&order(1, "x", &["u1"]));
+        counter.buyer(user("x"), order(1, "x", &[]).id);
+        let figures = Figures {
+            kind: StockKind::Counter,
+            added: 1,
+            confirmed: 1,
+            buyers: 1,
+            purchase_max: 2,
+            ..Figures::default()
+        };
+        for caught in [
+            recount(&nameless, &[]).check(&GOOD),
+            counter.check(&figures),
+        ] {
+            assert!(
+                matches!(caught[..], [Violation::UnitsMiscounted { .. }]),
+                "list stock names each unit, counter stock none: {caught:?}"
+            );
+        }
         let greedy = order(1, "x", &["u1", "u2", "u3"]);
         let figures = Figures { buyers: 2, ..GOOD };
         let caught = recount(&[greedy], &[]).check(&figures);
