@@ -61,7 +61,10 @@ pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpRe
     };
     let id = order_id(&request, manner)?;
     let found = context.store.order(&id).await;
-    let found = found.map_err(|error| Problem::of_reading(&error))?;
+    let found = found.map_err(|error| match buyer {
+        None => Problem::of_reading(&error),
+        Some(_) => unseen(&error, manner),
+    })?;
     let visible = found.filter(|order| buyer.is_none_or(|buyer| buyer == order.username));
     let order = visible.ok_or_else(|| no_such_order(manner))?;
     Ok(json(&mut HttpResponse::Ok(), &OrderView::from(&order)))
@@ -265,24 +268,36 @@ fn refused(change: Change, refusal: ChangeRefusal, manner: Manner) -> Problem {
 }
 
 fn failed(error: &Error, manner: Manner) -> Problem {
-    let (code, sentence) = if matches!(error, Error::Busy(_)) {
-        (
-            "busy",
-            Sentence::new(
-                "系统繁忙，请稍后再试。",
-                "The system is busy; please try again later.",
-            ),
-        )
-    } else {
-        (
-            "unknown",
-            Sentence::new(
-                "结果未知，请重试，重复请求是安全的。",
-                "The outcome is unknown; please try again, which is safe.",
-            ),
-        )
-    };
-    Problem::later(code, sentence.said(manner))
+    if matches!(error, Error::Busy(_)) {
+        return busy(manner);
+    }
+    let sentence = Sentence::new(
+        "结果未知，请重试，重复请求是安全的。",
+        "The outcome is unknown; please try again, which is safe.",
+    );
+    Problem::later("unknown", sentence.said(manner))
+}
+
+/// Where Redis is, and what the record of somebody's order says, is nothing for buyers.
+fn unseen(error: &Error, manner: Manner) -> Problem {
+    if matches!(error, Error::Busy(_) | Error::Unknown(_)) {
+        return busy(manner);
+    }
+    tracing::error!(%error, "an order cannot be shown");
+    let sentence = Sentence::new("订单数据无法读取。", "The order cannot be read.");
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "unreadable",
+        sentence.said(manner),
+    )
+}
+
+fn busy(manner: Manner) -> Problem {
+    let sentence = Sentence::new(
+        "系统繁忙，请稍后再试。",
+        "The system is busy; please try again later.",
+    );
+    Problem::later("busy", sentence.said(manner))
 }
 
 fn json(response: &mut HttpResponseBuilder, body: &impl Serialize) -> HttpResponse {

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -16,7 +17,7 @@ use super::problem::Problem;
 use crate::catalogue::Reading;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{EpochMs, StockKind};
-use crate::error::Result as Read;
+use crate::error::{Error, Result as Read};
 use crate::store::reply::Snapshot;
 
 /// A sale for buyers. The order of the fields is part of the contract; times are epoch
@@ -93,19 +94,33 @@ pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpRe
     let (_, read) = found
         .map(|place| &sales[place])
         .map_err(|_| Problem::no_such_sale(asked))?;
-    let snapshot = read.as_ref().map_err(Problem::of_reading)?;
+    let snapshot = read.as_ref().map_err(unseen)?;
     let now = reading.server_time().unwrap_or(snapshot.now);
     Ok(json(&SaleView::new(snapshot, now)))
 }
 
 async fn read(context: &Context) -> Result<Arc<Reading>, Problem> {
     let reading = context.catalogue.look().await;
-    reading.map_err(|error| Problem::of_reading(&error))
+    reading.map_err(|error| unseen(&error))
 }
 
 fn known(reading: &Reading) -> Result<&[(SaleId, Read<Snapshot>)], Problem> {
     let sales = reading.sales.as_deref();
-    sales.map_err(Problem::of_reading)
+    sales.map_err(unseen)
+}
+
+/// Where Redis is, and what is wrong in it, is nothing for buyers.
+fn unseen(error: &Error) -> Problem {
+    match error {
+        Error::Busy(_) | Error::Unknown(_) => Problem::later(
+            "busy",
+            "The sales cannot be read now; please try again later.",
+        ),
+        Error::Contract(_) | Error::Config(_) | Error::Embedded(_) | Error::Refused(_) => {
+            let detail = "The sale cannot be read; `seckill sale list` says why.";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail)
+        }
+    }
 }
 
 /// No cache may keep it: the time in it would be wrong.

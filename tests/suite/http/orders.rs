@@ -483,3 +483,33 @@ async fn an_unanswered_change_is_unknown_and_the_repeat_settles_it() {
     world.assert_holds(&sale).await;
     app.stop().await;
 }
+
+#[tokio::test]
+async fn buyers_are_not_told_where_redis_is_or_what_a_broken_record_says() {
+    let shop = Shop::open().await;
+    let order = shop.grab("x").await;
+    let mut world = World::at(shared_url()).await;
+    world.use_prefix(&shop.world.prefix);
+    let orders = world.store.keys().orders("a");
+    let kept: String = world.run(&["HGET", &orders, &order]).await;
+    let _: i64 = world.run(&["HSET", &orders, &order, "sn-secret"]).await;
+    let path = format!("/orders/{order}");
+    let told = shop.app.buyer.get(&format!("{path}?username=y")).await;
+    assert_eq!((told.status, told.result.as_str()), (500, "unreadable"));
+    assert!(!told.body.contains("sn-secret"), "{}", told.body);
+    let operator = shop.operator.get(&path).await;
+    assert_eq!(operator.result, "unreadable");
+    assert!(operator.body.contains("sn-secret"), "{}", operator.body);
+    let _: i64 = world.run(&["HSET", &orders, &order, &kept]).await;
+    shop.close().await;
+
+    let app = TestApp::with(&World::new().await, |config| {
+        config.redis.url = Some(RedisUrl::new("redis://127.0.0.1:1"));
+        config.redis.timeout = Duration::from_millis(300);
+    })
+    .await;
+    let told = app.buyer.get(&format!("/orders/{NOBODY}?username=x")).await;
+    assert_eq!((told.status, told.result.as_str()), (503, "busy"));
+    assert!(!told.body.contains("127.0.0.1"), "{}", told.body);
+    app.stop().await;
+}
