@@ -24,15 +24,29 @@ const NOT_EXECUTED: [&str; 14] = [
 
 /// The meaning of an error from a call that was handed to a live connection.
 pub fn of_call(name: &str, error: &RedisError) -> Error {
-    let refused = error
-        .code()
-        .is_some_and(|code| NOT_EXECUTED.contains(&code));
-    if refused {
-        return Error::Busy(format!("{name}: {error}"));
+    match error.code() {
+        Some(code) if NOT_EXECUTED.contains(&code) => Error::Busy(format!("{name}: {error}")),
+        Some(_) => {
+            raised(name, error);
+            Error::Unknown(format!("{name}: {error}"))
+        }
+        None => Error::Unknown(format!("{name}: {error}")),
     }
-    if error.code().is_some() {
-        // A script raised. It does so only before its first write, but that is what broke.
-        tracing::error!(script = name, %error, "script failed: run `seckill doctor` and `seckill audit`");
+}
+
+/// The same for a script that writes nothing: whatever kept its answer away, nothing is in doubt,
+/// and what it raises is about what it read.
+pub fn of_look(name: &str, error: &RedisError) -> Error {
+    match error.code() {
+        Some(code) if !NOT_EXECUTED.contains(&code) => {
+            raised(name, error);
+            Error::Contract(format!("{name}: {error}"))
+        }
+        Some(_) | None => Error::Busy(format!("{name}: {error}")),
     }
-    Error::Unknown(format!("{name}: {error}"))
+}
+
+/// A script raised. It does so only before its first write, but that is what broke.
+fn raised(name: &str, error: &RedisError) {
+    tracing::error!(script = name, %error, "script failed: run `seckill doctor` and `seckill audit`");
 }

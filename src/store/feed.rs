@@ -219,7 +219,7 @@ impl Store {
     /// How far the relays are behind; `None` when no relay ever read this feed.
     pub async fn feed_lag(&self, event: &str) -> Result<Option<Lag>> {
         let keys = [self.keys.feed(event), self.keys.dead(event)];
-        let reply = self.send(FEED_LAG.on(&keys).arg(GROUP)).await?;
+        let reply = self.look(FEED_LAG.on(&keys).arg(GROUP)).await?;
         reply::lag(reply)
     }
 

@@ -148,6 +148,15 @@ impl Store {
             .map_err(late)?
     }
 
+    /// Calls a script that changes nothing, so that any failure may be tried again.
+    async fn look(&self, call: Call<'_>) -> Result<Value> {
+        let mut connection = self.connection().await?;
+        let late = |_| Error::Busy(format!("no answer within {OPERATOR_TIMEOUT:?}"));
+        timeout(OPERATOR_TIMEOUT, call.look(&mut *connection))
+            .await
+            .map_err(late)?
+    }
+
     /// Waits for a command that changes nothing, so that any failure may be tried again.
     async fn read<T>(&self, reply: impl Future<Output = RedisResult<T>>) -> Result<T> {
         let late = |_| Error::Busy(format!("no answer within {OPERATOR_TIMEOUT:?}"));

@@ -47,10 +47,9 @@ impl Store {
     /// Reads a sale in one instant; `None` when there is no such sale.
     pub async fn sale_snapshot(&self, id: &SaleId) -> Result<Option<Snapshot>> {
         let keys = self.keys.of_snapshot(id);
-        let reply = self.send(SALE_SNAPSHOT.on(&keys)).await;
-        // It only reads: a failure leaves nothing in doubt.
+        let reply = self.look(SALE_SNAPSHOT.on(&keys)).await;
         let reply = reply.map_err(|error| match error {
-            Error::Unknown(why) => Error::Contract(format!("sale {id}: {why}")),
+            Error::Contract(why) => Error::Contract(format!("sale {id}: {why}")),
             other => other,
         })?;
         reply::snapshot(id, reply)

@@ -134,12 +134,29 @@ impl Call<'_> {
     /// # Errors
     /// [`Error::Busy`] when the call certainly did not run, [`Error::Unknown`] when it may have.
     pub async fn send(self, connection: &mut impl ConnectionLike) -> Result<Value> {
+        self.run(connection, failure::of_call).await
+    }
+
+    /// The same for a script that writes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when there is no answer, [`Error::Contract`] when the script cannot read
+    /// what it finds.
+    pub async fn look(self, connection: &mut impl ConnectionLike) -> Result<Value> {
+        self.run(connection, failure::of_look).await
+    }
+
+    async fn run(
+        self,
+        connection: &mut impl ConnectionLike,
+        failed: fn(&str, &RedisError) -> Error,
+    ) -> Result<Value> {
         match self.command.query_async(connection).await {
             Err(error) if is_noscript(&error) => self.load(connection).await?,
-            reply => return reply.map_err(|e| self.failed(&e)),
+            reply => return reply.map_err(|e| failed(self.script.name, &e)),
         }
         let reply = self.command.query_async(connection).await;
-        reply.map_err(|e| self.failed(&e))
+        reply.map_err(|e| failed(self.script.name, &e))
     }
 
     async fn load(&self, connection: &mut impl ConnectionLike) -> Result<()> {
@@ -151,10 +168,6 @@ impl Call<'_> {
         loaded
             .await
             .map_err(|e| Error::Busy(format!("loading {}: {e}", self.script.name)))
-    }
-
-    fn failed(&self, error: &RedisError) -> Error {
-        failure::of_call(self.script.name, error)
     }
 }
 

@@ -271,3 +271,33 @@ async fn doors_recover_under_load_when_connecting_takes_long() {
     scene.proxy.set_latency(Duration::ZERO);
     scene.end().await;
 }
+
+/// Whoever only looks is never told that what is in Redis is wrong because the connection broke.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reading_that_is_cut_off_may_be_tried_again() {
+    let world = World::new().await;
+    let sale = world.sale("a", StockKind::List, 1).await;
+    let socket = shared_url().expose().trim_start_matches("unix://").into();
+    let proxy = Proxy::start(socket).await;
+    let store = Store::new(&proxy.url(), &world.prefix, TIMEOUT).expect("a store");
+    let cutting = tokio::spawn({
+        let proxy = proxy.clone();
+        async move {
+            loop {
+                proxy.close_all().await;
+                tokio::time::sleep(Duration::from_micros(300)).await;
+            }
+        }
+    });
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut failures = 0;
+    while failures < 100 {
+        assert!(Instant::now() < deadline, "only {failures} readings failed");
+        match store.sale_snapshot(&sale).await {
+            Ok(read) => assert!(read.is_some(), "the sale is there"),
+            Err(Error::Busy(_)) => failures += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    cutting.abort();
+}
