@@ -1,6 +1,6 @@
 //! Reads a whole sale in small steps and recounts it from its parts, for the deep audit.
 
-use redis::aio::MultiplexedConnection;
+use redis::{Cmd, FromRedisValue};
 
 use super::reply::Snapshot;
 use super::{Store, record};
@@ -33,10 +33,8 @@ impl Store {
         let Some(before) = self.sale_snapshot(id).await? else {
             return Ok(None);
         };
-        let mut connection = self.connection().await?;
         let mut reader = Reader {
             store: self,
-            connection: &mut connection,
             progress,
             read: 0,
         };
@@ -62,7 +60,6 @@ impl Store {
             }
             wrong_accounts = accounts.check();
         }
-        drop(connection);
         let after = self.sale_snapshot(id).await?;
         let still =
             |after: Snapshot| after.figures == before.figures && after.grants == before.grants;
@@ -84,7 +81,6 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`]: Redis did not answer.
     pub async fn recount_entries(&self, id: &SaleId) -> Result<u64> {
-        let mut connection = self.connection().await?;
         let event = id.event();
         let mut sizes = redis::pipe();
         sizes
@@ -94,7 +90,10 @@ impl Store {
             .hlen(self.keys.requests(event));
         let [accounts, paid_in, _] = self.keys.of_accounts(event);
         sizes.hlen(accounts).hlen(paid_in);
-        let sizes: Vec<u64> = self.read(sizes.query_async(&mut *connection)).await?;
+        let sizes: Vec<u64> = {
+            let mut connection = self.connection().await?;
+            self.read(sizes.query_async(&mut *connection)).await?
+        };
         let (sizes, accounts) = sizes.split_at(sizes.len() - 2);
         let snapshot = self.sale_snapshot(id).await?;
         let others = snapshot.map_or(0, |snapshot| match snapshot.sale.kind {
@@ -106,9 +105,10 @@ impl Store {
     }
 }
 
+/// Takes a connection for each step only: there are few, and a payment that is to be confirmed must
+/// not wait for the end of an audit.
 struct Reader<'a> {
     store: &'a Store,
-    connection: &'a mut MultiplexedConnection,
     progress: &'a dyn Fn(u64),
     read: u64,
 }
@@ -162,7 +162,7 @@ impl Reader<'_> {
     async fn account_changes(&mut self, id: &SaleId) -> Result<u64> {
         let mut get = redis::cmd("GET");
         get.arg(self.store.keys.accounts_changes(id.event()));
-        let changes: Option<u64> = self.store.read(get.query_async(self.connection)).await?;
+        let changes: Option<u64> = self.ask(&get).await?;
         Ok(changes.unwrap_or(0))
     }
 
@@ -254,8 +254,7 @@ impl Reader<'_> {
         for (order, _) in &unknown {
             get.arg(order.as_str());
         }
-        let records: Vec<Option<Vec<u8>>> =
-            self.store.read(get.query_async(self.connection)).await?;
+        let records: Vec<Option<Vec<u8>>> = self.ask(&get).await?;
         let found = unknown.into_iter().zip(records);
         known.extend(found.filter_map(|(entry, found)| {
             let decoded = found.map(|found| record::decode(entry.0.as_str(), &found));
@@ -270,7 +269,7 @@ impl Reader<'_> {
         for start in (0..left).step_by(STEP) {
             let mut range = redis::cmd("LRANGE");
             range.arg(&key).arg(start).arg(start + STEP as u64 - 1);
-            let units: Vec<Vec<u8>> = self.store.read(range.query_async(self.connection)).await?;
+            let units: Vec<Vec<u8>> = self.ask(&range).await?;
             for unit in &units {
                 recount.stocked_unit(unit);
             }
@@ -287,10 +286,14 @@ impl Reader<'_> {
     ) -> Result<(Option<u64>, Vec<Pair>)> {
         let mut scan = redis::cmd(command);
         scan.arg(key).arg(cursor).arg("COUNT").arg(STEP);
-        let (next, fields): (u64, Vec<Pair>) =
-            self.store.read(scan.query_async(self.connection)).await?;
+        let (next, fields): (u64, Vec<Pair>) = self.ask(&scan).await?;
         self.count(fields.len());
         Ok(((next != 0).then_some(next), fields))
+    }
+
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
+        let mut connection = self.store.connection().await?;
+        self.store.read(command.query_async(&mut *connection)).await
     }
 
     fn count(&mut self, entries: usize) {

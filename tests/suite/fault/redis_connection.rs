@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
+use seckill::domain::ids::OrderId;
 use seckill::domain::sale::StockKind;
 use seckill::error::Error;
 use seckill::store::Store;
@@ -300,4 +302,33 @@ async fn a_reading_that_is_cut_off_may_be_tried_again() {
         }
     }
     cutting.abort();
+}
+
+/// There are few connections for all that is not a door: whoever reads for long takes turns.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn audits_under_way_keep_nobody_from_looking_at_an_order() {
+    let mut world = World::new().await;
+    let sale = world.sell("a", 0, 20_000).await;
+    let buyers = world.store.keys().buyers(&sale);
+    let order: String = world.run(&["HGET", &buyers, "user-0"]).await;
+    let order = OrderId::parse(&order).expect("an order");
+    let socket = shared_url().expose().trim_start_matches("unix://").into();
+    let proxy = Proxy::start(socket).await;
+    proxy.set_latency(Duration::from_millis(40));
+    let patience = Duration::from_secs(1);
+    let store = Store::new(&proxy.url(), &world.prefix, patience).expect("a store");
+    let audits = join_all((0..4).map(|_| store.recount(&sale, &|_| {})));
+    let looking = async {
+        for looks in 0u64.. {
+            let seen = store.order(&order).await.expect("an answer in time");
+            assert!(seen.is_some(), "after {looks} looks");
+        }
+    };
+    let judged = tokio::select! {
+        judged = audits => judged,
+        () = looking => panic!("there is always another look"),
+    };
+    for judged in judged {
+        assert_eq!(judged.expect("judged").expect("the sale exists").1, []);
+    }
 }
