@@ -1,14 +1,18 @@
 -- sale_put: creates a sale, or changes the fields given, when its state allows it.
 --
--- KEYS[1] sale    [hash]            kind, window, purchase_max, paused, hold, feed, terms, counters
+-- KEYS[1] sale    [hash]            kind, window, purchase_max, paused, hold, feed, terms, activity,
+--   counters
 -- KEYS[2] buyers  [hash]            username -> order id
 -- ARGV[1...] pairs of field and value: kind, title, opens_at [ms], closes_at [ms],
 --   purchase_max [units], paused [0|1], hold [ms], cancel_until [ms], feed [0|1]; an empty
---   time removes the bound; bid_min [cents] and bonus_bp [basis points] of a target
+--   time removes the bound; bid_min [cents] and bonus_bp [basis points] of a target; keyword,
+--   place, starts_at [ms], ends_at [ms], picture and description of an activity, where an empty one
+--   is removed
 --
 -- Returns created | updated, or a refusal that changes nothing:
 --   no_such_sale | kind_is_fixed | already_open | purchase_max_lowered | window_is_empty |
---   feed_is_fixed | terms_are_fixed | not_of_this_kind
+--   feed_is_fixed | terms_are_fixed | not_of_this_kind | hold_and_keyword | not_an_activity |
+--   ends_before_start
 -- Writes only for "created" and "updated". The same edit again changes nothing more.
 -- Flags: allow-oom, so that a sale can be paused when Redis is full.
 -- Uses: lib/clock, lib/stock
@@ -22,13 +26,17 @@ for i = 1, #ARGV, 2 do
   edit[ARGV[i]] = ARGV[i + 1]
 end
 
-local times = { opens_at = true, closes_at = true, hold = true, cancel_until = true }
-local known = {
-  kind = true, title = true, opens_at = true, closes_at = true, purchase_max = true, paused = true,
-  hold = true, cancel_until = true, feed = true, bid_min = true, bonus_bp = true,
+-- Fields that an empty text removes, and fields that it does not.
+local removable = {
+  opens_at = true, closes_at = true, hold = true, cancel_until = true, keyword = true, place = true,
+  starts_at = true, ends_at = true, picture = true, description = true,
+}
+local lasting = {
+  kind = true, title = true, purchase_max = true, paused = true, feed = true, bid_min = true,
+  bonus_bp = true,
 }
 for field in pairs(edit) do
-  if not known[field] then
+  if not (removable[field] or lasting[field]) then
     error({ err = "ERR sale_put: no such field: " .. field })
   end
 end
@@ -47,7 +55,9 @@ end
 if kind and edit.kind and edit.kind ~= kind then
   return "kind_is_fixed"
 end
-local of_targets, of_units = edit.bid_min or edit.bonus_bp, edit.purchase_max or edit.hold
+local about = edit.place or edit.starts_at or edit.ends_at or edit.picture or edit.description
+local of_targets = edit.bid_min or edit.bonus_bp
+local of_units = edit.purchase_max or edit.hold or edit.keyword or about
 if (kind or edit.kind) == "target" and of_units or (kind or edit.kind) ~= "target" and of_targets then
   return "not_of_this_kind"
 end
@@ -85,11 +95,27 @@ local terms_change = whole(edit.bid_min, bid_min, "bid_min") ~= bid_min
 if terms_change and grants > 0 then
   return "terms_are_fixed"
 end
+
+-- What an activity is may change at any time: nothing is decided by it.
+local hold, keyword, starts_at, ends_at =
+  unpack(redis.call("HMGET", sale, "hold", "keyword", "starts_at", "ends_at"))
+local is_activity = (edit.keyword or keyword or "") ~= ""
+if is_activity and (edit.keyword or edit.hold) and (bound(edit.hold, hold, "hold") or 0) > 0 then
+  return "hold_and_keyword"
+end
+if about and not is_activity then
+  return "not_an_activity"
+end
+local starts_after = bound(edit.starts_at, edit.ends_at and starts_at, "starts_at")
+local ends_after = bound(edit.ends_at, edit.starts_at and ends_at, "ends_at")
+if starts_after and ends_after and ends_after < starts_after then
+  return "ends_before_start"
+end
 bound(edit.hold, nil, "hold")
 bound(edit.cancel_until, nil, "cancel_until")
 
 for field, value in pairs(edit) do
-  if value == "" and times[field] then
+  if value == "" and removable[field] then
     redis.call("HDEL", sale, field)
   else
     redis.call("HSET", sale, field, value)

@@ -1,6 +1,7 @@
 //! How it is operated: the commands that talk to Redis directly, with the server up or down.
 
 mod account;
+mod activity;
 mod audit;
 mod doctor;
 mod feed;

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use clap::builder::RangedI64ValueParser;
 use serde_json::{Value, json};
 
+use super::activity::{self, ActivityFlags};
 use super::print::{Output, table};
 use crate::domain::bid::{BONUS_BP_MAX, CENTS_MAX};
 use crate::domain::ids::SaleId;
@@ -59,6 +60,8 @@ pub enum SaleCommand {
         /// bid
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=i64::from(BONUS_BP_MAX)))]
         bonus_bp: Option<u32>,
+        #[command(flatten)]
+        activity: ActivityFlags,
     },
     /// All sales, one a line: exit code 1 if one of them cannot be read
     List,
@@ -88,9 +91,9 @@ fn purchase_max() -> RangedI64ValueParser<u32> {
 
 /// A bound of the window; `None` inside is no bound. (clap takes an `Option` for an absent flag.)
 #[derive(Debug, Clone, Copy)]
-pub struct WindowBound(Option<EpochMs>);
+pub struct WindowBound(pub(super) Option<EpochMs>);
 
-fn window_bound(text: &str) -> Result<WindowBound, String> {
+pub(super) fn window_bound(text: &str) -> Result<WindowBound, String> {
     times::parse(text).map(WindowBound)
 }
 
@@ -126,6 +129,7 @@ impl SaleCommand {
                 feed,
                 bid_min,
                 bonus_bp,
+                activity,
             } => {
                 let edit = SaleEdit {
                     kind: *kind,
@@ -139,6 +143,7 @@ impl SaleCommand {
                     feed: *feed,
                     bid_min: *bid_min,
                     bonus_bp: *bonus_bp,
+                    activity: activity.edit(),
                 };
                 put(store, id, &edit, output).await
             }
@@ -240,7 +245,7 @@ async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
     let snapshot = existing(store, id).await?;
     let (sale, figures) = (&snapshot.sale, &snapshot.figures);
     let is_target = sale.kind == StockKind::Target;
-    let rows = [
+    let mut rows = vec![
         ("sale", sale.id.to_string()),
         ("title", sale.title.clone()),
         ("kind", sale.kind.to_string()),
@@ -262,7 +267,11 @@ async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
         ("buyers", figures.buyers.to_string()),
         ("server time", times::show(Some(snapshot.now))),
     ];
-    let rows = rows.map(|(name, value)| vec![name.to_owned(), value]);
+    rows.extend(sale.activity.iter().flat_map(activity::rows));
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|(name, value)| vec![name.to_owned(), value])
+        .collect();
     output.result(table(&rows), &to_json(&snapshot));
     Ok(ExitCode::SUCCESS)
 }

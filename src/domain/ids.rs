@@ -1,4 +1,4 @@
-//! The names of things: sales, buyers, orders.
+//! The names of things: sales, buyers, orders, and who speaks on a chat platform.
 
 use std::fmt;
 
@@ -10,6 +10,10 @@ const PART_BYTES_MAX: usize = 32;
 pub const USERNAME_BYTES_MAX: usize = 128;
 /// Longest request id, in bytes of UTF-8.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Longest openid, in bytes.
+const OPENID_BYTES_MAX: usize = 64;
+/// Longest student number, in bytes.
+const NUMBER_BYTES_MAX: usize = 32;
 /// Random bytes that [`OrderId::new`] consumes; they give 99 unguessable bits.
 pub const ORDER_ID_RANDOM_BYTES: usize = 20;
 /// Without `e` and `x`, so that no id of digits and letters reads as a number (`1e5`, `0x1f`).
@@ -225,6 +229,73 @@ impl fmt::Display for OrderId {
     }
 }
 
+/// Somebody on the chat platform, as the platform names him: `[A-Za-z0-9_-]{1,64}`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OpenId(String);
+
+impl OpenId {
+    /// Accepts exactly the grammar above.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if !is_token(text, OPENID_BYTES_MAX) {
+            return Err(Invalid {
+                what: "openid",
+                rule: "1 to 64 of A-Z, a-z, 0-9, _ and -",
+            });
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name as the platform sends it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for OpenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A student number: `[A-Za-z0-9_-]{1,32}`. It owns the tickets, whoever is bound to it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Number(String);
+
+impl Number {
+    /// Accepts exactly the grammar above; which of these are numbers of students is configuration.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if !is_token(text, NUMBER_BYTES_MAX) {
+            return Err(Invalid {
+                what: "number",
+                rule: "1 to 32 of A-Z, a-z, 0-9, _ and -",
+            });
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The number as its owner typed it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The buyer that it is to the sales.
+    pub fn username(&self) -> Username {
+        Username(self.0.clone())
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Text that stands anywhere without quotes: in addresses, keys and lines.
+fn is_token(text: &str, bytes_max: usize) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    (1..=bytes_max).contains(&text.len()) && text.bytes().all(plain)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,5 +351,23 @@ mod tests {
                 assert!(suffix.starts_with(|c: char| c.is_ascii_lowercase()), "{id}");
             }
         }
+    }
+
+    #[test]
+    fn openids_and_numbers_are_plain_tokens() {
+        for text in ["o", "oA-_9", "2019010001"] {
+            assert_eq!(OpenId::parse(text).expect(text).as_str(), text);
+            let number = Number::parse(text).expect(text);
+            let buyer = Username::parse(text.to_owned());
+            assert_eq!((number.as_str(), Ok(number.username())), (text, buyer));
+        }
+        assert!(OpenId::parse(&"o".repeat(64)).is_ok());
+        assert!(Number::parse(&"1".repeat(32)).is_ok());
+        for text in ["", " ", "a b", "学号", "１", "a\n", "a/b", "a.b"] {
+            assert!(OpenId::parse(text).is_err(), "{text:?}");
+            assert!(Number::parse(text).is_err(), "{text:?}");
+        }
+        assert!(OpenId::parse(&"o".repeat(65)).is_err());
+        assert!(Number::parse(&"1".repeat(33)).is_err());
     }
 }

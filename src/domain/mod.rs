@@ -3,6 +3,7 @@
 //! Every type here is parsed once, at the edge; after that nothing checks it again.
 
 pub mod account;
+pub mod activity;
 pub mod attempt;
 pub mod bid;
 pub mod change;

@@ -366,6 +366,7 @@ mod tests {
             feed: true,
             bid_min: 1,
             bonus_bp: 500,
+            activity: None,
         })
     }
 

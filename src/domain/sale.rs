@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Invalid;
+use super::activity::{Activity, ActivityEdit};
 use super::ids::SaleId;
 
 /// Units that one buyer may ask for when the sale does not say otherwise.
@@ -91,6 +92,9 @@ pub struct Sale {
     pub bid_min: u64,
     /// Bonus on what is accepted, in basis points. Of targets only.
     pub bonus_bp: u32,
+    /// What the tickets are for; `None`: it sells something else, or is not on show. Never of
+    /// targets, and never with a hold.
+    pub activity: Option<Activity>,
 }
 
 impl Sale {
@@ -158,6 +162,8 @@ pub struct SaleEdit {
     pub bid_min: Option<u64>,
     /// New bonus of a target, in basis points of what is accepted.
     pub bonus_bp: Option<u32>,
+    /// What changes about the activity. It may change at any time: nothing is decided by it.
+    pub activity: ActivityEdit,
 }
 
 /// The closed set of answers to a [`SaleEdit`].
@@ -188,13 +194,19 @@ pub enum EditRefusal {
     FeedIsFixed,
     /// Bids were accepted on these terms, and all bids have the same.
     TermsAreFixed,
-    /// Targets have a smallest bid and a bonus, other sales a purchase limit and a hold.
+    /// Targets have a smallest bid and a bonus, other sales a purchase limit, a hold or an activity.
     NotOfThisKind,
+    /// A ticket is granted at once: a sale has a keyword or a hold, not both.
+    HoldAndKeyword,
+    /// Only a sale with a keyword has a place, times, a picture and a description.
+    NotAnActivity,
+    /// The activity would end before it starts.
+    EndsBeforeStart,
 }
 
 impl EditRefusal {
     /// Every refusal, for tables and tests.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::NoSuchSale,
         Self::KindIsFixed,
         Self::AlreadyOpen,
@@ -203,6 +215,9 @@ impl EditRefusal {
         Self::FeedIsFixed,
         Self::TermsAreFixed,
         Self::NotOfThisKind,
+        Self::HoldAndKeyword,
+        Self::NotAnActivity,
+        Self::EndsBeforeStart,
     ];
 
     /// The word in Lua and in answers.
@@ -216,6 +231,9 @@ impl EditRefusal {
             Self::FeedIsFixed => "feed_is_fixed",
             Self::TermsAreFixed => "terms_are_fixed",
             Self::NotOfThisKind => "not_of_this_kind",
+            Self::HoldAndKeyword => "hold_and_keyword",
+            Self::NotAnActivity => "not_an_activity",
+            Self::EndsBeforeStart => "ends_before_start",
         }
     }
 
@@ -252,6 +270,7 @@ mod tests {
             feed: true,
             bid_min: 1,
             bonus_bp: 0,
+            activity: None,
         };
         let phases = [
             (9, Phase::Upcoming),

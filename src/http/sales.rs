@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::Context;
 use super::problem::Problem;
 use crate::catalogue::Reading;
+use crate::domain::activity::Activity;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{EpochMs, StockKind};
 use crate::error::{Error, Result as Read};
@@ -22,7 +23,7 @@ use crate::store::reply::Snapshot;
 
 /// A sale for buyers. The order of the fields is part of the contract; times are epoch
 /// milliseconds, `hold` is milliseconds. Targets have a smallest bid and a bonus instead of a
-/// limit, and `remaining` cents.
+/// limit, and `remaining` cents. Only activities have a keyword and what comes with it.
 #[derive(Serialize)]
 struct SaleView<'a> {
     goods: &'a str,
@@ -40,13 +41,38 @@ struct SaleView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     bonus_bp: Option<u32>,
     hold: Option<u64>,
+    #[serde(flatten)]
+    activity: Option<ActivityView<'a>>,
     server_time: EpochMs,
+}
+
+#[derive(Serialize)]
+struct ActivityView<'a> {
+    keyword: &'a str,
+    place: &'a str,
+    starts_at: Option<EpochMs>,
+    ends_at: Option<EpochMs>,
+    picture: &'a str,
+    description: &'a str,
 }
 
 #[derive(Serialize)]
 struct SalesView<'a> {
     server_time: Option<EpochMs>,
     sales: Vec<SaleView<'a>>,
+}
+
+impl<'a> ActivityView<'a> {
+    fn new(activity: &'a Activity) -> Self {
+        Self {
+            keyword: activity.keyword.as_str(),
+            place: &activity.place,
+            starts_at: activity.starts_at,
+            ends_at: activity.ends_at,
+            picture: &activity.picture,
+            description: &activity.description,
+        }
+    }
 }
 
 impl<'a> SaleView<'a> {
@@ -66,6 +92,7 @@ impl<'a> SaleView<'a> {
             bid_min: is_target.then_some(sale.bid_min),
             bonus_bp: is_target.then_some(sale.bonus_bp),
             hold: sale.hold,
+            activity: sale.activity.as_ref().map(ActivityView::new),
             server_time,
         }
     }

@@ -1,6 +1,7 @@
 //! What an operator can do, however he asks: on the command line or over HTTP.
 
 pub mod account;
+pub mod activity;
 pub mod audit;
 pub mod orders;
 pub mod sale;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::times;
+use super::{activity, times};
 use crate::domain::bid::{BONUS_BP_MAX, CENTS_MAX};
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{EditRefusal, HOLD_MS_MAX, HOLD_MS_MIN, PURCHASE_MAX_LIMIT, StockKind};
@@ -92,14 +92,23 @@ pub fn explain(id: &SaleId, refusal: EditRefusal) -> String {
              they stay"
         ),
         EditRefusal::NotOfThisKind => format!(
-            "a smallest bid and a bonus are for targets, a limit for one attempt and a hold for \
-             other sales: look at the kind of {id}"
+            "a smallest bid and a bonus are for targets, a limit for one attempt, a hold, a \
+             keyword and what comes with it for other sales: look at the kind of {id}"
         ),
+        EditRefusal::HoldAndKeyword => format!(
+            "sale {id} would have a hold and a keyword: tickets of an activity are granted at \
+             once, so take one of them away"
+        ),
+        EditRefusal::NotAnActivity => format!(
+            "sale {id} has no keyword: only an activity has a place, times, a picture and a \
+             description, so give it its keyword, too"
+        ),
+        EditRefusal::EndsBeforeStart => format!("the activity {id} would end before it starts"),
     }
 }
 
 /// A sale for scripts; times in epoch milliseconds. Only a target has terms, and what
-/// is counted of it is cents.
+/// is counted of it is cents. Only an activity has a keyword and what comes with it.
 pub fn to_json(snapshot: &Snapshot) -> Value {
     let (sale, figures) = (&snapshot.sale, &snapshot.figures);
     let mut value = json!({
@@ -125,6 +134,9 @@ pub fn to_json(snapshot: &Snapshot) -> Value {
     if sale.kind == StockKind::Target {
         value["bid_min"] = json!(sale.bid_min);
         value["bonus_bp"] = json!(sale.bonus_bp);
+    }
+    for (name, field) in sale.activity.iter().flat_map(activity::to_fields) {
+        value[name] = field;
     }
     value
 }

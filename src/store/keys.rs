@@ -4,6 +4,9 @@
 use crate::domain::ids::{Event, SaleId};
 use crate::domain::place::Basket;
 
+/// The hash tag of what belongs to the chat and to no event.
+const CHAT_SLOT: &str = "wechat";
+
 /// Makes keys under one prefix.
 #[derive(Debug, Clone)]
 pub struct Keys {
@@ -19,7 +22,8 @@ impl Keys {
     }
 
     /// `[hash]` `kind`, `title`, `opens_at`, `closes_at`, `purchase_max`, `paused`,
-    /// `hold`, `cancel_until`, `feed`, `bid_min`, `bonus_bp`, and the counters `added`, `removed`,
+    /// `hold`, `cancel_until`, `feed`, `bid_min`, `bonus_bp`, of an activity `keyword`, `place`,
+    /// `starts_at`, `ends_at`, `picture`, `description`, and the counters `added`, `removed`,
     /// `held`, `confirmed`, `used`, `grants`. Written by `sale_put`, `stock_*`, `bid_*` and
     /// everything that happens to orders.
     pub fn sale(&self, id: &SaleId) -> String {
@@ -158,6 +162,17 @@ impl Keys {
         ]
     }
 
+    /// `[hash]` openid → student number, and `[hash]` student number → openid: the keys of
+    /// `number_bind` and `number_unbind`, in their order.
+    pub fn of_bindings(&self) -> [String; 2] {
+        ["numbers", "openids"].map(|name| self.of_event(name, CHAT_SLOT))
+    }
+
+    /// `[string]` the claim of a message, or the reply to it: the key of `reply_*`. It has a TTL.
+    pub fn reply(&self, message: &str) -> String {
+        self.of_event(&format!("reply:{message}"), CHAT_SLOT)
+    }
+
     /// Matches the sale keys of all events; see [`Keys::sale_id`] for the way back.
     pub fn sales_pattern(&self) -> String {
         self.pattern("sale:*")
@@ -258,6 +273,11 @@ mod tests {
                 "seckill:{spring}:accounts:changes"
             ]
         );
+        assert_eq!(
+            keys.of_bindings(),
+            ["seckill:{wechat}:numbers", "seckill:{wechat}:openids"]
+        );
+        assert_eq!(keys.reply("ab"), "seckill:{wechat}:reply:ab");
         assert_eq!(keys.sales_pattern(), "seckill:{*}:sale:*");
         assert_eq!(Keys::new("a*b[").sales_pattern(), r"a\*b\[{*}:sale:*");
         assert_eq!(keys.holds_pattern(), "seckill:{*}:holds");

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod bids;
+pub mod bindings;
 pub mod embedded;
 mod failure;
 pub mod feed;
@@ -17,6 +18,7 @@ pub mod place;
 mod record;
 mod recount;
 mod replicas;
+pub mod replies;
 pub mod reply;
 mod sales;
 pub mod script;
@@ -30,7 +32,7 @@ use std::time::Duration;
 use deadpool_redis::{Manager, Pool, PoolConfig, PoolError, Runtime, Timeouts};
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult, Value};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use self::keys::Keys;
 use self::lane::Lane;
@@ -135,6 +137,37 @@ impl Store {
     async fn send(&self, call: Call<'_>) -> Result<Value> {
         let mut connection = self.connection().await?;
         self.send_on(&mut connection, call).await
+    }
+
+    /// Sends a call, and waits until so many replicas have what it wrote, all within the timeout
+    /// of buyers.
+    async fn send_in_time(&self, call: Call<'_>, replicas: u32) -> Result<Value> {
+        let deadline = Instant::now() + self.timeout;
+        let late = |_| Error::Busy("no connection to Redis in time".to_owned());
+        let connection = timeout_at(deadline, self.connection()).await;
+        let mut connection = connection.map_err(late)??;
+        let answered = timeout_at(deadline, async {
+            let reply = call.send(&mut *connection).await?;
+            if replicas > 0 {
+                replicas::wait(&mut connection, replicas, deadline).await?;
+            }
+            Ok(reply)
+        });
+        let unanswered = |_| Error::Unknown("no answer in time".to_owned());
+        answered.await.map_err(unanswered)?
+    }
+
+    /// A field of a hash, within the timeout of buyers; `None` when there is none.
+    async fn hash_field(&self, key: &str, field: &str) -> Result<Option<String>> {
+        let late = |_| Error::Busy("no answer from Redis in time".to_owned());
+        let found = timeout(self.timeout, async {
+            let mut connection = self.connection().await?;
+            let mut get = redis::cmd("HGET");
+            get.arg(key).arg(field);
+            self.read(get.query_async(&mut *connection)).await
+        });
+        let found: Option<Vec<u8>> = found.await.map_err(late)??;
+        Ok(found.map(|found| String::from_utf8_lossy(&found).into_owned()))
     }
 
     async fn send_on(

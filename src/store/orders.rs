@@ -30,6 +30,24 @@ impl Store {
         Ok(read.map_err(late)??.1)
     }
 
+    /// The order that a buyer holds of a sale: held, confirmed or used; `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`Store::order`].
+    pub async fn order_of_buyer(
+        &self,
+        sale: &SaleId,
+        buyer: &Username,
+    ) -> Result<Option<OrderId>> {
+        let buyers = self.keys.buyers(sale);
+        let found = self.hash_field(&buyers, buyer.as_str()).await?;
+        let order = found.map(|id| {
+            let wrong = |e| Error::Contract(format!("buyer {buyer:?} of {sale} has {id:?}: {e}"));
+            OrderId::parse(&id).map_err(wrong)
+        });
+        order.transpose()
+    }
+
     /// An order, and the connection on which it was read.
     async fn order_read(
         &self,

@@ -6,6 +6,7 @@ use redis::{FromRedisValue, Value};
 
 use super::feed::Lag;
 use super::record;
+use crate::domain::activity::{Activity, Keyword};
 use crate::domain::attempt::Attempt;
 use crate::domain::bid::BID_MIN_DEFAULT;
 use crate::domain::change::{ChangeOutcome, ChangeRefusal};
@@ -221,6 +222,7 @@ pub fn snapshot(id: &SaleId, reply: Value) -> Result<Option<Snapshot>> {
         feed: fields.text("feed") != Some("0"),
         bid_min: fields.number("bid_min")?.unwrap_or(BID_MIN_DEFAULT),
         bonus_bp: fields.number("bonus_bp")?.unwrap_or(0),
+        activity: fields.activity()?,
     };
     let figures = Figures {
         kind: sale.kind,
@@ -264,6 +266,23 @@ impl<'a> Fields<'a> {
     fn text(&self, name: &str) -> Option<&str> {
         let found = self.pairs.iter().find(|(field, _)| field == name);
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// What a sale with a keyword says of its activity. Without one it is not on show.
+    fn activity(&self) -> Result<Option<Activity>> {
+        let Some(keyword) = self.text("keyword") else {
+            return Ok(None);
+        };
+        let wrong = |e| Error::Contract(format!("sale {}: {keyword:?}: {e}", self.id));
+        let text = |name| self.text(name).unwrap_or_default().to_owned();
+        Ok(Some(Activity {
+            keyword: Keyword::parse(keyword).map_err(wrong)?,
+            place: text("place"),
+            starts_at: self.number("starts_at")?,
+            ends_at: self.number("ends_at")?,
+            picture: text("picture"),
+            description: text("description"),
+        }))
     }
 
     fn number<N: std::str::FromStr>(&self, name: &str) -> Result<Option<N>> {

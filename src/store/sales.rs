@@ -6,6 +6,7 @@ use super::Store;
 use super::recount::Pair;
 use super::reply::{self, Snapshot};
 use super::script::{SALE_PUT, SALE_SNAPSHOT};
+use crate::domain::activity::Keyword;
 use crate::domain::ids::{SaleId, Username};
 use crate::domain::sale::{EditOutcome, EpochMs, SaleEdit};
 use crate::error::{Error, Result};
@@ -18,6 +19,11 @@ impl Store {
     pub async fn sale_put(&self, id: &SaleId, edit: &SaleEdit) -> Result<EditOutcome> {
         let ms = |ms: Option<EpochMs>| ms.map_or_else(String::new, |ms| ms.to_string());
         let bit = |bit: bool| u8::from(bit).to_string();
+        let activity = &edit.activity;
+        let word = |keyword: &Option<Keyword>| {
+            let text = keyword.as_ref().map_or("", Keyword::as_str);
+            text.to_owned()
+        };
         let fields = [
             ("kind", edit.kind.map(|kind| kind.as_str().to_owned())),
             ("title", edit.title.clone()),
@@ -33,6 +39,12 @@ impl Store {
             ("feed", edit.feed.map(bit)),
             ("bid_min", edit.bid_min.map(|cents| cents.to_string())),
             ("bonus_bp", edit.bonus_bp.map(|points| points.to_string())),
+            ("keyword", activity.keyword.as_ref().map(word)),
+            ("place", activity.place.clone()),
+            ("starts_at", activity.starts_at.map(ms)),
+            ("ends_at", activity.ends_at.map(ms)),
+            ("picture", activity.picture.clone()),
+            ("description", activity.description.clone()),
         ];
         let keys = [self.keys.sale(id), self.keys.buyers(id)];
         let mut call = SALE_PUT.on(&keys);

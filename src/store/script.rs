@@ -89,6 +89,20 @@ pub static ORDER_EXPIRE: LazyLock<Script> = script!(
 /// Sets balances.
 pub static ACCOUNT_SET: LazyLock<Script> = script!("account_set", flags: "", uses: ["stock"]);
 
+/// Binds an openid and a student number to each other.
+pub static NUMBER_BIND: LazyLock<Script> = script!("number_bind", flags: "", uses: []);
+/// Frees an openid and its student number from each other.
+pub static NUMBER_UNBIND: LazyLock<Script> =
+    script!("number_unbind", flags: " flags=allow-oom", uses: []);
+/// Decides who answers a message.
+pub static REPLY_CLAIM: LazyLock<Script> = script!("reply_claim", flags: "", uses: []);
+/// Remembers the reply to a message.
+pub static REPLY_KEEP: LazyLock<Script> =
+    script!("reply_keep", flags: " flags=allow-oom", uses: []);
+/// Gives up the claim of a message.
+pub static REPLY_RELEASE: LazyLock<Script> =
+    script!("reply_release", flags: " flags=allow-oom", uses: []);
+
 impl Script {
     fn new(name: &'static str, source: &'static str) -> Self {
         let hash = redis::Script::new(source).get_hash().to_owned();

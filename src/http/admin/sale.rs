@@ -9,11 +9,13 @@ use serde_json::Value;
 use super::{
     JSON_BYTES_MAX, answer, fault, fields, must_be_json, parameter, present, sale_id, who,
 };
+use crate::domain::activity::ActivityEdit;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind};
 use crate::http::Context;
 use crate::http::attempt::{discard, read_body};
 use crate::http::problem::Problem;
+use crate::operation::activity::{description, keyword, picture, place};
 use crate::operation::sale::{bid_min, bonus_bp, explain, hold, purchase_max, title, to_json};
 use crate::operation::{self, times};
 
@@ -41,6 +43,18 @@ struct Fields {
     bid_min: Option<Value>,
     #[serde(deserialize_with = "present")]
     bonus_bp: Option<Value>,
+    #[serde(deserialize_with = "present")]
+    keyword: Option<Value>,
+    #[serde(deserialize_with = "present")]
+    place: Option<Value>,
+    #[serde(deserialize_with = "present")]
+    starts_at: Option<Value>,
+    #[serde(deserialize_with = "present")]
+    ends_at: Option<Value>,
+    #[serde(deserialize_with = "present")]
+    picture: Option<Value>,
+    #[serde(deserialize_with = "present")]
+    description: Option<Value>,
 }
 
 impl Fields {
@@ -69,6 +83,16 @@ impl Fields {
             })?,
             bid_min: field("bid_min", self.bid_min, |value| bid_min(whole(&value)?))?,
             bonus_bp: field("bonus_bp", self.bonus_bp, |value| bonus_bp(whole(&value)?))?,
+            activity: ActivityEdit {
+                keyword: field("keyword", self.keyword, |value| keyword(&removable(value)?))?,
+                place: field("place", self.place, |value| place(&removable(value)?))?,
+                starts_at: field("starts_at", self.starts_at, time)?,
+                ends_at: field("ends_at", self.ends_at, time)?,
+                picture: field("picture", self.picture, |value| picture(&removable(value)?))?,
+                description: field("description", self.description, |value| {
+                    description(&removable(value)?)
+                })?,
+            },
         })
     }
 }
@@ -92,6 +116,14 @@ fn text(value: Value) -> Result<String, String> {
     match value {
         Value::String(text) => Ok(text),
         _ => Err("it must be a text".to_owned()),
+    }
+}
+
+/// A text; `null` removes it, as an empty one does.
+fn removable(value: Value) -> Result<String, String> {
+    match value {
+        Value::Null => Ok(String::new()),
+        value => text(value),
     }
 }
 
@@ -193,7 +225,10 @@ fn refused(id: &SaleId, refusal: EditRefusal) -> Problem {
         | EditRefusal::WindowIsEmpty
         | EditRefusal::FeedIsFixed
         | EditRefusal::TermsAreFixed
-        | EditRefusal::NotOfThisKind => StatusCode::CONFLICT,
+        | EditRefusal::NotOfThisKind
+        | EditRefusal::HoldAndKeyword
+        | EditRefusal::NotAnActivity
+        | EditRefusal::EndsBeforeStart => StatusCode::CONFLICT,
     };
     Problem::new(status, refusal.code(), explain(id, refusal))
 }

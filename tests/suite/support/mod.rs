@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod bids;
+pub mod bindings;
 pub mod buyer;
 pub mod crowd;
 pub mod history;

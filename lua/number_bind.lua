@@ -1,0 +1,34 @@
+-- number_bind: binds an openid and a student number to each other.
+--
+-- KEYS[1] numbers [hash]   openid -> number
+-- KEYS[2] openids [hash]   number -> openid
+-- ARGV[1] openid  [text]   who speaks
+-- ARGV[2] number  [text]   who he is
+--
+-- Returns {bound}; {repeated}: they were bound to each other; {bound_otherwise, number}: the openid
+--   has another number, and keeps it; {taken}: the number has another openid, and keeps it
+-- Writes only for bound, both ways.
+-- Flags: none, so nothing is bound when Redis is read-only, full or cannot persist.
+-- Uses: none
+
+local numbers, openids = KEYS[1], KEYS[2]
+local openid, number = ARGV[1], ARGV[2]
+if #KEYS ~= 2 or #ARGV ~= 2 then
+  error({ err = "ERR number_bind takes 2 keys, an openid and a number" })
+end
+
+local bound = redis.call("HGET", numbers, openid)
+local holder = redis.call("HGET", openids, number)
+if bound and bound ~= number then
+  return { "bound_otherwise", bound }
+end
+if holder and holder ~= openid then
+  return { "taken" }
+end
+if bound and holder then
+  return { "repeated" }
+end
+-- One way alone was left by hand: the other is put right.
+redis.call("HSET", numbers, openid, number)
+redis.call("HSET", openids, number, openid)
+return { "bound" }

@@ -1,0 +1,89 @@
+//! Bindings: which student number somebody on the chat platform has, one to one.
+
+use redis::Value;
+
+use super::Store;
+use super::reply::{array, unexpected, word};
+use super::script::{NUMBER_BIND, NUMBER_UNBIND};
+use crate::domain::durability::Durability;
+use crate::domain::ids::{Number, OpenId};
+use crate::error::{Error, Result};
+
+/// The closed set of answers to binding a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BindOutcome {
+    /// They are bound to each other from now on.
+    Bound,
+    /// They were already.
+    Repeated,
+    /// Refused: the openid has this other number, and must give it up first.
+    BoundOtherwise(Number),
+    /// Refused: the number is another openid's.
+    Taken,
+}
+
+impl Store {
+    /// Binds an openid and a number to each other. Safe to repeat.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when nothing was executed; anything else means that it may have been.
+    pub async fn number_bind(&self, openid: &OpenId, number: &Number) -> Result<BindOutcome> {
+        let keys = self.keys.of_bindings();
+        let call = NUMBER_BIND.on(&keys);
+        let call = call.arg(openid.as_str()).arg(number.as_str());
+        let reply = self.send_in_time(call, self.replicas()).await?;
+        let parts = words("number_bind", reply)?;
+        match parts.as_slice() {
+            [outcome] if outcome == "bound" => Ok(BindOutcome::Bound),
+            [outcome] if outcome == "repeated" => Ok(BindOutcome::Repeated),
+            [outcome] if outcome == "taken" => Ok(BindOutcome::Taken),
+            [outcome, bound] if outcome == "bound_otherwise" => {
+                Ok(BindOutcome::BoundOtherwise(number_in(bound)?))
+            }
+            other => Err(unexpected("number_bind", &format!("{other:?}"))),
+        }
+    }
+
+    /// Frees an openid from its number, and gives that back; `None` when it had none. The tickets
+    /// of the number stay its own.
+    ///
+    /// # Errors
+    /// As [`Store::number_bind`].
+    pub async fn number_unbind(&self, openid: &OpenId) -> Result<Option<Number>> {
+        let keys = self.keys.of_bindings();
+        let call = NUMBER_UNBIND.on(&keys).arg(openid.as_str());
+        let reply = self.send_in_time(call, self.replicas()).await?;
+        let parts = words("number_unbind", reply)?;
+        match parts.as_slice() {
+            [outcome] if outcome == "not_bound" => Ok(None),
+            [outcome, bound] if outcome == "unbound" => number_in(bound).map(Some),
+            other => Err(unexpected("number_unbind", &format!("{other:?}"))),
+        }
+    }
+
+    /// The number that an openid is bound to; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when there is no answer within the timeout, [`Error::Contract`] when what
+    /// is stored is no number.
+    pub async fn number_of(&self, openid: &OpenId) -> Result<Option<Number>> {
+        let [numbers, _] = self.keys.of_bindings();
+        let found = self.hash_field(&numbers, openid.as_str()).await?;
+        found.as_deref().map(number_in).transpose()
+    }
+
+    /// Replicas that must have a binding before it is answered.
+    fn replicas(&self) -> u32 {
+        self.durability.map_or(0, Durability::replicas)
+    }
+}
+
+fn words(script: &str, reply: Value) -> Result<Vec<String>> {
+    let parts = array(script, reply)?;
+    parts.iter().map(|part| word(script, part)).collect()
+}
+
+fn number_in(text: &str) -> Result<Number> {
+    let wrong = |e| Error::Contract(format!("an openid is bound to {text:?}: {e}"));
+    Number::parse(text).map_err(wrong)
+}

@@ -1,0 +1,11 @@
+//! Names of the chat as the tests need them.
+
+use seckill::domain::ids::{Number, OpenId};
+
+pub fn openid(text: &str) -> OpenId {
+    OpenId::parse(text).expect("a valid openid")
+}
+
+pub fn number(text: &str) -> Number {
+    Number::parse(text).expect("a valid number")
+}
