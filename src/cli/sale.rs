@@ -61,7 +61,7 @@ pub enum SaleCommand {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=i64::from(BONUS_BP_MAX)))]
         bonus_bp: Option<u32>,
         #[command(flatten)]
-        activity: ActivityFlags,
+        activity: Box<ActivityFlags>,
     },
     /// All sales, one a line: exit code 1 if one of them cannot be read
     List,

@@ -194,7 +194,7 @@ pub enum EditRefusal {
     FeedIsFixed,
     /// Bids were accepted on these terms, and all bids have the same.
     TermsAreFixed,
-    /// Targets have a smallest bid and a bonus, other sales a purchase limit, a hold or an activity.
+    /// Targets have a smallest bid and a bonus, other sales a limit, a hold and an activity.
     NotOfThisKind,
     /// A ticket is granted at once: a sale has a keyword or a hold, not both.
     HoldAndKeyword,

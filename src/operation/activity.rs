@@ -39,7 +39,10 @@ pub fn picture(text: &str) -> Result<String, String> {
     if !text.is_empty() && !is_address {
         return Err("the picture must be an address that starts with http:// or https://".into());
     }
-    match text.chars().find(|c| !c.is_ascii_graphic() || "<>\"".contains(*c)) {
+    match text
+        .chars()
+        .find(|c| !c.is_ascii_graphic() || "<>\"".contains(*c))
+    {
         Some(wrong) => Err(format!(
             "the picture must be an address without white space, quotes and other than ASCII \
              characters, and this one holds {wrong:?}"

@@ -1,9 +1,7 @@
 //! Bindings: which student number somebody on the chat platform has, one to one.
 
-use redis::Value;
-
 use super::Store;
-use super::reply::{array, unexpected, word};
+use super::reply::{unexpected, words};
 use super::script::{NUMBER_BIND, NUMBER_UNBIND};
 use crate::domain::durability::Durability;
 use crate::domain::ids::{Number, OpenId};
@@ -76,11 +74,6 @@ impl Store {
     fn replicas(&self) -> u32 {
         self.durability.map_or(0, Durability::replicas)
     }
-}
-
-fn words(script: &str, reply: Value) -> Result<Vec<String>> {
-    let parts = array(script, reply)?;
-    parts.iter().map(|part| word(script, part)).collect()
 }
 
 fn number_in(text: &str) -> Result<Number> {

@@ -34,11 +34,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::order`].
-    pub async fn order_of_buyer(
-        &self,
-        sale: &SaleId,
-        buyer: &Username,
-    ) -> Result<Option<OrderId>> {
+    pub async fn order_of_buyer(&self, sale: &SaleId, buyer: &Username) -> Result<Option<OrderId>> {
         let buyers = self.keys.buyers(sale);
         let found = self.hash_field(&buyers, buyer.as_str()).await?;
         let order = found.map(|id| {

@@ -14,11 +14,11 @@ use redis::Value;
 use ring::digest::{Context, SHA256};
 
 use super::Store;
-use super::reply::{array, unexpected, word};
+use super::reply::{unexpected, word, words};
 use super::script::{REPLY_CLAIM, REPLY_KEEP, REPLY_RELEASE};
 use crate::error::Result;
 
-/// How long a claim keeps others away: longer than the platform waits for a reply.
+/// How long a claim keeps others away: as long as the platform waits for a reply.
 pub const LEASE: Duration = Duration::from_secs(5);
 /// How long a reply is remembered: longer than the platform delivers a message again.
 pub const MEMORY: Duration = Duration::from_secs(60);
@@ -28,7 +28,7 @@ pub const MEMORY: Duration = Duration::from_secs(60);
 pub struct MessageKey(String);
 
 impl MessageKey {
-    /// The key of a message that these parts identify; it tells nothing about them.
+    /// The key of a message that these parts identify, in their order.
     pub fn new(parts: &[&str]) -> Self {
         let mut digest = Context::new(&SHA256);
         for part in parts {
@@ -83,10 +83,8 @@ impl Store {
         let call = REPLY_CLAIM.on(&keys);
         let call = call.arg(&claim.owner).arg(ms(LEASE));
         let reply = self.send_in_time(call, 0).await?;
-        let parts = array("reply_claim", reply)?;
-        let words = parts.iter().map(|part| word("reply_claim", part));
-        let words = words.collect::<Result<Vec<String>>>()?;
-        match words.as_slice() {
+        let parts = words("reply_claim", reply)?;
+        match parts.as_slice() {
             [outcome] if outcome == "claimed" => Ok(ClaimOutcome::Claimed(claim)),
             [outcome] if outcome == "pending" => Ok(ClaimOutcome::Pending),
             [outcome, reply] if outcome == "repeated" => Ok(ClaimOutcome::Repeated(reply.clone())),

@@ -336,6 +336,12 @@ pub fn word(script: &str, value: &Value) -> Result<String> {
     String::from_redis_value_ref(value).map_err(|e| unexpected(script, &e.to_string()))
 }
 
+/// Unwraps an array of texts.
+pub fn words(script: &str, reply: Value) -> Result<Vec<String>> {
+    let parts = array(script, reply)?;
+    parts.iter().map(|part| word(script, part)).collect()
+}
+
 /// The error for a reply that does not follow the script's header.
 pub fn unexpected(script: &str, what: &str) -> Error {
     Error::Contract(format!("{script} answered {what}"))

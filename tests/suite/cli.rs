@@ -107,6 +107,22 @@ fn a_sale_from_nothing_to_its_audit_without_a_server() {
         "{shown}"
     );
     shop.ok("sale put b --kind counter");
+    let put = "sale put b --keyword gala --place 大礼堂 --starts-at 5 --ends-at 6 \
+               --picture http://a/b --description 春";
+    shop.ok(put);
+    let sale = shop.json("sale show b");
+    let times = (sale["starts_at"].as_u64(), sale["ends_at"].as_u64());
+    assert_eq!(times, (Some(5_000), Some(6_000)));
+    let shown = shop.ok("sale show b");
+    for said in ["gala", "大礼堂", "1970-01-01T00:00:06Z", "http://a/b", "春"] {
+        assert!(shown.contains(said), "{said} is not in {shown}");
+    }
+    let said = shop.fails("sale put b --hold 15m", 1);
+    assert!(said.contains("a hold and a keyword"), "{said}");
+    let said = shop.fails("sale put b --picture x", 2);
+    assert!(said.contains("http://"), "{said}");
+    shop.ok("sale put b --keyword=");
+    assert!(!shop.ok("sale show b").contains("keyword"));
     let list = shop.json("sale list");
     assert_eq!(
         (&list[0]["sale"], &list[1]["sale"]),

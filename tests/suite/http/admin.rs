@@ -292,6 +292,69 @@ async fn every_wrong_sale_is_named_and_changes_nothing() {
         ),
         (PUT_A, r#"{"hold":900}"#, 400, "invalid_request", "hold: "),
         (PUT_A, r#"{"feed":"on"}"#, 400, "invalid_request", "feed: "),
+        (
+            PUT_A,
+            r#"{"keyword":"a b"}"#,
+            400,
+            "invalid_request",
+            "keyword: the keyword must be 1 to 64 bytes",
+        ),
+        (
+            PUT_A,
+            r#"{"keyword":7}"#,
+            400,
+            "invalid_request",
+            "keyword: it must be a text",
+        ),
+        (
+            PUT_A,
+            r#"{"keyword":"k","picture":"ftp://a"}"#,
+            400,
+            "invalid_request",
+            "picture: ",
+        ),
+        (
+            PUT_A,
+            r#"{"keyword":"k","place":"a\nb"}"#,
+            400,
+            "invalid_request",
+            "place: ",
+        ),
+        (
+            PUT_A,
+            r#"{"keyword":"k","description":"\u0000"}"#,
+            400,
+            "invalid_request",
+            "description: ",
+        ),
+        (
+            PUT_A,
+            r#"{"keyword":"k","starts_at":"soon"}"#,
+            400,
+            "invalid_request",
+            "starts_at: ",
+        ),
+        (
+            PUT_A,
+            r#"{"keyword":"k","hold":"15m"}"#,
+            409,
+            "hold_and_keyword",
+            "a hold and a keyword",
+        ),
+        (
+            PUT_A,
+            r#"{"place":"x"}"#,
+            409,
+            "not_an_activity",
+            "has no keyword",
+        ),
+        (
+            PUT_A,
+            r#"{"keyword":"k","starts_at":2,"ends_at":1}"#,
+            409,
+            "ends_before_start",
+            "would end before it starts",
+        ),
     ] {
         let reply = operator.json("PUT", path, body).await;
         assert_refused(&reply, status, code, words);
@@ -308,6 +371,43 @@ async fn every_wrong_sale_is_named_and_changes_nothing() {
     assert_refused(&reply, 413, "invalid_request", "1048576");
     assert_eq!(world.dump().await, before, "something was changed");
     world.assert_holds(&sale_id("a")).await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_activity_is_put_on_show_and_taken_off() {
+    let world = World::new().await;
+    let app = TestApp::start(&world).await;
+    let operator = app.operator();
+    let body = r#"{"kind":"counter","keyword":"gala","place":"大礼堂","starts_at":5,"ends_at":"1970-01-01T00:00:06Z","picture":"https://a.example/b.png","description":"one\ntwo"}"#;
+    let created = operator.json("PUT", PUT_A, body).await;
+    assert_eq!(told(&created), (201, "created"), "{}", created.body);
+    let expected = json!({
+        "keyword": "gala", "place": "大礼堂", "starts_at": 5_000, "ends_at": 6_000,
+        "picture": "https://a.example/b.png", "description": "one\ntwo",
+    });
+    let fields = expected.as_object().expect("fields");
+    for (name, value) in fields {
+        assert_eq!(&created.json()[name], value, "{name}");
+    }
+    let emptied = operator
+        .json(
+            "PUT",
+            PUT_A,
+            r#"{"picture":null,"place":"","starts_at":null}"#,
+        )
+        .await;
+    assert_eq!(told(&emptied), (200, "updated"), "{}", emptied.body);
+    let sale = emptied.json();
+    let left = [&sale["picture"], &sale["place"], &sale["starts_at"]];
+    assert_eq!(left, [&json!(""), &json!(""), &Value::Null]);
+    for hide in [r#"{"keyword":null}"#, r#"{"keyword":""}"#] {
+        let hidden = operator.json("PUT", PUT_A, hide).await;
+        assert_eq!(told(&hidden), (200, "updated"), "{}", hidden.body);
+        for name in fields.keys() {
+            assert_eq!(hidden.json().get(name), None, "{name}");
+        }
+    }
     app.stop().await;
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use seckill::config::RedisUrl;
+use seckill::domain::activity::{ActivityEdit, Keyword};
 use seckill::domain::sale::{SaleEdit, StockKind};
 use serde_json::{Value, json};
 
@@ -84,6 +85,35 @@ async fn the_bytes_of_a_sale_are_a_contract() {
         format!(r#"{{{fields},"remaining_at":{read},{rest},"server_time":{now}}}"#)
     );
     assert_eq!((one.status, one.content_type), (200, reply.content_type));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_activity_says_what_it_is() {
+    let world = World::new().await;
+    let id = world.sale("show.gala", StockKind::Counter, 3).await;
+    let edit = SaleEdit {
+        title: Some("晚会".to_owned()),
+        activity: ActivityEdit {
+            keyword: Some(Keyword::parse("gala").ok()),
+            place: Some("大礼堂".to_owned()),
+            starts_at: Some(Some(5)),
+            description: Some("one\ntwo".to_owned()),
+            ..ActivityEdit::default()
+        },
+        ..SaleEdit::default()
+    };
+    world.store.sale_put(&id, &edit).await.expect("put");
+    let app = TestApp::start(&world).await;
+    let reply = app.buyer.get("/sales/show.gala").await;
+    let times = ["server_time", "remaining_at"].map(|name| reply.json()[name].clone());
+    let [now, read] = times;
+    let sale = format!(
+        r#""goods":"show.gala","title":"晚会","kind":"counter","phase":"open","remaining":3,"remaining_at":{read},"opens_at":null,"closes_at":null,"purchase_max":2,"hold":null"#
+    );
+    let activity = r#""keyword":"gala","place":"大礼堂","starts_at":5,"ends_at":null,"picture":"","description":"one\ntwo""#;
+    let expected = format!(r#"{{{sale},{activity},"server_time":{now}}}"#);
+    assert_eq!(reply.body, expected);
     app.stop().await;
 }
 

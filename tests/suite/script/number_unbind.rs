@@ -51,11 +51,7 @@ const KEYS: [&str; 2] = ["numbers", "openids"];
 #[tokio::test]
 async fn wrong_calls_raise() {
     let mut world = World::new().await;
-    for (keys, args) in [
-        (&KEYS[..1], &["o"][..]),
-        (&KEYS, &[]),
-        (&KEYS, &["o", "n"]),
-    ] {
+    for (keys, args) in [(&KEYS[..1], &["o"][..]), (&KEYS, &[]), (&KEYS, &["o", "n"])] {
         let words = "number_unbind takes 2 keys";
         assert_raises(&mut world, &NUMBER_UNBIND, keys, args, words).await;
     }

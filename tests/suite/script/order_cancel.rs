@@ -47,6 +47,37 @@ async fn a_grab_and_its_cancel_leave_the_stock_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_buyer_leads_to_his_order_until_it_is_given_back() {
+    let mut world = World::new().await;
+    let sale = world.held_sale("a.b", StockKind::List, 5).await;
+    let other = world.held_sale("a", StockKind::List, 5).await;
+    let held_by = async |world: &World, sale, user| {
+        let order = world.store.order_of_buyer(sale, &username(user)).await;
+        order.expect("read")
+    };
+    assert_eq!(held_by(&world, &sale, "x").await, None);
+    let id = world.granted(&sale, "x", 1).await;
+    for change in ["held", "confirmed", "used"] {
+        match change {
+            "confirmed" => changed(world.store.order_confirm(&id).await.expect("decided")),
+            "used" => changed(world.store.order_use(&id).await.expect("decided")),
+            _ => world.order(&id).await,
+        };
+        assert_eq!(held_by(&world, &sale, "x").await, Some(id.clone()));
+        assert_eq!(held_by(&world, &sale, "y").await, None);
+        assert_eq!(held_by(&world, &other, "x").await, None);
+    }
+    let id = world.granted(&sale, "y", 1).await;
+    changed(world.store.order_cancel(&id, None).await.expect("decided"));
+    assert_eq!(held_by(&world, &sale, "y").await, None);
+    let buyers = world.store.keys().buyers(&sale);
+    let _: u64 = world.run(&["HSET", &buyers, "z", "no id"]).await;
+    let broken = world.store.order_of_buyer(&sale, &username("z")).await;
+    let error = broken.expect_err("unreadable").to_string();
+    assert!(error.contains("no id"), "{error}");
+}
+
+#[tokio::test]
 async fn units_go_back_to_the_head_in_their_order_byte_for_byte() {
     let mut world = World::new().await;
     let sale = world.held_sale("a", StockKind::List, 0).await;

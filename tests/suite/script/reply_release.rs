@@ -40,7 +40,11 @@ async fn nobody_elses_claim_and_no_reply_is_released() {
 #[tokio::test]
 async fn wrong_calls_and_broken_data_raise() {
     let mut world = World::new().await;
-    for (keys, args) in [(&[][..], &["w"][..]), (&["reply"], &[]), (&["reply"], &["w", "x"])] {
+    for (keys, args) in [
+        (&[][..], &["w"][..]),
+        (&["reply"], &[]),
+        (&["reply"], &["w", "x"]),
+    ] {
         let words = "reply_release takes 1 key";
         assert_raises(&mut world, &REPLY_RELEASE, keys, args, words).await;
     }

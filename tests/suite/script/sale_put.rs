@@ -1,5 +1,6 @@
 //! `lua/sale_put.lua`
 
+use seckill::domain::activity::{Activity, ActivityEdit, Keyword};
 use seckill::domain::ids::SaleId;
 use seckill::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind};
 use seckill::store::script::SALE_PUT;
@@ -255,6 +256,16 @@ async fn wrong_calls_raise() {
             &["kind", "list", "cancel_until", "soon"],
             "cancel_until is not a whole number",
         ),
+        (
+            &keys,
+            &["kind", "list", "keyword", "k", "starts_at", "soon"],
+            "starts_at is not a whole number",
+        ),
+        (
+            &keys,
+            &["kind", "list", "keyword", "k", "ends_at", "soon"],
+            "ends_at is not a whole number",
+        ),
     ] {
         assert_raises(&mut world, &SALE_PUT, keys, args, words).await;
     }
@@ -330,4 +341,235 @@ async fn a_target_has_its_own_terms_and_they_stay_once_there_are_bids() {
         EditOutcome::Refused(EditRefusal::AlreadyOpen)
     );
     world.assert_holds(&loan).await;
+}
+
+fn keyword(word: &str) -> ActivityEdit {
+    ActivityEdit {
+        keyword: Some(Some(Keyword::parse(word).expect("valid"))),
+        ..ActivityEdit::default()
+    }
+}
+
+fn about(activity: ActivityEdit) -> SaleEdit {
+    SaleEdit { activity, ..edit() }
+}
+
+/// Who is off show keeps what it said: the keyword alone brings it back.
+#[tokio::test]
+async fn a_keyword_makes_an_activity_and_none_takes_it_off_show() {
+    let world = World::new().await;
+    let put = async |id: &SaleId, edit: &SaleEdit| {
+        world.store.sale_put(id, edit).await.expect("answered")
+    };
+    let activity = async |id: &SaleId| {
+        let snapshot = world.store.sale_snapshot(id).await.expect("read");
+        snapshot.expect("exists").sale.activity
+    };
+    for kind in [StockKind::List, StockKind::Counter] {
+        let id = world.sale(kind.as_str(), kind, 5).await;
+        assert_eq!(activity(&id).await, None);
+        assert_eq!(put(&id, &about(keyword("k"))).await, EditOutcome::Updated);
+        let mut said = Activity {
+            keyword: Keyword::parse("k").expect("valid"),
+            place: String::new(),
+            starts_at: None,
+            ends_at: None,
+            picture: String::new(),
+            description: String::new(),
+        };
+        assert_eq!(activity(&id).await, Some(said.clone()));
+        // Once there are tickets, too.
+        world.granted(&id, "x", 1).await;
+        let change = ActivityEdit {
+            place: Some("大礼堂".to_owned()),
+            starts_at: Some(Some(5)),
+            ends_at: Some(Some(5)),
+            picture: Some("http://a/b.png".to_owned()),
+            description: Some("two\nlines".to_owned()),
+            ..keyword("马兰花开")
+        };
+        assert_eq!(put(&id, &about(change)).await, EditOutcome::Updated);
+        said = Activity {
+            keyword: Keyword::parse("马兰花开").expect("valid"),
+            place: "大礼堂".to_owned(),
+            starts_at: Some(5),
+            ends_at: Some(5),
+            picture: "http://a/b.png".to_owned(),
+            description: "two\nlines".to_owned(),
+        };
+        assert_eq!(activity(&id).await, Some(said.clone()));
+        let hidden = ActivityEdit {
+            keyword: Some(None),
+            ..ActivityEdit::default()
+        };
+        assert_eq!(put(&id, &about(hidden)).await, EditOutcome::Updated);
+        assert_eq!(activity(&id).await, None);
+        assert_eq!(put(&id, &about(keyword("k"))).await, EditOutcome::Updated);
+        said.keyword = Keyword::parse("k").expect("valid");
+        assert_eq!(activity(&id).await, Some(said.clone()));
+        let emptied = ActivityEdit {
+            place: Some(String::new()),
+            starts_at: Some(None),
+            ends_at: Some(None),
+            picture: Some(String::new()),
+            description: Some(String::new()),
+            ..ActivityEdit::default()
+        };
+        assert_eq!(put(&id, &about(emptied)).await, EditOutcome::Updated);
+        let key = world.store.keys().sale(&id);
+        let mut raw = world.raw.clone();
+        let fields: Vec<String> = redis::cmd("HKEYS")
+            .arg(key)
+            .query_async(&mut raw)
+            .await
+            .expect("read");
+        assert!(fields.contains(&"keyword".to_owned()), "{fields:?}");
+        for gone in ["place", "starts_at", "ends_at", "picture", "description"] {
+            assert!(!fields.iter().any(|field| field == gone), "{fields:?}");
+        }
+        world.assert_holds(&id).await;
+    }
+}
+
+#[tokio::test]
+async fn what_no_activity_may_be_is_refused_and_writes_nothing() {
+    let mut world = World::new().await;
+    let plain = world.sale("plain", StockKind::List, 5).await;
+    let held = world.held_sale("held", StockKind::List, 5).await;
+    let loan = world.sale("loan", StockKind::Target, 5).await;
+    let shown = world.sale("shown", StockKind::Counter, 5).await;
+    let times = |starts_at, ends_at| {
+        about(ActivityEdit {
+            starts_at,
+            ends_at,
+            ..ActivityEdit::default()
+        })
+    };
+    world.put(&shown, &about(keyword("k"))).await;
+    world
+        .put(&shown, &times(Some(Some(10)), Some(Some(20))))
+        .await;
+    let hold = SaleEdit {
+        hold: Some(Some(5_000)),
+        ..edit()
+    };
+    let both = SaleEdit {
+        activity: keyword("k"),
+        ..hold.clone()
+    };
+    let created = SaleEdit {
+        kind: Some(StockKind::List),
+        ..both.clone()
+    };
+    let of_target = SaleEdit {
+        kind: Some(StockKind::Target),
+        ..about(keyword("k"))
+    };
+    let place = about(ActivityEdit {
+        place: Some("x".to_owned()),
+        ..ActivityEdit::default()
+    });
+    let unsaid = about(ActivityEdit {
+        keyword: Some(None),
+        description: Some("x".to_owned()),
+        ..ActivityEdit::default()
+    });
+    let new = sale_id("new");
+    let before = world.dump().await;
+    for (id, edit, refusal) in [
+        (&held, about(keyword("k")), EditRefusal::HoldAndKeyword),
+        (&shown, hold.clone(), EditRefusal::HoldAndKeyword),
+        (&plain, both, EditRefusal::HoldAndKeyword),
+        (&new, created, EditRefusal::HoldAndKeyword),
+        (&loan, about(keyword("k")), EditRefusal::NotOfThisKind),
+        (&loan, place.clone(), EditRefusal::NotOfThisKind),
+        (&new, of_target, EditRefusal::NotOfThisKind),
+        (&plain, place, EditRefusal::NotAnActivity),
+        (
+            &plain,
+            times(Some(Some(1)), None),
+            EditRefusal::NotAnActivity,
+        ),
+        (&plain, times(None, Some(None)), EditRefusal::NotAnActivity),
+        (&shown, unsaid, EditRefusal::NotAnActivity),
+        (
+            &shown,
+            times(Some(Some(21)), None),
+            EditRefusal::EndsBeforeStart,
+        ),
+        (
+            &shown,
+            times(None, Some(Some(9))),
+            EditRefusal::EndsBeforeStart,
+        ),
+        (
+            &shown,
+            times(Some(Some(8)), Some(Some(7))),
+            EditRefusal::EndsBeforeStart,
+        ),
+    ] {
+        let outcome = world.store.sale_put(id, &edit).await.expect("answered");
+        assert_eq!(outcome, EditOutcome::Refused(refusal), "{id} {edit:?}");
+        assert_eq!(world.dump().await, before, "{id} {edit:?} wrote something");
+    }
+    let unheld = SaleEdit {
+        hold: Some(None),
+        ..about(keyword("k"))
+    };
+    let hidden = SaleEdit {
+        activity: ActivityEdit {
+            keyword: Some(None),
+            ..ActivityEdit::default()
+        },
+        ..hold
+    };
+    for (id, edit) in [
+        (&held, unheld),
+        (&shown, times(Some(Some(20)), None)),
+        (&shown, times(Some(None), Some(Some(9)))),
+        (&shown, hidden),
+    ] {
+        let outcome = world.store.sale_put(id, &edit).await.expect("answered");
+        assert_eq!(outcome, EditOutcome::Updated, "{id} {edit:?}");
+    }
+}
+
+/// What is broken in the activity is in nobody's way who changes something else.
+#[tokio::test]
+async fn a_sale_with_a_broken_activity_can_be_paused_and_mended() {
+    let mut world = World::new().await;
+    let id = world.sale("a", StockKind::List, 5).await;
+    let key = world.store.keys().sale(&id);
+    let broken = [
+        "HSET",
+        &key,
+        "keyword",
+        "a b",
+        "hold",
+        "x",
+        "starts_at",
+        "y",
+    ];
+    let _: u64 = world.run(&broken).await;
+    let error = world.store.sale_snapshot(&id).await;
+    let error = error.expect_err("unreadable").to_string();
+    assert!(error.contains("sale a"), "{error}");
+    let pause = SaleEdit {
+        paused: Some(true),
+        ..edit()
+    };
+    let mended = SaleEdit {
+        hold: Some(None),
+        activity: ActivityEdit {
+            starts_at: Some(None),
+            ..keyword("k")
+        },
+        ..edit()
+    };
+    for edit in [pause, mended] {
+        let outcome = world.store.sale_put(&id, &edit).await.expect("answered");
+        assert_eq!(outcome, EditOutcome::Updated, "{edit:?}");
+    }
+    let snapshot = world.store.sale_snapshot(&id).await.expect("read");
+    assert!(snapshot.expect("exists").sale.activity.is_some());
 }
