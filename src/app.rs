@@ -54,6 +54,11 @@ impl App {
             demo_sale(&store, &config.doors.seckill, StockKind::List).await?;
             demo_sale(&store, &config.doors.incr, StockKind::Counter).await?;
         }
+        if config.wechat.is_unguarded() {
+            tracing::warn!(
+                "wechat.ignore_signature is on: whoever reaches /wechat can speak for every user"
+            );
+        }
         let token = config.admin.token.clone();
         let token = token.unwrap_or_else(AdminToken::random);
         let metrics = Arc::new(Metrics::new()?);
@@ -141,6 +146,12 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
     if app.has_demo() {
         println!("\nbuy from the demo sale {}:\n", config.doors.seckill);
         println!("  curl -d username=alice -d purchase=1 http://{address}/seckill\n");
+    }
+    if config.wechat.is_unguarded() {
+        println!(
+            "WARNING: wechat.ignore_signature is on. Whoever reaches /wechat can book and return"
+        );
+        println!("tickets for every user. Use it for tests and load plans only.\n");
     }
     if config.admin.token.is_none() {
         println!("the operators' token of this run (set admin.token to choose one):\n");

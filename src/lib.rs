@@ -26,6 +26,8 @@ pub mod expirer;
 pub mod operation;
 pub mod relay;
 
+pub mod wechat;
+
 pub mod cli;
 pub mod http;
 

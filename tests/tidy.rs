@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom up; one may use those below it. Equal ranks do not use each other.
-const RANKS: [(&str, u8); 14] = [
+const RANKS: [(&str, u8); 15] = [
     ("domain", 0),
     ("error", 1),
     ("config", 2),
@@ -18,10 +18,11 @@ const RANKS: [(&str, u8); 14] = [
     ("expirer", 4),
     ("operation", 4),
     ("relay", 4),
-    ("http", 5),
-    ("cli", 5),
-    ("app", 6),
-    ("main", 7),
+    ("wechat", 5),
+    ("http", 6),
+    ("cli", 6),
+    ("app", 7),
+    ("main", 8),
 ];
 /// Who alone may name a crate, wherever a path starts with it.
 const CRATE_OWNERS: [(&str, &[&str]); 5] = [

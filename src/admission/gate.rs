@@ -177,9 +177,10 @@ impl Gates {
         self.create(sale).lock().close(turn, learned);
     }
 
-    /// Nobody knows what became of attempts at `sale`: whoever asks again must reach Redis, which
-    /// may have granted an order that no reply told of.
-    pub fn doubt(&self, sale: &SaleId) {
+    /// Lets everybody pass until the sale says something else. When nobody knows what became of
+    /// attempts, whoever asks again must reach Redis, which may have granted an order that no reply
+    /// told of; and when units came back, nobody need wait for a probe to bring that news.
+    pub fn open(&self, sale: &SaleId) {
         if let Some(gate) = self.find(sale) {
             *gate.lock() = State::default();
         }
@@ -569,11 +570,11 @@ mod tests {
     #[test]
     fn an_unknown_outcome_lets_everybody_pass() {
         let scene = Scene::closed();
-        scene.gates.doubt(&scene.sale);
+        scene.gates.open(&scene.sale);
         assert_eq!(scene.check("x", "1", 1), Verdict::Ask, "closed");
 
         let (scene, turn) = Scene::learning();
-        scene.gates.doubt(&scene.sale);
+        scene.gates.open(&scene.sale);
         scene.close(turn, SOLD_OUT, 1);
         assert_eq!(scene.check("x", "1", 2), Verdict::Ask, "learning");
     }
@@ -581,7 +582,7 @@ mod tests {
     #[test]
     fn who_learned_before_a_doubt_closes_nothing_after_it() {
         let (scene, before) = Scene::learning();
-        scene.gates.doubt(&scene.sale);
+        scene.gates.open(&scene.sale);
         // The order in doubt was granted, to a buyer whom the first learning may have passed by.
         let granted = Standing {
             grants: 8,

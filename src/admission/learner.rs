@@ -39,7 +39,7 @@ impl Learner {
     /// which no reply told. Called before anybody is told that the outcome is unknown.
     pub fn doubt(&self, sale: &SaleId, error: &Error) {
         if !matches!(error, Error::Busy(_)) {
-            self.gates.doubt(sale);
+            self.gates.open(sale);
         }
     }
 

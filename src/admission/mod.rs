@@ -136,6 +136,11 @@ impl Admission {
         decided
     }
 
+    /// Units came back to `sale` by this server: the next attempt reaches them.
+    pub fn returned(&self, sale: &SaleId) {
+        self.gates.open(sale);
+    }
+
     async fn ask(
         &self,
         sale: &SaleId,

@@ -77,6 +77,7 @@ pub async fn run(store: &Store, config: &Config, output: Output) -> Result<ExitC
     ];
     findings.extend(backlog(config.http.backlog));
     findings.extend(open_files());
+    findings.extend(signatures(config));
     let rows: Vec<Vec<String>> = findings
         .iter()
         .map(|f| {
@@ -208,6 +209,21 @@ fn backlog(wanted: u32) -> Option<Finding> {
         grade,
         found,
         "sysctl net.core.somaxconn to at least http.backlog",
+    ))
+}
+
+fn signatures(config: &Config) -> Option<Finding> {
+    config.wechat.token.as_ref()?;
+    let (grade, found) = if config.wechat.is_unguarded() {
+        (Grade::Wrong, "messages at /wechat are taken from anybody")
+    } else {
+        (Grade::Good, "messages at /wechat are checked")
+    };
+    Some(Finding::new(
+        "signatures",
+        grade,
+        found,
+        "set wechat.ignore_signature to false",
     ))
 }
 

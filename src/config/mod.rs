@@ -4,6 +4,7 @@
 mod duration;
 mod relay;
 mod token;
+mod wechat;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use crate::domain::ids::SaleId;
 use crate::error::{Error, Result};
 
 pub use self::relay::{Relay, Secret, Webhook};
+pub use self::wechat::{NumberPattern, Site, Wechat};
 
 /// The file that is read when none is named, if it exists.
 const FILE_DEFAULT: &str = "seckill.toml";
@@ -49,6 +51,8 @@ pub struct Config {
     pub admin: Admin,
     /// The delivery of the feed.
     pub relay: Relay,
+    /// The ticket office of an official account.
+    pub wechat: Wechat,
 }
 
 /// `[http]`
@@ -149,6 +153,7 @@ impl Default for Config {
             doors: Doors::default(),
             admin: Admin::default(),
             relay: Relay::default(),
+            wechat: Wechat::default(),
         }
     }
 }
@@ -224,7 +229,7 @@ impl Config {
             "redis.timeout must be from 1ms to 60s"
         } else if self.redis.prefix.contains(['{', '}']) {
             "redis.prefix contains { or }: they mark the hash tag of an event"
-        } else if let Some(wrong) = self.relay.wrong() {
+        } else if let Some(wrong) = self.relay.wrong().or_else(|| self.wechat.wrong()) {
             wrong
         } else {
             return Ok(self);
@@ -306,6 +311,12 @@ mod tests {
             ("[relay]\nattempts_max = 0", "relay.attempts_max"),
             ("[relay]\ntimeout = '2m'", "relay.timeout"),
             ("[relay]\ntimeout = '30s'", "relay.takeover"),
+            ("[wechat]\ntoken = 'x'", "wechat.token"),
+            ("[wechat]\ntoken = 'a hunter'", "wechat.token"),
+            ("[wechat]\nsite = 'here'", "wechat.site"),
+            ("[wechat]\nnumber_pattern = '('", "wechat.number_pattern"),
+            ("[wechat]\nname = ''", "wechat.name"),
+            ("[wechat]\nignore_signature = 'maybe'", "ignore_signature"),
             ("[http", "TOML"),
         ] {
             let error = load(toml, &[]).expect_err(toml).to_string();

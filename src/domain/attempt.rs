@@ -8,6 +8,9 @@ use super::ids::{OrderId, Username};
 pub struct Purchase(u32);
 
 impl Purchase {
+    /// One unit.
+    pub const ONE: Self = Self(1);
+
     /// Accepts decimal digits without sign, leading zero or spaces. A number too large for any
     /// sale is still a whole number: it is kept as the largest, and every sale refuses it.
     pub fn parse(text: &str) -> Result<Self, Invalid> {

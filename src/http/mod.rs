@@ -21,6 +21,7 @@ mod probes;
 mod problem;
 pub mod routes;
 mod sales;
+mod wechat;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,13 +31,17 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, web};
 use tokio::sync::Semaphore;
 
+use self::wechat::TicketOffice;
 use crate::admission::Admission;
 use crate::admission::gate::Gates;
 use crate::catalogue::Catalogue;
-use crate::config::{AdminToken, Config, Doors};
+use crate::config::{AdminToken, Config, Doors, Wechat};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::store::Store;
+use crate::wechat::links::Links;
+use crate::wechat::office::{Account, Office};
+use crate::wechat::signature::Guard;
 
 /// How long an idle connection is kept: longer than the proxies in front usually do.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -47,7 +52,7 @@ const CONNECTIONS_PER_WORKER_MAX: usize = 25_000;
 
 /// What the handlers of one worker need.
 struct Context {
-    admission: Admission,
+    admission: Arc<Admission>,
     store: Store,
     gates: Arc<Gates>,
     metrics: Arc<Metrics>,
@@ -57,6 +62,8 @@ struct Context {
     token: AdminToken,
     /// One text of units at a time is read: such texts are large.
     loading: Arc<Semaphore>,
+    /// None without a token of the platform.
+    tickets: Option<TicketOffice>,
 }
 
 /// A server that listens; nothing is accepted before it is awaited.
@@ -85,11 +92,23 @@ pub fn listen(
     let gates = Arc::new(Gates::default());
     let catalogue = Catalogue::start(store.clone(), timeout);
     let (token, loading) = (token.clone(), Arc::new(Semaphore::new(1)));
+    let guard = guard(&config.wechat);
+    let account = Arc::new(account(config));
     let failed = |e| Error::Config(format!("cannot listen on {}: {e}", config.http.listen));
     // Called once by each worker, on its thread: so each has its own queue and lane.
     let server = HttpServer::new(move || {
+        let admission = Admission::start(&store, gates.clone(), metrics.clone(), timeout);
+        let admission = Arc::new(admission);
+        let office = Office {
+            admission: admission.clone(),
+            store: store.clone(),
+            catalogue: catalogue.clone(),
+            metrics: metrics.clone(),
+            account: account.clone(),
+        };
+        let tickets = guard.clone().map(|guard| TicketOffice { guard, office });
         let context = Context {
-            admission: Admission::start(&store, gates.clone(), metrics.clone(), timeout),
+            admission,
             store: store.clone(),
             gates: gates.clone(),
             metrics: metrics.clone(),
@@ -98,6 +117,7 @@ pub fn listen(
             strict_status,
             token: token.clone(),
             loading: loading.clone(),
+            tickets,
         };
         App::new()
             .app_data(web::Data::new(context))
@@ -124,4 +144,20 @@ pub fn listen(
         handle: server.handle(),
         server,
     })
+}
+
+/// Who watches the door of the ticket office, if there is one.
+fn guard(wechat: &Wechat) -> Option<Guard> {
+    let token = wechat.token.clone()?;
+    Some(Guard::new(token, wechat.ignore_signature))
+}
+
+/// What the official account says of itself.
+fn account(config: &Config) -> Account {
+    let wechat = &config.wechat;
+    Account {
+        name: wechat.name.clone(),
+        links: Links::new(wechat.site(config.http.listen)),
+        number_pattern: wechat.number_pattern.clone(),
+    }
 }

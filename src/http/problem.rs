@@ -124,6 +124,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "no_such_sale", detail)
     }
 
+    /// 404 for a path that is not in the table.
+    pub fn not_found(request: &HttpRequest) -> Self {
+        let detail = format!("There is nothing at {}.", request.path());
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
     /// Reading failed: nothing was to be changed, so asking again is always right.
     pub fn of_reading(error: &Error) -> Self {
         let detail = error.to_string();
@@ -249,8 +255,7 @@ impl ResponseError for Problem {
 /// 404 for every path that is not in the table.
 pub async fn not_found(request: HttpRequest, body: Payload) -> HttpResponse {
     attempt::discard(body).await;
-    let detail = format!("There is nothing at {}.", request.path());
-    Problem::new(StatusCode::NOT_FOUND, "not_found", detail).error_response()
+    Problem::not_found(&request).error_response()
 }
 
 /// 405 for a method that a path does not have; `allowed` are those that it has.

@@ -5,7 +5,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder};
 
-use super::{admin, bid, doors, metrics, operator, orders, place, probes, problem, sales};
+use super::{admin, bid, doors, metrics, operator, orders, place, probes, problem, sales, wechat};
 
 /// Start of every path that takes the operators' token, and nothing without it.
 const ADMIN: &str = "/admin";
@@ -62,6 +62,9 @@ fn open() -> Vec<Route> {
         at("/orders/{id}/cancel").on(Method::POST, orders::cancel),
         at("/orders/{id}/use").on(Method::POST, orders::redeem),
         at("/bids").on(Method::POST, bid::bid),
+        at("/wechat")
+            .on(Method::GET, wechat::verify)
+            .on(Method::POST, wechat::receive),
         // Load balancers look with HEAD.
         at("/healthz")
             .on(Method::GET, probes::healthz)

@@ -1,6 +1,7 @@
 //! Every metric, declared once. Counting is a few atomic additions on the hot path; what Redis
 //! holds is read from the truth when it is asked for, never counted along.
 
+mod chat;
 mod deliveries;
 mod expiry;
 
@@ -11,6 +12,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use self::chat::Chat;
 use self::deliveries::Deliveries;
 use self::expiry::Expiry;
 use crate::domain::bid::BidOutcome;
@@ -48,6 +50,8 @@ pub struct Metrics {
     pub expiry: Expiry,
     /// What the relay delivers.
     pub deliveries: Deliveries,
+    /// What users of the chat platform ask.
+    pub chat: Chat,
 }
 
 /// The figures of one sale, read from Redis.
@@ -157,6 +161,7 @@ impl Metrics {
             placements,
             bids,
             deliveries: Deliveries::registered(&registry)?,
+            chat: Chat::registered(&registry)?,
             redis_errors,
             queue_depth,
             registry,
@@ -390,6 +395,7 @@ mod tests {
             dead: 1,
         };
         metrics.deliveries.delivered(4);
+        metrics.chat.answered("book", "answered");
         let text = metrics
             .text(Some(&[figures]), &[feed], &[gate])
             .expect("text");
@@ -404,6 +410,7 @@ mod tests {
             "seckill_feed_oldest_seconds{event=\"a\"} 2",
             "seckill_feed_dead_letters{event=\"a\"} 1",
             "seckill_feed_delivered_total 4",
+            "seckill_wechat_messages_total{command=\"book\",outcome=\"answered\"} 1",
             "seckill_redis_up 1",
             "seckill_decision_seconds_count 1",
             "seckill_expired_orders_total 2",

@@ -44,6 +44,51 @@ impl Store {
         order.transpose()
     }
 
+    /// What a buyer holds of each of these sales, in their order. Orders are read a moment after
+    /// the index says which: one of them may be dead by then.
+    ///
+    /// # Errors
+    /// As [`Store::order`].
+    pub async fn orders_of_buyer(
+        &self,
+        sales: &[&SaleId],
+        buyer: &Username,
+    ) -> Result<Vec<Option<Order>>> {
+        let late = |_| Error::Busy("no answer from Redis in time".to_owned());
+        let read = timeout(self.timeout, self.orders_of_buyer_read(sales, buyer)).await;
+        read.map_err(late)?
+    }
+
+    async fn orders_of_buyer_read(
+        &self,
+        sales: &[&SaleId],
+        buyer: &Username,
+    ) -> Result<Vec<Option<Order>>> {
+        if sales.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut connection = self.connection().await?;
+        let mut index = redis::pipe();
+        for sale in sales {
+            index.hget(self.keys.buyers(sale), buyer.as_str());
+        }
+        let ids: Vec<Option<String>> = self.read(index.query_async(&mut *connection)).await?;
+        let mut orders = redis::pipe();
+        for (sale, id) in sales.iter().zip(&ids) {
+            // No order has an empty id.
+            let id = id.as_deref().unwrap_or_default();
+            orders.hget(self.keys.orders(sale.event()), id);
+        }
+        let records: Vec<Option<Vec<u8>>> = self.read(orders.query_async(&mut *connection)).await?;
+        let held = ids.iter().zip(&records);
+        let held = held.map(|(id, record)| match (id, record) {
+            (Some(id), Some(record)) => record::decode(id, record).map(Some),
+            (Some(id), None) => Err(Error::Contract(format!("order {id:?} has no record"))),
+            (None, _) => Ok(None),
+        });
+        held.collect()
+    }
+
     /// An order, and the connection on which it was read.
     async fn order_read(
         &self,

@@ -13,3 +13,4 @@ mod race;
 mod relay;
 mod script;
 mod walk;
+mod wechat;

@@ -11,7 +11,7 @@ use crate::support::redis::World;
 
 /// Every route that answers without the operators' token. A new one is a decision, not an
 /// accident: write it down here.
-const OPEN: [(&str, &str); 13] = [
+const OPEN: [(&str, &str); 15] = [
     ("POST", "/seckill"),
     ("POST", "/incr"),
     ("POST", "/bids"),
@@ -20,6 +20,9 @@ const OPEN: [(&str, &str); 13] = [
     ("POST", "/orders"),
     ("GET", "/orders/{id}"),
     ("POST", "/orders/{id}/cancel"),
+    // Here the signature of the platform takes the place of a token.
+    ("GET", "/wechat"),
+    ("POST", "/wechat"),
     ("GET", "/healthz"),
     ("HEAD", "/healthz"),
     ("GET", "/readyz"),

@@ -1,0 +1,193 @@
+//! `[wechat]`: the ticket office of an official account.
+
+use std::net::SocketAddr;
+
+use regex_lite::Regex;
+use serde::{Deserialize, Deserializer, de::Error};
+
+use super::Secret;
+
+/// Characters of a token, as the platform takes it.
+const TOKEN_CHARS_MIN: usize = 3;
+const TOKEN_CHARS_MAX: usize = 32;
+/// Longest name of an account, in bytes.
+const NAME_BYTES_MAX: usize = 64;
+/// Longest pattern, in bytes: a pattern takes memory when it is read.
+const PATTERN_BYTES_MAX: usize = 256;
+
+/// `[wechat]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Wechat {
+    /// Signs what the platform sends; none: there is no ticket office.
+    pub token: Option<Secret>,
+    /// Answer anybody, signed or not: false. For tests and load plans only.
+    pub ignore_signature: bool,
+    /// Where people reach this server; none: `http://` and `http.listen`.
+    pub site: Option<Site>,
+    /// What a whole student number looks like: `[0-9]{10}`.
+    pub number_pattern: NumberPattern,
+    /// The name of the account in the help text: `紫荆之声`.
+    pub name: String,
+}
+
+impl Default for Wechat {
+    fn default() -> Self {
+        Self {
+            token: None,
+            ignore_signature: false,
+            site: None,
+            number_pattern: NumberPattern::default(),
+            name: "紫荆之声".to_owned(),
+        }
+    }
+}
+
+impl Wechat {
+    /// What cannot be used of it.
+    pub(super) fn wrong(&self) -> Option<&'static str> {
+        let is_token = |token: &Secret| {
+            let token = token.expose();
+            (TOKEN_CHARS_MIN..=TOKEN_CHARS_MAX).contains(&token.len())
+                && token.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        };
+        if self.token.as_ref().is_some_and(|token| !is_token(token)) {
+            Some("wechat.token must be 3 to 32 letters and digits, as the platform asks")
+        } else if !(1..=NAME_BYTES_MAX).contains(&self.name.len())
+            || self.name.chars().any(char::is_control)
+        {
+            Some("wechat.name must be 1 to 64 bytes without control characters")
+        } else {
+            None
+        }
+    }
+
+    /// The start of every link, for a server that listens there.
+    pub fn site(&self, listen: SocketAddr) -> Site {
+        let site = self.site.clone();
+        site.unwrap_or_else(|| Site(format!("http://{listen}")))
+    }
+
+    /// True when whoever finds the ticket office can speak for everybody.
+    pub fn is_unguarded(&self) -> bool {
+        self.token.is_some() && self.ignore_signature
+    }
+}
+
+/// The address of this server for people, without a slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site(String);
+
+impl Site {
+    /// Accepts `http://` or `https://`, a host, perhaps a port and a path.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let place = text
+            .strip_prefix("https://")
+            .or_else(|| text.strip_prefix("http://"));
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]%".contains(&byte);
+        let is_place = |place: &str| !place.starts_with('/') && place.bytes().all(plain);
+        match place {
+            Some(place) if !place.is_empty() && is_place(place) => {
+                Ok(Self(text.trim_end_matches('/').to_owned()))
+            }
+            _ => Err("write it like https://tickets.example.com"),
+        }
+    }
+
+    /// The address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Site {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(|why| D::Error::custom(format!("{text:?}: {why}")))
+    }
+}
+
+/// What a student number looks like.
+#[derive(Debug, Clone)]
+pub struct NumberPattern(Regex);
+
+impl NumberPattern {
+    /// Takes a regular expression, which must match a number as a whole.
+    pub fn parse(pattern: &str) -> Result<Self, String> {
+        if pattern.len() > PATTERN_BYTES_MAX {
+            return Err(format!("it is longer than {PATTERN_BYTES_MAX} bytes"));
+        }
+        // Alone first: `a)|(b` would be fine between the brackets, and mean something else.
+        let alone = Regex::new(pattern);
+        let whole = alone.and_then(|_| Regex::new(&format!("^(?:{pattern})$")));
+        whole.map(Self).map_err(|e| e.to_string())
+    }
+
+    /// True when the whole text is a number.
+    pub fn fits(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+}
+
+impl Default for NumberPattern {
+    fn default() -> Self {
+        let ten = Regex::new("^[0-9]{10}$");
+        Self(ten.expect("it is a regular expression"))
+    }
+}
+
+impl<'de> Deserialize<'de> for NumberPattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(|why| D::Error::custom(format!("{text:?}: {why}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_about_the_whole_number() {
+        let ten = NumberPattern::default();
+        assert!(ten.fits("2019010001"));
+        for text in ["", "201901000", "20190100011", "201901000x", "2019010001\n"] {
+            assert!(!ten.fits(text), "{text:?}");
+        }
+        let either = NumberPattern::parse("a|b").expect("valid");
+        assert!(either.fits("a") && either.fits("b"));
+        assert!(!either.fits("ab") && !either.fits("xb") && !either.fits("ax"));
+        for pattern in ["(", "a)|(b", "[0-9", &"a".repeat(300)] {
+            assert!(NumberPattern::parse(pattern).is_err(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_site_is_an_address_without_an_end() {
+        for (text, site) in [
+            ("https://x.example", "https://x.example"),
+            ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
+            ("http://[::1]:80/tickets/", "http://[::1]:80/tickets"),
+        ] {
+            assert_eq!(Site::parse(text).expect(text).as_str(), site);
+        }
+        for text in [
+            "",
+            "x",
+            "ftp://x",
+            "http://",
+            "https:///x",
+            "http://x?a=1",
+            "http://x#a",
+            "http://x y",
+            "http://\"x",
+            "http://<x>",
+            "javascript:alert(1)",
+        ] {
+            assert!(Site::parse(text).is_err(), "{text}");
+        }
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
+        let site = Wechat::default().site(listen);
+        assert_eq!(site.as_str(), "http://127.0.0.1:8080");
+    }
+}

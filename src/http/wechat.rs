@@ -1,0 +1,104 @@
+//! `GET /wechat` and `POST /wechat`: where the platform of an official account asks. Without
+//! `wechat.token` there is nothing here.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::Context;
+use super::attempt::{discard, media_type, read_body};
+use super::form;
+use super::negotiate::Manner;
+use super::problem::Problem;
+use crate::wechat::message::{MESSAGE_BYTES_MAX, Message};
+use crate::wechat::office::Office;
+use crate::wechat::reply::SILENCE;
+use crate::wechat::signature::Guard;
+
+/// The ticket office, and who watches its door.
+pub struct TicketOffice {
+    /// Lets the platform in.
+    pub guard: Guard,
+    /// Answers.
+    pub office: Office,
+}
+
+/// `GET /wechat`: the platform asks whether this is the server that its owner means.
+pub async fn verify(context: Data<Context>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    admitted(&context, &request)?;
+    let echo = parameter(&request, "echostr").ok_or_else(wrong_signature)?;
+    let mut response = HttpResponse::Ok();
+    Ok(response
+        .content_type("text/plain; charset=utf-8")
+        .body(echo))
+}
+
+/// `POST /wechat`: a message of a user.
+pub async fn receive(
+    context: Data<Context>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    let office = match admitted(&context, &request) {
+        Ok(office) if is_xml(&request) => office,
+        refused => {
+            discard(body).await;
+            refused?;
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Err(Problem::new(status, "invalid_request", "Send text/xml."));
+        }
+    };
+    let manner = Manner::of(&request, context.strict_status);
+    let body = read_body(body, MESSAGE_BYTES_MAX).await;
+    let body = body.map_err(|fault| Problem::of_fault(&fault, manner))?;
+    let message = Message::read(&body).map_err(|wrong| {
+        context.metrics.chat.refused("malformed");
+        Problem::invalid(format!("{wrong}."))
+    })?;
+    let answer = office.answer(message).await;
+    let media_type = match answer.as_str() {
+        SILENCE => "text/plain; charset=utf-8",
+        _ => "application/xml; charset=utf-8",
+    };
+    Ok(HttpResponse::Ok().content_type(media_type).body(answer))
+}
+
+/// The office, for whoever may ask it.
+fn admitted<'a>(context: &'a Context, request: &HttpRequest) -> Result<&'a Office, Problem> {
+    let tickets = context.tickets.as_ref();
+    let TicketOffice { guard, office } = tickets.ok_or_else(|| Problem::not_found(request))?;
+    let [signature, timestamp, nonce] = ["signature", "timestamp", "nonce"]
+        .map(|name| parameter(request, name).unwrap_or_default());
+    if guard.admits(&timestamp, &nonce, &signature) {
+        return Ok(office);
+    }
+    context.metrics.chat.refused("wrong_signature");
+    Err(wrong_signature())
+}
+
+fn wrong_signature() -> Problem {
+    let detail = "The query has no valid signature of timestamp and nonce with the token of this \
+                  server (setting `wechat.token`).";
+    Problem::new(StatusCode::FORBIDDEN, "wrong_signature", detail)
+}
+
+/// A parameter that the query has once, and readable.
+fn parameter(request: &HttpRequest, name: &str) -> Option<String> {
+    let fields = form::fields(request.query_string().as_bytes());
+    let mut named = fields.flatten().filter(|(own, _)| own == name);
+    let (_, value) = named.next()?;
+    named.next().is_none().then(|| value.into_owned())
+}
+
+/// True for XML that is not packed, and for what is not named.
+fn is_xml(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    if !headers.contains_key(CONTENT_TYPE) && !headers.contains_key(CONTENT_ENCODING) {
+        return true;
+    }
+    media_type(request).is_some_and(|named| {
+        let xml: [&[u8]; 2] = [b"text/xml", b"application/xml"];
+        xml.iter().any(|xml| named.eq_ignore_ascii_case(xml))
+    })
+}

@@ -1,0 +1,118 @@
+//! What can be asked without a ticket: help, bindings, activities.
+
+use super::activities;
+use super::command::{Command, TicketCommand};
+use super::message::{Content, Message};
+use super::office::Office;
+use super::reply::{Article, Reply};
+use super::tickets::Holder;
+use super::wording;
+use crate::domain::ids::{Number, OpenId};
+use crate::error::Result;
+use crate::store::bindings::BindOutcome;
+
+impl Office {
+    /// Does what a message asks for, and says what became of it.
+    ///
+    /// # Errors
+    /// Redis is not there, or what is in it cannot be read.
+    pub(super) async fn reply(&self, message: &Message, command: &Command) -> Result<Reply> {
+        let user = &message.user;
+        let to_event = matches!(message.content, Content::Event { .. });
+        match command {
+            Command::Help => self.help(user).await,
+            Command::BindingPage => self.binding_page(user).await,
+            Command::Bind(number) => self.bind(user, number).await,
+            Command::Unbind => self.unbind(user).await,
+            Command::Leave => {
+                self.store.number_unbind(user).await?;
+                Ok(Reply::Silence)
+            }
+            Command::Activities => self.activities(to_event).await,
+            Command::NoActivities => Ok(Reply::text(wording::NO_ACTIVITIES)),
+            Command::Ticket(command) => self.ticket(user, to_event, command).await,
+            Command::Incomplete(command) => Ok(Reply::text(wording::incomplete(command))),
+            Command::Unclear => Ok(Reply::text(wording::UNCLEAR)),
+            Command::Notice => Ok(Reply::Silence),
+        }
+    }
+
+    async fn help(&self, user: &OpenId) -> Result<Reply> {
+        let number = self.store.number_of(user).await?;
+        let account = &self.account;
+        Ok(Reply::from(Article {
+            title: wording::help_title(&account.name),
+            description: wording::help(&account.name, number.as_ref()),
+            picture: String::new(),
+            url: account.links.help(),
+        }))
+    }
+
+    async fn binding_page(&self, user: &OpenId) -> Result<Reply> {
+        Ok(match self.store.number_of(user).await? {
+            Some(number) => Reply::Text(wording::already_bound(&number)),
+            None => self.binding_needed(user),
+        })
+    }
+
+    fn binding_needed(&self, user: &OpenId) -> Reply {
+        Reply::Text(wording::binding_needed(&self.account.links.bind(user)))
+    }
+
+    async fn bind(&self, user: &OpenId, text: &str) -> Result<Reply> {
+        let number = Number::parse(text).ok();
+        let number = number.filter(|_| self.account.number_pattern.fits(text));
+        let Some(number) = number else {
+            return Ok(Reply::text(wording::WRONG_NUMBER));
+        };
+        let outcome = self.store.number_bind(user, &number).await?;
+        Ok(Reply::Text(match outcome {
+            BindOutcome::Bound => wording::bound(&number),
+            BindOutcome::Repeated => wording::already_bound(&number),
+            BindOutcome::BoundOtherwise(other) => wording::already_bound(&other),
+            BindOutcome::Taken => wording::NUMBER_TAKEN.to_owned(),
+        }))
+    }
+
+    async fn unbind(&self, user: &OpenId) -> Result<Reply> {
+        Ok(match self.store.number_unbind(user).await? {
+            Some(_) => Reply::Text(wording::unbound(&self.account.links.bind(user))),
+            None => Reply::text(wording::NOT_BOUND),
+        })
+    }
+
+    async fn activities(&self, to_event: bool) -> Result<Reply> {
+        let reading = self.catalogue.look().await?;
+        let sales = reading.sales.as_ref().map_err(Clone::clone)?;
+        let bookable = activities::bookable(sales, reading.server_time().unwrap_or_default());
+        let articles = bookable.into_iter().map(|shown| Article {
+            title: shown.name().to_owned(),
+            description: wording::booking(shown),
+            picture: shown.activity.picture.clone(),
+            url: self.account.links.activity(&shown.sale.id),
+        });
+        let (title, none) = (wording::ACTIVITIES, wording::NO_ACTIVITIES);
+        Ok(Reply::list(articles.collect(), to_event, title, none))
+    }
+
+    async fn ticket(
+        &self,
+        user: &OpenId,
+        to_event: bool,
+        command: &TicketCommand,
+    ) -> Result<Reply> {
+        let Some(number) = self.store.number_of(user).await? else {
+            return Ok(self.binding_needed(user));
+        };
+        let reading = self.catalogue.look().await?;
+        let sales = reading.sales.as_ref().map_err(Clone::clone)?;
+        let holder = Holder {
+            office: self,
+            user,
+            number: &number,
+            to_event,
+            activities: activities::on_show(sales),
+        };
+        holder.ask(command).await
+    }
+}

@@ -1,0 +1,21 @@
+//! The ticket office of a `WeChat` official account: what its users send, and what they are
+//! answered. It keeps nothing of its own: an activity is a sale with a keyword, a ticket is an
+//! order, and a booking is an attempt like any other.
+//!
+//! ```text
+//! request → signature → message (xml) → command → office → reply (xml)
+//!                                                   ├ desk: help, bindings, activities
+//!                                                   └ tickets: book, look, give back
+//! ```
+
+pub mod activities;
+pub mod command;
+mod desk;
+pub mod links;
+pub mod message;
+pub mod office;
+pub mod reply;
+pub mod signature;
+mod tickets;
+pub mod wording;
+pub mod xml;

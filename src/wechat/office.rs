@@ -1,0 +1,144 @@
+//! The office: answers each message once, however often it is delivered.
+//!
+//! ```text
+//! delivery ─→ claimed: work, then keep the reply ─→ reply
+//!          ├→ answered before ──────────────────→ the same reply
+//!          └→ somebody works on it: wait, ask again
+//! ```
+//!
+//! The work is a task of its own: it goes on when the platform has hung up, and the next delivery
+//! finds its reply.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::command::Command;
+use super::links::Links;
+use super::message::Message;
+use super::reply::{Envelope, Reply, SILENCE};
+use super::wording;
+use crate::admission::Admission;
+use crate::catalogue::Catalogue;
+use crate::config::NumberPattern;
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::store::replies::{Claim, ClaimOutcome, SettleOutcome};
+
+/// Time for an answer. The platform hangs up after 5 s, which include the way.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(4_500);
+/// Pause before asking again for a reply that somebody else is working on.
+const PENDING_PAUSE: Duration = Duration::from_millis(25);
+
+/// What the office needs. Clones share everything.
+#[derive(Clone)]
+pub struct Office {
+    /// Decides about bookings.
+    pub admission: Arc<Admission>,
+    /// Keeps bindings, replies and tickets.
+    pub store: Store,
+    /// Shows the activities.
+    pub catalogue: Catalogue,
+    /// Counts the messages.
+    pub metrics: Arc<Metrics>,
+    /// What the official account says of itself.
+    pub account: Arc<Account>,
+}
+
+/// What an official account says of itself.
+#[derive(Debug)]
+pub struct Account {
+    /// Its name.
+    pub name: String,
+    /// Its pages.
+    pub links: Links,
+    /// What the numbers of its users look like.
+    pub number_pattern: NumberPattern,
+}
+
+/// The body of an answer, and the word for it in metrics.
+type Answered = (String, &'static str);
+
+impl Office {
+    /// The body of the answer to a message, in time. When nothing can be said in time, that is
+    /// said, and the next delivery of the message is worked on anew.
+    pub async fn answer(&self, message: Message) -> String {
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        let command = Command::of(&message.content);
+        let label = command.label();
+        if command == Command::Notice {
+            self.metrics.chat.answered(label, "silence");
+            return SILENCE.to_owned();
+        }
+        let message = Arc::new(message);
+        let answering = self.clone().answer_once(message.clone(), command, deadline);
+        let answered = match timeout_at(deadline, tokio::spawn(answering)).await {
+            Ok(Ok(answered)) => answered,
+            Ok(Err(ended)) => Err(Error::Unknown(format!("the task ended: {ended}"))),
+            Err(_) => Err(Error::Unknown(format!("not done in {ANSWER_TIMEOUT:?}"))),
+        };
+        let (body, outcome) = answered.unwrap_or_else(|error| {
+            tracing::warn!(command = label, %error, "a message is answered with an apology");
+            let busy = Reply::text(wording::BUSY);
+            (body(&message, &busy), error.label())
+        });
+        self.metrics.chat.answered(label, outcome);
+        body
+    }
+
+    async fn answer_once(
+        self,
+        message: Arc<Message>,
+        command: Command,
+        deadline: Instant,
+    ) -> Result<Answered> {
+        while Instant::now() < deadline {
+            match self.store.reply_claim(&message.key).await? {
+                ClaimOutcome::Claimed(claim) => {
+                    return self.work(&message, &command, &claim).await;
+                }
+                ClaimOutcome::Repeated(body) => return Ok((body, "repeated")),
+                ClaimOutcome::Pending => sleep(PENDING_PAUSE).await,
+            }
+        }
+        Err(Error::Busy(
+            "an earlier delivery is still worked on".to_owned(),
+        ))
+    }
+
+    /// Does what a message asks for, and remembers the reply; not a failure, which may be over
+    /// when the message is delivered again.
+    async fn work(&self, message: &Message, command: &Command, claim: &Claim) -> Result<Answered> {
+        match self.reply(message, command).await {
+            Ok(reply) => {
+                let body = body(message, &reply);
+                settled(self.store.reply_keep(claim, &body).await);
+                Ok((body, "answered"))
+            }
+            Err(error) => {
+                settled(self.store.reply_release(claim).await);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// A claim that could not be settled ends by itself: what was done for it may be done again.
+fn settled(outcome: Result<SettleOutcome>) {
+    match outcome {
+        Ok(SettleOutcome::Settled) => {}
+        Ok(SettleOutcome::Lost) => tracing::warn!("a message took longer than its claim"),
+        Err(error) => tracing::warn!(%error, "a reply is not remembered"),
+    }
+}
+
+fn body(message: &Message, reply: &Reply) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    reply.body(Envelope {
+        user: message.user.as_str(),
+        account: &message.account,
+        created: now.map_or(0, |now| now.as_secs()),
+    })
+}

@@ -1,0 +1,206 @@
+//! What the office answers, and its exact XML.
+
+use super::wording;
+use super::xml::is_allowed;
+
+/// Most articles that the platform shows of an answer to an event; to a text it shows one.
+pub const ARTICLES_MAX: usize = 8;
+
+/// What is answered to a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// A text; `<a href="…">` in it is a link.
+    Text(String),
+    /// Cards with a link.
+    News(Articles),
+    /// The message is taken note of; the user sees nothing.
+    Silence,
+}
+
+/// One card or several, never none: the platform takes an empty list for a broken answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Articles(Vec<Article>);
+
+/// A card: title, text, picture, and the page that it opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Article {
+    /// What it is about.
+    pub title: String,
+    /// A few lines.
+    pub description: String,
+    /// The address of a picture, or nothing.
+    pub picture: String,
+    /// The address of a page.
+    pub url: String,
+}
+
+impl Reply {
+    /// A text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// A list of pages: one as a card; several as cards to an event, of which the platform shows
+    /// all, and as a text under `title` to a text, of which it would show one. `none` is said when
+    /// there are none.
+    pub fn list(articles: Vec<Article>, to_event: bool, title: &str, none: &str) -> Self {
+        if articles.len() > 1 && !to_event {
+            let pages = articles
+                .iter()
+                .map(|article| (&*article.url, &*article.title));
+            return Self::Text(wording::pages(title, &pages.collect::<Vec<_>>()));
+        }
+        Articles::new(articles).map_or_else(|| Self::text(none), Self::News)
+    }
+}
+
+impl Articles {
+    /// The first [`ARTICLES_MAX`] of these; `None` when there are none.
+    pub fn new(mut articles: Vec<Article>) -> Option<Self> {
+        articles.truncate(ARTICLES_MAX);
+        (!articles.is_empty()).then_some(Self(articles))
+    }
+}
+
+impl From<Article> for Reply {
+    fn from(article: Article) -> Self {
+        Self::News(Articles(vec![article]))
+    }
+}
+
+/// Who a reply goes to, from which account, and when it was made.
+#[derive(Debug, Clone, Copy)]
+pub struct Envelope<'a> {
+    /// The user.
+    pub user: &'a str,
+    /// The official account.
+    pub account: &'a str,
+    /// Seconds since the Unix epoch.
+    pub created: u64,
+}
+
+impl Reply {
+    /// The body of the answer. That of silence is a word that the platform knows.
+    pub fn body(&self, envelope: Envelope<'_>) -> String {
+        let (kind, content) = match self {
+            Self::Silence => return SILENCE.to_owned(),
+            Self::Text(text) => ("text", element("Content", text)),
+            Self::News(articles) => ("news", articles.xml()),
+        };
+        let user = element("ToUserName", envelope.user);
+        let account = element("FromUserName", envelope.account);
+        let created = envelope.created;
+        let kind = element("MsgType", kind);
+        format!("<xml>{user}{account}<CreateTime>{created}</CreateTime>{kind}{content}</xml>")
+    }
+}
+
+/// The body that says nothing to the user.
+pub const SILENCE: &str = "success";
+
+impl Articles {
+    fn xml(&self) -> String {
+        let count = self.0.len();
+        let items: String = self.0.iter().map(Article::xml).collect();
+        format!("<ArticleCount>{count}</ArticleCount><Articles>{items}</Articles>")
+    }
+}
+
+impl Article {
+    fn xml(&self) -> String {
+        let title = element("Title", &self.title);
+        let description = element("Description", &self.description);
+        let picture = element("PicUrl", &self.picture);
+        let url = element("Url", &self.url);
+        format!("<item>{title}{description}{picture}{url}</item>")
+    }
+}
+
+/// An element with a text as it is: nothing in it is escaped. A `]]>` would end it early, so it
+/// is divided between two sections; what XML does not allow is left out.
+fn element(name: &str, text: &str) -> String {
+    let text: String = text.chars().filter(|char| is_allowed(*char)).collect();
+    let text = text.replace("]]>", "]]]]><![CDATA[>");
+    format!("<{name}><![CDATA[{text}]]></{name}>")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wechat::xml;
+
+    const ENVELOPE: Envelope<'static> = Envelope {
+        user: "o-1",
+        account: "gh_1",
+        created: 1_539_793_148,
+    };
+
+    fn article(title: &str) -> Article {
+        Article {
+            title: title.to_owned(),
+            description: "a <b> & c".to_owned(),
+            picture: String::new(),
+            url: "http://x/wechat/ticket?openid=o-1&ticket=e-1".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_text_has_its_exact_form() {
+        let body = Reply::Text("a\n<a href=\"http://x?a=1&b=2\">b</a>".to_owned()).body(ENVELOPE);
+        assert_eq!(
+            body,
+            "<xml><ToUserName><![CDATA[o-1]]></ToUserName>\
+             <FromUserName><![CDATA[gh_1]]></FromUserName>\
+             <CreateTime>1539793148</CreateTime>\
+             <MsgType><![CDATA[text]]></MsgType>\
+             <Content><![CDATA[a\n<a href=\"http://x?a=1&b=2\">b</a>]]></Content></xml>"
+        );
+    }
+
+    #[test]
+    fn articles_have_their_exact_form() {
+        let body = Reply::from(article("票")).body(ENVELOPE);
+        assert_eq!(
+            body,
+            "<xml><ToUserName><![CDATA[o-1]]></ToUserName>\
+             <FromUserName><![CDATA[gh_1]]></FromUserName>\
+             <CreateTime>1539793148</CreateTime>\
+             <MsgType><![CDATA[news]]></MsgType>\
+             <ArticleCount>1</ArticleCount><Articles><item>\
+             <Title><![CDATA[票]]></Title>\
+             <Description><![CDATA[a <b> & c]]></Description>\
+             <PicUrl><![CDATA[]]></PicUrl>\
+             <Url><![CDATA[http://x/wechat/ticket?openid=o-1&ticket=e-1]]></Url>\
+             </item></Articles></xml>"
+        );
+    }
+
+    #[test]
+    fn there_is_never_an_empty_list_nor_too_long_a_one() {
+        assert_eq!(Articles::new(Vec::new()), None);
+        let many = (0..20).map(|number| article(&format!("t{number}")));
+        let many = Articles::new(many.collect()).expect("some");
+        let body = Reply::News(many).body(ENVELOPE);
+        assert!(body.contains("<ArticleCount>8</ArticleCount>"), "{body}");
+        assert_eq!(body.matches("<item>").count(), 8);
+        assert!(body.contains("[t7]") && !body.contains("[t8]"));
+    }
+
+    #[test]
+    fn silence_is_a_word_of_the_platform() {
+        assert_eq!(Reply::Silence.body(ENVELOPE), "success");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_survives(text in ".*", end in "(\\]\\]>|\\]|>|&lt;|<)*") {
+            let text = text + &end;
+            let body = Reply::Text(text.clone()).body(ENVELOPE);
+            let read = xml::read(body.as_bytes()).expect("well formed");
+            let kept: String = text.chars().filter(|char| is_allowed(*char)).collect();
+            prop_assert_eq!(read["Content"].as_deref(), Some(kept.as_str()));
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Every sentence of the office, in one place.
+
+use jiff::Timestamp;
+use jiff::tz::{TimeZone, offset};
+
+use super::activities::Shown;
+use crate::domain::change::ChangeRefusal;
+use crate::domain::ids::Number;
+use crate::domain::outcome::Refusal;
+use crate::domain::sale::{EpochMs, Sale};
+
+/// Hours by which the clocks of the readers are ahead of UTC, all year.
+const HOURS_AHEAD: i8 = 8;
+/// Longest text that the platform takes, in bytes.
+const TEXT_BYTES_MAX: usize = 2_048;
+
+/// To what nobody understands.
+pub const UNCLEAR: &str = "对不起，没有找到您需要的信息:(";
+/// When nothing can be answered now.
+pub const BUSY: &str = "对不起，服务器现在有点忙，暂时不能给您答复 T T";
+/// When nothing can be booked.
+pub const NO_ACTIVITIES: &str = "您好，现在没有推荐的抢票活动哟~";
+/// For a keyword or an id that is not on show.
+pub const NO_SUCH_ACTIVITY: &str = "活动不存在";
+/// For a keyword of several activities, when booking.
+pub const SAME_KEYWORD: &str = "存在重名活动，请利用菜单抢票";
+/// For a keyword of several activities of which the user has tickets, when returning.
+pub const SAME_KEYWORD_RETURN: &str = "您持有多个重名活动的票，无法确定要退哪一张，请联系主办方。";
+/// Without any ticket.
+pub const NO_TICKETS: &str = "您还没有票！";
+/// Without an unused ticket of the activity.
+pub const NO_TICKET: &str = "您没有该活动未使用的票！";
+/// Title of a list of activities.
+pub const ACTIVITIES: &str = "可以抢票的活动：";
+/// Title of a list of tickets.
+pub const TICKETS: &str = "您的票：";
+/// For a number that is none.
+pub const WRONG_NUMBER: &str = "学号格式不正确，请检查后重新绑定。";
+/// For a number that somebody else has bound.
+pub const NUMBER_TAKEN: &str = "该学号已被占用！";
+/// After 解绑 of a user who has no number.
+pub const NOT_BOUND: &str = "对不起，您还没有绑定，不能解绑。";
+/// A ticket was given back.
+pub const RETURNED: &str = "退票成功！";
+/// Title of the answer to whoever just got a ticket.
+pub const BOOKED: &str = "恭喜您，抢票成功！";
+/// Title of the answer to whoever has a ticket already.
+pub const BOOKED_BEFORE: &str = "您已经抢到票了，请不要重复抢票！";
+
+/// Title of the help.
+pub fn help_title(account: &str) -> String {
+    format!("“{account}”使用指南")
+}
+
+/// What the help says, to users with and without a number.
+pub fn help(account: &str, number: Option<&Number>) -> String {
+    let text = format!(
+        "不想错过园子里精彩的资讯？又没时间没心情到处搜罗信息？想要参加高大上的活动却不想提前数小时排队？\n\
+         微信“{account}”帮您便捷解决这些问题！快来看看“{account}”怎么使用吧！"
+    );
+    match number {
+        Some(_) => text,
+        None => format!("{text}\n您尚未绑定学号，回复“绑定”进行相关操作"),
+    }
+}
+
+/// To 绑定 of a user who has a number.
+pub fn already_bound(number: &Number) -> String {
+    format!("您已经绑定了学号{number}，若要解绑请回复“解绑”")
+}
+
+/// To whatever needs a number, of a user who has none. `page` is where to bind one.
+pub fn binding_needed(page: &str) -> String {
+    let link = link(page, "点此绑定学号");
+    format!("抢票等功能必须绑定学号后才能使用。\n\n{link}")
+}
+
+/// A number was bound.
+pub fn bound(number: &Number) -> String {
+    format!("学号{number}绑定成功！回复“帮助”查看使用指南。")
+}
+
+/// A number was given up. `page` is where to bind another.
+pub fn unbound(page: &str) -> String {
+    format!("学号绑定已经解除。\n\n{}", link(page, "重新绑定"))
+}
+
+/// To a command without its word.
+pub fn incomplete(command: &str) -> String {
+    let word = if command == "绑定" {
+        "学号"
+    } else {
+        "活动代称"
+    };
+    format!("请按格式输入：{command} {word}")
+}
+
+/// Why there is no ticket.
+pub fn not_booked(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::NotStarted => "抢票尚未开始",
+        Refusal::Ended => "抢票已经结束",
+        Refusal::Paused => "抢票暂停中，请稍后再试",
+        Refusal::SoldOut | Refusal::InsufficientStock => "对不起,票已经被抢光啦",
+        // Gone, or made anew as something else, since the activities were last read.
+        Refusal::NoSuchSale | Refusal::WrongDoor | Refusal::InvalidPurchase => NO_SUCH_ACTIVITY,
+    }
+}
+
+/// Why a ticket of this sale was not given back.
+pub fn not_returned(refusal: ChangeRefusal, sale: &Sale) -> &'static str {
+    match refusal {
+        ChangeRefusal::Used => "您的票已经使用，不能退票。",
+        ChangeRefusal::NotCancellable if sale.cancel_until.is_none() => "该活动不能退票。",
+        ChangeRefusal::NotCancellable => "退票时间已过，不能退票。",
+        // Whatever else it is, it is no ticket any more.
+        ChangeRefusal::Expired
+        | ChangeRefusal::Cancelled
+        | ChangeRefusal::NotConfirmed
+        | ChangeRefusal::NotUsable => NO_TICKET,
+    }
+}
+
+/// When and where an activity is, and what it is about.
+pub fn activity(shown: Shown<'_>) -> String {
+    let activity = shown.activity;
+    let mut lines = Vec::new();
+    if let Some(starts_at) = activity.starts_at {
+        let until = activity
+            .ends_at
+            .map(|ends_at| format!(" 至 {}", time(ends_at)));
+        lines.push(format!(
+            "时间：{}{}",
+            time(starts_at),
+            until.unwrap_or_default()
+        ));
+    }
+    if !activity.place.is_empty() {
+        lines.push(format!("地点：{}", activity.place));
+    }
+    if !activity.description.is_empty() {
+        lines.push(activity.description.clone());
+    }
+    lines.join("\n")
+}
+
+/// The same, after when its tickets can be booked.
+pub fn booking(shown: Shown<'_>) -> String {
+    let sale = shown.sale;
+    let window = match (sale.opens_at, sale.closes_at) {
+        (Some(opens), Some(closes)) => format!("{} 至 {}", time(opens), time(closes)),
+        (Some(opens), None) => format!("{} 起", time(opens)),
+        (None, Some(closes)) => format!("至 {}", time(closes)),
+        (None, None) => return activity(shown),
+    };
+    let window = format!("抢票时间：{window}");
+    match activity(shown) {
+        empty if empty.is_empty() => window,
+        activity => format!("{window}\n{activity}"),
+    }
+}
+
+/// The same for a ticket, after the name of its activity.
+pub fn ticket(shown: Shown<'_>) -> String {
+    let name = shown.name();
+    match activity(shown) {
+        empty if empty.is_empty() => name.to_owned(),
+        activity => format!("{name}\n{activity}"),
+    }
+}
+
+/// A time by the clocks of the readers, to the minute.
+pub fn time(ms: EpochMs) -> String {
+    let ms = i64::try_from(ms).ok();
+    let time = ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let zone = TimeZone::fixed(offset(HOURS_AHEAD));
+    let time = time.map(|time| time.to_zoned(zone));
+    time.map_or_else(String::new, |time| {
+        time.strftime("%Y-%m-%d %H:%M").to_string()
+    })
+}
+
+/// Links to pages in one text, under a title: as many as the platform takes in one, and a word
+/// about the rest. A page is its address and what it is called.
+pub fn pages(title: &str, pages: &[(&str, &str)]) -> String {
+    let mut text = title.to_owned();
+    for (number, (url, name)) in pages.iter().enumerate() {
+        let rest = pages.len() - number;
+        let more = format!("\n还有{rest}项，请点击菜单查看。");
+        let line = format!("\n{}", link(url, name));
+        let reserve = if rest > 1 { more.len() } else { 0 };
+        if text.len() + line.len() + reserve > TEXT_BYTES_MAX {
+            return text + &more;
+        }
+        text += &line;
+    }
+    text
+}
+
+/// A link in a text. Its words must not end it.
+fn link(url: &str, words: &str) -> String {
+    let words = words.replace('<', "＜").replace('>', "＞");
+    format!("<a href=\"{url}\">{words}</a>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_those_of_the_readers() {
+        assert_eq!(time(1_539_793_148_000), "2018-10-18 00:19");
+        assert_eq!(time(EpochMs::MAX), "");
+    }
+
+    #[test]
+    fn a_list_of_pages_fits_into_one_text() {
+        let name = "马".repeat(40);
+        let page = ("http://x/wechat/activity?id=a", name.as_str());
+        assert_eq!(pages("t", &[("u", "a<b>")]), "t\n<a href=\"u\">a＜b＞</a>");
+        for count in 1..40 {
+            let text = pages("t", &vec![page; count]);
+            assert!(text.len() <= TEXT_BYTES_MAX, "{count}: {}", text.len());
+            let shown = text.matches("<a ").count();
+            let said = text
+                .rsplit_once("还有")
+                .and_then(|(_, rest)| rest.split('项').next());
+            let said = said.map_or(0, |rest| rest.parse().expect("a number"));
+            assert_eq!(shown + said, count, "{text}");
+        }
+    }
+}

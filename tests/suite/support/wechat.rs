@@ -1,0 +1,253 @@
+//! Users of an official account, who send what the platform sends for them, signed.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use seckill::config::{Config, Secret, Site};
+use seckill::domain::activity::{ActivityEdit, Keyword};
+use seckill::domain::ids::SaleId;
+use seckill::domain::sale::{SaleEdit, StockKind};
+use seckill::store::bindings::BindOutcome;
+
+use super::app::TestApp;
+use super::bindings::{number, openid};
+use super::buyer::{Buyer, Reply};
+use super::redis::{World, sale_id};
+
+/// The token of the platform in tests.
+pub const TOKEN: &str = "AAAAA";
+/// The official account.
+pub const ACCOUNT: &str = "gh_1";
+/// Start of the links in replies.
+pub const SITE: &str = "http://tickets.example";
+/// A time that no test sees the end of: the year 2100.
+pub const FAR: u64 = 4_102_444_800_000;
+/// A second long ago: nothing may depend on what senders say about time.
+const LONG_AGO: u64 = 1_539_793_148;
+
+/// A server with a ticket office.
+pub async fn office(world: &World) -> TestApp {
+    TestApp::with(world, open).await
+}
+
+/// Opens the ticket office in a configuration.
+pub fn open(config: &mut Config) {
+    config.wechat.token = Some(Secret::new(TOKEN));
+    config.wechat.site = Site::parse(SITE).ok();
+}
+
+/// A number that no other message has.
+fn fresh() -> u64 {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    COUNT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// The query of a request that is signed with `token`.
+pub fn signed(token: &str, timestamp: &str, nonce: &str) -> String {
+    let mut parts = [token, timestamp, nonce];
+    parts.sort_unstable();
+    let digest = digest(&SHA1_FOR_LEGACY_USE_ONLY, parts.concat().as_bytes());
+    let digits = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    let signature: String = digits.collect();
+    format!("signature={signature}&timestamp={timestamp}&nonce={nonce}")
+}
+
+/// A path for the platform, signed.
+pub fn path() -> String {
+    let (timestamp, nonce) = ((LONG_AGO + fresh()).to_string(), fresh().to_string());
+    format!("/wechat?{}&openid=o-1", signed(TOKEN, &timestamp, &nonce))
+}
+
+/// Somebody who follows the account.
+#[derive(Clone)]
+pub struct Follower {
+    buyer: Buyer,
+    openid: String,
+}
+
+/// What a follower is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// The body, as it came.
+    pub body: String,
+    /// `text` or `news`; empty when he is shown nothing.
+    pub kind: String,
+    /// The text, or the titles of the cards, a line each.
+    pub text: String,
+    /// Where the cards lead.
+    pub urls: Vec<String>,
+}
+
+impl Heard {
+    pub fn of(reply: &Reply) -> Self {
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let body = reply.body.clone();
+        if body == "success" {
+            let (kind, text, urls) = (String::new(), String::new(), Vec::new());
+            return Self {
+                body,
+                kind,
+                text,
+                urls,
+            };
+        }
+        assert_eq!(reply.content_type, "application/xml; charset=utf-8");
+        let one = |name| values(&body, name).join("");
+        assert_eq!(one("FromUserName"), ACCOUNT);
+        let kind = one("MsgType");
+        let text = match kind.as_str() {
+            "text" => one("Content"),
+            _ => values(&body, "Title").join("\n"),
+        };
+        let urls = values(&body, "Url");
+        Self {
+            body,
+            kind,
+            text,
+            urls,
+        }
+    }
+
+    /// The tickets that it leads to.
+    pub fn tickets(&self) -> Vec<String> {
+        let tickets = self
+            .urls
+            .iter()
+            .filter_map(|url| url.split_once("&ticket="));
+        tickets.map(|(_, ticket)| ticket.to_owned()).collect()
+    }
+
+    /// The one ticket that it leads to.
+    pub fn ticket(&self) -> String {
+        let tickets = self.tickets();
+        assert_eq!(tickets.len(), 1, "{self:?}");
+        tickets[0].clone()
+    }
+}
+
+/// The texts of all elements of this name.
+fn values(body: &str, name: &str) -> Vec<String> {
+    let (start, end) = (format!("<{name}><![CDATA["), format!("]]></{name}>"));
+    let parts = body.split(&start).skip(1);
+    let texts = parts.filter_map(|part| part.split(&end).next());
+    texts
+        .map(|text| text.replace("]]]]><![CDATA[>", "]]>"))
+        .collect()
+}
+
+/// A message of fields, as the platform writes it.
+pub fn xml(fields: &[(&str, &str)]) -> String {
+    let fields = fields.iter().map(|(name, value)| match *name {
+        "CreateTime" | "MsgId" => format!("<{name}>{value}</{name}>"),
+        _ => format!("<{name}><![CDATA[{value}]]></{name}>"),
+    });
+    format!("<xml>{}</xml>", fields.collect::<String>())
+}
+
+/// A text of a follower, with a number of its own.
+pub fn text(openid: &str, text: &str) -> String {
+    let id = (6_613_361_214_134_013_343 + fresh()).to_string();
+    numbered_text(openid, text, &id)
+}
+
+/// A text of a follower with this number.
+pub fn numbered_text(openid: &str, text: &str, id: &str) -> String {
+    xml(&[
+        ("ToUserName", ACCOUNT),
+        ("FromUserName", openid),
+        ("CreateTime", &LONG_AGO.to_string()),
+        ("MsgType", "text"),
+        ("Content", text),
+        ("MsgId", id),
+    ])
+}
+
+/// An event of a follower, in a second of its own.
+pub fn event(openid: &str, event: &str, key: &str) -> String {
+    xml(&[
+        ("ToUserName", ACCOUNT),
+        ("FromUserName", openid),
+        ("CreateTime", &(LONG_AGO + fresh()).to_string()),
+        ("MsgType", "event"),
+        ("Event", event),
+        ("EventKey", key),
+    ])
+}
+
+/// Delivers a message.
+pub async fn deliver(buyer: &Buyer, message: &str) -> Reply {
+    let xml = ("content-type", "text/xml");
+    buyer
+        .send("POST", &path(), &[xml], message.as_bytes().to_vec())
+        .await
+}
+
+impl Follower {
+    pub fn new(app: &TestApp, openid: &str) -> Self {
+        Self {
+            buyer: app.buyer.clone(),
+            openid: openid.to_owned(),
+        }
+    }
+
+    pub fn openid(&self) -> &str {
+        &self.openid
+    }
+
+    /// Delivers a message of his.
+    pub async fn delivers(&self, message: &str) -> Heard {
+        let heard = Heard::of(&deliver(&self.buyer, message).await);
+        let to = format!("<xml><ToUserName><![CDATA[{}]]>", self.openid);
+        assert!(
+            heard.kind.is_empty() || heard.body.starts_with(&to),
+            "{heard:?}"
+        );
+        heard
+    }
+
+    pub async fn says(&self, words: &str) -> Heard {
+        self.delivers(&text(&self.openid, words)).await
+    }
+
+    pub async fn clicks(&self, key: &str) -> Heard {
+        self.does("CLICK", key).await
+    }
+
+    pub async fn does(&self, name: &str, key: &str) -> Heard {
+        self.delivers(&event(&self.openid, name, key)).await
+    }
+}
+
+/// An edit that puts an activity of this keyword on show.
+pub fn on_show(keyword: &str) -> SaleEdit {
+    let keyword = Keyword::parse(keyword).expect("a keyword");
+    SaleEdit {
+        kind: Some(StockKind::Counter),
+        title: Some(format!("活动 {keyword}")),
+        cancel_until: Some(Some(FAR)),
+        activity: ActivityEdit {
+            keyword: Some(Some(keyword)),
+            ..ActivityEdit::default()
+        },
+        ..SaleEdit::default()
+    }
+}
+
+impl World {
+    /// Puts an activity on show and stocks it.
+    pub async fn activity(&self, id: &str, stock: u64, edit: &SaleEdit) -> SaleId {
+        let id = sale_id(id);
+        self.store.sale_put(&id, edit).await.expect("put");
+        if stock > 0 {
+            self.store.stock_add_count(&id, stock).await.expect("added");
+        }
+        id
+    }
+
+    /// A follower with a student number.
+    pub async fn bound(&self, app: &TestApp, name: &str, digits: &str) -> Follower {
+        let bound = self.store.number_bind(&openid(name), &number(digits)).await;
+        assert_eq!(bound.expect("decided"), BindOutcome::Bound);
+        Follower::new(app, name)
+    }
+}

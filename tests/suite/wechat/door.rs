@@ -1,0 +1,411 @@
+//! Who is let in, and what is read.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use seckill::config::Secret;
+
+use crate::support::app::TestApp;
+use crate::support::buyer::{Buyer, Reply};
+use crate::support::process::{ServerProcess, free_address, seckill};
+use crate::support::redis::World;
+use crate::support::wechat::{
+    Heard, TOKEN, deliver, event, numbered_text, office, on_show, open, path, signed, text, xml,
+};
+
+/// Signatures that were made by others: token, timestamp, nonce, signature.
+const SIGNED: [[&str; 4]; 3] = [
+    [
+        "AAAAA",
+        "1714037059",
+        "486452656",
+        "899cf89e464efb63f54ddac96b0a0a235f53aa78",
+    ],
+    [
+        "AAAAA",
+        "1714036504",
+        "1514711492",
+        "f464b24fc39322e44b38aa78f5edd27bd1441696",
+    ],
+    [
+        "weixin",
+        "1414243737",
+        "1792106704",
+        "35703636de2f9df2a77a662b68e521ce17c34db4",
+    ],
+];
+
+async fn post(buyer: &Buyer, path: &str, body: &str) -> Reply {
+    let xml = ("content-type", "text/xml");
+    buyer
+        .send("POST", path, &[xml], body.as_bytes().to_vec())
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_platform_recognises_its_server() {
+    let world = World::new().await;
+    for [token, timestamp, nonce, signature] in SIGNED {
+        let app = TestApp::with(&world, |config| {
+            config.wechat.token = Some(Secret::new(token));
+        })
+        .await;
+        let query = format!("signature={signature}&timestamp={timestamp}&nonce={nonce}");
+        assert_eq!(query, signed(token, timestamp, nonce));
+        let echo = format!("/wechat?{query}&echostr=4375120948345356249");
+        let reply = app.buyer.get(&echo).await;
+        assert_eq!(
+            (reply.status, reply.body.as_str()),
+            (200, "4375120948345356249")
+        );
+        assert_eq!(reply.content_type, "text/plain; charset=utf-8");
+        // Word for word, and as text whatever it is.
+        let echo = format!("/wechat?{query}&echostr=%3Cb%3E%26+%E6%8A%A2%0A");
+        let reply = app.buyer.get(&echo).await;
+        assert_eq!((reply.status, reply.body.as_str()), (200, "<b>& 抢\n"));
+        app.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_else_is_let_in() {
+    let mut world = World::new().await;
+    let sale = world.activity("a", 5, &on_show("key")).await;
+    let app = office(&world).await;
+    let [_, timestamp, nonce, signature] = SIGNED[0];
+    let before = world.dump().await;
+    let mut parts = vec![
+        ("signature", signature),
+        ("timestamp", timestamp),
+        ("nonce", nonce),
+        ("echostr", "1"),
+    ];
+    let query = |parts: &[(&str, &str)]| {
+        let parts = parts.iter().map(|(name, value)| format!("{name}={value}"));
+        parts.collect::<Vec<_>>().join("&")
+    };
+    let mut wrong: Vec<(String, &str)> = Vec::new();
+    for missing in 0..3 {
+        let mut rest = parts.clone();
+        let (name, value) = rest.remove(missing);
+        wrong.push((query(&rest), name));
+        rest.push((name, ""));
+        wrong.push((query(&rest), name));
+        rest.pop();
+        rest.extend([(name, value), (name, value)]);
+        wrong.push((query(&rest), name));
+    }
+    wrong.push((String::new(), "everything"));
+    wrong.push((signed("BBBBB", timestamp, nonce) + "&echostr=1", "token"));
+    wrong.push((
+        signed(TOKEN, timestamp, "1") + "&nonce=2&echostr=1",
+        "two nonces",
+    ));
+    parts[0].1 = "899CF89E464EFB63F54DDAC96B0A0A235F53AA78";
+    wrong.push((query(&parts), "upper case"));
+    parts[0].1 = SIGNED[1][3];
+    wrong.push((query(&parts), "another's signature"));
+    parts[0].1 = "%ff";
+    wrong.push((query(&parts), "no text"));
+    for (query, what) in wrong {
+        let path = format!("/wechat?{query}");
+        for reply in [
+            app.buyer.get(&path).await,
+            post(&app.buyer, &path, &text("o-1", "绑定 2019010001")).await,
+            post(&app.buyer, &path, &event("o-1", "unsubscribe", "")).await,
+            post(&app.buyer, &path, "<xml>").await,
+        ] {
+            assert_eq!(
+                (reply.status, reply.result.as_str()),
+                (403, "wrong_signature"),
+                "{what}"
+            );
+            assert!(!reply.body.contains(TOKEN));
+        }
+    }
+    // Without what is to be echoed it is no verification.
+    let path = format!("/wechat?{}", signed(TOKEN, timestamp, nonce));
+    assert_eq!(app.buyer.get(&path).await.status, 403);
+    assert_eq!(world.dump().await, before);
+    world.assert_holds(&sale).await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_token_there_is_no_office() {
+    let world = World::new().await;
+    let app = TestApp::with(&world, |config| {
+        open(config);
+        config.wechat.token = None;
+        config.wechat.ignore_signature = true;
+    })
+    .await;
+    for reply in [
+        app.buyer.get(&(path() + "&echostr=1")).await,
+        deliver(&app.buyer, &text("o-1", "帮助")).await,
+    ] {
+        assert_eq!((reply.status, reply.result.as_str()), (404, "not_found"));
+    }
+    let reply = app.buyer.send("PUT", "/wechat", &[], Vec::new()).await;
+    assert_eq!(reply.status, 405);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signatures_are_ignored_only_when_asked_to() {
+    let world = World::new().await;
+    let app = TestApp::with(&world, |config| {
+        open(config);
+        config.wechat.ignore_signature = true;
+    })
+    .await;
+    let reply = post(&app.buyer, "/wechat", &text("o-1", "帮助")).await;
+    assert_eq!(Heard::of(&reply).kind, "news");
+    assert_eq!(app.buyer.get("/wechat?echostr=7").await.body, "7");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_door_is_told_loudly() {
+    let world = World::new().await;
+    let prefix = format!("redis.prefix={}", world.prefix);
+    let token = format!("wechat.token={TOKEN}");
+    let common = [
+        "--redis-url",
+        world.url.expose(),
+        "--set",
+        &prefix,
+        "--set",
+        &token,
+    ];
+    for is_open in [true, false] {
+        let ignores = format!("wechat.ignore_signature={is_open}");
+        let mut arguments = common.to_vec();
+        arguments.extend(["--set", &ignores]);
+        let (server, record) = ServerProcess::recorded(free_address(), &arguments).await;
+        server.kill();
+        assert_eq!(
+            record.logged().contains("wechat.ignore_signature is on"),
+            is_open
+        );
+        assert_eq!(
+            record
+                .printed()
+                .contains("WARNING: wechat.ignore_signature is on"),
+            is_open
+        );
+        arguments.push("doctor");
+        let findings = String::from_utf8(seckill(&arguments).stdout).expect("UTF-8");
+        let line = findings.lines().find(|line| line.contains("signatures"));
+        let line = line.expect("a finding");
+        assert_eq!(line.contains("WRONG"), is_open, "{line}");
+        assert_eq!(
+            line.contains("set wechat.ignore_signature to false"),
+            is_open,
+            "{line}"
+        );
+        assert!(!(record.logged() + &record.printed() + &findings).contains(TOKEN));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn media_types_and_sizes() {
+    let world = World::new().await;
+    let app = office(&world).await;
+    let send = async |headers: &[(&str, &str)], body: String| {
+        let reply = app
+            .buyer
+            .send("POST", &path(), headers, body.into_bytes())
+            .await;
+        reply.status
+    };
+    for (media_type, status) in [
+        ("text/xml", 200),
+        ("TEXT/XML; charset=utf-8", 200),
+        ("application/xml", 200),
+        ("application/json", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("text/plain", 415),
+        ("", 415),
+    ] {
+        let sent = send(&[("content-type", media_type)], text("o-1", "帮助")).await;
+        assert_eq!(sent, status, "{media_type}");
+    }
+    assert_eq!(send(&[], text("o-1", "帮助")).await, 200);
+    let packed = [("content-type", "text/xml"), ("content-encoding", "gzip")];
+    assert_eq!(send(&packed, text("o-1", "帮助")).await, 415);
+    assert_eq!(send(&packed[1..], text("o-1", "帮助")).await, 415);
+    let envelope = text("o-1", "").len();
+    let long = |bytes: usize| text("o-1", &"x".repeat(bytes - envelope));
+    assert_eq!(send(&[], long(64 << 10)).await, 200);
+    assert_eq!(send(&[], long((64 << 10) + 1)).await, 413);
+    assert_eq!(send(&[], long(1 << 20)).await, 413);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_message_is_refused() {
+    let mut world = World::new().await;
+    let sale = world.activity("a", 5, &on_show("key")).await;
+    let app = office(&world).await;
+    let before = world.dump().await;
+    let text = text("o-1", "抢票 key");
+    let bomb = format!("<!DOCTYPE x [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]>{text}");
+    let file = format!("<!DOCTYPE x [<!ENTITY a SYSTEM \"file:///etc/passwd\">]>{text}")
+        .replace("抢票 key", "]]>&a;<![CDATA[");
+    let without = |name: &str| {
+        text.replace(&format!("<{name}>"), "<x>")
+            .replace(&format!("</{name}>"), "</x>")
+    };
+    for body in [
+        String::new(),
+        "<xml>".to_owned(),
+        "{}".to_owned(),
+        text.repeat(2),
+        text.trim_end_matches("</xml>").to_owned(),
+        text.replace("xml>", "html>"),
+        text.replace("</xml>", "<Content>x</Content></xml>"),
+        text.replace("</xml>", "<Content/></xml>"),
+        text.replace("<MsgId>", "<MsgId a=\"1\">"),
+        text.replace("<MsgId>", "<MsgId>&nbsp;"),
+        text.replace("<MsgId>", "<MsgId>&#0;"),
+        text.replace("<MsgId>", "<!-- --><MsgId>"),
+        format!("{text}<?xml-stylesheet href=\"x\"?>"),
+        format!("<xml>{}{}</xml>", "<a>".repeat(5_000), "</a>".repeat(5_000)),
+        "<a>".repeat(20_000),
+        bomb,
+        file,
+        without("ToUserName"),
+        without("FromUserName"),
+        without("MsgType"),
+        text.replace("o-1", ""),
+        text.replace("o-1", "o 1"),
+        text.replace("o-1", &"o".repeat(65)),
+        xml(&[
+            ("ToUserName", "gh_1"),
+            ("FromUserName", "o-1"),
+            ("MsgType", "event"),
+        ]),
+    ] {
+        let reply = deliver(&app.buyer, &body).await;
+        assert_eq!(
+            (reply.status, reply.result.as_str()),
+            (400, "invalid_request"),
+            "{body:.300}"
+        );
+    }
+    let reply = app
+        .buyer
+        .send("POST", &path(), &[], vec![b'<', 0xff, b'>'])
+        .await;
+    assert_eq!(reply.status, 400);
+    assert_eq!(world.dump().await, before);
+    world.assert_holds(&sale).await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn odd_texts_survive_the_way_there_and_back() {
+    let world = World::new().await;
+    let mut edit = on_show("k]]>y");
+    edit.title = Some("a]]>b <i>&amp; ]]]]>>".to_owned());
+    edit.activity.place = Some("<![CDATA[x]]>".to_owned());
+    let sale = world.activity("a", 5, &edit).await;
+    let app = office(&world).await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    // CDATA cannot hold the end of itself; both ways of writing it mean the same.
+    let split = text("o-1", "抢票 k]]]]><![CDATA[>y");
+    let escaped = text("o-1", "@").replace("<![CDATA[@]]>", "抢票 k]]&gt;y");
+    let booked = follower.delivers(&split).await;
+    assert_eq!(booked.text, "恭喜您，抢票成功！");
+    let again = follower.delivers(&escaped).await;
+    assert_eq!(again.ticket(), booked.ticket());
+    let seen = follower.says("查票").await;
+    assert_eq!(seen.text, "a]]>b <i>&amp; ]]]]>>");
+    assert!(
+        seen.body
+            .contains("地点：<![CDATA[x]]]]><![CDATA[>]]></Description>"),
+        "{seen:?}"
+    );
+    // So do the names of accounts.
+    let message = text("o-1", "x").replace("gh_1", "gh]]]]><![CDATA[>1");
+    let reply = deliver(&app.buyer, &message).await;
+    let from = "<FromUserName><![CDATA[gh]]]]><![CDATA[>1]]></FromUserName>";
+    assert!(reply.body.contains(from), "{}", reply.body);
+    world.assert_holds(&sale).await;
+    app.stop().await;
+}
+
+/// Random bytes, random pieces of messages, and messages with random damage.
+fn bodies() -> impl Strategy<Value = Vec<u8>> {
+    let whole = numbered_text("o-1", "抢票 key", "1").into_bytes();
+    let pieces = prop::sample::select(vec![
+        "<xml>",
+        "</xml>",
+        "<ToUserName>",
+        "</ToUserName>",
+        "<FromUserName>o-1</FromUserName>",
+        "<MsgType>text</MsgType>",
+        "<MsgType>event</MsgType>",
+        "<Event>CLICK</Event>",
+        "<EventKey>BOOKING_ACTIVITY_a</EventKey>",
+        "<Content>",
+        "</Content>",
+        "<![CDATA[",
+        "]]>",
+        "抢票 key",
+        "退票 key",
+        "&lt;",
+        "&#x3c;",
+        "&x;",
+        "<!DOCTYPE x>",
+        "<!--",
+        "-->",
+        "<?",
+        "?>",
+        "<CreateTime>1</CreateTime>",
+        "<MsgId>2</MsgId>",
+        "\u{0}",
+        "<",
+        ">",
+        "&",
+        "gh_1",
+    ]);
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..200),
+        prop::collection::vec(pieces, 0..30).prop_map(|pieces| pieces.concat().into_bytes()),
+        (0..whole.len(), any::<u8>(), any::<bool>()).prop_map(move |(at, byte, cut)| {
+            let mut damaged = whole.clone();
+            damaged[at] = byte;
+            damaged.truncate(if cut { at } else { damaged.len() });
+            damaged
+        }),
+    ]
+}
+
+#[test]
+fn no_bytes_are_our_failure() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let (world, app) = runtime.block_on(async {
+        let world = World::new().await;
+        world.activity("a", 5, &on_show("key")).await;
+        let app = office(&world).await;
+        (world, app)
+    });
+    let mut runner = TestRunner::new(Config {
+        cases: 400,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let outcome = runner.run(&bodies(), |body| {
+        let xml = [("content-type", "text/xml")];
+        let reply = runtime.block_on(app.buyer.send("POST", &path(), &xml, body));
+        prop_assert!(matches!(reply.status, 200 | 400), "{:?}", reply);
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+    runtime.block_on(async {
+        let follower = world.bound(&app, "o-2", "2019010002").await;
+        assert_eq!(follower.says("抢票 key").await.text, "恭喜您，抢票成功！");
+        app.stop().await;
+    });
+}

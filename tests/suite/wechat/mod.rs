@@ -1,0 +1,10 @@
+//! The ticket office, as the platform and its users meet it. Signatures are checked, and every
+//! message has a number of its own.
+
+mod binding;
+mod booking;
+mod door;
+mod race;
+mod redelivery;
+mod talk;
+mod tickets;

@@ -1,0 +1,164 @@
+//! The platform delivers a message again when it hears nothing in time: the same reply, byte for
+//! byte, and one effect.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use seckill::domain::ids::OrderId;
+use seckill::store::replies::{ClaimOutcome, MessageKey};
+
+use crate::support::app::TestApp;
+use crate::support::redis::{PrivateRedis, World, signal};
+use crate::support::wechat::{Follower, event, numbered_text, office, on_show, open, text};
+
+const BUSY: &str = "对不起，服务器现在有点忙，暂时不能给您答复 T T";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_delivered_again_gets_the_same_reply() {
+    let world = World::new().await;
+    let sale = world.activity("a", 5, &on_show("key")).await;
+    let servers = [office(&world).await, office(&world).await];
+    let one = Follower::new(&servers[0], "o-1");
+    let two = Follower::new(&servers[1], "o-1");
+    let id = "6613361214134013343";
+    let said = |words| numbered_text("o-1", words, id);
+    // Each would be answered otherwise the second time. The number is always the same, as some
+    // testers send it: the words tell messages apart, too.
+    for (message, left) in [
+        (said("绑定 2019010001"), 5),
+        (said("抢票 key"), 4),
+        (said("退票 key"), 5),
+        (event("o-1", "CLICK", "BOOKING_ACTIVITY_a"), 4),
+        (said("解绑"), 4),
+        (said("帮助"), 4),
+        (said("什么"), 4),
+        (event("o-1", "unsubscribe", ""), 4),
+    ] {
+        let first = one.delivers(&message).await;
+        assert_eq!(world.left(&sale).await, left, "{message}");
+        // A reply shows the second in which it was made.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        for again in [&two, &one, &two] {
+            assert_eq!(again.delivers(&message).await, first, "{message}");
+        }
+        assert_eq!(world.left(&sale).await, left, "{message}");
+    }
+    world.assert_holds(&sale).await;
+    for app in servers {
+        app.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deliveries_at_the_same_time_have_one_effect() {
+    let world = World::new().await;
+    let sale = world.activity("a", 100, &on_show("key")).await;
+    let servers = [office(&world).await, office(&world).await];
+    world.bound(&servers[0], "o-1", "2019010001").await;
+    for round in 0..10 {
+        for words in ["抢票 key", "退票 key"] {
+            let message = text("o-1", words);
+            let deliveries = (0..3).map(|delivery| {
+                let follower = Follower::new(&servers[delivery % 2], "o-1");
+                let message = message.clone();
+                tokio::spawn(async move { follower.delivers(&message).await })
+            });
+            let heard = join_all(deliveries.collect::<Vec<_>>()).await;
+            let mut heard = heard.into_iter().map(|heard| heard.expect("an answer"));
+            let first = heard.next().expect("some");
+            let expected = ["恭喜您，抢票成功！", "退票成功！"];
+            assert!(
+                expected.contains(&first.text.as_str()),
+                "round {round}: {first:?}"
+            );
+            assert!(heard.all(|heard| heard == first));
+        }
+        assert_eq!(world.left(&sale).await, 100);
+    }
+    world.assert_holds(&sale).await;
+    for app in servers {
+        app.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_messages_are_other_messages() {
+    let world = World::new().await;
+    let sale = world.activity("a", 5, &on_show("key")).await;
+    let app = office(&world).await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    let first = follower.says("抢票 key").await;
+    let second = follower.says("抢票 key").await;
+    assert_ne!(first.text, second.text);
+    assert_eq!(first.ticket(), second.ticket());
+    // The same number and words of somebody else.
+    let other = world.bound(&app, "o-2", "2019010002").await;
+    let id = "7";
+    let mine = follower
+        .delivers(&numbered_text("o-1", "抢票 key", id))
+        .await;
+    let his = other.delivers(&numbered_text("o-2", "抢票 key", id)).await;
+    assert_ne!(mine.ticket(), his.ticket());
+    assert_eq!(world.left(&sale).await, 3);
+    world.assert_holds(&sale).await;
+    app.stop().await;
+}
+
+/// What a server that died left behind: a claim that nobody will ever settle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_claim_of_a_dead_server_is_taken_over() {
+    let world = World::new().await;
+    let sale = world.activity("a", 5, &on_show("key")).await;
+    let app = office(&world).await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    let message = numbered_text("o-1", "抢票 key", "7");
+    let key = MessageKey::new(&["message", "o-1", "7", "抢票 key"]);
+    let claimed = world.store.reply_claim(&key).await.expect("claimed");
+    assert!(matches!(claimed, ClaimOutcome::Claimed(_)));
+    let began = Instant::now();
+    // The first delivery waits as long as it may, and apologises in time.
+    let heard = follower.delivers(&message).await;
+    let waited = began.elapsed();
+    assert_eq!(heard.text, BUSY);
+    assert!(waited < Duration::from_secs(5), "{waited:?}");
+    // A claim lives for 5 s; the next delivery takes it over.
+    let heard = follower.delivers(&message).await;
+    assert_eq!(heard.text, "恭喜您，抢票成功！");
+    assert_eq!(follower.delivers(&message).await, heard);
+    assert_eq!(world.left(&sale).await, 4);
+    world.assert_holds(&sale).await;
+    app.stop().await;
+}
+
+/// Redis stands still: an apology within the time of the platform; the same message, delivered
+/// again when Redis goes on, does its work once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_apology_is_in_time_and_is_not_remembered() {
+    let redis = PrivateRedis::forgetful();
+    let world = World::at(redis.url()).await;
+    let sale = world.activity("a", 5, &on_show("key")).await;
+    // Longer than the platform waits.
+    let app = TestApp::with(&world, |config| {
+        open(config);
+        config.redis.timeout = Duration::from_secs(20);
+    })
+    .await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    assert_eq!(follower.says("查票").await.text, "您还没有票！");
+    let message = text("o-1", "抢票 key");
+    signal("-STOP", redis.server_id());
+    let began = Instant::now();
+    let heard = follower.delivers(&message).await;
+    let took = began.elapsed();
+    signal("-CONT", redis.server_id());
+    assert_eq!((heard.kind.as_str(), heard.text.as_str()), ("text", BUSY));
+    assert!(took < Duration::from_millis(4_900), "{took:?}");
+    // The first delivery may have been worked on after all; one ticket it is.
+    let heard = follower.delivers(&message).await;
+    let ticket = OrderId::parse(&heard.ticket()).expect("an order id");
+    assert_eq!(follower.delivers(&message).await, heard);
+    assert_eq!(world.order(&ticket).await.username.as_str(), "2019010001");
+    assert_eq!(world.left(&sale).await, 4);
+    world.assert_holds(&sale).await;
+    app.stop().await;
+}

@@ -1,0 +1,196 @@
+//! 查票, 取票 and 退票.
+
+use seckill::domain::ids::OrderId;
+use seckill::domain::order::OrderState;
+use seckill::domain::sale::SaleEdit;
+
+use crate::support::redis::World;
+use crate::support::wechat::{Heard, SITE, office, on_show};
+
+const BOOKED: &str = "恭喜您，抢票成功！";
+const BEFORE: &str = "您已经抢到票了，请不要重复抢票！";
+const SOLD_OUT: &str = "对不起,票已经被抢光啦";
+const NO_TICKET: &str = "您没有该活动未使用的票！";
+const NO_TICKETS: &str = "您还没有票！";
+const NOT_FOUND: &str = "活动不存在";
+const RETURNED: &str = "退票成功！";
+
+fn said(heard: &Heard) -> (&str, &str) {
+    (&heard.kind, &heard.text)
+}
+
+fn order_id(id: &str) -> OrderId {
+    OrderId::parse(id).expect("an order id")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tickets_are_listed_and_shown() {
+    let world = World::new().await;
+    let mut edit = on_show("key");
+    edit.title = Some("马兰花开".to_owned());
+    edit.activity.place = Some("大礼堂".to_owned());
+    edit.activity.picture = Some("http://x.example/p".to_owned());
+    let one = world.activity("a", 5, &edit).await;
+    let two = world.activity("b", 5, &on_show("key2")).await;
+    let app = office(&world).await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    for heard in [
+        follower.says("查票").await,
+        follower.clicks("SERVICE_GET_TICKET").await,
+    ] {
+        assert_eq!(said(&heard), ("text", NO_TICKETS));
+    }
+    assert_eq!(said(&follower.says("取票 key").await), ("text", NO_TICKET));
+    assert_eq!(
+        said(&follower.says("取票 nothing").await),
+        ("text", NOT_FOUND)
+    );
+    let ticket = follower.says("抢票 key").await.ticket();
+    let item = format!(
+        "<ArticleCount>1</ArticleCount><Articles><item><Title><![CDATA[马兰花开]]></Title>\
+         <Description><![CDATA[地点：大礼堂]]></Description>\
+         <PicUrl><![CDATA[http://x.example/p]]></PicUrl>\
+         <Url><![CDATA[{SITE}/wechat/ticket?openid=o-1&ticket={ticket}]]></Url>\
+         </item></Articles></xml>"
+    );
+    for heard in [
+        follower.says("查票").await,
+        follower.clicks("SERVICE_GET_TICKET").await,
+        follower.says("取票 key").await,
+    ] {
+        assert!(heard.body.ends_with(&item), "{}", heard.body);
+    }
+    assert_eq!(said(&follower.says("取票 key2").await), ("text", NO_TICKET));
+    let second = follower.says("抢票 key2").await.ticket();
+    let both = follower.clicks("SERVICE_GET_TICKET").await;
+    assert_eq!(said(&both), ("news", "马兰花开\n活动 key2"));
+    assert_eq!(both.tickets(), [ticket.clone(), second.clone()]);
+    let typed = follower.says("查票").await;
+    let link = |ticket, name| {
+        format!("\n<a href=\"{SITE}/wechat/ticket?openid=o-1&ticket={ticket}\">{name}</a>")
+    };
+    let links = link(&ticket, "马兰花开") + &link(&second, "活动 key2");
+    assert_eq!(said(&typed), ("text", &*format!("您的票：{links}")));
+    // Somebody else has none of them.
+    let stranger = world.bound(&app, "o-2", "2019010002").await;
+    assert_eq!(stranger.says("查票").await.text, NO_TICKETS);
+    // A used ticket is none to show any more.
+    world
+        .store
+        .order_use(&order_id(&ticket))
+        .await
+        .expect("used");
+    assert_eq!(follower.says("查票").await.ticket(), second);
+    assert_eq!(follower.says("取票 key").await.text, NO_TICKET);
+    for sale in [&one, &two] {
+        world.assert_holds(sale).await;
+    }
+    app.stop().await;
+}
+
+/// The walk of two users through one ticket and many, as it is told elsewhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tickets_go_back_and_are_sold_again() {
+    let world = World::new().await;
+    let one = world.activity("a", 1, &on_show("key")).await;
+    let many = world.activity("b", 1_000, &on_show("key2")).await;
+    let app = office(&world).await;
+    let a = world.bound(&app, "o-a", "2019010001").await;
+    let b = world.bound(&app, "o-b", "2019010002").await;
+    let walk = [
+        (&a, "退票 key", NO_TICKET),
+        (&a, "取票 key", NO_TICKET),
+        (&a, "抢票 key", BOOKED),
+        (&b, "抢票 key", SOLD_OUT),
+        (&a, "抢票 key2", BOOKED),
+        (&b, "抢票 key2", BOOKED),
+        (&a, "抢票 key2", BEFORE),
+        (&a, "退票 key", RETURNED),
+        (&a, "退票 key", NO_TICKET),
+        (&a, "取票 key", NO_TICKET),
+        (&a, "抢票 key", BOOKED),
+        (&b, "抢票 key", SOLD_OUT),
+        (&a, "退票 key", RETURNED),
+        (&b, "抢票 key", BOOKED),
+        (&a, "抢票 key", SOLD_OUT),
+        (&b, "退票 nothing", NOT_FOUND),
+        (&b, "退票", "请按格式输入：退票 活动代称"),
+    ];
+    let mut tickets = Vec::new();
+    for (step, (follower, words, text)) in walk.into_iter().enumerate() {
+        let heard = follower.says(words).await;
+        assert_eq!(heard.text, text, "step {step}: {words}");
+        if text == BOOKED {
+            tickets.push(heard.ticket());
+        }
+    }
+    // A new booking is a new ticket; the old ones stay dead.
+    let [first, _, _, second, third] = tickets.as_slice() else {
+        panic!("{tickets:?}");
+    };
+    for (ticket, state) in [
+        (first, OrderState::Cancelled),
+        (second, OrderState::Cancelled),
+        (third, OrderState::Confirmed),
+    ] {
+        assert_eq!(world.order(&order_id(ticket)).await.state, state);
+    }
+    assert_eq!(b.says("取票 key").await.ticket(), *third);
+    assert_eq!((world.left(&one).await, world.left(&many).await), (0, 998));
+    for sale in [&one, &many] {
+        world.assert_holds(sale).await;
+    }
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_go_back_is_told() {
+    let world = World::new().await;
+    let kept = SaleEdit {
+        cancel_until: None,
+        ..on_show("kept")
+    };
+    let late = SaleEdit {
+        cancel_until: Some(Some(1_000)),
+        ..on_show("late")
+    };
+    let sales = [
+        world.activity("kept", 5, &kept).await,
+        world.activity("late", 5, &late).await,
+        world.activity("used", 5, &on_show("used")).await,
+    ];
+    let app = office(&world).await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    for (word, text) in [
+        ("kept", "该活动不能退票。"),
+        ("late", "退票时间已过，不能退票。"),
+        ("used", "您的票已经使用，不能退票。"),
+    ] {
+        let ticket = order_id(&follower.says(&format!("抢票 {word}")).await.ticket());
+        if word == "used" {
+            world.store.order_use(&ticket).await.expect("used");
+        }
+        let state = world.order(&ticket).await.state;
+        assert_eq!(follower.says(&format!("退票 {word}")).await.text, text);
+        assert_eq!(world.order(&ticket).await.state, state);
+    }
+    for sale in &sales {
+        assert_eq!(world.left(sale).await, 4);
+        world.assert_holds(sale).await;
+    }
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_gives_back_the_ticket_of_another() {
+    let world = World::new().await;
+    let sale = world.activity("a", 5, &on_show("key")).await;
+    let app = office(&world).await;
+    let owner = world.bound(&app, "o-1", "2019010001").await;
+    let stranger = world.bound(&app, "o-2", "2019010002").await;
+    let ticket = owner.says("抢票 key").await.ticket();
+    assert_eq!(stranger.says("退票 key").await.text, NO_TICKET);
+    assert_eq!(owner.says("取票 key").await.ticket(), ticket);
+    world.assert_holds(&sale).await;
+    app.stop().await;
+}
