@@ -3,16 +3,16 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
 use seckill::app;
 use seckill::cli::{self, Arguments, Command};
+use tikv_jemallocator::Jemalloc;
 use tracing_subscriber::EnvFilter;
 
 /// The libraries' own news interest nobody, and malformed HTTP must not fill the log.
 const LOG_DEFAULT: &str = "info,actix_http=off,actix_server=warn";
 
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

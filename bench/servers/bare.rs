@@ -2,9 +2,9 @@
 //! same types and answers a constant of the size of a real answer. No decision, no Redis.
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use mimalloc::MiMalloc;
 use seckill::domain::ids::SaleId;
 use seckill::http::attempt::AttemptRequest;
+use tikv_jemallocator::Jemalloc;
 
 const ANSWER: &str = r#"{"code":"grabbed","message":"恭喜您，您已抢到。","goods":"a","purchase":1,"order":"a-i8md12cksmn336f2y414","units":["sn-1234567"]}"#;
 
@@ -22,7 +22,7 @@ async fn answer(
 }
 
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {

@@ -7,7 +7,6 @@
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use deadpool_redis::{Config, Pool, Runtime};
-use mimalloc::MiMalloc;
 use seckill::domain::attempt::Attempt;
 use seckill::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId};
 use seckill::domain::outcome::{Grant, Outcome};
@@ -16,6 +15,7 @@ use seckill::http::attempt::AttemptRequest;
 use seckill::store::keys::Keys;
 use seckill::store::reply;
 use seckill::store::script::SALE_GRAB;
+use tikv_jemallocator::Jemalloc;
 
 /// Connections in the pool: the fastest of 4, 8, 16, 32, 64 and 128 on two cores.
 const POOL_CONNECTIONS: usize = 32;
@@ -85,7 +85,7 @@ fn pool(url: &str, connections: usize) -> std::io::Result<Pool> {
 }
 
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
