@@ -3,7 +3,6 @@
 use super::Store;
 use super::reply::{unexpected, words};
 use super::script::{NUMBER_BIND, NUMBER_UNBIND};
-use crate::domain::durability::Durability;
 use crate::domain::ids::{Number, OpenId};
 use crate::error::{Error, Result};
 
@@ -29,7 +28,7 @@ impl Store {
         let keys = self.keys.of_bindings();
         let call = NUMBER_BIND.on(&keys);
         let call = call.arg(openid.as_str()).arg(number.as_str());
-        let reply = self.send_in_time(call, self.replicas()).await?;
+        let reply = self.send_in_time(call, true).await?;
         let parts = words("number_bind", reply)?;
         match parts.as_slice() {
             [outcome] if outcome == "bound" => Ok(BindOutcome::Bound),
@@ -50,7 +49,7 @@ impl Store {
     pub async fn number_unbind(&self, openid: &OpenId) -> Result<Option<Number>> {
         let keys = self.keys.of_bindings();
         let call = NUMBER_UNBIND.on(&keys).arg(openid.as_str());
-        let reply = self.send_in_time(call, self.replicas()).await?;
+        let reply = self.send_in_time(call, true).await?;
         let parts = words("number_unbind", reply)?;
         match parts.as_slice() {
             [outcome] if outcome == "not_bound" => Ok(None),
@@ -68,11 +67,6 @@ impl Store {
         let [numbers, _] = self.keys.of_bindings();
         let found = self.hash_field(&numbers, openid.as_str()).await?;
         found.as_deref().map(number_in).transpose()
-    }
-
-    /// Replicas that must have a binding before it is answered.
-    fn replicas(&self) -> u32 {
-        self.durability.map_or(0, Durability::replicas)
     }
 }
 

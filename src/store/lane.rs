@@ -129,6 +129,29 @@ impl Lane {
         }
     }
 
+    /// A field of a hash; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when there is no answer before `deadline`: reading may be tried again.
+    pub(super) async fn hash_field(
+        &self,
+        key: &str,
+        field: &str,
+        deadline: Instant,
+    ) -> Result<Option<Vec<u8>>> {
+        let late = || Error::Busy("no answer from Redis in time".to_owned());
+        let live = timeout_at(deadline, self.live()).await;
+        let mut live = live.map_err(|_| late())??;
+        let mut get = redis::cmd("HGET");
+        get.arg(key).arg(field);
+        let Ok(found) = timeout_at(deadline, get.query_async(&mut live.connection)).await else {
+            live.left_unanswered();
+            return Err(late());
+        };
+        live.answered();
+        found.map_err(|e| Error::Busy(format!("reading: {e}")))
+    }
+
     /// The open connection, or the one that is being opened.
     async fn live(&self) -> Result<Live> {
         let opening = match &mut *lock(&self.state) {

@@ -27,12 +27,13 @@ pub mod stock;
 mod walk;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_redis::{Manager, Pool, PoolConfig, PoolError, Runtime, Timeouts};
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult, Value};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use self::keys::Keys;
 use self::lane::Lane;
@@ -55,6 +56,8 @@ pub struct Store {
     keys: Keys,
     timeout: Duration,
     durability: Option<Durability>,
+    /// Where crowds ask that are not at the doors: chats and pages.
+    shared: Arc<Lane>,
 }
 
 impl Store {
@@ -80,18 +83,26 @@ impl Store {
             .build()
             .map_err(|e| wrong(&e))?;
         let keys = Keys::new(prefix);
+        let shared = Arc::new(Lane::new(link.clone(), keys.clone(), timeout, 0));
         Ok(Self {
             link,
             pool,
             keys,
             timeout,
             durability: None,
+            shared,
         })
     }
 
     /// The same store, with this level for what its lanes acknowledge.
     pub fn with_durability(mut self, durability: Option<Durability>) -> Self {
         self.durability = durability;
+        self.with_own_lane()
+    }
+
+    /// The same store, with a shared connection of its own: for a thread of its own.
+    pub fn with_own_lane(mut self) -> Self {
+        self.shared = Arc::new(self.lane());
         self
     }
 
@@ -139,34 +150,20 @@ impl Store {
         self.send_on(&mut connection, call).await
     }
 
-    /// Sends a call, and waits until so many replicas have what it wrote, all within the timeout
-    /// of buyers.
-    async fn send_in_time(&self, call: Call<'_>, replicas: u32) -> Result<Value> {
+    /// Sends a call, and if it is `kept` waits until replicas have what it wrote, all within the
+    /// timeout of buyers.
+    async fn send_in_time(&self, call: Call<'_>, kept: bool) -> Result<Value> {
         let deadline = Instant::now() + self.timeout;
-        let late = |_| Error::Busy("no connection to Redis in time".to_owned());
-        let connection = timeout_at(deadline, self.connection()).await;
-        let mut connection = connection.map_err(late)??;
-        let answered = timeout_at(deadline, async {
-            let reply = call.send(&mut *connection).await?;
-            if replicas > 0 {
-                replicas::wait(&mut connection, replicas, deadline).await?;
-            }
-            Ok(reply)
-        });
-        let unanswered = |_| Error::Unknown("no answer in time".to_owned());
-        answered.await.map_err(unanswered)?
+        let undecoded = |reply: &Value| Ok(reply.clone());
+        self.shared
+            .decide(call, deadline, undecoded, |_| kept)
+            .await
     }
 
     /// A field of a hash, within the timeout of buyers; `None` when there is none.
     async fn hash_field(&self, key: &str, field: &str) -> Result<Option<String>> {
-        let late = |_| Error::Busy("no answer from Redis in time".to_owned());
-        let found = timeout(self.timeout, async {
-            let mut connection = self.connection().await?;
-            let mut get = redis::cmd("HGET");
-            get.arg(key).arg(field);
-            self.read(get.query_async(&mut *connection)).await
-        });
-        let found: Option<Vec<u8>> = found.await.map_err(late)??;
+        let deadline = Instant::now() + self.timeout;
+        let found = self.shared.hash_field(key, field, deadline).await?;
         Ok(found.map(|found| String::from_utf8_lossy(&found).into_owned()))
     }
 

@@ -82,7 +82,7 @@ impl Store {
         let keys = [self.keys.reply(&key.0)];
         let call = REPLY_CLAIM.on(&keys);
         let call = call.arg(&claim.owner).arg(ms(LEASE));
-        let reply = self.send_in_time(call, 0).await?;
+        let reply = self.send_in_time(call, false).await?;
         let parts = words("reply_claim", reply)?;
         match parts.as_slice() {
             [outcome] if outcome == "claimed" => Ok(ClaimOutcome::Claimed(claim)),
@@ -102,7 +102,7 @@ impl Store {
         let keys = [self.keys.reply(&claim.key.0)];
         let call = REPLY_KEEP.on(&keys);
         let call = call.arg(&claim.owner).arg(reply).arg(ms(MEMORY));
-        settled("reply_keep", "kept", &self.send_in_time(call, 0).await?)
+        settled("reply_keep", "kept", &self.send_in_time(call, false).await?)
     }
 
     /// Gives up a claim without a reply: the next delivery tries again.
@@ -112,7 +112,7 @@ impl Store {
     pub async fn reply_release(&self, claim: &Claim) -> Result<SettleOutcome> {
         let keys = [self.keys.reply(&claim.key.0)];
         let call = REPLY_RELEASE.on(&keys).arg(&claim.owner);
-        let reply = self.send_in_time(call, 0).await?;
+        let reply = self.send_in_time(call, false).await?;
         settled("reply_release", "released", &reply)
     }
 }
