@@ -4,6 +4,7 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src ./src
 COPY lua ./lua
+COPY templates ./templates
 RUN cargo build --release --locked
 
 FROM debian:bookworm-slim

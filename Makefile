@@ -2,8 +2,8 @@
 
 CARGO ?= cargo
 
-.PHONY: help run test test-long lint bench bench-quick bench-instructions bench-million bench-overload \
-	jmeter redis wrk
+.PHONY: help run test test-browser test-long lint bench bench-quick bench-instructions bench-million \
+	bench-overload jmeter redis wrk chromium
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -15,8 +15,11 @@ run: redis ## build and start the server on 127.0.0.1:8080 with a private Redis 
 test: redis ## all tests but the long ones
 	$(CARGO) test
 
-test-long: redis ## the fault tests again, many more rounds, and long runs of the relay
-	SECKILL_TEST_ROUNDS=50 $(CARGO) test --release --test suite
+test-browser: redis chromium ## the pages in a real Chromium, on the screen of a phone
+	$(CARGO) test --test suite browser -- --ignored
+
+test-long: redis chromium ## the fault tests again, many more rounds, long runs of the relay, the browser
+	SECKILL_TEST_ROUNDS=50 $(CARGO) test --release --test suite -- --include-ignored
 
 lint: ## format, lints, docs
 	$(CARGO) fmt --check
@@ -80,3 +83,16 @@ wrk:
 	  elif command -v apk >/dev/null; then $$sudo apk add wrk; \
 	  elif command -v brew >/dev/null; then brew install wrk; \
 	  else echo "no package manager found: install wrk yourself" >&2; exit 1; fi; }
+
+# A Chromium and the program that drives it.
+chromium:
+	@command -v chromedriver >/dev/null || { \
+	  echo "installing Chromium with the system's package manager"; \
+	  sudo=$$( [ "$$(id -u)" = 0 ] || echo sudo ); \
+	  if command -v apt-get >/dev/null; then \
+	    $$sudo apt-get update -q && \
+	    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends \
+	      chromium chromium-driver; \
+	  elif command -v dnf >/dev/null; then $$sudo dnf install -y chromium chromedriver; \
+	  elif command -v apk >/dev/null; then $$sudo apk add chromium chromium-chromedriver; \
+	  else echo "no package manager found: install chromium and chromedriver yourself" >&2; exit 1; fi; }

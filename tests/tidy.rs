@@ -25,10 +25,12 @@ const RANKS: [(&str, u8); 15] = [
     ("main", 8),
 ];
 /// Who alone may name a crate, wherever a path starts with it.
-const CRATE_OWNERS: [(&str, &[&str]); 5] = [
+const CRATE_OWNERS: [(&str, &[&str]); 7] = [
     ("redis", &["store"]),
     ("deadpool_redis", &["store"]),
     ("actix_web", &["http"]),
+    ("askama", &["http"]),
+    ("qrcode", &["http"]),
     ("reqwest", &["relay"]),
     ("clap", &["cli", "main"]),
 ];

@@ -10,6 +10,7 @@ mod orders;
 mod print;
 mod sale;
 mod stock;
+mod wechat;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -84,6 +85,9 @@ pub enum Operation {
     /// State or look at what buyers may spend on the targets of an event
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// Print what the platform of an official account is sent
+    #[command(subcommand)]
+    Wechat(wechat::WechatCommand),
     /// Check that nothing was oversold or lost: exit code 0 if the law holds, 1 if it is
     /// violated, 3 if it could not be judged
     Audit(audit::AuditCommand),
@@ -188,6 +192,7 @@ pub async fn run(operation: &Operation, arguments: &Arguments, config: Config) -
         Operation::Orders(command) => command.run(&store, output).await,
         Operation::Feed(command) => command.run(&store, &config, output).await,
         Operation::Account(command) => command.run(&store, output).await,
+        Operation::Wechat(command) => command.run(&store).await,
         Operation::Audit(command) => command.run(&store, output).await,
         Operation::Doctor => doctor::run(&store, &config, output).await,
     };

@@ -15,6 +15,7 @@ mod metrics;
 pub mod negotiate;
 mod operator;
 mod orders;
+mod pages;
 mod place;
 mod placement;
 mod probes;
@@ -64,6 +65,8 @@ struct Context {
     loading: Arc<Semaphore>,
     /// None without a token of the platform.
     tickets: Option<TicketOffice>,
+    /// What the official account says of itself.
+    account: Arc<Account>,
 }
 
 /// A server that listens; nothing is accepted before it is awaited.
@@ -119,6 +122,7 @@ pub fn listen(
             token: token.clone(),
             loading: loading.clone(),
             tickets,
+            account: account.clone(),
         };
         App::new()
             .app_data(web::Data::new(context))

@@ -5,10 +5,14 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder};
 
-use super::{admin, bid, doors, metrics, operator, orders, place, probes, problem, sales, wechat};
+use super::{
+    admin, bid, doors, metrics, operator, orders, pages, place, probes, problem, sales, wechat,
+};
 
 /// Start of every path that takes the operators' token, and nothing without it.
 const ADMIN: &str = "/admin";
+/// Start of every path of the ticket office, without which none of them is there.
+const WECHAT: &str = "/wechat";
 
 /// A path and what it answers.
 struct Route {
@@ -89,6 +93,23 @@ fn guarded() -> Vec<Route> {
     ]
 }
 
+/// The pages of the ticket office, below [`WECHAT`], and what belongs to them.
+fn pages() -> Vec<Route> {
+    vec![
+        at("/bind")
+            .on(Method::GET, pages::bind::show)
+            .on(Method::POST, pages::bind::bind),
+        at("/activity").on(Method::GET, pages::activity::show),
+        at("/ticket").on(Method::GET, pages::ticket::show),
+        at("/help").on(Method::GET, pages::help::show),
+        at("/checkin")
+            .on(Method::GET, pages::checkin::show)
+            .on(Method::POST, pages::checkin::check),
+        at("/checkin.js").on(Method::GET, pages::files::script),
+        at("/style.css").on(Method::GET, pages::files::style),
+    ]
+}
+
 /// Lets the server know all of them.
 pub(super) fn configure(config: &mut ServiceConfig) {
     for route in open() {
@@ -99,19 +120,25 @@ pub(super) fn configure(config: &mut ServiceConfig) {
     for route in guarded() {
         admin = admin.service(route.closed());
     }
+    let mut wechat = web::scope(WECHAT).default_service(web::to(problem::not_found));
+    for route in pages() {
+        wechat = wechat.service(route.closed());
+    }
     config
         .service(admin.wrap(from_fn(operator::guard)))
+        .service(wechat.wrap(from_fn(pages::guard)))
         .default_service(web::to(problem::not_found));
 }
 
 /// Method and path of every route, for those who must visit them all.
 pub fn all() -> Vec<(String, String)> {
-    let open = open().into_iter().map(|route| (String::new(), route));
-    let guarded = guarded().into_iter().map(|route| (ADMIN.to_owned(), route));
-    let routes = open.chain(guarded).flat_map(|(prefix, route)| {
-        let path = prefix + route.path;
-        let methods = route.methods.into_iter();
-        methods.map(move |method| (method.to_string(), path.clone()))
-    });
-    routes.collect()
+    let mut all = Vec::new();
+    for (prefix, table) in [("", open()), (ADMIN, guarded()), (WECHAT, pages())] {
+        for route in table {
+            let path = format!("{prefix}{}", route.path);
+            let methods = route.methods.iter();
+            all.extend(methods.map(|method| (method.to_string(), path.clone())));
+        }
+    }
+    all
 }

@@ -7,7 +7,7 @@ use super::office::Office;
 use super::reply::{Article, Reply};
 use super::tickets::Holder;
 use super::wording;
-use crate::domain::ids::{Number, OpenId};
+use crate::domain::ids::OpenId;
 use crate::error::Result;
 use crate::store::bindings::BindOutcome;
 
@@ -60,9 +60,7 @@ impl Office {
     }
 
     async fn bind(&self, user: &OpenId, text: &str) -> Result<Reply> {
-        let number = Number::parse(text).ok();
-        let number = number.filter(|_| self.account.number_pattern.fits(text));
-        let Some(number) = number else {
+        let Some(number) = self.account.number(text) else {
             return Ok(Reply::text(wording::WRONG_NUMBER));
         };
         let outcome = self.store.number_bind(user, &number).await?;

@@ -9,9 +9,11 @@
 //! ```
 
 pub mod activities;
+pub mod checkin;
 pub mod command;
 mod desk;
 pub mod links;
+pub mod menu;
 pub mod message;
 pub mod office;
 pub mod reply;

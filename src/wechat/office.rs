@@ -22,6 +22,7 @@ use super::wording;
 use crate::admission::Admission;
 use crate::catalogue::Catalogue;
 use crate::config::NumberPattern;
+use crate::domain::ids::Number;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -56,6 +57,14 @@ pub struct Account {
     pub links: Links,
     /// What the numbers of its users look like.
     pub number_pattern: NumberPattern,
+}
+
+impl Account {
+    /// A number of one of its users; `None` for a text that is none.
+    pub fn number(&self, text: &str) -> Option<Number> {
+        let number = Number::parse(text).ok();
+        number.filter(|_| self.number_pattern.fits(text))
+    }
 }
 
 /// The body of an answer, and the word for it in metrics.

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod browser;
 mod cli;
 mod embedded;
 mod expirer;
@@ -14,3 +15,4 @@ mod relay;
 mod script;
 mod walk;
 mod wechat;
+mod wechat_pages;

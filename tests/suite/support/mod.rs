@@ -3,6 +3,7 @@
 pub mod app;
 pub mod bids;
 pub mod bindings;
+pub mod browser;
 pub mod buyer;
 pub mod crowd;
 pub mod history;

@@ -1,0 +1,85 @@
+//! The page of an activity: what it is, when it can be booked, how many tickets are left.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use super::notice::Notice;
+use super::page::{Loads, page};
+use super::{OnShow, from_query, look, on_show, when};
+use crate::domain::ids::SaleId;
+use crate::domain::sale::Phase;
+use crate::http::Context;
+
+const UNKNOWN: &str = "待定";
+
+#[derive(Template)]
+#[template(path = "activity.html")]
+struct ActivityPage<'a> {
+    title: &'a str,
+    keyword: &'a str,
+    place: &'a str,
+    picture: &'a str,
+    description: &'a str,
+    held: String,
+    window: String,
+    remaining: u64,
+    booking: Booking,
+}
+
+/// What stands above the title.
+struct Booking {
+    phase: Phase,
+    sold_out: bool,
+}
+
+impl Booking {
+    fn word(&self) -> &'static str {
+        match self.phase {
+            Phase::Upcoming => "抢票尚未开始",
+            Phase::Open if self.sold_out => "票已抢光",
+            Phase::Open => "正在抢票",
+            Phase::Paused => "抢票暂停",
+            Phase::Ended => "抢票已经结束",
+        }
+    }
+
+    fn class(&self) -> &'static str {
+        match self.phase {
+            Phase::Upcoming | Phase::Paused => "wait",
+            Phase::Open if self.sold_out => "over",
+            Phase::Open => "good",
+            Phase::Ended => "over",
+        }
+    }
+}
+
+/// `GET /wechat/activity?id=SALE`
+pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpResponse, Notice> {
+    let [id] = from_query(&request, ["id"])?;
+    let id = SaleId::parse(&id).map_err(|_| missing())?;
+    let reading = look(&context).await?;
+    let OnShow { shown, left, now } = on_show(&reading, &id)?.ok_or_else(missing)?;
+    let (sale, activity) = (shown.sale, shown.activity);
+    let unknown = || UNKNOWN.to_owned();
+    let template = ActivityPage {
+        title: shown.name(),
+        keyword: activity.keyword.as_str(),
+        place: &activity.place,
+        picture: &activity.picture,
+        description: &activity.description,
+        held: when::span(activity.starts_at, activity.ends_at).unwrap_or_else(unknown),
+        window: when::span(sale.opens_at, sale.closes_at).unwrap_or_else(|| "不限".to_owned()),
+        remaining: left,
+        booking: Booking {
+            phase: sale.phase(now),
+            sold_out: left == 0,
+        },
+    };
+    Ok(page(StatusCode::OK, &template, Loads::Picture))
+}
+
+fn missing() -> Notice {
+    Notice::missing("活动不存在", "没有这个活动，或者它已经下线。")
+}

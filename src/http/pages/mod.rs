@@ -1,0 +1,106 @@
+//! The pages of the ticket office, for phones: plain HTML and forms, and one script of ours for
+//! those who check tickets at the door.
+//!
+//! All that a page knows of who looks is the address, whose `openid` only the person and the
+//! platform know. So it shows the tickets of the number that is bound to it, and nothing else.
+
+pub mod activity;
+pub mod bind;
+pub mod checkin;
+pub mod files;
+pub mod help;
+mod notice;
+mod page;
+mod qr;
+pub mod ticket;
+mod when;
+
+use std::sync::Arc;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::web::{Data, Payload};
+use actix_web::{Error, HttpRequest, ResponseError};
+
+use self::notice::Notice;
+use super::Context;
+use super::attempt::{discard, required, text};
+use super::fault::{Fault, FieldName};
+use super::fields::Fields;
+use super::problem::Problem;
+use crate::catalogue::Reading;
+use crate::domain::ids::{OpenId, SaleId};
+use crate::domain::sale::EpochMs;
+use crate::wechat::activities::Shown;
+
+/// Stands before every page: without an office there are none.
+pub async fn guard(
+    context: Data<Context>,
+    mut request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if context.tickets.is_some() {
+        return next.call(request).await;
+    }
+    discard(request.extract::<Payload>().await?).await;
+    let problem = Problem::not_found(request.request());
+    Ok(request.into_response(problem.error_response()))
+}
+
+/// Texts of the query, each of which must be there once.
+fn from_query<const N: usize>(
+    request: &HttpRequest,
+    names: [FieldName; N],
+) -> Result<[String; N], Notice> {
+    let query = request.query_string().as_bytes();
+    let fields = Fields::from_form(names, query);
+    let texts = fields.and_then(|fields| texts(names, fields));
+    texts.map_err(|fault| Notice::faulty(&fault))
+}
+
+/// Fields that must all be texts.
+fn texts<const N: usize>(names: [FieldName; N], fields: Fields<N>) -> Result<[String; N], Fault> {
+    let mut texts = names.map(|_| String::new());
+    for ((place, name), value) in texts.iter_mut().zip(names).zip(fields.into_values()) {
+        *place = text(required(value, name)?, name)?;
+    }
+    Ok(texts)
+}
+
+fn openid(text: &str) -> Result<OpenId, Notice> {
+    OpenId::parse(text).map_err(|_| Notice::wrong("openid"))
+}
+
+/// What everybody may see, at one time.
+async fn look(context: &Context) -> Result<Arc<Reading>, Notice> {
+    let reading = context.catalogue.look().await;
+    reading.map_err(|error| Notice::failed(&error))
+}
+
+/// An activity on a page.
+struct OnShow<'a> {
+    shown: Shown<'a>,
+    /// Tickets left.
+    left: u64,
+    /// The clock of Redis now.
+    now: EpochMs,
+}
+
+/// An activity, if it is on show.
+fn on_show<'a>(reading: &'a Reading, id: &SaleId) -> Result<Option<OnShow<'a>>, Notice> {
+    let failed = |error: &_| Notice::failed(error);
+    let sales = reading.sales.as_ref().map_err(failed)?;
+    let Ok(place) = sales.binary_search_by(|(own, _)| own.cmp(id)) else {
+        return Ok(None);
+    };
+    let snapshot = sales[place].1.as_ref().map_err(failed)?;
+    let sale = &snapshot.sale;
+    let left = snapshot.figures.left;
+    let now = reading.server_time().unwrap_or(snapshot.now);
+    Ok(sale.activity.as_ref().map(|activity| OnShow {
+        shown: Shown { sale, activity },
+        left,
+        now,
+    }))
+}

@@ -1,0 +1,101 @@
+//! Checking tickets at the door: each lets one person in, once.
+
+use crate::domain::change::{ChangeOutcome, ChangeRefusal};
+use crate::domain::ids::{Number, OrderId, SaleId};
+use crate::domain::order::Order;
+use crate::error::Result;
+use crate::store::Store;
+
+/// What somebody shows at the door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// The ticket: its QR code was scanned.
+    Ticket(OrderId),
+    /// The number of a person, whose ticket it then is.
+    Number(Number),
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckIn {
+    /// The ticket was good until now, and is used from now on.
+    Admitted(Order),
+    /// Nobody comes in. Nothing changed.
+    Refused(Refusal),
+}
+
+/// Why nobody comes in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no activity of this name, or it is not on show any more.
+    NoSuchActivity,
+    /// The activity is over.
+    Over,
+    /// There is no such ticket, or nobody of this number has one.
+    NoSuchTicket,
+    /// It is a ticket of another activity.
+    OtherActivity,
+    /// Somebody came in with it before.
+    Used(Order),
+    /// It was given back.
+    Cancelled,
+    /// It was never paid.
+    NotConfirmed,
+}
+
+/// Lets in whoever shows a good ticket of `activity`, and marks the ticket as used. Of many who
+/// show the same one, one comes in.
+///
+/// # Errors
+/// As [`Store::order_use`].
+pub async fn check_in(store: &Store, activity: &SaleId, shown: &Shown) -> Result<CheckIn> {
+    let checked = check(store, activity, shown).await?;
+    let ticket = match checked {
+        Ok(ticket) => ticket,
+        Err(refusal) => return Ok(CheckIn::Refused(refusal)),
+    };
+    let refusal = match store.order_use(&ticket).await? {
+        ChangeOutcome::Changed(order) => return Ok(CheckIn::Admitted(order)),
+        ChangeOutcome::Repeated(order) => Refusal::Used(order),
+        ChangeOutcome::Refused(refusal, order) => refused(refusal, order),
+        ChangeOutcome::NoSuchOrder => Refusal::NoSuchTicket,
+    };
+    Ok(CheckIn::Refused(refusal))
+}
+
+/// The ticket that is to be used, if it is one of an activity that goes on.
+async fn check(
+    store: &Store,
+    activity: &SaleId,
+    shown: &Shown,
+) -> Result<Result<OrderId, Refusal>> {
+    let snapshot = store.sale_snapshot(activity).await?;
+    let Some((now, own)) = snapshot.and_then(|read| Some((read.now, read.sale.activity?))) else {
+        return Ok(Err(Refusal::NoSuchActivity));
+    };
+    if own.ends_at.is_some_and(|ends| now > ends) {
+        return Ok(Err(Refusal::Over));
+    }
+    let ticket = match shown {
+        Shown::Ticket(ticket) => Some(ticket.clone()),
+        Shown::Number(number) => store.order_of_buyer(activity, &number.username()).await?,
+    };
+    let Some(ticket) = ticket else {
+        return Ok(Err(Refusal::NoSuchTicket));
+    };
+    Ok(match store.order(&ticket).await? {
+        None => Err(Refusal::NoSuchTicket),
+        Some(order) if order.line(activity).is_none() => Err(Refusal::OtherActivity),
+        Some(_) => Ok(ticket),
+    })
+}
+
+fn refused(refusal: ChangeRefusal, order: Order) -> Refusal {
+    match refusal {
+        ChangeRefusal::Cancelled | ChangeRefusal::Expired => Refusal::Cancelled,
+        ChangeRefusal::NotConfirmed => Refusal::NotConfirmed,
+        ChangeRefusal::Used => Refusal::Used(order),
+        // Bids are no tickets; and nobody gives anything back here.
+        ChangeRefusal::NotUsable | ChangeRefusal::NotCancellable => Refusal::NoSuchTicket,
+    }
+}

@@ -1,0 +1,111 @@
+// The door staff's page: sends what a scanner or a person typed to the check-in door, and shows the
+// answer. The token stays in this tab.
+'use strict';
+
+const TOKEN = 'seckill.token';
+const SALE = 'seckill.sale';
+// How a ticket's number ends; everything else is the number of a person.
+const TICKET = /-[a-z][a-z0-9]{19}$/;
+
+const at = (id) => document.getElementById(id);
+let admitted = 0;
+// One check after the other, in the order in which they were scanned.
+let last = Promise.resolve();
+
+function show(element, shown) {
+  element.hidden = !shown;
+}
+
+function enter(fault) {
+  const token = sessionStorage.getItem(TOKEN);
+  show(at('login'), !token);
+  show(at('check'), token);
+  show(at('logout'), token);
+  at('login-fault').textContent = fault || '';
+  show(at('login-fault'), fault);
+  const field = token ? (at('sale').value ? 'shown' : 'sale') : 'token';
+  at(field).focus();
+}
+
+function tell(mood, verdict, detail) {
+  const result = at('result');
+  result.className = 'result ' + mood;
+  at('verdict').textContent = verdict;
+  at('detail').textContent = detail;
+  show(result, true);
+}
+
+function leave(fault) {
+  sessionStorage.removeItem(TOKEN);
+  show(at('result'), false);
+  enter(fault);
+}
+
+async function ask(sale, shown) {
+  const named = TICKET.test(shown) ? { ticket: shown } : { number: shown };
+  const reply = await fetch('checkin', {
+    method: 'POST',
+    headers: {
+      'Authorization': 'Bearer ' + sessionStorage.getItem(TOKEN),
+      'Content-Type': 'application/json',
+      'Accept-Language': 'zh',
+    },
+    body: JSON.stringify({ sale, ...named }),
+  });
+  return { status: reply.status, said: await reply.json() };
+}
+
+async function check(sale, shown) {
+  tell('waiting', '…', shown);
+  try {
+    const { status, said } = await ask(sale, shown);
+    if (status === 200) {
+      admitted += 1;
+      at('count').textContent = '本机已检票 ' + admitted + ' 张';
+      show(at('count'), true);
+      tell('good', '✓ 可以入场', '学号 ' + said.number);
+    } else if (status === 401) {
+      leave('口令不正确，请重新输入。');
+    } else if (status < 500) {
+      tell('bad', '✗ 不能入场', said.detail);
+    } else {
+      tell('doubt', '? 请再检一次', said.detail);
+    }
+  } catch (error) {
+    // The answer is lost, and with it whether the ticket was marked: the next check tells.
+    tell('doubt', '? 请再检一次', '没有收到答复。若再检时显示刚刚使用过，就是这一次。');
+  }
+}
+
+at('login').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const token = at('token').value.trim();
+  at('token').value = '';
+  // A header carries nothing else.
+  if (!/^[\x21-\x7e]+$/.test(token)) {
+    leave('口令不正确，请重新输入。');
+    return;
+  }
+  sessionStorage.setItem(TOKEN, token);
+  enter();
+});
+
+at('check').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const sale = at('sale').value.trim();
+  const shown = at('shown').value.trim();
+  at('shown').value = '';
+  at('shown').focus();
+  if (!sale || !shown) {
+    return;
+  }
+  sessionStorage.setItem(SALE, sale);
+  last = last.then(() => check(sale, shown));
+});
+
+at('logout').addEventListener('click', () => leave());
+
+if (!at('sale').value) {
+  at('sale').value = sessionStorage.getItem(SALE) || '';
+}
+enter();

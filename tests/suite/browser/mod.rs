@@ -1,0 +1,107 @@
+//! The pages in a real Chromium with the screen of a phone. It must be installed: so these tests
+//! run only when they are asked for, with `make test-browser`.
+
+use seckill::domain::activity::ActivityEdit;
+
+use crate::support::browser::Phone;
+use crate::support::operator::TOKEN;
+use crate::wechat_pages::Office;
+
+const NUMBER: &str = "2016013265";
+
+#[tokio::test]
+#[ignore = "needs Chromium: make test-browser"]
+async fn from_a_number_to_the_door() {
+    let office = Office::open().await;
+    let sale = office
+        .activity("gala", "马兰花开·清华大学百廿校庆专场演出", 5)
+        .await;
+    // 2026-12-12T19:00:00+08:00
+    let start = 1_797_073_200_000;
+    let activity = ActivityEdit {
+        starts_at: Some(Some(start)),
+        description: Some("话剧《马兰花开》再度上演。\n凭电子票入场，开演后不再入场。".to_owned()),
+        ..ActivityEdit::default()
+    };
+    office.change(&sale, activity).await;
+    office.shows("/wechat/activity?id=gala", "再度上演").await;
+    let phone = Phone::start(office.app.buyer.address()).await;
+
+    phone.open("help").await;
+    phone.picture("help").await;
+    phone.open("activity?id=gala").await;
+    phone.picture("activity").await;
+
+    phone.open("bind?openid=oA").await;
+    phone.picture("bind").await;
+    phone.type_into("#number", "12345").await;
+    phone.click("button").await;
+    phone.shows("#fault", "学号格式不正确").await;
+    phone.picture("bind-again").await;
+    assert_eq!(
+        phone
+            .ask("return document.querySelector('#number').value")
+            .await,
+        "12345"
+    );
+    phone
+        .ask("document.querySelector('#number').value = ''")
+        .await;
+    phone.type_into("#number", NUMBER).await;
+    phone.click("button").await;
+    phone
+        .shows("main", &format!("您已经绑定了学号{NUMBER}"))
+        .await;
+    phone.picture("bound").await;
+
+    let ticket = office.book(&sale, NUMBER).await;
+    let page = format!("ticket?openid=oA&ticket={ticket}");
+    phone.open(&page).await;
+    phone.shows("#standing", "有效").await;
+    phone.picture("ticket").await;
+    assert_eq!(phone.scan("#code").await, ticket);
+
+    check_at_the_door(&phone, &ticket).await;
+
+    phone.open(&page).await;
+    phone.shows("#standing", "已使用").await;
+    phone.picture("ticket-used").await;
+    assert!(!phone.has("svg").await);
+    phone
+        .open("ticket?openid=oB&ticket=gala-abcdfabcdfabcdfabcdf")
+        .await;
+    phone.picture("notice").await;
+
+    phone.close().await;
+    office.close(&[&sale]).await;
+}
+
+/// A ticket goes green once and red ever after; a wrong token is asked for again.
+async fn check_at_the_door(phone: &Phone, ticket: &str) {
+    phone.open("checkin?sale=gala").await;
+    phone.picture("checkin-login").await;
+    for (token, then) in [("wrong", "#login-fault"), (TOKEN, "#result.good")] {
+        phone.type_into("#token", &format!("{token}\n")).await;
+        // Whatever is focused gets what is scanned.
+        phone
+            .type_into("#shown:focus", &format!("{ticket}\n"))
+            .await;
+        phone.element(&format!("{then}:not([hidden])")).await;
+    }
+    phone.shows("#verdict", "可以入场").await;
+    phone.shows("#detail", NUMBER).await;
+    phone.picture("checkin-good").await;
+    for shown in [ticket, NUMBER] {
+        phone.type_into("#shown:focus", &format!("{shown}\n")).await;
+        phone.shows("#result.bad #verdict", "不能入场").await;
+        phone.shows("#detail", "已使用").await;
+    }
+    phone.picture("checkin-bad").await;
+    phone.type_into("#shown:focus", "2016019999\n").await;
+    phone.shows("#detail", "没有有效的票").await;
+    // The token is this tab's own, and stays while it is open.
+    phone.open("checkin?sale=gala").await;
+    phone.element("#shown:focus").await;
+    phone.click("#logout").await;
+    phone.element("#token:focus").await;
+}

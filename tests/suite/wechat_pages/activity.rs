@@ -1,0 +1,127 @@
+//! The page of an activity.
+
+use seckill::domain::activity::{ActivityEdit, Keyword};
+use seckill::domain::sale::{SaleEdit, StockKind};
+
+use super::{FUTURE, Office, PAST, assert_harmless, assert_page};
+
+#[tokio::test]
+async fn an_activity_shows_what_people_must_know() {
+    let office = Office::open().await;
+    let sale = office.activity("gala", "马兰花开", 7).await;
+    // 2026-12-12T19:00:00+08:00
+    let start = 1_797_073_200_000;
+    let activity = ActivityEdit {
+        keyword: Some(Keyword::parse("mlhk").ok()),
+        starts_at: Some(Some(start)),
+        ends_at: Some(Some(start + 7_200_000)),
+        description: Some("第一行\n第二行".to_owned()),
+        picture: Some("https://pictures.example/a.png?x=1&y=2".to_owned()),
+        ..ActivityEdit::default()
+    };
+    office.change(&sale, activity).await;
+    let page = office.shows("/wechat/activity?id=gala", "mlhk").await;
+    for text in [
+        "<h1>马兰花开</h1>",
+        "正在抢票",
+        "2026-12-12 19:00 至 21:00",
+        "大礼堂",
+        "不限",
+        "7 张",
+        "抢票 mlhk",
+        "第一行\n第二行",
+        "src=\"https://pictures.example/a.png?x=1&#38;y=2\"",
+    ] {
+        assert_page(&page, 200, text);
+    }
+    office.close(&[&sale]).await;
+}
+
+#[tokio::test]
+async fn an_activity_says_where_its_booking_stands() {
+    let office = Office::open().await;
+    let sale = office.activity("gala", "", 1).await;
+    let path = "/wechat/activity?id=gala";
+    let window = |opens_at, closes_at| SaleEdit {
+        opens_at: Some(opens_at),
+        closes_at: Some(closes_at),
+        ..SaleEdit::default()
+    };
+    office.put(&sale, window(Some(FUTURE), None)).await;
+    let page = office.shows(path, "抢票尚未开始").await;
+    assert_page(&page, 200, "<h1>gala</h1>"); // without a title, its keyword
+    office.put(&sale, window(None, None)).await;
+    office.shows(path, "正在抢票").await;
+    office.book(&sale, "2016013265").await;
+    office.shows(path, "票已抢光").await;
+    office.put(&sale, window(None, Some(PAST))).await;
+    office.shows(path, "抢票已经结束").await;
+    let paused = SaleEdit {
+        paused: Some(true),
+        ..SaleEdit::default()
+    };
+    office.put(&sale, paused).await;
+    office.shows(path, "抢票暂停").await;
+    office.close(&[&sale]).await;
+}
+
+#[tokio::test]
+async fn what_is_not_on_show_is_not_there() {
+    let office = Office::open().await;
+    let sale = office.activity("gala", "马兰花开", 1).await;
+    office.world.sale("plain", StockKind::List, 1).await;
+    office.shows("/wechat/activity?id=gala", "马兰花开").await;
+    for id in [
+        "plain",
+        "nothing",
+        "4000",
+        "-1",
+        "None",
+        "zjl",
+        "",
+        "%3Cscript%3E",
+        "gala.",
+    ] {
+        let reply = office.get(&format!("/wechat/activity?id={id}")).await;
+        assert_page(&reply, 404, "活动不存在");
+        assert_harmless(&reply);
+    }
+    for query in ["", "?id=gala&id=gala", "?id=%", "?name=gala"] {
+        let reply = office.get(&format!("/wechat/activity{query}")).await;
+        assert_page(&reply, 400, "链接不正确");
+    }
+    let hidden = ActivityEdit {
+        keyword: Some(None),
+        ..ActivityEdit::default()
+    };
+    office.change(&sale, hidden).await;
+    let gone = office.shows("/wechat/activity?id=gala", "活动不存在").await;
+    assert_eq!(gone.status, 404);
+    office.close(&[&sale]).await;
+}
+
+#[tokio::test]
+async fn no_text_of_an_activity_becomes_markup() {
+    let office = Office::open().await;
+    let danger = "\"><script>alert(1)</script><img src=x onerror=\"alert(1)\">";
+    let sale = office.activity("gala", danger, 1).await;
+    let activity = ActivityEdit {
+        keyword: Some(Keyword::parse("\"><script>alert(1)</script>").ok()),
+        place: Some(danger.to_owned()),
+        description: Some(danger.to_owned()),
+        picture: Some("https://x/\"><script>".to_owned()),
+        ..ActivityEdit::default()
+    };
+    office.change(&sale, activity).await;
+    let page = office.shows("/wechat/activity?id=gala", "抢票 &#34;").await;
+    assert_page(&page, 200, "&#60;script&#62;alert(1)&#60;/script&#62;");
+    assert_harmless(&page);
+    office.bind("oA", "2016013265").await;
+    let ticket = office.book(&sale, "2016013265").await;
+    let page = office
+        .get(&format!("/wechat/ticket?openid=oA&ticket={ticket}"))
+        .await;
+    assert_page(&page, 200, "&#60;script&#62;alert(1)&#60;/script&#62;");
+    assert_harmless(&page);
+    office.close(&[&sale]).await;
+}

@@ -1,0 +1,144 @@
+//! The pages of the ticket office and the door where tickets are checked, over HTTP.
+
+mod activity;
+mod bind;
+mod checkin;
+mod menu;
+mod shape;
+mod ticket;
+
+use seckill::domain::activity::{ActivityEdit, Keyword};
+use seckill::domain::ids::SaleId;
+use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
+
+use crate::support::app::TestApp;
+use crate::support::buyer::Reply;
+use crate::support::operator::Operator;
+use crate::support::redis::{World, sale_id};
+use crate::support::wechat::office;
+
+/// Long before and long after every test.
+pub const PAST: EpochMs = 1_000;
+pub const FUTURE: EpochMs = 4_000_000_000_000;
+
+/// An office with a page for everything, on one Redis.
+pub struct Office {
+    pub world: World,
+    pub app: TestApp,
+    pub operator: Operator,
+}
+
+impl Office {
+    pub async fn open() -> Self {
+        let world = World::new().await;
+        let app = office(&world).await;
+        let operator = app.operator();
+        Self {
+            world,
+            app,
+            operator,
+        }
+    }
+
+    /// An activity on show, with tickets that may be given back.
+    pub async fn activity(&self, id: &str, title: &str, tickets: u64) -> SaleId {
+        let sale = sale_id(id);
+        let activity = ActivityEdit {
+            keyword: Some(Keyword::parse(id).ok()),
+            place: Some("大礼堂".to_owned()),
+            ends_at: Some(Some(FUTURE)),
+            ..ActivityEdit::default()
+        };
+        let edit = SaleEdit {
+            kind: Some(StockKind::List),
+            title: Some(title.to_owned()),
+            cancel_until: Some(Some(FUTURE)),
+            activity,
+            ..SaleEdit::default()
+        };
+        self.put(&sale, edit).await;
+        let added = self.world.store.stock_add_count(&sale, tickets).await;
+        added.expect("added");
+        sale
+    }
+
+    pub async fn put(&self, sale: &SaleId, edit: SaleEdit) {
+        let put = self.world.store.sale_put(sale, &edit).await;
+        put.expect("put");
+    }
+
+    pub async fn change(&self, sale: &SaleId, activity: ActivityEdit) {
+        let edit = SaleEdit {
+            activity,
+            ..SaleEdit::default()
+        };
+        self.put(sale, edit).await;
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.app.buyer.get(path).await
+    }
+
+    pub async fn bind(&self, openid: &str, number: &str) -> Reply {
+        let fields = [("openid", openid), ("number", number)];
+        self.app.buyer.form("/wechat/bind", &fields).await
+    }
+
+    /// Books a ticket for a number, and gives it back.
+    pub async fn book(&self, sale: &SaleId, number: &str) -> String {
+        let fields = [
+            ("username", number),
+            ("purchase", "1"),
+            ("goods", sale.as_str()),
+        ];
+        let reply = self.app.buyer.form("/seckill", &fields).await;
+        assert_eq!(reply.result, "grabbed", "{reply:?}");
+        reply.order().expect("an order")
+    }
+
+    pub async fn cancel(&self, ticket: &str) {
+        let path = format!("/orders/{ticket}/cancel");
+        let reply = self.operator.post(&path).await;
+        assert_eq!(reply.result, "cancelled", "{reply:?}");
+    }
+
+    pub async fn check(&self, sale: &str, kind: &str, shown: &str) -> Reply {
+        let body = serde_json::json!({ "sale": sale, kind: shown }).to_string();
+        self.operator.json("POST", "/wechat/checkin", &body).await
+    }
+
+    /// Waits until the pages, which show the last reading of all sales, show something.
+    pub async fn shows(&self, path: &str, text: &str) -> Reply {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        loop {
+            let reply = self.get(path).await;
+            if reply.body.contains(text) {
+                return reply;
+            }
+            assert!(std::time::Instant::now() < deadline, "{path}: {reply:?}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
+    pub async fn close(self, sales: &[&SaleId]) {
+        for sale in sales {
+            self.world.assert_holds(sale).await;
+        }
+        self.app.stop().await;
+    }
+}
+
+/// A page: HTML with this status.
+pub fn assert_page(reply: &Reply, status: u16, text: &str) {
+    assert_eq!(reply.status, status, "{reply:?}");
+    assert_eq!(reply.content_type, "text/html; charset=utf-8", "{reply:?}");
+    assert!(reply.body.contains(text), "no {text:?} in {reply:?}");
+}
+
+/// What nobody's text may become.
+pub fn assert_harmless(reply: &Reply) {
+    let body = reply.body.replace("<script src=\"checkin.js\" defer>", "");
+    for danger in ["<script", "<img src=x", "onerror=\""] {
+        assert!(!body.contains(danger), "{danger} in {body}");
+    }
+}

@@ -1,0 +1,129 @@
+//! The page of a ticket: who sees it, and what it says in each state.
+
+use seckill::domain::activity::ActivityEdit;
+use seckill::domain::ids::SaleId;
+use seckill::domain::sale::StockKind;
+
+use super::{Office, PAST, assert_harmless, assert_page};
+use crate::support::bindings::openid;
+
+const NUMBER: &str = "2016013265";
+const OTHER: &str = "2016013266";
+const QR: &str = "<svg";
+
+/// An office, an activity, and a ticket of oA.
+async fn with_ticket() -> (Office, SaleId, String) {
+    let office = Office::open().await;
+    let sale = office.activity("gala", "马兰花开", 5).await;
+    office.bind("oA", NUMBER).await;
+    let ticket = office.book(&sale, NUMBER).await;
+    (office, sale, ticket)
+}
+
+fn path(openid: &str, ticket: &str) -> String {
+    format!("/wechat/ticket?openid={openid}&ticket={ticket}")
+}
+
+#[tokio::test]
+async fn a_good_ticket_has_a_code_and_a_used_one_has_none() {
+    let (office, sale, ticket) = with_ticket().await;
+    let own = path("oA", &ticket);
+    let page = office.shows(&own, "有效").await;
+    for text in [QR, "<h1>马兰花开</h1>", "大礼堂", NUMBER, &ticket] {
+        assert_page(&page, 200, text);
+    }
+    assert!(!page.body.contains("<?xml"), "{page:?}");
+    office.check("gala", "ticket", &ticket).await;
+    let page = office.get(&own).await;
+    assert_page(&page, 200, "已使用");
+    assert!(!page.body.contains(QR), "{page:?}");
+    office.close(&[&sale]).await;
+}
+
+#[tokio::test]
+async fn a_returned_ticket_stays_dead() {
+    let (office, sale, ticket) = with_ticket().await;
+    office.shows(&path("oA", &ticket), "有效").await;
+    office.cancel(&ticket).await;
+    let again = office.book(&sale, NUMBER).await;
+    assert_ne!(again, ticket);
+    let page = office.get(&path("oA", &ticket)).await;
+    assert_page(&page, 200, "已退票");
+    assert!(!page.body.contains(QR), "{page:?}");
+    assert_page(&office.get(&path("oA", &again)).await, 200, QR);
+    office.close(&[&sale]).await;
+}
+
+#[tokio::test]
+async fn after_the_activity_a_ticket_has_no_code() {
+    let (office, sale, ticket) = with_ticket().await;
+    let over = ActivityEdit {
+        ends_at: Some(Some(PAST)),
+        ..ActivityEdit::default()
+    };
+    office.change(&sale, over).await;
+    let page = office.shows(&path("oA", &ticket), "活动已结束").await;
+    assert!(!page.body.contains(QR), "{page:?}");
+    office.close(&[&sale]).await;
+}
+
+#[tokio::test]
+async fn a_ticket_is_shown_to_its_number_alone() {
+    let (office, sale, ticket) = with_ticket().await;
+    office.shows(&path("oA", &ticket), "有效").await;
+    office.bind("oB", OTHER).await;
+    let foreign = office.get(&path("oB", &ticket)).await;
+    let absent = office.get(&path("oB", "gala-abcdfabcdfabcdfabcdf")).await;
+    assert_page(&foreign, 404, "没有这张票");
+    assert_eq!(foreign, absent, "nobody learns which tickets there are");
+    assert_page(&office.get(&path("oC", &ticket)).await, 404, "尚未绑定学号");
+
+    // The ticket belongs to the number, whoever is bound to it.
+    let unbound = office.world.store.number_unbind(&openid("oA")).await;
+    unbound.expect("unbound");
+    assert_page(&office.get(&path("oA", &ticket)).await, 404, "尚未绑定学号");
+    office.bind("oC", NUMBER).await;
+    assert_page(&office.get(&path("oC", &ticket)).await, 200, QR);
+    office.close(&[&sale]).await;
+}
+
+#[tokio::test]
+async fn an_order_of_something_else_is_no_ticket() {
+    let (office, sale, _) = with_ticket().await;
+    let plain = office.world.sale("plain", StockKind::List, 1).await;
+    let order = office.book(&plain, NUMBER).await;
+    let reply = office.get(&path("oA", &order)).await;
+    assert_page(&reply, 404, "没有这张票");
+    office.close(&[&sale, &plain]).await;
+}
+
+#[tokio::test]
+async fn a_wrong_link_is_told() {
+    let (office, sale, ticket) = with_ticket().await;
+    office.shows(&path("oA", &ticket), "有效").await;
+    for (openid, ticket, status) in [
+        ("oA", "fake", 404),
+        ("oA", "", 404),
+        ("oA", "%3Cscript%3Ealert(1)%3C/script%3E", 404),
+        ("oA", &format!("{ticket}x"), 404),
+        ("", &ticket, 400),
+        ("%3Cscript%3E", &ticket, 400),
+        ("oA&openid=oA", &ticket, 400),
+        ("oA", &format!("{ticket}&ticket={ticket}"), 400),
+        ("oA%", &ticket, 400),
+    ] {
+        let reply = office.get(&path(openid, ticket)).await;
+        assert_page(&reply, status, "<h1>");
+        assert_harmless(&reply);
+    }
+    for query in [
+        "",
+        "?openid=oA",
+        &format!("?ticket={ticket}"),
+        "?openid=oA&tickets=x",
+    ] {
+        let reply = office.get(&format!("/wechat/ticket{query}")).await;
+        assert_page(&reply, 400, "链接不正确");
+    }
+    office.close(&[&sale]).await;
+}
