@@ -32,6 +32,8 @@ use crate::store::replies::{Claim, ClaimOutcome, SettleOutcome};
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(4_500);
 /// Pause before asking again for a reply that somebody else is working on.
 const PENDING_PAUSE: Duration = Duration::from_millis(25);
+/// Pause before trying again what was not executed: the platform would only do so after silence.
+const BUSY_PAUSE: Duration = Duration::from_millis(500);
 
 /// What the office needs. Clones share everything.
 #[derive(Clone)]
@@ -103,18 +105,30 @@ impl Office {
         command: Command,
         deadline: Instant,
     ) -> Result<Answered> {
-        while Instant::now() < deadline {
-            match self.store.reply_claim(&message.key).await? {
-                ClaimOutcome::Claimed(claim) => {
-                    return self.work(&message, &command, &claim).await;
-                }
-                ClaimOutcome::Repeated(body) => return Ok((body, "repeated")),
-                ClaimOutcome::Pending => sleep(PENDING_PAUSE).await,
+        loop {
+            let (pause, why) = match self.try_once(&message, &command).await {
+                Ok(Some(answered)) => return Ok(answered),
+                Ok(None) => (
+                    PENDING_PAUSE,
+                    "an earlier delivery is still worked on".into(),
+                ),
+                Err(Error::Busy(why)) => (BUSY_PAUSE, why),
+                Err(error) => return Err(error),
+            };
+            if Instant::now() + pause > deadline {
+                return Err(Error::Busy(why));
             }
+            sleep(pause).await;
         }
-        Err(Error::Busy(
-            "an earlier delivery is still worked on".to_owned(),
-        ))
+    }
+
+    /// `None` while somebody else works on it.
+    async fn try_once(&self, message: &Message, command: &Command) -> Result<Option<Answered>> {
+        match self.store.reply_claim(&message.key).await? {
+            ClaimOutcome::Claimed(claim) => self.work(message, command, &claim).await.map(Some),
+            ClaimOutcome::Repeated(body) => Ok(Some((body, "repeated"))),
+            ClaimOutcome::Pending => Ok(None),
+        }
     }
 
     /// Does what a message asks for, and remembers the reply; not a failure, which may be over

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use seckill::domain::ids::OrderId;
 use seckill::store::replies::{ClaimOutcome, MessageKey};
 
@@ -125,6 +125,39 @@ async fn the_claim_of_a_dead_server_is_taken_over() {
     let heard = follower.delivers(&message).await;
     assert_eq!(heard.text, "恭喜您，抢票成功！");
     assert_eq!(follower.delivers(&message).await, heard);
+    assert_eq!(world.left(&sale).await, 4);
+    world.assert_holds(&sale).await;
+    app.stop().await;
+}
+
+/// Redis takes no writes, for less time than the platform waits: nothing was executed, so it is
+/// tried again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_hears_of_a_redis_that_works_again_in_time() {
+    let redis = PrivateRedis::forgetful();
+    let mut world = World::at(redis.url()).await;
+    let sale = world.activity("a", 5, &on_show("key")).await;
+    let app = office(&world).await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    let _: () = world
+        .run(&["CONFIG", "SET", "min-replicas-to-write", "1"])
+        .await;
+    let mending = async {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let errors: String = world.run(&["INFO", "errorstats"]).await;
+            if errors.contains("NOREPLICAS") {
+                break;
+            }
+            assert!(Instant::now() < deadline, "no write was refused");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let _: () = world
+            .run(&["CONFIG", "SET", "min-replicas-to-write", "0"])
+            .await;
+    };
+    let (heard, ()) = join(follower.says("抢票 key"), mending).await;
+    assert_eq!(heard.text, "恭喜您，抢票成功！");
     assert_eq!(world.left(&sale).await, 4);
     world.assert_holds(&sale).await;
     app.stop().await;
