@@ -15,8 +15,9 @@
 --   left, orders ever granted, open | paused | not_started | ended | no_such_sale | wrong_door,
 --   most units in one attempt, ms until the window opens (0: it has); then one text with an answer
 --   for each attempt, separated by the byte 30: "=" and the units, separated by tabs, of its new
---   order; id LF record of the order that the buyer holds; or one word of no_such_sale |
---   wrong_door | invalid_purchase | paused | not_started | ended | sold_out | insufficient_stock
+--   order; id LF record of the order that the buyer holds, or "broken: " and its id when it has no
+--   record that can be an answer; or one word of no_such_sale | wrong_door | invalid_purchase |
+--   paused | not_started | ended | sold_out | insufficient_stock
 -- Writes only for new orders: held ones when the sale has a hold, else confirmed ones. A buyer who
 --   holds an order gets that order in every state of the sale. With waits, a batch that repeats
 --   orders and grants none writes a field of the sale: replicas are waited for from the last write
@@ -107,7 +108,16 @@ for i = 1, count do
   end
 end
 
--- Repeat the orders that exist.
+-- Repeat the orders that exist. A record that somebody deleted or wrote by hand is the trouble of its
+-- buyer alone: the others of the batch have nothing to do with it.
+
+local function shown(id, record)
+  local answer = record and id .. "\n" .. record
+  if answer and not string.find(answer, "\30", 1, true) then
+    return answer
+  end
+  return "broken: " .. string.gsub(id, "%c", "?")
+end
 
 if #repeats > 0 then
   local wanted = {}
@@ -116,10 +126,7 @@ if #repeats > 0 then
   end
   local records = redis.call("HMGET", orders, unpack(wanted))
   for n, i in ipairs(repeats) do
-    if not records[n] then
-      error({ err = "ERR sale_grab: order " .. owned[i] .. " of a buyer is missing" })
-    end
-    answers[i] = owned[i] .. "\n" .. records[n]
+    answers[i] = shown(owned[i], records[n])
   end
 end
 

@@ -89,7 +89,7 @@ async fn grab(connection: &mut MultiplexedConnection, kind: StockKind, first: u3
     let granted = batch
         .outcomes
         .iter()
-        .all(|outcome| matches!(outcome, Outcome::Grabbed(_)));
+        .all(|outcome| matches!(outcome, Ok(Outcome::Grabbed(_))));
     if granted {
         Ok(())
     } else {

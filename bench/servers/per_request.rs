@@ -45,7 +45,7 @@ impl Door {
             .await?;
         let outcomes = reply::batch(&said, sale, &[attempt])?.outcomes;
         let none = || Error::Contract("no outcome".to_owned());
-        outcomes.into_iter().next().ok_or_else(none)
+        outcomes.into_iter().next().ok_or_else(none)?
     }
 }
 

@@ -116,11 +116,14 @@ impl Batcher {
         match decided {
             Ok(Batch { standing, outcomes }) => {
                 // Before any buyer hears of an order, the gate does.
-                let granted = outcomes.iter().any(Outcome::is_grabbed);
+                let granted = outcomes.iter().flatten().any(Outcome::is_grabbed);
                 self.learner.hear(&sale, &standing, granted, sent_at);
                 for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                    if let Err(error) = &outcome {
+                        self.unreadable(&sale, error);
+                    }
                     // A buyer who went away gets the same outcome on the retry.
-                    let _ = answer.send(Ok(outcome));
+                    let _ = answer.send(outcome);
                 }
             }
             Err(error) => {
@@ -131,6 +134,13 @@ impl Batcher {
                 }
             }
         }
+    }
+
+    /// A buyer holds an order that cannot be read. No gate need hear of it: the attempt took
+    /// nothing, and its buyer is in the index from which gates learn.
+    fn unreadable(&self, sale: &SaleId, error: &Error) {
+        self.metrics.redis_error(error);
+        tracing::error!(%sale, %error, "an order cannot be shown: run `seckill audit --deep`");
     }
 }
 

@@ -61,7 +61,8 @@ impl Lane {
     /// Decides `attempts` for `sale`, in order, in one step, before `deadline`.
     ///
     /// # Errors
-    /// [`Error::Busy`] when nothing was executed, [`Error::Unknown`] when it may have been.
+    /// [`Error::Busy`] when nothing was executed, [`Error::Unknown`] when it may have been. An
+    /// order that cannot be read is an error of its own outcome.
     pub async fn sale_grab(
         &self,
         sale: &SaleId,
@@ -82,7 +83,7 @@ impl Lane {
                 .arg(attempt.order.as_str());
         }
         let decode = |reply: &Value| reply::batch(reply, sale, attempts);
-        let shows = |batch: &Batch| batch.outcomes.iter().any(Outcome::shows_an_order);
+        let shows = |batch: &Batch| batch.outcomes.iter().flatten().any(Outcome::shows_an_order);
         self.decide(call, deadline, decode, shows).await
     }
 

@@ -24,12 +24,13 @@ use crate::error::{Error, Result};
 const ANSWER_END: char = '\u{1e}';
 
 /// A decided batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Batch {
     /// The sale after the batch.
     pub standing: Standing,
-    /// One outcome for each attempt, in order.
-    pub outcomes: Vec<Outcome>,
+    /// One outcome for each attempt, in order; [`Error::Contract`] with the order when a buyer
+    /// holds one that cannot be read.
+    pub outcomes: Vec<Result<Outcome>>,
 }
 
 /// A sale with its figures at one instant.
@@ -65,6 +66,10 @@ impl Snapshot {
 }
 
 /// Decodes the reply of `sale_grab` to `attempts` at `goods`.
+///
+/// # Errors
+/// [`Error::Contract`] when it is none. An order that cannot be read is not: only the attempt of
+/// its buyer has that error, because the others were decided.
 pub fn batch(reply: &Value, goods: &SaleId, attempts: &[Attempt]) -> Result<Batch> {
     let Value::Array(parts) = reply else {
         return Err(unexpected("sale_grab", &format!("{reply:?}")));
@@ -105,7 +110,8 @@ pub fn standing(script: &str, parts: &[Value]) -> Result<Standing> {
     })
 }
 
-fn outcome(answer: &str, goods: &SaleId, attempt: &Attempt) -> Result<Outcome> {
+/// What became of one attempt; the outer error is for an answer that is none.
+fn outcome(answer: &str, goods: &SaleId, attempt: &Attempt) -> Result<Result<Outcome>> {
     if let Some(units) = answer.strip_prefix('=') {
         let line = Line {
             goods: goods.clone(),
@@ -114,18 +120,29 @@ fn outcome(answer: &str, goods: &SaleId, attempt: &Attempt) -> Result<Outcome> {
             bid: None,
         };
         let order = attempt.order.clone();
-        return Ok(Outcome::Grabbed(Grant { order, line }));
+        return Ok(Ok(Outcome::Grabbed(Grant { order, line })));
     }
     if let Some((id, record)) = answer.split_once('\n') {
-        let order = record::decode(id, record.as_bytes())?;
-        let line = order.lines.into_iter().find(|line| line.goods == *goods);
-        let elsewhere =
-            || Error::Contract(format!("order {id:?} of a buyer has nothing of {goods}"));
-        let (order, line) = (order.id, line.ok_or_else(elsewhere)?);
-        return Ok(Outcome::AlreadyGrabbed(Grant { order, line }));
+        return Ok(held(id, record, goods).map(Outcome::AlreadyGrabbed));
     }
-    let refusal = Refusal::parse(answer).ok_or_else(|| unexpected("sale_grab", answer))?;
-    Ok(Outcome::Refused(refusal))
+    if let Some(refusal) = Refusal::parse(answer) {
+        return Ok(Ok(Outcome::Refused(refusal)));
+    }
+    match answer.strip_prefix("broken: ") {
+        Some(id) => Ok(Err(Error::Contract(format!(
+            "order {id:?} of a buyer has no record that can be shown"
+        )))),
+        None => Err(unexpected("sale_grab", answer)),
+    }
+}
+
+/// What an order that a buyer holds has of `goods`.
+fn held(id: &str, record: &str, goods: &SaleId) -> Result<Grant> {
+    let order = record::decode(id, record.as_bytes())?;
+    let line = order.lines.into_iter().find(|line| line.goods == *goods);
+    let elsewhere = || Error::Contract(format!("order {id:?} of a buyer has nothing of {goods}"));
+    let (order, line) = (order.id, line.ok_or_else(elsewhere)?);
+    Ok(Grant { order, line })
 }
 
 /// Decodes the reply of `order_confirm`, `order_cancel`, `order_use` and `bid_cancel` to a change

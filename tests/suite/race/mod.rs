@@ -6,3 +6,4 @@ mod gate;
 mod never_oversells;
 mod order_life;
 mod place;
+mod unreadable;

@@ -298,7 +298,7 @@ async fn a_thousand_buyers_are_served_within_one_sweep() {
                     let batch = lane
                         .sale_grab(&sale, StockKind::List, asked, deadline)
                         .await;
-                    if matches!(batch.expect("decided").outcomes[0], Outcome::Grabbed(_)) {
+                    if matches!(batch.expect("decided").outcomes[0], Ok(Outcome::Grabbed(_))) {
                         break;
                     }
                 }

@@ -321,7 +321,7 @@ impl Walk {
         let reply = call_at(&mut self.world, &SALE_GRAB, self.now, &keys, &args).await;
         let batch = reply::batch(&reply, id, std::slice::from_ref(&attempt)).expect("understood");
         let expected = self.model.grab(user, sale, purchase);
-        let told = match &batch.outcomes[0] {
+        let told = match batch.outcomes[0].as_ref().expect("read") {
             Outcome::Grabbed(_) => "grabbed",
             Outcome::AlreadyGrabbed(grant) => {
                 let owner = self.model.owner_of(user, sale);

@@ -9,12 +9,29 @@ use seckill::domain::ids::{OrderId, SaleId, Username};
 use seckill::domain::order::{Order, OrderState};
 use seckill::domain::outcome::Outcome;
 use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
+use seckill::domain::standing::Standing;
 use seckill::store::reply::Batch;
 
 use super::redis::World;
 
 /// A hold that no test outlives.
 pub const LONG_HOLD_MS: u64 = 3_600_000;
+
+/// A batch in which every order could be read.
+pub struct Decided {
+    pub standing: Standing,
+    pub outcomes: Vec<Outcome>,
+}
+
+impl From<Batch> for Decided {
+    fn from(Batch { standing, outcomes }: Batch) -> Self {
+        let outcomes = outcomes.into_iter().map(|outcome| outcome.expect("read"));
+        Self {
+            standing,
+            outcomes: outcomes.collect(),
+        }
+    }
+}
 
 pub fn attempt(sale: &SaleId, user: &str, purchase: u32) -> Attempt {
     Attempt {
@@ -53,7 +70,12 @@ impl World {
     }
 
     /// Decides these attempts in one batch.
-    pub async fn grab_all(&self, sale: &SaleId, door: StockKind, asks: &[(&str, u32)]) -> Batch {
+    pub async fn grab_all(&self, sale: &SaleId, door: StockKind, asks: &[(&str, u32)]) -> Decided {
+        Decided::from(self.batch(sale, door, asks).await)
+    }
+
+    /// The same, where orders may be unreadable.
+    pub async fn batch(&self, sale: &SaleId, door: StockKind, asks: &[(&str, u32)]) -> Batch {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
         let attempts: Vec<_> = asks
             .iter()

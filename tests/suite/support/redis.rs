@@ -190,7 +190,7 @@ impl World {
             let sold = sold.expect("sold").outcomes;
             assert!(
                 sold.iter()
-                    .all(|outcome| matches!(outcome, Outcome::Grabbed(_)))
+                    .all(|outcome| matches!(outcome, Ok(Outcome::Grabbed(_))))
             );
         }
         id
