@@ -50,7 +50,7 @@ if kind ~= "target" then
 end
 bid_min, bonus_bp = whole(bid_min, 1, "bid_min"), whole(bonus_bp, 0, "bonus_bp")
 whole(confirmed, 0, "confirmed")
-whole(grants, 0, "grants")
+grants = whole(grants, 0, "grants")
 if bonus_bp > 10000 then
   error({ err = "ERR bonus_bp is more than 10000: " .. bonus_bp })
 end
@@ -110,7 +110,7 @@ local record = table.concat({ "confirmed", at, username, "", request_id }, "\t")
   .. "\n" .. goods .. "\t" .. table.concat(bid, "/")
 redis.call("DECRBY", stock, accepted)
 redis.call("HINCRBY", sale, "confirmed", accepted)
-redis.call("HINCRBY", sale, "grants", 1)
+redis.call("HSET", sale, "grants", grants + 1, "granted_at", at)
 redis.call("HSET", orders, order, record)
 redis.call("HSET", requests, request, order)
 if keeps_accounts then

@@ -19,8 +19,8 @@
 --   no_such_sale | wrong_door | invalid_purchase | paused | not_started | ended | sold_out |
 --   insufficient_stock  goods of the first line of which this is true
 --   Then, but not after no_such_sale and wrong_door, how the sale of each line stands, as of after
---   the order, in a table as in sale_grab: {left, grants, open | paused | not_started | ended,
---   purchase_max, opens_in}.
+--   the order, in a table as in sale_grab: {left, grants, granted_at, open | paused | not_started |
+--   ended, purchase_max, opens_in}.
 -- Writes only for "grabbed": a held order, until the shortest hold of its sales has passed, when
 --   any of them has one, else a confirmed one; a feed entry when any of its sales has a feed. With
 --   waits, an answer that shows an order which exists writes a field of the first sale: replicas
@@ -54,9 +54,9 @@ local hold, fed
 
 -- Adds to a line how its sale stands; false when there is no such sale.
 local function look_at(line)
-  local kind, opens_at, closes_at, purchase_max, paused, own_hold, own_feed, held, confirmed, grants =
-    unpack(redis.call("HMGET", line.sale, "kind", "opens_at", "closes_at", "purchase_max", "paused",
-      "hold", "feed", "held", "confirmed", "grants"))
+  local kind, opens_at, closes_at, purchase_max, paused, own_hold, own_feed, held, confirmed, grants,
+    granted_at = unpack(redis.call("HMGET", line.sale, "kind", "opens_at", "closes_at", "purchase_max",
+      "paused", "hold", "feed", "held", "confirmed", "grants", "granted_at"))
   if not kind then
     return false
   end
@@ -69,7 +69,7 @@ local function look_at(line)
   line.opens_in = math.max(0, opens_at - now)
   line.closed = closed_at(now, paused, opens_at, closes_at)
   line.left = stock_left(kind, line.stock)
-  line.grants = whole(grants, 0, "grants")
+  line.grants, line.granted_at = whole(grants, 0, "grants"), whole(granted_at, 0, "granted_at")
   line.owned = redis.call("HGET", line.buyers, username)
   whole(held, 0, "held")
   whole(confirmed, 0, "confirmed")
@@ -99,7 +99,8 @@ redis.call("ZCARD", holds)
 local function reply(answer, about)
   local standings = {}
   for i, line in ipairs(lines) do
-    standings[i] = { line.left, line.grants, line.closed or "open", line.purchase_max, line.opens_in }
+    standings[i] = { line.left, line.grants, line.granted_at, line.closed or "open",
+      line.purchase_max, line.opens_in }
   end
   return { answer, about, unpack(standings) }
 end
@@ -187,8 +188,8 @@ for i, line in ipairs(lines) do
   record[i + 1] = take(line)
   redis.call("HSET", line.buyers, username, order)
   redis.call("HINCRBY", line.sale, state, line.purchase)
-  redis.call("HINCRBY", line.sale, "grants", 1)
-  line.left, line.grants = line.left - line.purchase, line.grants + 1
+  line.left, line.grants, line.granted_at = line.left - line.purchase, line.grants + 1, now
+  redis.call("HSET", line.sale, "grants", line.grants, "granted_at", at)
 end
 record = table.concat(record, "\n")
 redis.call("HSET", orders, order, record)

@@ -11,13 +11,14 @@
 -- ARGV[3] waits   [0|1]             the caller waits for replicas: repeated orders write a little
 -- ARGV[4...] one triple for each attempt: username, purchase [units], order id if granted
 --
--- Returns {left, grants, phase, purchase_max, opens_in, answers}, as of after the batch: units
---   left, orders ever granted, open | paused | not_started | ended | no_such_sale | wrong_door,
---   most units in one attempt, ms until the window opens (0: it has); then one text with an answer
---   for each attempt, separated by the byte 30: "=" and the units, separated by tabs, of its new
---   order; id LF record of the order that the buyer holds, or "broken: " and its id when it has no
---   record that can be an answer; or one word of no_such_sale | wrong_door | invalid_purchase |
---   paused | not_started | ended | sold_out | insufficient_stock
+-- Returns {left, grants, granted_at, phase, purchase_max, opens_in, answers}, as of after the batch:
+--   units left, orders ever granted, ms of the last grant, open | paused | not_started | ended |
+--   no_such_sale | wrong_door, most units in one attempt, ms until the window opens (0: it has);
+--   then one text with an answer for each attempt, separated by the byte 30: "=" and the units,
+--   separated by tabs, of its new order; id LF record of the order that the buyer holds; or
+--   "broken: " and its id when it has no record that can be an answer; or one word of
+--   no_such_sale | wrong_door | invalid_purchase | paused | not_started | ended | sold_out |
+--   insufficient_stock
 -- Writes only for new orders: held ones when the sale has a hold, else confirmed ones. A buyer who
 --   holds an order gets that order in every state of the sale. With waits, a batch that repeats
 --   orders and grants none writes a field of the sale: replicas are waited for from the last write
@@ -51,12 +52,12 @@ end
 
 -- Read.
 
-local kind, opens_at, closes_at, purchase_max, paused, hold, fed, held, confirmed, granted =
+local kind, opens_at, closes_at, purchase_max, paused, hold, fed, held, confirmed, granted, granted_at =
   unpack(redis.call("HMGET", sale, "kind", "opens_at", "closes_at", "purchase_max", "paused",
-    "hold", "feed", "held", "confirmed", "grants"))
+    "hold", "feed", "held", "confirmed", "grants", "granted_at"))
 
 local function all(word)
-  return { 0, 0, word, 0, 0, word .. string.rep("\30" .. word, count - 1) }
+  return { 0, 0, 0, word, 0, 0, word .. string.rep("\30" .. word, count - 1) }
 end
 
 if not kind then
@@ -67,7 +68,7 @@ if kind ~= door then
 end
 
 purchase_max = whole(purchase_max, 2, "purchase_max")
-granted = whole(granted, 0, "grants")
+granted, granted_at = whole(granted, 0, "grants"), whole(granted_at, 0, "granted_at")
 opens_at = whole(opens_at, 0, "opens_at")
 hold = whole(hold, 0, "hold")
 local state = hold > 0 and "held" or "confirmed"
@@ -131,8 +132,8 @@ if #repeats > 0 then
 end
 
 local function reply()
-  return { left, granted + #grants, closed or "open", purchase_max, math.max(0, opens_at - now),
-    table.concat(answers, "\30") }
+  return { left, granted + #grants, #grants > 0 and now or granted_at, closed or "open", purchase_max,
+    math.max(0, opens_at - now), table.concat(answers, "\30") }
 end
 
 if #grants == 0 then
@@ -190,5 +191,5 @@ if deadline then
   redis.call("ZADD", holds, unpack(deadlines))
 end
 redis.call("HINCRBY", sale, state, taken)
-redis.call("HINCRBY", sale, "grants", #grants)
+redis.call("HSET", sale, "grants", granted + #grants, "granted_at", at)
 return reply()

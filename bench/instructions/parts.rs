@@ -199,5 +199,7 @@ fn reply_value() -> redis::Value {
 fn reply_text() -> String {
     let answers = vec!["=sn-1234567"; BATCH].join("\u{1e}");
     let length = answers.len();
-    format!("*6\r\n:100\r\n:64\r\n$4\r\nopen\r\n:2\r\n:0\r\n${length}\r\n{answers}\r\n")
+    format!(
+        "*7\r\n:100\r\n:64\r\n:1795322578668\r\n$4\r\nopen\r\n:2\r\n:0\r\n${length}\r\n{answers}\r\n"
+    )
 }

@@ -18,7 +18,7 @@ use crate::domain::attempt::Purchase;
 use crate::domain::ids::{SaleId, Username};
 use crate::domain::outcome::Refusal;
 use crate::domain::sale::StockKind;
-use crate::domain::standing::Standing;
+use crate::domain::standing::{Grants, Standing};
 
 /// How often one attempt passes a closed gate to see how the sale stands now.
 pub const PROBE_EVERY: Duration = Duration::from_millis(20);
@@ -86,9 +86,9 @@ enum State {
         /// Whose learning may close it.
         turn: Turn,
         /// Orders granted when the learning began.
-        since: u64,
+        since: Grants,
         /// The newest that was heard meanwhile. When it differs, the buyers may be incomplete.
-        newest: u64,
+        newest: Grants,
     },
     /// Who holds nothing is answered here.
     Closed(Closed),
@@ -367,11 +367,17 @@ mod tests {
 
     const SOLD_OUT: Standing = Standing {
         left: 0,
-        grants: 7,
+        grants: grants(7),
         closed: None,
         purchase_max: 2,
         opens_in: 0,
     };
+
+    /// So many grants, each at the millisecond of its number.
+    const fn grants(count: u64) -> Grants {
+        let last_at = count;
+        Grants { last_at, count }
+    }
 
     struct Scene {
         gates: Gates,
@@ -486,11 +492,11 @@ mod tests {
             ..SOLD_OUT
         };
         let granted = Standing {
-            grants: 8,
+            grants: grants(8),
             ..SOLD_OUT
         };
         let lost = Standing {
-            grants: 3,
+            grants: grants(3),
             ..SOLD_OUT
         };
         for news in [restocked, granted, lost] {
@@ -504,7 +510,10 @@ mod tests {
     fn a_grant_while_the_buyers_are_learned_keeps_the_gate_open() {
         for (heard, snapshot) in [(8, 8), (8, 7), (7, 8)] {
             let (scene, turn) = Scene::learning();
-            let standing = |grants| Standing { grants, ..SOLD_OUT };
+            let standing = |count| Standing {
+                grants: grants(count),
+                ..SOLD_OUT
+            };
             assert_eq!(scene.hear(standing(heard), 1), None);
             scene.close(turn, standing(snapshot), 2);
             assert_eq!(scene.check("x", "1", 3), Verdict::Ask, "{heard} {snapshot}");
@@ -526,6 +535,28 @@ mod tests {
     }
 
     #[test]
+    fn as_many_grants_of_another_time_are_others() {
+        // Redis forgot the sale, or the last of its orders, and as many were granted again.
+        for last_at in [6, 8] {
+            let anew = Standing {
+                grants: Grants { last_at, count: 7 },
+                ..SOLD_OUT
+            };
+            let scene = Scene::closed();
+            assert_eq!(scene.hear(anew, 5), None);
+            assert_eq!(scene.check("x", "1", 6), Verdict::Ask, "closed: {last_at}");
+
+            let (scene, turn) = Scene::learning();
+            scene.close(turn, anew, 1);
+            assert_eq!(
+                scene.check("x", "1", 2),
+                Verdict::Ask,
+                "learning: {last_at}"
+            );
+        }
+    }
+
+    #[test]
     fn a_grant_that_the_count_does_not_show_opens_the_gate() {
         // Redis forgot the sale, and as many orders were granted again, to others.
         let scene = Scene::closed();
@@ -539,7 +570,7 @@ mod tests {
         let scene = Scene::closed();
         let wrong_door = Standing {
             left: 0,
-            grants: 0,
+            grants: grants(0),
             closed: Some(Refusal::WrongDoor),
             purchase_max: 0,
             opens_in: 0,
@@ -585,7 +616,7 @@ mod tests {
         scene.gates.open(&scene.sale);
         // The order in doubt was granted, to a buyer whom the first learning may have passed by.
         let granted = Standing {
-            grants: 8,
+            grants: grants(8),
             ..SOLD_OUT
         };
         let turn = scene.hear(granted, 1).expect("it wants to close");

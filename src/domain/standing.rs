@@ -1,14 +1,25 @@
 //! A standing: what a sale says to someone who holds nothing, at one instant.
 
 use super::outcome::Refusal;
+use super::sale::EpochMs;
+
+/// Which orders a sale has ever granted. It differs whenever somebody may hold an order who did not
+/// before; also when the store forgot orders, or all of the sale, and as many were granted since.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Grants {
+    /// When the last one was granted; 0 when none was, or nobody wrote it down.
+    pub last_at: EpochMs,
+    /// How many there were.
+    pub count: u64,
+}
 
 /// What a sale says to someone who holds nothing, at one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
     /// Units in stock.
     pub left: u64,
-    /// Orders ever granted: it differs whenever somebody may hold an order who did not before.
-    pub grants: u64,
+    /// Orders ever granted.
+    pub grants: Grants,
     /// Why nobody gets anything, whatever is left; `None` while the sale is open.
     pub closed: Option<Refusal>,
     /// Most units in one attempt.

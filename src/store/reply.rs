@@ -17,7 +17,7 @@ use crate::domain::outcome::{Grant, Outcome, Refusal};
 use crate::domain::sale::{
     EditOutcome, EditRefusal, EpochMs, PURCHASE_MAX_DEFAULT, Phase, Sale, StockKind,
 };
-use crate::domain::standing::Standing;
+use crate::domain::standing::{Grants, Standing};
 use crate::error::{Error, Result};
 
 /// Ends each answer of a `sale_grab` reply but the last: no answer contains it.
@@ -43,7 +43,7 @@ pub struct Snapshot {
     /// Where the units are.
     pub figures: Figures,
     /// Orders ever granted.
-    pub grants: u64,
+    pub grants: Grants,
 }
 
 impl Snapshot {
@@ -93,7 +93,7 @@ pub fn batch(reply: &Value, goods: &SaleId, attempts: &[Attempt]) -> Result<Batc
 
 /// Decodes how a sale stands, as `script` says it.
 pub fn standing(script: &str, parts: &[Value]) -> Result<Standing> {
-    let [left, grants, phase, purchase_max, opens_in] = parts else {
+    let [left, count, last_at, phase, purchase_max, opens_in] = parts else {
         return Err(unexpected(script, &format!("{parts:?}")));
     };
     let closed = match word(script, phase)?.as_str() {
@@ -103,7 +103,10 @@ pub fn standing(script: &str, parts: &[Value]) -> Result<Standing> {
     let purchase_max = number(script, purchase_max)?;
     Ok(Standing {
         left: number(script, left)?,
-        grants: number(script, grants)?,
+        grants: Grants {
+            last_at: number(script, last_at)?,
+            count: number(script, count)?,
+        },
         closed,
         purchase_max: u32::try_from(purchase_max).unwrap_or(u32::MAX),
         opens_in: number(script, opens_in)?,
@@ -253,7 +256,10 @@ pub fn snapshot(id: &SaleId, reply: Value) -> Result<Option<Snapshot>> {
         purchase_max: sale.purchase_max,
     };
     let now = number("sale_snapshot", now)?;
-    let grants = fields.number("grants")?.unwrap_or(0);
+    let grants = Grants {
+        last_at: fields.number("granted_at")?.unwrap_or(0),
+        count: fields.number("grants")?.unwrap_or(0),
+    };
     Ok(Some(Snapshot {
         now,
         sale,

@@ -182,6 +182,56 @@ async fn a_sale_that_begins_anew_has_other_buyers() {
     app.stop().await;
 }
 
+/// The same, sold out by others: this server heard nothing of the new buyer until he asks here.
+/// Redis forgets everything, or, as a replica may that takes over, the last orders.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sale_that_others_sold_again_has_other_buyers() {
+    for all in [true, false] {
+        let redis = PrivateRedis::forgetful();
+        let mut world = World::at(redis.url()).await;
+        let sale = world.sale("rush", LIST, 1).await;
+        let app = TestApp::start(&world).await;
+        let door = door(&app.buyer, &sale);
+        assert_eq!(ask(&door, "before", 1).await.answer.code, "grabbed");
+        until_closed(&app.buyer, &sale).await;
+        if all {
+            let _: () = world.run(&["FLUSHALL"]).await;
+            world.sale("rush", LIST, 1).await;
+        } else {
+            forget_the_order(&mut world, &sale).await;
+        }
+        let bought = world.granted(&sale, "after", 1).await;
+        tokio::time::sleep(STALE_MAX).await;
+        for _ in 0..20 {
+            let again = ask(&door, "after", 1).await.answer;
+            assert_eq!(again.code, "already_grabbed", "all: {all}");
+            let order = again.order.expect("an order").order;
+            assert_eq!(order, bought.as_str());
+        }
+        world.assert_holds(&sale).await;
+        app.stop().await;
+    }
+}
+
+/// The sale as it was before its only order, of one unit.
+async fn forget_the_order(world: &mut World, sale: &SaleId) {
+    let (key, stock, buyers, orders) = {
+        let keys = world.store.keys();
+        let event = sale.event();
+        (
+            keys.sale(sale),
+            keys.stock(sale),
+            keys.buyers(sale),
+            keys.orders(event),
+        )
+    };
+    let _: i64 = world
+        .run(&["HDEL", &key, "grants", "granted_at", "confirmed"])
+        .await;
+    let _: i64 = world.run(&["RPUSH", &stock, "sn-1"]).await;
+    let _: i64 = world.run(&["DEL", &buyers, &orders]).await;
+}
+
 /// Milliseconds since the epoch by the clock of Redis.
 async fn redis_ms(world: &mut World) -> u64 {
     let (seconds, micros): (u64, u64) = world.run(&["TIME"]).await;

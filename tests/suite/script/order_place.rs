@@ -104,7 +104,7 @@ async fn an_order_over_sales_of_both_kinds_takes_all_and_writes_each_key() {
     let left: Vec<_> = placed
         .standings
         .iter()
-        .map(|s| (s.left, s.grants, s.purchase_max))
+        .map(|s| (s.left, s.grants.count, s.purchase_max))
         .collect();
     assert_eq!(left, [(3, 1, 2), (3, 1, 2)], "as of after the order");
     let (keys, id) = (world.store.keys().clone(), order.id.as_str());

@@ -5,6 +5,7 @@ use seckill::domain::ids::SaleId;
 use seckill::domain::order::OrderState;
 use seckill::domain::outcome::{Grant, Outcome, Refusal};
 use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
+use seckill::domain::standing::Grants;
 use seckill::error::Error;
 use seckill::store::reply;
 use seckill::store::script::SALE_GRAB;
@@ -215,8 +216,17 @@ async fn the_window_includes_both_ends_to_the_millisecond() {
             set_window(&mut world, &sale, Some(opens_at), Some(closes_at)).await;
             let batch = grab_at(&mut world, &sale, now).await;
             match refused {
-                Some(refused) => assert_eq!(&batch.outcomes[0], refused, "at {now}"),
-                None => assert_eq!(grabbed(&batch.outcomes[0]).line.purchase, 1, "at {now}"),
+                Some(refused) => {
+                    assert_eq!(&batch.outcomes[0], refused, "at {now}");
+                    assert_eq!(batch.standing.grants, Grants::default());
+                }
+                None => {
+                    assert_eq!(grabbed(&batch.outcomes[0]).line.purchase, 1, "at {now}");
+                    let (last_at, count) = (now, 1);
+                    assert_eq!(batch.standing.grants, Grants { last_at, count });
+                    let snapshot = world.store.sale_snapshot(&sale).await.expect("read");
+                    assert_eq!(snapshot.expect("exists").grants, Grants { last_at, count });
+                }
             }
             assert_eq!(batch.standing.opens_in, opens_at.saturating_sub(now));
             world.assert_holds(&sale).await;
@@ -568,7 +578,7 @@ async fn an_order_that_cannot_be_read_is_the_trouble_of_its_buyer_alone() {
         assert_eq!(shown(echo), (false, new), "{broken:?}");
         assert!(shown(late).0, "{broken:?}");
         let standing = batch.standing;
-        assert_eq!((standing.left, standing.grants), (0, 3), "{broken:?}");
+        assert_eq!((standing.left, standing.grants.count), (0, 3), "{broken:?}");
         // Without the invention, all adds up.
         let _: i64 = world.run(&["HDEL", &buyers, "poor"]).await;
         let _: i64 = world.run(&["HDEL", &orders, id]).await;

@@ -38,7 +38,7 @@ async fn hears(follower: &Follower, words: &str, text: &str) {
 
 async fn orders(world: &World, sale: &SaleId) -> u64 {
     let snapshot = world.store.sale_snapshot(sale).await.expect("read");
-    snapshot.expect("the sale exists").grants
+    snapshot.expect("the sale exists").grants.count
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
