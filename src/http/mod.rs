@@ -46,8 +46,8 @@ use crate::wechat::signature::Guard;
 
 /// How long an idle connection is kept: longer than the proxies in front usually do.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Longest wait for open requests when the server stops.
-const SHUTDOWN_TIMEOUT_SECONDS: u64 = 10;
+/// Longest wait for open requests when the server stops, beyond that of a buyer for Redis.
+const SHUTDOWN_MARGIN_SECONDS: u64 = 10;
 /// Most open connections of one worker.
 const CONNECTIONS_PER_WORKER_MAX: usize = 25_000;
 
@@ -133,7 +133,7 @@ pub fn listen(
         .backlog(config.http.backlog)
         .max_connections(CONNECTIONS_PER_WORKER_MAX)
         .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(SHUTDOWN_TIMEOUT_SECONDS)
+        .shutdown_timeout(timeout.as_secs() + SHUTDOWN_MARGIN_SECONDS)
         .disable_signals()
         .tcp_nodelay(true)
         .bind(config.http.listen)

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use seckill::domain::sale::StockKind;
 
+use crate::support::app::TestApp;
 use crate::support::process::{ServerProcess, free_address};
 use crate::support::redis::{PrivateRedis, World, signal};
 
@@ -52,4 +53,29 @@ async fn open_requests_are_answered_before_the_server_ends() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+/// However long a buyer may wait for Redis, the server waits for the answer.
+#[tokio::test]
+async fn a_request_that_may_wait_for_long_is_answered_before_the_server_ends() {
+    let redis = PrivateRedis::forgetful();
+    let world = World::at(redis.url()).await;
+    world.sale("a", StockKind::List, 50).await;
+    let timeout = Duration::from_secs(12);
+    let app = TestApp::with(&world, |config| config.redis.timeout = timeout).await;
+    let buyer = app.buyer.clone();
+    assert_eq!(buyer.code("/seckill", "a", "warm", "1").await, "grabbed");
+    signal("-STOP", redis.server_id());
+    let since = Instant::now();
+    let ask = tokio::spawn(async move {
+        let fields = [("username", "x"), ("purchase", "1")];
+        buyer.try_form("/seckill", &fields).await
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let stopped = tokio::spawn(app.stop());
+    let reply = ask.await.expect("a task").expect("an answer");
+    assert_eq!(reply.result, "unknown", "{reply:?}");
+    assert!(since.elapsed() >= timeout, "{:?}", since.elapsed());
+    signal("-CONT", redis.server_id());
+    stopped.await.expect("stopped");
 }
