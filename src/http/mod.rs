@@ -102,7 +102,7 @@ pub fn listen(
     let server = HttpServer::new(move || {
         let admission = Admission::start(&store, gates.clone(), metrics.clone(), timeout);
         let admission = Arc::new(admission);
-        let store = store.clone().with_own_lane();
+        let store = store.clone().with_own_lanes();
         let office = Office {
             admission: admission.clone(),
             store: store.clone(),

@@ -1,7 +1,6 @@
 //! Bids: accepts amounts towards targets, and takes them back.
 
 use redis::Value;
-use redis::aio::MultiplexedConnection;
 use tokio::time::Instant;
 
 use super::Store;
@@ -38,10 +37,9 @@ impl Lane {
 }
 
 impl Store {
-    /// Takes back the bid `id` for `goods`, on a connection of the caller, before `deadline`.
+    /// Takes back the bid `id` for `goods`, before `deadline`.
     pub(super) async fn bid_cancel(
         &self,
-        connection: &mut MultiplexedConnection,
         id: &OrderId,
         goods: &SaleId,
         buyer: Option<&Username>,
@@ -54,7 +52,7 @@ impl Store {
             .arg(self.waits())
             .arg(buyer.map_or("", Username::as_str))
             .arg(goods.as_str());
-        self.settle(connection, call, id, deadline).await
+        self.settle(call, id, deadline).await
     }
 }
 

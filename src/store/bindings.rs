@@ -65,7 +65,7 @@ impl Store {
     /// is stored is no number.
     pub async fn number_of(&self, openid: &OpenId) -> Result<Option<Number>> {
         let [numbers, _] = self.keys.of_bindings();
-        let found = self.hash_field(&numbers, openid.as_str()).await?;
+        let found = self.hash_field(numbers, openid.as_str()).await?;
         found.as_deref().map(number_in).transpose()
     }
 }

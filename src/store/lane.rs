@@ -1,4 +1,4 @@
-//! A lane: one shared connection for the doors, opened again when it is lost.
+//! A lane: one connection that many share, opened again when it is lost.
 //!
 //! A lane says truthfully whether a call that failed was sent. It never sends a call twice.
 
@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 /// After a failed connect, calls are refused this long before the next try.
 const CONNECT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The doors' way to Redis.
+/// The way to Redis of all that crowds ask.
 pub struct Lane {
     link: Link,
     keys: Keys,
@@ -130,22 +130,23 @@ impl Lane {
         }
     }
 
-    /// A field of a hash; `None` when there is none.
+    /// Fields of hashes, all at once; `None` for each that is not there.
     ///
     /// # Errors
     /// [`Error::Busy`] when there is no answer before `deadline`: reading may be tried again.
-    pub(super) async fn hash_field(
+    pub(super) async fn hash_fields(
         &self,
-        key: &str,
-        field: &str,
+        fields: &[(String, &str)],
         deadline: Instant,
-    ) -> Result<Option<Vec<u8>>> {
+    ) -> Result<Vec<Option<Vec<u8>>>> {
         let late = || Error::Busy("no answer from Redis in time".to_owned());
         let live = timeout_at(deadline, self.live()).await;
         let mut live = live.map_err(|_| late())??;
-        let mut get = redis::cmd("HGET");
-        get.arg(key).arg(field);
-        let Ok(found) = timeout_at(deadline, get.query_async(&mut live.connection)).await else {
+        let mut gets = redis::pipe();
+        for (key, field) in fields {
+            gets.hget(key, field);
+        }
+        let Ok(found) = timeout_at(deadline, gets.query_async(&mut live.connection)).await else {
             live.left_unanswered();
             return Err(late());
         };

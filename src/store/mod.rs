@@ -1,7 +1,8 @@
 //! Where it is kept: the only user of the Redis crates and the only maker of keys.
 //!
-//! Each function that changes something is one script in `lua/` of the same name. The doors go
-//! through a [`Lane`]; everything else through the pool of the [`Store`].
+//! Each function that changes something is one script in `lua/` of the same name. What crowds ask
+//! goes through a [`Lane`]; what operators and the roles in the background ask, through the pool of
+//! the [`Store`].
 
 pub mod accounts;
 pub mod bids;
@@ -56,8 +57,11 @@ pub struct Store {
     keys: Keys,
     timeout: Duration,
     durability: Option<Durability>,
-    /// Where crowds ask that are not at the doors: chats and pages.
-    shared: Arc<Lane>,
+    /// Where crowds read that are not at the doors: orders, chats and pages.
+    reads: Arc<Lane>,
+    /// Where they change something. Not the same: while a change waits for replicas, Redis answers
+    /// nothing that follows on its connection.
+    changes: Arc<Lane>,
 }
 
 impl Store {
@@ -83,26 +87,29 @@ impl Store {
             .build()
             .map_err(|e| wrong(&e))?;
         let keys = Keys::new(prefix);
-        let shared = Arc::new(Lane::new(link.clone(), keys.clone(), timeout, 0));
+        let lane = || Arc::new(Lane::new(link.clone(), keys.clone(), timeout, 0));
+        let (reads, changes) = (lane(), lane());
         Ok(Self {
             link,
             pool,
             keys,
             timeout,
             durability: None,
-            shared,
+            reads,
+            changes,
         })
     }
 
     /// The same store, with this level for what its lanes acknowledge.
     pub fn with_durability(mut self, durability: Option<Durability>) -> Self {
         self.durability = durability;
-        self.with_own_lane()
+        self.with_own_lanes()
     }
 
-    /// The same store, with a shared connection of its own: for a thread of its own.
-    pub fn with_own_lane(mut self) -> Self {
-        self.shared = Arc::new(self.lane());
+    /// The same store, with shared connections of its own: for a thread of its own.
+    pub fn with_own_lanes(mut self) -> Self {
+        self.reads = Arc::new(self.lane());
+        self.changes = Arc::new(self.lane());
         self
     }
 
@@ -153,18 +160,23 @@ impl Store {
     /// Sends a call, and if it is `kept` waits until replicas have what it wrote, all within the
     /// timeout of buyers.
     async fn send_in_time(&self, call: Call<'_>, kept: bool) -> Result<Value> {
-        let deadline = Instant::now() + self.timeout;
         let undecoded = |reply: &Value| Ok(reply.clone());
-        self.shared
-            .decide(call, deadline, undecoded, |_| kept)
+        self.changes
+            .decide(call, self.deadline(), undecoded, |_| kept)
             .await
     }
 
     /// A field of a hash, within the timeout of buyers; `None` when there is none.
-    async fn hash_field(&self, key: &str, field: &str) -> Result<Option<String>> {
-        let deadline = Instant::now() + self.timeout;
-        let found = self.shared.hash_field(key, field, deadline).await?;
+    async fn hash_field(&self, key: String, field: &str) -> Result<Option<String>> {
+        let asked = [(key, field)];
+        let found = self.reads.hash_fields(&asked, self.deadline()).await?;
+        let found = found.into_iter().next().flatten();
         Ok(found.map(|found| String::from_utf8_lossy(&found).into_owned()))
+    }
+
+    /// Until when a buyer who asks now waits.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
     }
 
     async fn send_on(

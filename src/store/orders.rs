@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use redis::aio::MultiplexedConnection;
-use tokio::time::{Instant, timeout, timeout_at};
+use redis::Value;
+use tokio::time::Instant;
 
 use super::recount::Pair;
 use super::reply;
 use super::script::{Call, ORDER_CANCEL, ORDER_CONFIRM, ORDER_USE, Script};
-use super::{Store, record, replicas};
+use super::{Store, record};
 use crate::domain::change::{Change, ChangeOutcome};
-use crate::domain::durability::Durability;
 use crate::domain::ids::{OrderId, SaleId, Username};
 use crate::domain::order::Order;
 use crate::error::{Error, Result};
@@ -25,9 +24,7 @@ impl Store {
     /// [`Error::Contract`] when its record cannot be read, [`Error::Busy`] when there is no answer
     /// within the timeout.
     pub async fn order(&self, id: &OrderId) -> Result<Option<Order>> {
-        let late = |_| Error::Busy("no answer from Redis in time".to_owned());
-        let read = timeout(self.timeout, self.order_read(id)).await;
-        Ok(read.map_err(late)??.1)
+        self.order_read(id, self.deadline()).await
     }
 
     /// The order that a buyer holds of a sale: held, confirmed or used; `None` when there is none.
@@ -36,7 +33,7 @@ impl Store {
     /// As [`Store::order`].
     pub async fn order_of_buyer(&self, sale: &SaleId, buyer: &Username) -> Result<Option<OrderId>> {
         let buyers = self.keys.buyers(sale);
-        let found = self.hash_field(&buyers, buyer.as_str()).await?;
+        let found = self.hash_field(buyers, buyer.as_str()).await?;
         let order = found.map(|id| {
             let wrong = |e| Error::Contract(format!("buyer {buyer:?} of {sale} has {id:?}: {e}"));
             OrderId::parse(&id).map_err(wrong)
@@ -54,32 +51,22 @@ impl Store {
         sales: &[&SaleId],
         buyer: &Username,
     ) -> Result<Vec<Option<Order>>> {
-        let late = |_| Error::Busy("no answer from Redis in time".to_owned());
-        let read = timeout(self.timeout, self.orders_of_buyer_read(sales, buyer)).await;
-        read.map_err(late)?
-    }
-
-    async fn orders_of_buyer_read(
-        &self,
-        sales: &[&SaleId],
-        buyer: &Username,
-    ) -> Result<Vec<Option<Order>>> {
         if sales.is_empty() {
             return Ok(Vec::new());
         }
-        let mut connection = self.connection().await?;
-        let mut index = redis::pipe();
-        for sale in sales {
-            index.hget(self.keys.buyers(sale), buyer.as_str());
-        }
-        let ids: Vec<Option<String>> = self.read(index.query_async(&mut *connection)).await?;
-        let mut orders = redis::pipe();
-        for (sale, id) in sales.iter().zip(&ids) {
+        let deadline = self.deadline();
+        let index = sales.iter().map(|sale| self.keys.buyers(sale));
+        let index: Vec<_> = index.map(|buyers| (buyers, buyer.as_str())).collect();
+        let ids = self.reads.hash_fields(&index, deadline).await?;
+        let text = |id: Vec<u8>| String::from_utf8_lossy(&id).into_owned();
+        let ids: Vec<_> = ids.into_iter().map(|id| id.map(text)).collect();
+        let orders = sales.iter().zip(&ids).map(|(sale, id)| {
             // No order has an empty id.
             let id = id.as_deref().unwrap_or_default();
-            orders.hget(self.keys.orders(sale.event()), id);
-        }
-        let records: Vec<Option<Vec<u8>>> = self.read(orders.query_async(&mut *connection)).await?;
+            (self.keys.orders(sale.event()), id)
+        });
+        let orders: Vec<_> = orders.collect();
+        let records = self.reads.hash_fields(&orders, deadline).await?;
         let held = ids.iter().zip(&records);
         let held = held.map(|(id, record)| match (id, record) {
             (Some(id), Some(record)) => record::decode(id, record).map(Some),
@@ -89,17 +76,12 @@ impl Store {
         held.collect()
     }
 
-    /// An order, and the connection on which it was read.
-    async fn order_read(
-        &self,
-        id: &OrderId,
-    ) -> Result<(deadpool_redis::Connection, Option<Order>)> {
-        let mut connection = self.connection().await?;
-        let mut get = redis::cmd("HGET");
-        get.arg(self.keys.orders(id.event())).arg(id.as_str());
-        let found: Option<Vec<u8>> = self.read(get.query_async(&mut *connection)).await?;
+    async fn order_read(&self, id: &OrderId, deadline: Instant) -> Result<Option<Order>> {
+        let asked = [(self.keys.orders(id.event()), id.as_str())];
+        let found = self.reads.hash_fields(&asked, deadline).await?;
+        let found = found.into_iter().next().flatten();
         let order = found.map(|found| record::decode(id.as_str(), &found));
-        Ok((connection, order.transpose()?))
+        order.transpose()
     }
 
     /// Sells a held order. Safe to repeat.
@@ -136,19 +118,14 @@ impl Store {
         id: &OrderId,
         buyer: Option<&Username>,
     ) -> Result<ChangeOutcome> {
-        let deadline = Instant::now() + self.timeout;
-        let late = |_| Error::Busy("no answer from Redis in time".to_owned());
-        let read = timeout_at(deadline, self.order_read(id)).await;
-        let (mut connection, order) = read.map_err(late)??;
-        let Some(order) = order else {
+        let deadline = self.deadline();
+        let Some(order) = self.order_read(id, deadline).await? else {
             return Ok(ChangeOutcome::NoSuchOrder);
         };
         // The scripts read the order again; its sales never change.
         if let (Change::Cancel, Some((line, _))) = (change, order.bid()) {
             let goods = &line.goods;
-            return self
-                .bid_cancel(&mut connection, id, goods, buyer, deadline)
-                .await;
+            return self.bid_cancel(id, goods, buyer, deadline).await;
         }
         let sales = sales_of(id.event(), [&order]);
         let names: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();
@@ -158,35 +135,25 @@ impl Store {
             call = call.arg(buyer.map_or("", Username::as_str));
         }
         let call = call.arg(names);
-        self.settle(&mut connection, call, id, deadline).await
+        self.settle(call, id, deadline).await
     }
 
     /// What scripts are told about replicas: 1 when changes are answered only when they have them.
     pub(super) fn waits(&self) -> u8 {
-        let replicas = self.durability.map_or(0, Durability::replicas);
-        u8::from(replicas > 0)
+        self.changes.waits()
     }
 
     /// Sends a call that changes order `id`, and waits for replicas if it is to.
     pub(super) async fn settle(
         &self,
-        connection: &mut MultiplexedConnection,
         call: Call<'_>,
         id: &OrderId,
         deadline: Instant,
     ) -> Result<ChangeOutcome> {
-        let replicas = self.durability.map_or(0, Durability::replicas);
         let script = call.name();
-        let changed = timeout_at(deadline, async {
-            let reply = call.send(connection).await?;
-            let outcome = reply::change(script, id, reply)?;
-            if replicas > 0 && outcome != ChangeOutcome::NoSuchOrder {
-                replicas::wait(connection, replicas, deadline).await?;
-            }
-            Ok(outcome)
-        });
-        let unanswered = |_| Error::Unknown("no answer in time".to_owned());
-        changed.await.map_err(unanswered)?
+        let decode = |reply: &Value| reply::change(script, id, reply);
+        let shows = |outcome: &ChangeOutcome| *outcome != ChangeOutcome::NoSuchOrder;
+        self.changes.decide(call, deadline, decode, shows).await
     }
 
     fn script_of(

@@ -150,8 +150,10 @@ fn held(id: &str, record: &str, goods: &SaleId) -> Result<Grant> {
 
 /// Decodes the reply of `order_confirm`, `order_cancel`, `order_use` and `bid_cancel` to a change
 /// of order `id`.
-pub fn change(script: &str, id: &OrderId, reply: Value) -> Result<ChangeOutcome> {
-    let parts = array(script, reply)?;
+pub fn change(script: &str, id: &OrderId, reply: &Value) -> Result<ChangeOutcome> {
+    let Value::Array(parts) = reply else {
+        return Err(unexpected(script, &format!("{reply:?}")));
+    };
     let [first, rest @ ..] = parts.as_slice() else {
         return Err(unexpected(script, "nothing"));
     };

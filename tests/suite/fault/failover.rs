@@ -239,7 +239,7 @@ async fn readiness_tells_whether_the_replica_is_there() {
 #[tokio::test]
 async fn a_change_of_an_order_is_answered_when_a_replica_has_it() {
     let pair = Pair::start().await;
-    let world = World::at(pair.master.url()).await;
+    let mut world = World::at(pair.master.url()).await;
     let sale = world.held_sale("a", StockKind::List, 5).await;
     let url = &world.url;
     let store = Store::new(url, &world.prefix, Duration::from_millis(500)).expect("a store");
@@ -253,6 +253,18 @@ async fn a_change_of_an_order_is_answered_when_a_replica_has_it() {
     );
 
     pair.link.set(Fault::Stall);
+    let mut changing = Box::pin(store.order_confirm(&id));
+    let looking = async {
+        until_blocked(&mut world).await;
+        store.order(&id).await
+    };
+    tokio::select! {
+        biased;
+        outcome = &mut changing => panic!("whoever looks waits for it: {outcome:?}"),
+        seen = looking => assert!(seen.expect("read").is_some()),
+    }
+    let outcome = changing.await;
+    assert!(matches!(outcome, Err(Error::Unknown(_))), "{outcome:?}");
     // The first says that it happened here and nowhere else yet; the others must not say more.
     for outcome in [
         store.order_cancel(&other, None).await,
@@ -275,6 +287,19 @@ async fn a_change_of_an_order_is_answered_when_a_replica_has_it() {
         "{cancelled:?}"
     );
     world.assert_holds(&sale).await;
+}
+
+/// Waits until somebody waits for replicas.
+async fn until_blocked(world: &mut World) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let info: String = world.run(&["INFO", "clients"]).await;
+        if !info.contains("blocked_clients:0") {
+            return;
+        }
+        assert!(Instant::now() < deadline, "nobody waits: {info}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// From Redis 7.2 on, `WAIT` waits for what this connection wrote: without a write, for nothing.

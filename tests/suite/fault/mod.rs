@@ -10,6 +10,7 @@ mod placed;
 mod redis_connection;
 mod script_cache;
 mod settled;
+mod shared;
 mod shutdown;
 
 /// Rounds of the tests that kill: 1 in `make test`, many in `make test-long`.

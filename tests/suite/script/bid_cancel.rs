@@ -115,7 +115,7 @@ async fn cancel_at(world: &mut World, now: EpochMs, id: &OrderId) -> ChangeOutco
     let keys = world.store.keys().of_bid_cancel(&goods);
     let args = [id.as_str(), "0", "", goods.as_str()];
     let reply = call_at(world, &BID_CANCEL, now, &keys, &args).await;
-    reply::change("bid_cancel", id, reply).expect("understood")
+    reply::change("bid_cancel", id, &reply).expect("understood")
 }
 
 #[tokio::test]

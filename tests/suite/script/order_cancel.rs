@@ -181,7 +181,7 @@ async fn cancel_at(
     let mut args = vec![id.as_str(), "0", ""];
     args.extend(sales.iter().map(|sale| sale.as_str()));
     let reply = call_at(world, &ORDER_CANCEL, now, &keys, &args).await;
-    reply::change("order_cancel", id, reply).expect("understood")
+    reply::change("order_cancel", id, &reply).expect("understood")
 }
 
 #[tokio::test]

@@ -407,7 +407,7 @@ impl Walk {
         let names: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();
         let args = [&[id.as_str(), "0"], buyer, &names].concat();
         let reply = call_at(&mut self.world, script, self.now, &keys, &args).await;
-        let told = match reply::change(script.name, &id, reply).expect("understood") {
+        let told = match reply::change(script.name, &id, &reply).expect("understood") {
             ChangeOutcome::Changed(_) => "changed",
             ChangeOutcome::Repeated(_) => "repeated",
             ChangeOutcome::Refused(refusal, _) => refusal.code(),
