@@ -112,9 +112,9 @@ impl Lane {
         let late = |_| Error::Busy("no connection to Redis in time".to_owned());
         let mut live = timeout_at(deadline, self.live()).await.map_err(late)??;
         let decided = timeout_at(deadline, async {
-            let decided = decode(&call.send(&mut live.connection).await?)?;
+            let decided = decode(&call.send(&mut live).await?)?;
             if self.replicas > 0 && shows_an_order(&decided) {
-                replicas::wait(&mut live.connection, self.replicas, deadline).await?;
+                replicas::wait(&mut live, self.replicas, deadline).await?;
             }
             Ok(decided)
         });
@@ -146,7 +146,7 @@ impl Lane {
         for (key, field) in fields {
             gets.hget(key, field);
         }
-        let Ok(found) = timeout_at(deadline, gets.query_async(&mut live.connection)).await else {
+        let Ok(found) = timeout_at(deadline, gets.query_async(&mut live)).await else {
             live.left_unanswered();
             return Err(late());
         };

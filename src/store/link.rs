@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use redis::aio::MultiplexedConnection;
+use futures_util::FutureExt;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, PushInfo,
-    PushKind,
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, IntoConnectionInfo, Pipeline,
+    ProtocolVersion, PushInfo, PushKind, RedisFuture, Value,
 };
 
 use crate::config::RedisUrl;
@@ -21,6 +22,13 @@ const PIPELINE_COMMANDS_MAX: usize = 8192;
 /// socket open, so nothing else would ever end it.
 const UNANSWERED_IN_A_ROW_MAX: u32 = 3;
 
+/// What a server says that is no master, or none any more. One that is loading becomes one.
+const NO_MASTER: [&str; 2] = ["MASTERDOWN", "READONLY"];
+
+/// A connection to a server that is no master is left, but not before this age: a new one may well
+/// lead to the same server, and would be opened for every call.
+const NO_MASTER_AGE_MIN: Duration = Duration::from_millis(100);
+
 /// A parsed address.
 #[derive(Debug, Clone)]
 pub struct Link {
@@ -28,12 +36,13 @@ pub struct Link {
     url: RedisUrl,
 }
 
-/// A connection that many callers share, and whether it has been lost.
+/// A connection that many callers share, and whether it has been lost. Cheap to clone; all clones
+/// share one socket.
 #[derive(Clone)]
 pub struct Live {
-    /// Cheap to clone; all clones share one socket.
-    pub connection: MultiplexedConnection,
+    connection: MultiplexedConnection,
     health: Arc<Health>,
+    opened_at: Instant,
 }
 
 #[derive(Default)]
@@ -43,8 +52,9 @@ struct Health {
 }
 
 impl Live {
-    /// True from the moment that the socket closed, so that nothing is sent into the void, and
-    /// when the server left too many calls unanswered.
+    /// True from the moment that the socket closed, so that nothing is sent into the void, when
+    /// the server left too many calls unanswered, and when it is no master: whatever the address
+    /// leads to by now, this connection leads to that server for ever.
     pub fn is_lost(&self) -> bool {
         self.health.lost.load(Ordering::Acquire)
     }
@@ -68,6 +78,62 @@ impl Live {
             );
             self.health.lost.store(true, Ordering::Release);
         }
+    }
+
+    /// Looks at what the server answered.
+    fn hear(&self, code: Option<&str>) {
+        let no_master = code.is_some_and(|code| NO_MASTER.contains(&code));
+        if !no_master || self.opened_at.elapsed() < NO_MASTER_AGE_MIN {
+            return;
+        }
+        if !self.health.lost.swap(true, Ordering::AcqRel) {
+            tracing::warn!(?code, "Redis is no master: a new connection is opened");
+        }
+    }
+}
+
+impl ConnectionLike for Live {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        let answered = async move {
+            let answer = self.connection.send_packed_command(command).await;
+            self.hear(match &answer {
+                Ok(value) => refusal(value),
+                Err(error) => error.code(),
+            });
+            answer
+        };
+        answered.boxed()
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        commands: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        let answered = async move {
+            let connection = &mut self.connection;
+            let answers = connection.send_packed_commands(commands, offset, count);
+            let answers = answers.await;
+            self.hear(match &answers {
+                Ok(values) => values.iter().find_map(refusal),
+                Err(error) => error.code(),
+            });
+            answers
+        };
+        answered.boxed()
+    }
+
+    fn get_db(&self) -> i64 {
+        self.connection.get_db()
+    }
+}
+
+/// The code of an answer that is a refusal.
+fn refusal(answer: &Value) -> Option<&str> {
+    match answer {
+        Value::ServerError(error) => Some(error.code()),
+        _ => None,
     }
 }
 
@@ -140,6 +206,10 @@ impl Link {
             .client
             .get_multiplexed_async_connection_with_config(&settings);
         let connection = connecting.await.map_err(|e| self.unreachable(e))?;
-        Ok(Live { connection, health })
+        Ok(Live {
+            connection,
+            health,
+            opened_at: Instant::now(),
+        })
     }
 }

@@ -31,7 +31,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_redis::{Manager, Pool, PoolConfig, PoolError, Runtime, Timeouts};
+use deadpool_redis::{Hook, HookError, Manager, Pool, PoolConfig, PoolError, Runtime, Timeouts};
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult, Value};
 use tokio::time::{Instant, timeout};
@@ -84,6 +84,9 @@ impl Store {
             .config(PoolConfig::new(POOL_CONNECTIONS_MAX))
             .timeouts(timeouts)
             .runtime(Runtime::Tokio1)
+            .post_recycle(Hook::async_fn(move |connection, _| {
+                Box::pin(at_a_master(connection, timeout))
+            }))
             .build()
             .map_err(|e| wrong(&e))?;
         let keys = Keys::new(prefix);
@@ -207,5 +210,23 @@ impl Store {
             .await
             .map_err(late)?
             .map_err(failed)
+    }
+}
+
+/// After a failover behind one address, a connection that was open leads to the old master for
+/// ever: it is not lent again.
+async fn at_a_master(
+    connection: &mut MultiplexedConnection,
+    patience: Duration,
+) -> std::result::Result<(), HookError> {
+    let asking = redis::cmd("ROLE");
+    let role = timeout(patience, asking.query_async::<Vec<Value>>(connection)).await;
+    match role
+        .map_err(|_| HookError::message("Redis does not answer"))?
+        .map_err(HookError::Backend)?
+        .first()
+    {
+        Some(Value::BulkString(name)) if name == b"master" => Ok(()),
+        _ => Err(HookError::message("Redis is no master")),
     }
 }

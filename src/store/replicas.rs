@@ -1,6 +1,6 @@
 //! Waiting for replicas: what is acknowledged is on so many of them.
 
-use redis::aio::MultiplexedConnection;
+use redis::aio::ConnectionLike;
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::Unknown`] when fewer have it by `deadline`: it happened, and may yet be forgotten.
 pub async fn wait(
-    connection: &mut MultiplexedConnection,
+    connection: &mut impl ConnectionLike,
     replicas: u32,
     deadline: Instant,
 ) -> Result<()> {

@@ -105,6 +105,7 @@ mod tests {
     use crate::domain::ids::SaleId;
     use crate::domain::ledger::Figures;
     use crate::domain::sale::{EpochMs, Sale, StockKind};
+    use crate::domain::standing::Grants;
     use crate::store::reply::Snapshot;
     use crate::wechat::activities::bookable;
 
@@ -138,7 +139,7 @@ mod tests {
             now: NOW,
             sale,
             figures: Figures::default(),
-            grants: 0,
+            grants: Grants::default(),
         }
     }
 

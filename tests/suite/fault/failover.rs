@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use seckill::domain::change::ChangeOutcome;
 use seckill::domain::durability::Durability;
+use seckill::domain::ids::OrderId;
 use seckill::domain::sale::StockKind;
 use seckill::error::Error;
 use seckill::store::Store;
@@ -54,6 +55,35 @@ impl Pair {
             replica,
             link,
             front,
+        }
+    }
+
+    /// Waits until the replica has this order, too.
+    async fn until_replicated(&self, world: &World, order: &OrderId) {
+        let timeout = Duration::from_secs(5);
+        let store = Store::new(&self.replica.url(), &world.prefix, timeout).expect("a store");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while store.order(order).await.expect("read").is_none() {
+            assert!(Instant::now() < deadline, "the replica lags");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Leads the replica to a master that is not there: it answers nothing any more.
+    async fn cut_off(&self) {
+        let mut raw = connect(&self.replica.url()).await;
+        for words in [
+            ["CONFIG", "SET", "replica-serve-stale-data", "no"],
+            ["REPLICAOF", "127.0.0.1", "1", ""],
+        ] {
+            let words = words.into_iter().filter(|word| !word.is_empty());
+            let words: Vec<_> = words.collect();
+            let mut command = redis::cmd(words[0]);
+            let () = command
+                .arg(&words[1..])
+                .query_async(&mut raw)
+                .await
+                .expect("done");
         }
     }
 
@@ -201,6 +231,72 @@ async fn without_waiting_for_the_replica_the_loss_is_seen() {
         [""; 0],
         "the same fault must show losses"
     );
+}
+
+/// A server that was a master keeps its connections open, and says only that it is none any more.
+/// When the address leads to the new master, everybody must leave for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_no_master_is_left_for_the_one_that_is() {
+    for code in ["ReadOnly", "MasterDown"] {
+        let pair = Pair::start().await;
+        let world = World::at(pair.master.url()).await;
+        let sale = world.held_sale("a", StockKind::List, 5).await;
+        let held = world.granted(&sale, "x", 1).await;
+        pair.until_replicated(&world, &held).await;
+        if code == "MasterDown" {
+            pair.cut_off().await;
+        }
+        let front = Proxy::start(pair.replica.socket()).await;
+        let app = TestApp::with(&world, |config| {
+            config.redis.url = Some(front.url());
+            config.http.workers = 1;
+        });
+        let app = app.await;
+        let store = Store::new(&front.url(), &world.prefix, Duration::from_secs(5));
+        let store = store.expect("a store");
+        // There is no other server yet, so there is no point in a new connection for each call.
+        let since = Instant::now();
+        for _ in 0..100 {
+            assert_eq!(app.buyer.code("/seckill", "a", "y", "1").await, "busy");
+        }
+        let at_most = 20 + since.elapsed().as_millis() / 50;
+        let opened = front.connections() as u128;
+        assert!(opened < at_most, "{opened} connections, not {at_most}");
+        for _ in 0..3 {
+            assert_eq!(app.buyer.code("/seckill", "a", "y", "1").await, "busy");
+            let (written, read) = (
+                store.stock_add_count(&sale, 1).await,
+                store.sale_snapshot(&sale).await,
+            );
+            let refused = match code {
+                "ReadOnly" => written.err(),
+                _ => read.err(),
+            };
+            let Some(Error::Busy(why)) = refused else {
+                panic!("{code}: {refused:?}");
+            };
+            assert!(why.contains(code), "{why}");
+        }
+
+        front.lead_next_to(pair.master.socket());
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while app.buyer.code("/seckill", "a", "y", "1").await == "busy" {
+            assert!(Instant::now() < deadline, "{code}: the door stays busy");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let confirmed = loop {
+            match store.order_confirm(&held).await {
+                Ok(outcome) => break outcome,
+                Err(error) => assert!(Instant::now() < deadline, "{code}: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let changed = matches!(confirmed, ChangeOutcome::Changed(_));
+        assert!(changed, "{code}: {confirmed:?}");
+        assert_eq!(world.left(&sale).await, 3);
+        world.assert_holds(&sale).await;
+        app.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -202,6 +202,31 @@ async fn a_lane_opens_a_new_connection_only_when_it_needs_one() {
     assert_eq!(proxy.connections(), 3);
 }
 
+/// What is no door uses a connection again as long as it is good.
+#[tokio::test]
+async fn a_store_opens_a_new_connection_only_when_it_needs_one() {
+    let world = World::new().await;
+    let sale = world.sale("a", StockKind::List, 50).await;
+    let socket = shared_url().expose().trim_start_matches("unix://").into();
+    let proxy = Proxy::start(socket).await;
+    let store = Store::new(&proxy.url(), &world.prefix, TIMEOUT).expect("a store");
+    for _ in 0..5 {
+        store.sale_snapshot(&sale).await.expect("read");
+    }
+    assert_eq!(proxy.connections(), 1);
+    proxy.close_all().await;
+    store.sale_snapshot(&sale).await.expect("read");
+    assert_eq!(proxy.connections(), 2);
+    // Nobody waits for long at a server that hangs.
+    proxy.set(Fault::Stall);
+    let since = Instant::now();
+    let hung = store.sale_snapshot(&sale).await;
+    assert!(matches!(hung, Err(Error::Busy(_))), "{hung:?}");
+    assert!(since.elapsed() < TIMEOUT * 4, "{:?}", since.elapsed());
+    proxy.set(Fault::None);
+    store.sale_snapshot(&sale).await.expect("read");
+}
+
 #[tokio::test]
 async fn a_stopped_redis_process_answers_in_time_and_recovers() {
     let redis = PrivateRedis::forgetful();

@@ -106,8 +106,13 @@ impl Proxy {
 
     /// Leads everybody to the Redis on another socket.
     pub async fn lead_to(&self, socket: PathBuf) {
-        *self.shared.socket.lock().expect("not poisoned") = socket;
+        self.lead_next_to(socket);
         self.close_all().await;
+    }
+
+    /// Leads new connections there. Those that are open stay where they are.
+    pub fn lead_next_to(&self, socket: PathBuf) {
+        *self.shared.socket.lock().expect("not poisoned") = socket;
     }
 
     /// Closes every open connection, and waits until they are closed.
