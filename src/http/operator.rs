@@ -1,4 +1,6 @@
-//! Who may change sales and settle orders over HTTP: whoever shows the operators' token.
+//! Who may change sales and settle orders over HTTP: whoever shows the operators' token. Every
+//! change of theirs is logged: who asked (the address of the other end), for what, and what became
+//! of it.
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -61,6 +63,12 @@ pub fn required(request: &HttpRequest, token: &AdminToken) -> Result<(), Problem
 /// 401 for a token that is not the right one.
 pub fn wrong() -> Problem {
     Problem::unauthorized("This is not the operators' token (setting `admin.token`).")
+}
+
+/// The address of who asks, for the log.
+pub fn who(request: &HttpRequest) -> String {
+    let address = request.peer_addr();
+    address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
 }
 
 /// Stands before every path of the operators.

@@ -78,6 +78,7 @@ pub async fn confirm(
 ) -> Result<HttpResponse, Problem> {
     let (id, manner) = asked_by_operator(&context, &request, body).await?;
     let outcome = context.store.order_confirm(&id).await;
+    log(Change::Confirm, &request, &id, &outcome);
     answer(Change::Confirm, outcome, manner)
 }
 
@@ -89,6 +90,7 @@ pub async fn redeem(
 ) -> Result<HttpResponse, Problem> {
     let (id, manner) = asked_by_operator(&context, &request, body).await?;
     let outcome = context.store.order_use(&id).await;
+    log(Change::Use, &request, &id, &outcome);
     answer(Change::Use, outcome, manner)
 }
 
@@ -117,6 +119,9 @@ pub async fn cancel(
     };
     let id = order_id(&request, manner)?;
     let outcome = context.store.order_cancel(&id, buyer.as_ref()).await;
+    if buyer.is_none() {
+        log(Change::Cancel, &request, &id, &outcome);
+    }
     answer(Change::Cancel, outcome, manner)
 }
 
@@ -151,6 +156,24 @@ fn no_such_order(manner: Manner) -> Problem {
         "no_such_order",
         sentence.said(manner),
     )
+}
+
+/// What an operator asked for, and what became of it.
+fn log(
+    change: Change,
+    request: &HttpRequest,
+    id: &OrderId,
+    outcome: &Result<ChangeOutcome, Error>,
+) {
+    let became = match outcome {
+        Ok(ChangeOutcome::Changed(_)) => change_row(change).0,
+        Ok(ChangeOutcome::Repeated(_)) => repeat_row(change).0,
+        Ok(ChangeOutcome::Refused(refusal, _)) => refusal.code(),
+        Ok(ChangeOutcome::NoSuchOrder) => "no_such_order",
+        Err(Error::Busy(_)) => "busy",
+        Err(_) => "unknown",
+    };
+    tracing::info!(who = operator::who(request), order = %id, asked = ?change, became, "change of an order over HTTP");
 }
 
 fn answer(

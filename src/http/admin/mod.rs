@@ -1,7 +1,4 @@
 //! The operators' door: every path below `/admin`, for those who show the operators' token.
-//!
-//! Every change is logged: who asked (the address of the other end), for what, and what became
-//! of it.
 
 pub mod account;
 pub mod export;
@@ -19,6 +16,7 @@ use super::fault::Fault;
 use super::fields::Object;
 use super::form;
 use super::negotiate::Manner;
+use super::operator::who;
 use super::problem::Problem;
 use crate::domain::ids::SaleId;
 
@@ -36,12 +34,6 @@ const MANNER: Manner = Manner {
 fn sale_id(request: &HttpRequest) -> Result<SaleId, Problem> {
     let id = request.match_info().get("id").unwrap_or_default();
     SaleId::parse(id).map_err(|invalid| Problem::invalid(format!("id: {invalid}")))
-}
-
-/// The address of who asks, for the log.
-fn who(request: &HttpRequest) -> String {
-    let address = request.peer_addr();
-    address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
 }
 
 fn fault(fault: &Fault) -> Problem {

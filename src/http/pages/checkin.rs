@@ -77,6 +77,7 @@ pub async fn check(
     let fields = fields.map_err(|fault| Problem::of_fault(&fault, manner))?;
     let (activity, shown) = asked(fields, manner)?;
     let outcome = check_in(&context.store, &activity, &shown).await;
+    tracing::info!(who = operator::who(&request), sale = %activity, ?shown, ?outcome, "ticket checked over HTTP");
     match outcome.map_err(|error| failed(&error, manner))? {
         CheckIn::Admitted(order) => Ok(admitted(&activity, &order, manner)),
         CheckIn::Refused(refusal) => Err(refused(&refusal, manner)),

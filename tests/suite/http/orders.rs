@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::support::app::TestApp;
 use crate::support::buyer::Reply;
-use crate::support::operator::Operator;
+use crate::support::operator::{Operator, TOKEN};
+use crate::support::process::{Record, ServerProcess, free_address};
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{World, shared_url};
 
@@ -375,7 +376,7 @@ async fn every_wrong_cancellation_is_named() {
 async fn messages_come_in_english_too() {
     let shop = Shop::open().await;
     let order = shop.grab("alice").await;
-    let bearer = format!("Bearer {}", crate::support::operator::TOKEN);
+    let bearer = format!("Bearer {TOKEN}");
     for (change, field, words) in [
         ("use", "detail", "not confirmed yet"),
         ("confirm", "message", "is confirmed"),
@@ -512,4 +513,59 @@ async fn buyers_are_not_told_where_redis_is_or_what_a_broken_record_says() {
     assert_eq!((told.status, told.result.as_str()), (503, "busy"));
     assert!(!told.body.contains("127.0.0.1"), "{}", told.body);
     app.stop().await;
+}
+
+/// What was logged so far of operators' changes.
+fn changes(record: &Record) -> Vec<String> {
+    let logged = record.logged();
+    let lines = logged
+        .lines()
+        .filter(|line| line.contains("change of an order"));
+    lines.map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn what_operators_do_to_orders_is_logged() {
+    let world = World::new().await;
+    let sale = world.held_sale("a", StockKind::List, 10).await;
+    let (prefix, token) = (
+        format!("redis.prefix={}", world.prefix),
+        format!("admin.token={TOKEN}"),
+    );
+    let url = world.url.expose().to_owned();
+    let arguments = ["--redis-url", &url, "--set", &prefix, "--set", &token];
+    let (server, record) = ServerProcess::recorded(free_address(), &arguments).await;
+    let operator = Operator::new(&server.buyer, TOKEN);
+    let [sold, back] = [
+        world.granted(&sale, "x", 2).await,
+        world.granted(&sale, "y", 2).await,
+    ];
+    for (order, change, became) in [
+        (&sold, "confirm", "asked=Confirm became=\"confirmed\""),
+        (&sold, "use", "asked=Use became=\"used\""),
+        (&sold, "cancel", "asked=Cancel became=\"used\""),
+        (&back, "cancel", "asked=Cancel became=\"cancelled\""),
+        (&back, "cancel", "asked=Cancel became=\"already_cancelled\""),
+    ] {
+        let before = changes(&record).len();
+        operator.post(&format!("/orders/{order}/{change}")).await;
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while changes(&record).len() == before {
+            assert!(Instant::now() < deadline, "{change} is not logged");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let line = changes(&record).pop().expect("a line");
+        for words in [became, order.as_str(), " INFO ", "who=\"127.0.0.1:"] {
+            assert!(line.contains(words), "{words:?} is not in {line}");
+        }
+    }
+    let logged = changes(&record).len();
+    let own = world.granted(&sale, "z", 1).await;
+    let path = format!("/orders/{own}/cancel");
+    let reply = server.buyer.form(&path, &[("username", "z")]).await;
+    assert_eq!(reply.result, "cancelled");
+    operator.get(&format!("/orders/{own}")).await;
+    assert_eq!(changes(&record).len(), logged, "buyers are not operators");
+    assert!(!record.logged().contains(TOKEN), "the log shows the token");
+    world.assert_holds(&sale).await;
 }
