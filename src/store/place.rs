@@ -55,11 +55,10 @@ fn placed(reply: &Value, placement: &Placement) -> Result<Placed> {
     let [answer, about, standings @ ..] = parts.as_slice() else {
         return Err(unexpected("order_place", &format!("{parts:?}")));
     };
-    // Units that were pushed by hand may hold any byte.
     let Value::BulkString(about) = about else {
         return Err(unexpected("order_place", &format!("{about:?}")));
     };
-    let (answer, about) = (word("order_place", answer)?, String::from_utf8_lossy(about));
+    let (answer, about) = (word("order_place", answer)?, record::text(about));
     let outcome = outcome(&answer, &about, placement)?;
     let standings = standings.iter().map(|standing| match standing {
         Value::Array(parts) => reply::standing("order_place", parts),

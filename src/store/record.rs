@@ -6,6 +6,8 @@
 //! accepted/requested/bonus/paid/filled`, the last two of them 0 or 1. `at_ms` is the deadline of
 //! a held order, and for others the time of the last change; it may be empty.
 
+use std::borrow::Cow;
+
 use crate::domain::bid::Accepted;
 use crate::domain::ids::{OrderId, RequestId, SaleId, Username};
 use crate::domain::order::{Line, Order, OrderState};
@@ -16,7 +18,7 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::Contract`] with the id when the record does not follow the grammar.
 pub fn decode(id: &str, record: &[u8]) -> Result<Order> {
-    let text = String::from_utf8_lossy(record);
+    let text = text(record);
     parse(id, &text).ok_or_else(|| Error::Contract(format!("order {id:?} has the record {text:?}")))
 }
 
@@ -122,7 +124,23 @@ fn unescaped(unit: &str) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    text(&bytes).into_owned()
+}
+
+/// The bytes as text. Units that were pushed by hand may hold any byte: what is no UTF-8 is written
+/// as `%XX`, so that different units stay different.
+pub fn text(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    Cow::Owned(text)
 }
 
 #[cfg(test)]
@@ -147,6 +165,16 @@ mod tests {
         assert_eq!(line.goods.as_str(), "spring.tea");
         assert_eq!(line.purchase, 2);
         assert_eq!(line.units, ["sn-1", "a\tb%"]);
+    }
+
+    #[test]
+    fn units_of_different_bytes_are_different_units() {
+        let record = b"confirmed\t1\tx\na\t5\tsn\xff\tsn\xfe\t\xe5\xba\tsn%25\xff\t\xe5\xba\xa7";
+        let order = decode(ID, record).expect("valid");
+        assert_eq!(
+            order.lines[0].units,
+            ["sn%FF", "sn%FE", "%E5%BA", "sn%%FF", "座"]
+        );
     }
 
     #[test]

@@ -77,7 +77,7 @@ pub fn batch(reply: &Value, goods: &SaleId, attempts: &[Attempt]) -> Result<Batc
     let [head @ .., Value::BulkString(answers)] = parts.as_slice() else {
         return Err(unexpected("sale_grab", &format!("{parts:?}")));
     };
-    let answers = String::from_utf8_lossy(answers);
+    let answers = record::text(answers);
     let mut answers = answers.split(ANSWER_END);
     let outcomes = attempts.iter().map(|attempt| match answers.next() {
         Some(answer) => outcome(answer, goods, attempt),
