@@ -144,10 +144,13 @@ fn refused(change: Change, refusal: ChangeRefusal, order: &Order) -> Error {
         ChangeRefusal::NotConfirmed => {
             format!("order {id} is held: confirm it first (`seckill order confirm {id}`)")
         }
+        ChangeRefusal::NotCancellable if order.bid().is_some() => format!(
+            "order {id} is a bid, and its target is full, or takes no bids back, or not any more \
+             (see `cancel until` in `seckill sale show`)"
+        ),
         ChangeRefusal::NotCancellable => format!(
             "order {id} is confirmed, and its sale does not take confirmed orders back, or not any \
-             more (see `cancel until` in `seckill sale show`); no bid is given back once its \
-             target is full"
+             more (see `cancel until` in `seckill sale show`)"
         ),
         ChangeRefusal::NotUsable => format!("order {id} is a bid: there is nothing to hand out"),
     };

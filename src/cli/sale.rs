@@ -11,7 +11,7 @@ use super::print::{Output, table};
 use crate::domain::bid::{BONUS_BP_MAX, CENTS_MAX};
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{
-    EditOutcome, EditRefusal, EpochMs, PURCHASE_MAX_LIMIT, SaleEdit, StockKind,
+    EditOutcome, EditRefusal, EpochMs, PURCHASE_MAX_LIMIT, Sale, SaleEdit, StockKind,
 };
 use crate::error::{Error, Result};
 use crate::operation::sale::{explain, title, to_json};
@@ -244,7 +244,6 @@ fn row(snapshot: &Snapshot) -> Vec<String> {
 async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
     let snapshot = existing(store, id).await?;
     let (sale, figures) = (&snapshot.sale, &snapshot.figures);
-    let is_target = sale.kind == StockKind::Target;
     let mut rows = vec![
         ("sale", sale.id.to_string()),
         ("title", sale.title.clone()),
@@ -252,12 +251,9 @@ async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
         ("phase", sale.phase(snapshot.now).as_str().to_owned()),
         ("opens at", times::show(sale.opens_at)),
         ("closes at", times::show(sale.closes_at)),
-        ("purchase max", if_has(!is_target, sale.purchase_max)),
         ("hold", times::show_duration(sale.hold)),
         ("cancel until", times::show(sale.cancel_until)),
         ("feed", if sale.feed { "on" } else { "off" }.to_owned()),
-        ("bid min", if_has(is_target, sale.bid_min)),
-        ("bonus bp", if_has(is_target, sale.bonus_bp)),
         ("added", figures.added.to_string()),
         ("removed", figures.removed.to_string()),
         ("left", figures.left.to_string()),
@@ -267,6 +263,7 @@ async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
         ("buyers", figures.buyers.to_string()),
         ("server time", times::show(Some(snapshot.now))),
     ];
+    rows.extend(limits(sale));
     rows.extend(sale.activity.iter().flat_map(activity::rows));
     let rows: Vec<_> = rows
         .into_iter()
@@ -276,11 +273,15 @@ async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What only sales of some kinds have, or `-`.
-fn if_has(has: bool, value: impl ToString) -> String {
-    if has {
-        value.to_string()
-    } else {
-        "-".to_owned()
+/// What a sale of this kind demands of those who buy or bid.
+fn limits(sale: &Sale) -> Vec<(&'static str, String)> {
+    match sale.kind {
+        StockKind::List | StockKind::Counter => {
+            vec![("purchase max", sale.purchase_max.to_string())]
+        }
+        StockKind::Target => vec![
+            ("bid min", sale.bid_min.to_string()),
+            ("bonus bp", sale.bonus_bp.to_string()),
+        ],
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::app::TestApp;
+use crate::support::bids::terms;
 use crate::support::process::{ServerProcess, free_address, program};
 use crate::support::redis::{PrivateRedis, World};
 
@@ -648,6 +649,7 @@ async fn an_order_is_shown_and_led_through_its_life() {
         refused.contains("does not take confirmed orders back"),
         "{refused}"
     );
+    assert!(!refused.contains("bid"), "this is no bid: {refused}");
     assert_eq!(shop.json(&at("order use ORDER"))["result"], "used");
     let order = world.order(&id).await;
     let expected = format!(
@@ -767,6 +769,17 @@ async fn a_target_from_its_accounts_to_its_audit() {
         (&50.into(), &100.into())
     );
 
+    let shown = shop.ok(&at("sale show p.loan"));
+    assert!(shown.contains("bid min") && shown.contains("bonus bp"));
+    assert!(!shown.contains("purchase max"), "{shown}");
+    shop.ok(&at("sale put p.tea --kind list"));
+    let shown = shop.ok(&at("sale show p.tea"));
+    assert!(shown.contains("purchase max"), "{shown}");
+    assert!(
+        !shown.contains("bid") && !shown.contains("bonus"),
+        "{shown}"
+    );
+
     let accounts: String = (0..2500).map(|n| format!("user {n},{n}\n")).collect();
     let folder = shop.folder.path();
     std::fs::write(folder.join("accounts.csv"), &accounts).expect("written");
@@ -830,6 +843,10 @@ async fn a_target_from_its_accounts_to_its_audit() {
         (&audit["holds"], &audit["confirmed"]),
         (&true.into(), &5000.into())
     );
+    let full = world.target("q.full", 10, &terms(1, 0)).await;
+    let last = world.accepted("alice", "full", &full, 10).await;
+    let said = shop.fails(&at(&format!("order cancel {}", last.id)), 1);
+    assert!(said.contains("is a bid, and its target is full"), "{said}");
     shop.ok(&at(&format!("order cancel {}", bid.id)));
     let account = shop.json(&at("account show p alice"));
     assert_eq!(account["balance"], 6000);
