@@ -193,6 +193,7 @@ pub async fn relay(config: Config) -> Result<()> {
 /// A relay with connections of its own: it must not wait for those of the operators.
 fn build_relay(config: &Config, url: &RedisUrl, metrics: &Arc<Metrics>) -> Result<Relay> {
     let store = Store::new(url, &config.redis.prefix, config.redis.timeout)?;
+    let store = store.with_durability(config.durability);
     Relay::new(store, &config.relay, metrics.clone())
 }
 

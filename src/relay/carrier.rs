@@ -93,6 +93,8 @@ impl Carrier {
                 }
                 Err(error) => {
                     errors += 1;
+                    // It may have been given entries that it never saw.
+                    self.keep.at_once();
                     tracing::warn!(event = self.event, %error, "the feed is not at hand");
                     pause(errors)
                 }
@@ -282,6 +284,10 @@ impl Every {
 
     fn is_due(&self) -> bool {
         Instant::now() >= self.next
+    }
+
+    fn at_once(&mut self) {
+        self.next = Instant::now();
     }
 
     fn done(&mut self) {

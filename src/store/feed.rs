@@ -2,17 +2,22 @@
 //!
 //! Redis keeps what was given to whom until it is acknowledged, so nothing here is lost with a
 //! reply: a worker finds with [`Store::feed_keep`] what it was given and never saw.
+//!
+//! At `replicated:K`, a worker is shown an entry when K replicas have it: what a failover forgets
+//! was never delivered, so its `seq` is not given to two orders in the eyes of the receiver.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult};
+use tokio::time::timeout_at;
 
 use super::recount::Pair;
 use super::reply::{self, number, unexpected, word};
 use super::script::{FEED_BURY, FEED_LAG, FEED_TRIM};
-use super::{Store, record};
+use super::{Store, record, replicas};
+use crate::domain::durability::Durability;
 use crate::domain::feed::{Entry, Letter};
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, OrderState};
@@ -109,6 +114,10 @@ impl Store {
 
     /// Gives `worker` up to `at_most` entries that nobody was given before; `None` when the feed
     /// or its group is gone.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] also when too few replicas have them: they are given, and found again
+    /// with [`Store::feed_keep`].
     pub async fn feed_take(
         &self,
         event: &str,
@@ -117,14 +126,18 @@ impl Store {
     ) -> Result<Option<Taken>> {
         let mut connection = self.connection().await?;
         let read = self.group_read(&mut connection, event, worker, ">", at_most);
-        match read.await? {
-            Some(rows) => self.joined(&mut connection, event, rows).await.map(Some),
-            None => Ok(None),
-        }
+        let Some(rows) = read.await? else {
+            return Ok(None);
+        };
+        self.replicated(&mut connection, &rows).await?;
+        self.joined(&mut connection, event, rows).await.map(Some)
     }
 
     /// Gives `worker` up to `at_most` entries that others were given and showed no interest in
     /// for `idle`.
+    ///
+    /// # Errors
+    /// As [`Store::feed_take`].
     pub async fn feed_take_over(
         &self,
         event: &str,
@@ -146,6 +159,7 @@ impl Store {
             };
             rows.extend(claimed);
             if next == "0-0" || rows.len() >= at_most {
+                self.replicated(&mut connection, &rows).await?;
                 return self.joined(&mut connection, event, rows).await;
             }
             start = next;
@@ -154,6 +168,9 @@ impl Store {
 
     /// Shows interest in all that `worker` was given, up to `at_most` entries, so that nobody
     /// takes it over, and reads those that are not among the `known` ids.
+    ///
+    /// # Errors
+    /// As [`Store::feed_take`].
     pub async fn feed_keep(
         &self,
         event: &str,
@@ -166,6 +183,14 @@ impl Store {
         let mut rows = read.await?.unwrap_or_default();
         let ids = rows.iter().map(|(id, _)| id.clone()).collect();
         rows.retain(|(id, _)| !known.contains(id));
+        if self.replicas() > 0 {
+            // Reading again writes nothing that replicas could be waited for with.
+            let there = rows.iter().filter(|(_, fields)| fields.is_some());
+            let there: Vec<String> = there.map(|(id, _)| id.clone()).collect();
+            let claim = self.claim(&mut connection, event, worker, Duration::ZERO, &there);
+            claim.await?;
+        }
+        self.replicated(&mut connection, &rows).await?;
         let found = self.joined(&mut connection, event, rows).await?;
         Ok(Kept { ids, found })
     }
@@ -183,21 +208,9 @@ impl Store {
 
     /// Lets any other worker take over these entries at once.
     pub async fn feed_give_back(&self, event: &str, worker: &str, ids: &[String]) -> Result<()> {
-        if ids.is_empty() {
-            return Ok(());
-        }
         let mut connection = self.connection().await?;
-        let mut claim = redis::cmd("XCLAIM");
-        claim.arg(self.keys.feed(event)).arg(GROUP).arg(worker);
-        claim
-            .arg(0)
-            .arg(ids)
-            .arg("IDLE")
-            .arg(ms(GIVEN_BACK))
-            .arg("JUSTID");
-        self.unless_gone::<Vec<String>>(claim.query_async(&mut *connection))
-            .await?;
-        Ok(())
+        self.claim(&mut connection, event, worker, GIVEN_BACK, ids)
+            .await
     }
 
     /// Moves an entry to the dead letters; nothing happens to one that the group is done with.
@@ -293,6 +306,45 @@ impl Store {
                 .flat_map(|(_, rows)| rows)
                 .collect()
         }))
+    }
+
+    /// `XCLAIM`: these entries are `worker`'s, which was last interested in them so long ago.
+    async fn claim(
+        &self,
+        connection: &mut MultiplexedConnection,
+        event: &str,
+        worker: &str,
+        idle: Duration,
+        ids: &[String],
+    ) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut claim = redis::cmd("XCLAIM");
+        claim.arg(self.keys.feed(event)).arg(GROUP).arg(worker);
+        claim.arg(0).arg(ids);
+        claim.arg("IDLE").arg(ms(idle)).arg("JUSTID");
+        self.unless_gone::<Vec<String>>(claim.query_async(connection))
+            .await?;
+        Ok(())
+    }
+
+    /// Waits until enough replicas have these entries, if there are any. Giving them to a worker
+    /// is a write of this connection, which comes after them.
+    async fn replicated(&self, connection: &mut MultiplexedConnection, rows: &[Row]) -> Result<()> {
+        let replicas = self.replicas();
+        if replicas == 0 || rows.is_empty() {
+            return Ok(());
+        }
+        let deadline = self.deadline();
+        let unanswered = |_| Error::Unknown("WAIT: no answer in time".to_owned());
+        let waited = timeout_at(deadline, replicas::wait(connection, replicas, deadline));
+        waited.await.map_err(unanswered)?
+    }
+
+    /// Replicas that must have an entry before it is delivered.
+    fn replicas(&self) -> u32 {
+        self.durability.map_or(0, Durability::replicas)
     }
 
     /// Waits for a reply that may be lost; `None` when the feed or its group is gone.

@@ -29,17 +29,17 @@ const CROWD: Crowd = Crowd {
 };
 
 /// A master and a replica, each behind a proxy that can be told to fail.
-struct Pair {
-    master: PrivateRedis,
-    replica: PrivateRedis,
+pub(super) struct Pair {
+    pub(super) master: PrivateRedis,
+    pub(super) replica: PrivateRedis,
     /// Between the replica and its master.
-    link: Proxy,
+    pub(super) link: Proxy,
     /// Between the server and whoever is master.
-    front: Proxy,
+    pub(super) front: Proxy,
 }
 
 impl Pair {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let master = with_arguments(&[]);
         let link = Proxy::start(master.socket()).await;
         let of = ["--replicaof", "127.0.0.1", &link.address.port().to_string()].map(str::to_owned);
@@ -89,7 +89,7 @@ impl Pair {
 
     /// Kills the master, promotes the replica, gives it a replica of its own (without one,
     /// `replicated:1` rightly acknowledges nothing), leads everybody there.
-    async fn fail_over(&self) -> PrivateRedis {
+    pub(super) async fn fail_over(&self) -> PrivateRedis {
         self.master.kill();
         // At once: the old master is started again, empty, and would answer for itself.
         self.front.lead_to(self.replica.socket()).await;
@@ -122,7 +122,7 @@ fn follower_of(link: &Proxy) -> PrivateRedis {
     with_arguments(&["--replicaof", "127.0.0.1", &link.address.port().to_string()])
 }
 
-async fn until_linked(replica: &PrivateRedis) {
+pub(super) async fn until_linked(replica: &PrivateRedis) {
     let mut raw = connect(&replica.url()).await;
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {

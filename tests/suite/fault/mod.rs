@@ -8,6 +8,7 @@ mod leavers;
 mod overload;
 mod placed;
 mod redis_connection;
+mod relayed;
 mod script_cache;
 mod settled;
 mod shared;
