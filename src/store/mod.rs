@@ -214,19 +214,18 @@ impl Store {
 }
 
 /// After a failover behind one address, a connection that was open leads to the old master for
-/// ever: it is not lent again.
+/// ever: it is not lent again. Whoever may not ask for the role is believed to be at a master.
 async fn at_a_master(
     connection: &mut MultiplexedConnection,
     patience: Duration,
 ) -> std::result::Result<(), HookError> {
     let asking = redis::cmd("ROLE");
     let role = timeout(patience, asking.query_async::<Vec<Value>>(connection)).await;
-    match role
-        .map_err(|_| HookError::message("Redis does not answer"))?
-        .map_err(HookError::Backend)?
-        .first()
-    {
-        Some(Value::BulkString(name)) if name == b"master" => Ok(()),
-        _ => Err(HookError::message("Redis is no master")),
+    let role = role.map_err(|_| HookError::message("Redis does not answer"))?;
+    match role.unwrap_or_default().first() {
+        Some(Value::BulkString(name)) if name == b"slave" => {
+            Err(HookError::message("Redis is a replica"))
+        }
+        _ => Ok(()),
     }
 }
