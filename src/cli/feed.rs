@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::operation::times;
 use crate::relay::{Answer, Receiver};
 use crate::store::Store;
-use crate::store::feed::DeadLetter;
+use crate::store::dead_letters::DeadLetter;
 
 /// Dead letters read in one step.
 const STEP: usize = 100;

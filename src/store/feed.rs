@@ -14,14 +14,13 @@ use redis::{RedisError, RedisResult};
 use tokio::time::timeout_at;
 
 use super::recount::Pair;
-use super::reply::{self, number, unexpected, word};
-use super::script::{FEED_BURY, FEED_LAG, FEED_TRIM};
+use super::reply::{self, number};
+use super::script::{FEED_LAG, FEED_TRIM};
 use super::{Store, record, replicas};
 use crate::domain::durability::Durability;
 use crate::domain::feed::{Entry, Letter};
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, OrderState};
-use crate::domain::sale::EpochMs;
 use crate::error::{Error, Result};
 
 /// The consumer group that all relays share.
@@ -30,7 +29,7 @@ pub const GROUP: &str = "relay";
 const GIVEN_BACK: Duration = Duration::from_secs(24 * 3600);
 
 /// An entry of a stream: its id, and its fields unless somebody deleted it.
-type Row = (String, Option<Vec<Pair>>);
+pub(super) type Row = (String, Option<Vec<Pair>>);
 
 /// What a worker was given to deliver, in the order of the feed.
 #[derive(Debug, Default)]
@@ -68,25 +67,6 @@ pub struct Lag {
     pub oldest: Duration,
     /// Entries that were given up.
     pub dead: u64,
-}
-
-/// An entry that was given up.
-#[derive(Debug)]
-pub struct DeadLetter {
-    /// Its id among the dead letters.
-    pub id: String,
-    /// When it was given up, in epoch ms.
-    pub buried_at: EpochMs,
-    /// Why.
-    pub reason: String,
-    /// Its id in the feed.
-    pub entry: String,
-    /// What happened, to which order, as the entry says.
-    pub what: String,
-    /// Which order, as the entry says.
-    pub order: String,
-    /// The entry as it could be delivered now, or why it cannot be.
-    pub letter: Result<Letter, String>,
 }
 
 impl Store {
@@ -213,16 +193,6 @@ impl Store {
             .await
     }
 
-    /// Moves an entry to the dead letters; nothing happens to one that the group is done with.
-    pub async fn feed_bury(&self, event: &str, id: &str, reason: &str) -> Result<()> {
-        let keys = [self.keys.feed(event), self.keys.dead(event)];
-        let call = FEED_BURY.on(&keys).arg(GROUP).arg(id).arg(reason);
-        match word("feed_bury", &self.send(call).await?)?.as_str() {
-            "buried" | "not_pending" => Ok(()),
-            other => Err(unexpected("feed_bury", other)),
-        }
-    }
-
     /// Drops what every group has settled, and says how many entries those were.
     pub async fn feed_trim(&self, event: &str) -> Result<u64> {
         let call = FEED_TRIM.on(&[self.keys.feed(event)]);
@@ -234,54 +204,6 @@ impl Store {
         let keys = [self.keys.feed(event), self.keys.dead(event)];
         let reply = self.look(FEED_LAG.on(&keys).arg(GROUP)).await?;
         reply::lag(reply)
-    }
-
-    /// Up to `at_most` dead letters that came after the one with the id `after`, the oldest first.
-    pub async fn feed_dead(
-        &self,
-        event: &str,
-        after: Option<&str>,
-        at_most: usize,
-    ) -> Result<Vec<DeadLetter>> {
-        let mut connection = self.connection().await?;
-        let from = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
-        let mut range = redis::cmd("XRANGE");
-        range.arg(self.keys.dead(event)).arg(from).arg("+");
-        range.arg("COUNT").arg(at_most);
-        let rows: Vec<Row> = self.read(range.query_async(&mut *connection)).await?;
-        let mut dead = Vec::with_capacity(rows.len());
-        for (id, fields) in rows {
-            let field = |name| text(fields.as_deref().unwrap_or_default(), name);
-            let row = (field("entry"), fields.clone());
-            let taken = self.joined(&mut connection, event, vec![row]).await?;
-            let broken = || taken.broken.first().map(|broken| broken.why.clone());
-            dead.push(DeadLetter {
-                buried_at: id
-                    .split('-')
-                    .next()
-                    .and_then(|ms| ms.parse().ok())
-                    .unwrap_or(0),
-                reason: field("reason"),
-                entry: field("entry"),
-                what: field("what"),
-                order: field("order"),
-                letter: taken
-                    .letters
-                    .into_iter()
-                    .next()
-                    .ok_or_else(|| broken().unwrap_or_default()),
-                id,
-            });
-        }
-        Ok(dead)
-    }
-
-    /// Removes a dead letter that was delivered after all.
-    pub async fn feed_dead_remove(&self, event: &str, id: &str) -> Result<()> {
-        let mut connection = self.connection().await?;
-        let mut delete = redis::cmd("XDEL");
-        delete.arg(self.keys.dead(event)).arg(id);
-        self.read(delete.query_async(&mut *connection)).await
     }
 
     /// `XREADGROUP`: entries from `start` on, `>` for new ones and `0` for the worker's own.
@@ -361,7 +283,7 @@ impl Store {
     }
 
     /// Adds to each entry the order that it tells of.
-    async fn joined(
+    pub(super) async fn joined(
         &self,
         connection: &mut MultiplexedConnection,
         event: &str,
@@ -425,7 +347,7 @@ fn order(entry: &Entry, record: Option<Vec<u8>>) -> Result<Order, String> {
 }
 
 /// A field as text; empty when there is none.
-fn text(fields: &[Pair], name: &str) -> String {
+pub(super) fn text(fields: &[Pair], name: &str) -> String {
     let found = fields.iter().find(|(field, _)| field == name.as_bytes());
     found.map_or_else(String::new, |(_, value)| {
         String::from_utf8_lossy(value).into_owned()

@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod bids;
 pub mod bindings;
+pub mod dead_letters;
 pub mod embedded;
 mod failure;
 pub mod feed;
