@@ -260,6 +260,8 @@ impl Carrier {
         let ids: Vec<String> = self.bag.seqs().map(entry_id).collect();
         let (store, worker) = (&self.desk.store, &self.desk.worker);
         store.feed_give_back(&self.event, worker, &ids).await?;
+        // Nobody else ever has its name: it would stay in the group for ever.
+        store.feed_leave(&self.event, worker).await?;
         store.feed_trim(&self.event).await?;
         Ok(())
     }

@@ -14,8 +14,8 @@ use redis::{RedisError, RedisResult};
 use tokio::time::timeout_at;
 
 use super::recount::Pair;
-use super::reply::{self, number};
-use super::script::{FEED_LAG, FEED_TRIM};
+use super::reply::{self, number, unexpected, word};
+use super::script::{FEED_LAG, FEED_LEAVE, FEED_TRIM};
 use super::{Store, record, replicas};
 use crate::domain::durability::Durability;
 use crate::domain::feed::{Entry, Letter};
@@ -191,6 +191,16 @@ impl Store {
         let mut connection = self.connection().await?;
         self.claim(&mut connection, event, worker, GIVEN_BACK, ids)
             .await
+    }
+
+    /// Takes `worker` out of the group, unless it was given entries that it did not acknowledge.
+    pub async fn feed_leave(&self, event: &str, worker: &str) -> Result<()> {
+        let keys = [self.keys.feed(event)];
+        let call = FEED_LEAVE.on(&keys).arg(GROUP).arg(worker);
+        match word("feed_leave", &self.send(call).await?)?.as_str() {
+            "left" | "pending" | "no_such_group" => Ok(()),
+            other => Err(unexpected("feed_leave", other)),
+        }
     }
 
     /// Drops what every group has settled, and says how many entries those were.

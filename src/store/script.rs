@@ -36,6 +36,9 @@ pub static FEED_BURY: LazyLock<Script> = script!("feed_bury", flags: " flags=all
 /// Reads how far a consumer group is behind.
 pub static FEED_LAG: LazyLock<Script> =
     script!("feed_lag", flags: " flags=no-writes", uses: ["clock", "groups"]);
+/// Takes a consumer out of a group.
+pub static FEED_LEAVE: LazyLock<Script> =
+    script!("feed_leave", flags: " flags=allow-oom", uses: ["groups"]);
 /// Drops the entries of a feed that every consumer group has settled.
 pub static FEED_TRIM: LazyLock<Script> =
     script!("feed_trim", flags: " flags=allow-oom", uses: ["groups"]);

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use seckill::domain::sale::SaleEdit;
 use seckill::store::feed::Lag;
 
-use super::{Running, assert_complete, repeated};
+use super::{Running, assert_complete, consumers, repeated};
 use crate::support::app::TestApp;
 use crate::support::receiver::Receiver;
 use crate::support::redis::World;
 
 #[tokio::test]
 async fn everything_is_delivered_once_and_in_order() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let receiver = Receiver::start();
     world.sell("spring.tea", 0, 250).await;
     let relay = Running::start(&world, &receiver.settings());
@@ -35,6 +35,7 @@ async fn everything_is_delivered_once_and_in_order() {
         dead: 0,
     };
     assert_eq!(lag, Some(expected));
+    assert_eq!(consumers(&mut world, "spring").await, 0, "it has left");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Running, assert_complete, entries_of_a_run, repeated};
+use super::{Running, assert_complete, consumers, entries_of_a_run, repeated};
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::receiver::Receiver;
 use crate::support::redis::{PrivateRedis, World};
@@ -127,7 +127,7 @@ async fn a_feed_that_is_gone_stays_gone_until_it_begins_again() {
 /// What a relay could not deliver when it ended does not wait for the time to take over.
 #[tokio::test]
 async fn a_relay_that_ends_leaves_the_rest_to_the_next_one() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let receiver = Receiver::start();
     let mut settings = receiver.settings();
     settings.takeover = Duration::from_secs(3600);
@@ -139,6 +139,8 @@ async fn a_relay_that_ends_leaves_the_rest_to_the_next_one() {
     }
     relay.stop().await;
     assert_eq!(receiver.seqs("spring"), [0; 0]);
+    let left = consumers(&mut world, "spring").await;
+    assert_eq!(left, 1, "what waits for it would be forgotten with it");
     receiver.set_mood(|_| 200);
     let relay = Running::start(&world, &settings);
     receiver.until("spring", 30).await;

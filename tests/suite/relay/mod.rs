@@ -79,6 +79,13 @@ fn assert_complete(receiver: &Receiver, event: &str, entries: usize) {
     assert_eq!(receiver.entries(event).len(), entries);
 }
 
+/// Consumers of the relays' group.
+async fn consumers(world: &mut World, event: &str) -> usize {
+    let feed = format!("{}{{{event}}}:feed", world.prefix);
+    let consumers: Vec<redis::Value> = world.run(&["XINFO", "CONSUMERS", &feed, "relay"]).await;
+    consumers.len()
+}
+
 /// Entries that came more than once.
 fn repeated(receiver: &Receiver, event: &str) -> usize {
     let seqs = receiver.seqs(event);

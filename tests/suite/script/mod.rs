@@ -6,6 +6,7 @@ mod bid_cancel;
 mod bid_place;
 mod feed_bury;
 mod feed_lag;
+mod feed_leave;
 mod feed_trim;
 mod number_bind;
 mod number_unbind;
