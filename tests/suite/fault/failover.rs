@@ -335,12 +335,18 @@ async fn a_change_of_an_order_is_answered_when_a_replica_has_it() {
     let pair = Pair::start().await;
     let mut world = World::at(pair.master.url()).await;
     let sale = world.held_sale("a", StockKind::List, 5).await;
-    let url = &world.url;
-    let store = Store::new(url, &world.prefix, Duration::from_millis(500)).expect("a store");
-    let store = store.with_durability(Some(Durability::Replicated(1)));
+    let store = |patience| {
+        let store = Store::new(&world.url, &world.prefix, patience).expect("a store");
+        store.with_durability(Some(Durability::Replicated(1)))
+    };
+    // A replica may take its time, unless it is known that it will never answer.
+    let (patient, store) = (
+        store(Duration::from_secs(20)),
+        store(Duration::from_millis(500)),
+    );
     let id = world.granted(&sale, "x", 1).await;
     let other = world.granted(&sale, "y", 1).await;
-    let confirmed = store.order_confirm(&id).await.expect("a replica has it");
+    let confirmed = patient.order_confirm(&id).await.expect("a replica has it");
     assert!(
         matches!(confirmed, ChangeOutcome::Changed(_)),
         "{confirmed:?}"
@@ -372,7 +378,7 @@ async fn a_change_of_an_order_is_answered_when_a_replica_has_it() {
     pair.link.set(Fault::None);
     pair.link.close_all().await;
     until_linked(&pair.replica).await;
-    let cancelled = store
+    let cancelled = patient
         .order_cancel(&other, None)
         .await
         .expect("a replica has it");
