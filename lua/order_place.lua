@@ -54,9 +54,10 @@ local hold, fed
 
 -- Adds to a line how its sale stands; false when there is no such sale.
 local function look_at(line)
-  local kind, opens_at, closes_at, purchase_max, paused, own_hold, own_feed, held, confirmed, grants,
-    granted_at = unpack(redis.call("HMGET", line.sale, "kind", "opens_at", "closes_at", "purchase_max",
-      "paused", "hold", "feed", "held", "confirmed", "grants", "granted_at"))
+  local kind, keyword, opens_at, closes_at, purchase_max, paused, own_hold, own_feed, held, confirmed,
+    grants, granted_at = unpack(redis.call("HMGET", line.sale, "kind", "keyword", "opens_at",
+      "closes_at", "purchase_max", "paused", "hold", "feed", "held", "confirmed", "grants",
+      "granted_at"))
   if not kind then
     return false
   end
@@ -64,13 +65,12 @@ local function look_at(line)
     error({ err = "ERR order_place: sale " .. line.goods .. " has the kind " .. kind })
   end
   opens_at = whole(opens_at, 0, "opens_at")
-  line.kind = kind
+  line.kind, line.is_activity = kind, keyword
   line.purchase_max = whole(purchase_max, 2, "purchase_max")
   line.opens_in = math.max(0, opens_at - now)
   line.closed = closed_at(now, paused, opens_at, closes_at)
-  line.left = stock_left(kind, line.stock)
   line.grants, line.granted_at = whole(grants, 0, "grants"), whole(granted_at, 0, "granted_at")
-  line.owned = redis.call("HGET", line.buyers, username)
+  line.left, line.owned = stock_left(kind, line.stock), redis.call("HGET", line.buyers, username)
   whole(held, 0, "held")
   whole(confirmed, 0, "confirmed")
   own_hold = whole(own_hold, 0, "hold")
@@ -87,7 +87,7 @@ for _, line in ipairs(lines) do
   end
 end
 for _, line in ipairs(lines) do
-  if line.kind == "target" then -- which takes bids
+  if line.kind == "target" or line.is_activity then -- bids have a door, tickets the office
     return { "wrong_door", line.goods }
   end
 end

@@ -1,13 +1,14 @@
 -- sale_grab: decides a batch of attempts for one sale, in the order given.
 --
--- KEYS[1] sale    [hash]            kind, window, purchase_max, paused, hold, feed, counters
+-- KEYS[1] sale    [hash]            kind, keyword, window, purchase_max, paused, hold, feed, counters
 -- KEYS[2] stock   [list or string]  the units, or the number left
 -- KEYS[3] buyers  [hash]            username -> order id
 -- KEYS[4] orders  [hash]            order id -> record
 -- KEYS[5] holds   [zset]            order id by deadline
 -- KEYS[6] feed    [stream]          what happened to orders
 -- ARGV[1] goods   [sale id]         written into each record
--- ARGV[2] door    [list|counter]    the kind of stock that the door sells
+-- ARGV[2] door    [list|counter|office]  the kind of stock that the door sells; the office sells
+--   every sale with a keyword, and nobody else does
 -- ARGV[3] waits   [0|1]             the caller waits for replicas: repeated orders write a little
 -- ARGV[4...] one triple for each attempt: username, purchase [units], order id if granted
 --
@@ -52,9 +53,9 @@ end
 
 -- Read.
 
-local kind, opens_at, closes_at, purchase_max, paused, hold, fed, held, confirmed, granted, granted_at =
-  unpack(redis.call("HMGET", sale, "kind", "opens_at", "closes_at", "purchase_max", "paused",
-    "hold", "feed", "held", "confirmed", "grants", "granted_at"))
+local kind, keyword, opens_at, closes_at, purchase_max, paused, hold, fed, held, confirmed, granted,
+  granted_at = unpack(redis.call("HMGET", sale, "kind", "keyword", "opens_at", "closes_at",
+    "purchase_max", "paused", "hold", "feed", "held", "confirmed", "grants", "granted_at"))
 
 local function all(word)
   return { 0, 0, 0, word, 0, 0, word .. string.rep("\30" .. word, count - 1) }
@@ -63,7 +64,7 @@ end
 if not kind then
   return all("no_such_sale")
 end
-if kind ~= door then
+if (keyword and "office" or kind) ~= door then
   return all("wrong_door")
 end
 

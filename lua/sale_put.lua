@@ -11,9 +11,10 @@
 --
 -- Returns created | updated, or a refusal that changes nothing:
 --   no_such_sale | kind_is_fixed | already_open | purchase_max_lowered | window_is_empty |
---   feed_is_fixed | terms_are_fixed | not_of_this_kind | hold_and_keyword | not_an_activity |
---   ends_before_start
--- Writes only for "created" and "updated". The same edit again changes nothing more.
+--   feed_is_fixed | terms_are_fixed | not_of_this_kind | hold_and_keyword | one_ticket_each |
+--   activity_is_fixed | not_an_activity | ends_before_start
+-- Writes only for "created" and "updated". The same edit again changes nothing more. Who gives a sale
+--   a keyword limits it to one unit for each buyer.
 -- Flags: allow-oom, so that a sale can be paused when Redis is full.
 -- Uses: lib/clock, lib/stock
 
@@ -96,10 +97,20 @@ if terms_change and grants > 0 then
   return "terms_are_fixed"
 end
 
--- What an activity is may change at any time: nothing is decided by it.
+-- Whether there is an activity decides which door sells it; what it is may change at any time.
 local hold, keyword, starts_at, ends_at =
   unpack(redis.call("HMGET", sale, "hold", "keyword", "starts_at", "ends_at"))
+local was_activity = (keyword or "") ~= ""
 local is_activity = (edit.keyword or keyword or "") ~= ""
+if is_activity ~= was_activity and (has_orders or grants > 0) then
+  return "activity_is_fixed"
+end
+if is_activity and not was_activity then
+  edit.purchase_max = edit.purchase_max or "1"
+end
+if is_activity and whole(edit.purchase_max, 1, "purchase_max") ~= 1 then
+  return "one_ticket_each"
+end
 if is_activity and (edit.keyword or edit.hold) and (bound(edit.hold, hold, "hold") or 0) > 0 then
   return "hold_and_keyword"
 end

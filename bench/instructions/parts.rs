@@ -11,7 +11,7 @@ use seckill::admission::gate::{Gates, Verdict};
 use seckill::domain::attempt::{Attempt, Purchase};
 use seckill::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId, Username};
 use seckill::domain::outcome::{Outcome, Refusal};
-use seckill::domain::sale::StockKind;
+use seckill::domain::sale::Door;
 use seckill::http::answer;
 use seckill::http::attempt::AttemptRequest;
 use seckill::http::negotiate::Manner;
@@ -139,7 +139,7 @@ fn gate(call: u32) -> usize {
     static ASKED_AT: LazyLock<Instant> = LazyLock::new(Instant::now);
     let buyer = Username::parse(format!("buyer-{call}")).expect("a valid name");
     let one = Purchase::parse("1").expect("a valid number");
-    let verdict = GATES.check(&sale(), StockKind::List, &buyer, one, *ASKED_AT);
+    let verdict = GATES.check(&sale(), Door::Seckill, &buyer, one, *ASKED_AT);
     usize::from(verdict == Verdict::Ask)
 }
 

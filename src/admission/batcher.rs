@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::learner::Learner;
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::SaleId;
-use crate::domain::outcome::Outcome;
-use crate::domain::sale::StockKind;
+use crate::domain::outcome::{Outcome, Refusal};
+use crate::domain::sale::Door;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::store::lane::Lane;
@@ -26,7 +26,7 @@ const BATCH_ATTEMPTS_MAX: usize = 128;
 /// One attempt on its way, and where its outcome goes.
 pub struct Ask {
     pub sale: SaleId,
-    pub door: StockKind,
+    pub door: Door,
     pub attempt: Attempt,
     pub asked_at: Instant,
     pub answer: oneshot::Sender<Result<Outcome>>,
@@ -53,7 +53,7 @@ struct Taken {
 /// The attempts of one batch for one sale.
 struct Group {
     sale: SaleId,
-    door: StockKind,
+    door: Door,
     deadline: Instant,
     attempts: Vec<Attempt>,
     answers: Vec<oneshot::Sender<Result<Outcome>>>,
@@ -117,7 +117,11 @@ impl Batcher {
             Ok(Batch { standing, outcomes }) => {
                 // Before any buyer hears of an order, the gate does.
                 let granted = outcomes.iter().flatten().any(Outcome::is_grabbed);
-                self.learner.hear(&sale, &standing, granted, sent_at);
+                if standing.closed == Some(Refusal::WrongDoor) {
+                    self.learner.gates.turned_away(&sale, door);
+                } else {
+                    self.learner.hear(&sale, &standing, granted, sent_at);
+                }
                 for (answer, outcome) in answers.into_iter().zip(outcomes) {
                     if let Err(error) = &outcome {
                         self.unreadable(&sale, error);

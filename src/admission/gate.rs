@@ -17,7 +17,7 @@ use super::buyers::Buyers;
 use crate::domain::attempt::Purchase;
 use crate::domain::ids::{SaleId, Username};
 use crate::domain::outcome::Refusal;
-use crate::domain::sale::StockKind;
+use crate::domain::sale::Door;
 use crate::domain::standing::{Grants, Standing};
 
 /// How often one attempt passes a closed gate to see how the sale stands now.
@@ -49,8 +49,8 @@ pub struct Turn(u64);
 /// What was learned of a sale whose gate wants to close.
 #[derive(Debug)]
 pub struct Learned {
-    /// What its stock is.
-    pub kind: StockKind,
+    /// Where it is sold.
+    pub door: Door,
     /// How it stood after its buyers were read.
     pub standing: Standing,
     /// Everybody who held an order.
@@ -101,7 +101,7 @@ impl Default for State {
 }
 
 struct Closed {
-    kind: StockKind,
+    door: Door,
     refusal: Refusal,
     standing: Standing,
     /// The sale stood like this at least until then.
@@ -120,7 +120,7 @@ impl Gates {
     pub fn check(
         &self,
         sale: &SaleId,
-        door: StockKind,
+        door: Door,
         username: &Username,
         purchase: Purchase,
         now: Instant,
@@ -132,7 +132,7 @@ impl Gates {
         let State::Closed(closed) = &mut *state else {
             return Verdict::Ask;
         };
-        let asks_here = closed.kind == door && purchase.get() <= closed.standing.purchase_max;
+        let asks_here = closed.door == door && purchase.get() <= closed.standing.purchase_max;
         let opening = closed.opens_at.is_some_and(|at| now >= at);
         let stale = now.saturating_duration_since(closed.heard_at) > AGE_MAX;
         if !asks_here || opening || stale || closed.buyers.contains(self.fingerprint(username)) {
@@ -157,10 +157,6 @@ impl Gates {
         granted: bool,
         asked_at: Instant,
     ) -> Option<Turn> {
-        if standing.closed == Some(Refusal::WrongDoor) {
-            // Whoever asks at the wrong door hears nothing of the sale, and nor does the gate.
-            return None;
-        }
         let refusal = standing.refusal().filter(|refusal| closes(*refusal));
         let gate = match (self.find(sale), refusal) {
             (Some(gate), _) => gate,
@@ -169,6 +165,18 @@ impl Gates {
         };
         let turn = || Turn(self.turns.fetch_add(1, Ordering::Relaxed));
         gate.lock().hear(standing, refusal, granted, asked_at, turn)
+    }
+
+    /// Learns that `sale` is not sold at `door`, which says nothing else of it: only a gate that
+    /// was closed for this door opens.
+    pub fn turned_away(&self, sale: &SaleId, door: Door) {
+        let Some(gate) = self.find(sale) else {
+            return;
+        };
+        let mut state = gate.lock();
+        if matches!(&*state, State::Closed(closed) if closed.door == door) {
+            *state = State::default();
+        }
     }
 
     /// Closes the gate of `sale`, if this is still the turn of who learned.
@@ -290,7 +298,7 @@ impl State {
             return;
         }
         let Learned {
-            kind,
+            door,
             standing,
             buyers,
             asked_at,
@@ -302,7 +310,7 @@ impl State {
         let learn_at = asked_at + took * RELEARN_PAUSE_FACTOR;
         *self = match refusal {
             Some(refusal) if complete => Self::Closed(Closed {
-                kind,
+                door,
                 refusal,
                 standing,
                 heard_at: asked_at,
@@ -411,7 +419,7 @@ mod tests {
 
         fn close_after(&self, took: Duration, turn: Turn, standing: Standing, ms: u64) {
             let learned = Learned {
-                kind: StockKind::List,
+                door: Door::Seckill,
                 standing,
                 buyers: Buyers::new(vec![self.gates.fingerprint(&user("holder"))]),
                 asked_at: self.at(ms),
@@ -434,7 +442,7 @@ mod tests {
 
         fn check(&self, name: &str, purchase: &str, ms: u64) -> Verdict {
             let purchase = Purchase::parse(purchase).expect("valid");
-            let door = StockKind::List;
+            let door = Door::Seckill;
             self.gates
                 .check(&self.sale, door, &user(name), purchase, self.at(ms))
         }
@@ -460,7 +468,7 @@ mod tests {
             Verdict::Ask,
             "the quantity is checked first"
         );
-        let counter = StockKind::Counter;
+        let counter = Door::Incr;
         let one = Purchase::parse("1").expect("valid");
         let wrong_door = scene
             .gates
@@ -566,17 +574,13 @@ mod tests {
     }
 
     #[test]
-    fn the_wrong_door_opens_no_gate() {
+    fn the_wrong_door_opens_no_gate_but_its_own() {
         let scene = Scene::closed();
-        let wrong_door = Standing {
-            left: 0,
-            grants: grants(0),
-            closed: Some(Refusal::WrongDoor),
-            purchase_max: 0,
-            opens_in: 0,
-        };
-        assert_eq!(scene.hear(wrong_door, 5), None);
+        scene.gates.turned_away(&scene.sale, Door::Incr);
         assert_eq!(scene.check("x", "1", 6), REFUSED);
+        // The sale became one that is sold elsewhere.
+        scene.gates.turned_away(&scene.sale, Door::Seckill);
+        assert_eq!(scene.check("x", "1", 6), Verdict::Ask);
     }
 
     #[test]

@@ -32,7 +32,7 @@ use crate::domain::bid::{Amount, BidOutcome};
 use crate::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, RequestId, SaleId, Username};
 use crate::domain::outcome::Outcome;
 use crate::domain::place::{Basket, PlaceOutcome};
-use crate::domain::sale::StockKind;
+use crate::domain::sale::Door;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -120,7 +120,7 @@ impl Admission {
     pub async fn grab(
         &self,
         sale: &SaleId,
-        door: StockKind,
+        door: Door,
         username: Username,
         purchase: Purchase,
     ) -> Result<Outcome> {
@@ -144,7 +144,7 @@ impl Admission {
     async fn ask(
         &self,
         sale: &SaleId,
-        door: StockKind,
+        door: Door,
         username: Username,
         purchase: Purchase,
         asked_at: Instant,

@@ -20,15 +20,15 @@ pub const HOLD_MS_MIN: u64 = 1_000;
 /// The longest hold, in ms: a year.
 pub const HOLD_MS_MAX: u64 = 365 * 24 * 60 * 60 * 1_000;
 
-/// How the stock is kept, and with it the door that sells it.
+/// How the stock is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StockKind {
-    /// Units with an identity, in a list: `POST /seckill`.
+    /// Units with an identity, in a list.
     #[default]
     List,
-    /// A number of equal units: `POST /incr`.
+    /// A number of equal units.
     Counter,
-    /// An amount in cents that bids fill up: `POST /bids`.
+    /// An amount in cents that bids fill up.
     Target,
 }
 
@@ -59,6 +59,42 @@ impl StockKind {
 impl fmt::Display for StockKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl StockKind {
+    /// The door that sells this stock, unless it is that of an activity.
+    pub fn door(self) -> Door {
+        match self {
+            Self::List => Door::Seckill,
+            Self::Counter => Door::Incr,
+            Self::Target => Door::Bids,
+        }
+    }
+}
+
+/// Where a sale is sold: each sale at one door only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// `POST /seckill`, and `POST /orders`.
+    Seckill,
+    /// `POST /incr`, and `POST /orders`.
+    Incr,
+    /// `POST /bids`.
+    Bids,
+    /// The ticket office, which knows who asks; the other doors take a username on trust.
+    Office,
+}
+
+impl Door {
+    /// The word in Lua: the kind of stock that is sold here, or `office`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Seckill => "list",
+            Self::Incr => "counter",
+            Self::Bids => "target",
+            Self::Office => "office",
+        }
     }
 }
 
@@ -93,11 +129,19 @@ pub struct Sale {
     /// Bonus on what is accepted, in basis points. Of targets only.
     pub bonus_bp: u32,
     /// What the tickets are for; `None`: it sells something else, or is not on show. Never of
-    /// targets, and never with a hold.
+    /// targets, never with a hold, and always with one unit for each buyer.
     pub activity: Option<Activity>,
 }
 
 impl Sale {
+    /// Where it is sold.
+    pub fn door(&self) -> Door {
+        match self.activity {
+            Some(_) => Door::Office,
+            None => self.kind.door(),
+        }
+    }
+
     /// What the doors do at `now`. A pause wins over the window; both ends are inclusive.
     pub fn phase(&self, now: EpochMs) -> Phase {
         if self.paused {
@@ -162,7 +206,8 @@ pub struct SaleEdit {
     pub bid_min: Option<u64>,
     /// New bonus of a target, in basis points of what is accepted.
     pub bonus_bp: Option<u32>,
-    /// What changes about the activity. It may change at any time: nothing is decided by it.
+    /// What changes about the activity. All of it may change at any time, but not whether there is
+    /// one.
     pub activity: ActivityEdit,
 }
 
@@ -198,6 +243,10 @@ pub enum EditRefusal {
     NotOfThisKind,
     /// A ticket is granted at once: a sale has a keyword or a hold, not both.
     HoldAndKeyword,
+    /// An activity gives one ticket to each number.
+    OneTicketEach,
+    /// Orders were granted at the door of an activity, or at another one: that door stays.
+    ActivityIsFixed,
     /// Only a sale with a keyword has a place, times, a picture and a description.
     NotAnActivity,
     /// The activity would end before it starts.
@@ -206,7 +255,7 @@ pub enum EditRefusal {
 
 impl EditRefusal {
     /// Every refusal, for tables and tests.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::NoSuchSale,
         Self::KindIsFixed,
         Self::AlreadyOpen,
@@ -216,6 +265,8 @@ impl EditRefusal {
         Self::TermsAreFixed,
         Self::NotOfThisKind,
         Self::HoldAndKeyword,
+        Self::OneTicketEach,
+        Self::ActivityIsFixed,
         Self::NotAnActivity,
         Self::EndsBeforeStart,
     ];
@@ -232,6 +283,8 @@ impl EditRefusal {
             Self::TermsAreFixed => "terms_are_fixed",
             Self::NotOfThisKind => "not_of_this_kind",
             Self::HoldAndKeyword => "hold_and_keyword",
+            Self::OneTicketEach => "one_ticket_each",
+            Self::ActivityIsFixed => "activity_is_fixed",
             Self::NotAnActivity => "not_an_activity",
             Self::EndsBeforeStart => "ends_before_start",
         }

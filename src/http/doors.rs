@@ -8,7 +8,7 @@ use super::answer;
 use super::attempt::AttemptRequest;
 use super::negotiate::Manner;
 use crate::domain::ids::SaleId;
-use crate::domain::sale::StockKind;
+use crate::domain::sale::Door;
 
 /// `POST /seckill`
 pub async fn seckill(
@@ -18,7 +18,7 @@ pub async fn seckill(
 ) -> HttpResponse {
     buy(
         &context,
-        StockKind::List,
+        Door::Seckill,
         &context.doors.seckill,
         &request,
         body,
@@ -32,19 +32,12 @@ pub async fn incr(
     request: HttpRequest,
     body: web::Payload,
 ) -> HttpResponse {
-    buy(
-        &context,
-        StockKind::Counter,
-        &context.doors.incr,
-        &request,
-        body,
-    )
-    .await
+    buy(&context, Door::Incr, &context.doors.incr, &request, body).await
 }
 
 async fn buy(
     context: &Context,
-    door: StockKind,
+    door: Door,
     default_goods: &SaleId,
     request: &HttpRequest,
     body: web::Payload,

@@ -99,6 +99,14 @@ pub fn explain(id: &SaleId, refusal: EditRefusal) -> String {
             "sale {id} would have a hold and a keyword: tickets of an activity are granted at \
              once, so take one of them away"
         ),
+        EditRefusal::OneTicketEach => format!(
+            "sale {id} would have a keyword and a limit of more than 1: an activity gives one \
+             ticket to each number, so leave the limit away"
+        ),
+        EditRefusal::ActivityIsFixed => format!(
+            "sale {id} has granted orders: one with a keyword keeps a keyword, so that its tickets \
+             are found (pause it or close it to stop booking), and one without gets none"
+        ),
         EditRefusal::NotAnActivity => format!(
             "sale {id} has no keyword: only an activity has a place, times, a picture and a \
              description, so give it its keyword, too"

@@ -18,7 +18,7 @@ use super::script::{Call, SALE_GRAB};
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::SaleId;
 use crate::domain::outcome::Outcome;
-use crate::domain::sale::StockKind;
+use crate::domain::sale::Door;
 use crate::error::{Error, Result};
 
 /// After a failed connect, calls are refused this long before the next try.
@@ -66,7 +66,7 @@ impl Lane {
     pub async fn sale_grab(
         &self,
         sale: &SaleId,
-        door: StockKind,
+        door: Door,
         attempts: &[Attempt],
         deadline: Instant,
     ) -> Result<Batch> {

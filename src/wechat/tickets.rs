@@ -11,6 +11,7 @@ use crate::domain::change::ChangeOutcome;
 use crate::domain::ids::{Number, OpenId, OrderId};
 use crate::domain::order::{Order, OrderState};
 use crate::domain::outcome::Outcome;
+use crate::domain::sale::Door;
 use crate::error::Result;
 
 /// A user with a number, and the activities as they were just read.
@@ -60,7 +61,7 @@ impl<'a> Holder<'a> {
         let (sale, buyer) = (shown.sale, self.number.username());
         let admission = &self.office.admission;
         let decided = admission
-            .grab(&sale.id, sale.kind, buyer, Purchase::ONE)
+            .grab(&sale.id, Door::Office, buyer, Purchase::ONE)
             .await?;
         let (title, grant) = match decided {
             Outcome::Grabbed(grant) => (wording::BOOKED, grant),

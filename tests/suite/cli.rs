@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
-use seckill::domain::sale::StockKind;
+use seckill::domain::sale::{Door, StockKind};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -693,7 +693,7 @@ async fn the_orders_of_a_sale_are_printed_page_by_page() {
     let buyers: Vec<String> = (0..2500).map(|n| format!("user,\"{n}\"")).collect();
     for some in buyers.chunks(500) {
         let asks: Vec<_> = some.iter().map(|user| (user.as_str(), 1)).collect();
-        world.grab_all(&tea, StockKind::List, &asks).await;
+        world.grab_all(&tea, Door::Seckill, &asks).await;
     }
     world.granted(&cup, "another", 2).await;
     let at = |line: &str| Shop::at(&world, line);

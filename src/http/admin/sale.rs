@@ -227,6 +227,8 @@ fn refused(id: &SaleId, refusal: EditRefusal) -> Problem {
         | EditRefusal::TermsAreFixed
         | EditRefusal::NotOfThisKind
         | EditRefusal::HoldAndKeyword
+        | EditRefusal::OneTicketEach
+        | EditRefusal::ActivityIsFixed
         | EditRefusal::NotAnActivity
         | EditRefusal::EndsBeforeStart => StatusCode::CONFLICT,
     };

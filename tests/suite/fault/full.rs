@@ -28,7 +28,7 @@ async fn selling_stops_and_settling_goes_on() {
             let lane = world.store.lane();
             let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
             let asked = [attempt(&sale, "new", 1)];
-            lane.sale_grab(&sale, kind, &asked, deadline).await
+            lane.sale_grab(&sale, kind.door(), &asked, deadline).await
         };
         let Err(Error::Busy(why)) = refused else {
             panic!("a full Redis sells: {refused:?}");

@@ -10,7 +10,7 @@ use seckill::admission::Admission;
 use seckill::domain::attempt::Purchase;
 use seckill::domain::ids::Username;
 use seckill::domain::outcome::Outcome;
-use seckill::domain::sale::StockKind;
+use seckill::domain::sale::{Door, StockKind};
 use seckill::metrics::Metrics;
 
 use crate::support::redis::World;
@@ -26,7 +26,7 @@ async fn who_leaves_disturbs_nobody_in_the_batch() {
     let ask = |number: usize| {
         let user = Username::parse(format!("user-{number}")).expect("valid");
         let one = Purchase::parse("1").expect("valid");
-        Box::pin(admission.grab(&sale, StockKind::List, user, one))
+        Box::pin(admission.grab(&sale, Door::Seckill, user, one))
     };
     // All are in the queue before the batcher runs: there is one thread, and it is here.
     let mut asks: Vec<_> = (0..20).map(ask).collect();

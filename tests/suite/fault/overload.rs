@@ -10,7 +10,7 @@ use seckill::admission::Admission;
 use seckill::domain::attempt::Purchase;
 use seckill::domain::ids::{SaleId, Username};
 use seckill::domain::outcome::Outcome;
-use seckill::domain::sale::StockKind;
+use seckill::domain::sale::{Door, StockKind};
 use seckill::error::{Error, Result};
 use seckill::metrics::Metrics;
 use seckill::store::Store;
@@ -38,7 +38,7 @@ impl Worker {
     async fn grab(&self, sale: &SaleId, number: usize) -> Result<Outcome> {
         let user = Username::parse(format!("user-{number}")).expect("valid");
         let one = Purchase::parse("1").expect("valid");
-        let door = StockKind::Counter;
+        let door = Door::Incr;
         self.admission.grab(sale, door, user, one).await
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use seckill::domain::ids::OrderId;
-use seckill::domain::sale::StockKind;
+use seckill::domain::sale::{Door, StockKind};
 use seckill::error::Error;
 use seckill::store::Store;
 
@@ -182,8 +182,7 @@ async fn a_lane_opens_a_new_connection_only_when_it_needs_one() {
     let grab = async |user| {
         let deadline = tokio::time::Instant::now() + TIMEOUT;
         let asked = [attempt(&sale, user, 1)];
-        lane.sale_grab(&sale, StockKind::List, &asked, deadline)
-            .await
+        lane.sale_grab(&sale, Door::Seckill, &asked, deadline).await
     };
     for user in ["one", "two", "three"] {
         grab(user).await.expect("decided");

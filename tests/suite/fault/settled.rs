@@ -12,7 +12,7 @@ use seckill::domain::change::ChangeOutcome;
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::OrderState;
 use seckill::domain::outcome::Outcome;
-use seckill::domain::sale::StockKind;
+use seckill::domain::sale::{Door, StockKind};
 use seckill::store::Store;
 use tokio::time::Instant;
 
@@ -50,7 +50,7 @@ async fn buy(store: Store, sale: SaleId, buyer: usize, progress: Arc<Progress>) 
             }
             let asked = std::slice::from_ref(&wanted);
             let until = Instant::now() + Duration::from_secs(1);
-            match lane.sale_grab(&sale, StockKind::List, asked, until).await {
+            match lane.sale_grab(&sale, Door::Seckill, asked, until).await {
                 Ok(batch) => match batch.outcomes[0].as_ref().expect("read") {
                     Outcome::Grabbed(grant) | Outcome::AlreadyGrabbed(grant) => {
                         break grant.order.clone();

@@ -336,7 +336,21 @@ async fn every_wrong_sale_is_named_and_changes_nothing() {
         ),
         (
             PUT_A,
-            r#"{"keyword":"k","hold":"15m"}"#,
+            r#"{"keyword":"k"}"#,
+            409,
+            "activity_is_fixed",
+            "has granted orders",
+        ),
+        (
+            "/admin/sales/b",
+            r#"{"kind":"list","keyword":"k","purchase_max":2}"#,
+            409,
+            "one_ticket_each",
+            "one ticket",
+        ),
+        (
+            "/admin/sales/b",
+            r#"{"kind":"list","keyword":"k","hold":"15m"}"#,
             409,
             "hold_and_keyword",
             "a hold and a keyword",
@@ -349,8 +363,8 @@ async fn every_wrong_sale_is_named_and_changes_nothing() {
             "has no keyword",
         ),
         (
-            PUT_A,
-            r#"{"keyword":"k","starts_at":2,"ends_at":1}"#,
+            "/admin/sales/b",
+            r#"{"kind":"list","keyword":"k","starts_at":2,"ends_at":1}"#,
             409,
             "ends_before_start",
             "would end before it starts",

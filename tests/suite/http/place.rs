@@ -11,6 +11,7 @@ use crate::support::buyer::{Reply, placement};
 use crate::support::orders::held_for;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{World, sale_id, shared_url};
+use crate::support::wechat::on_show;
 
 const ENGLISH: (&str, &str) = ("accept-language", "en");
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -145,11 +146,13 @@ async fn every_refusal_is_a_problem_that_names_its_sale() {
         let sale = world.sale(goods, StockKind::Counter, 5).await;
         world.put(&sale, &change).await;
     }
+    world.activity("e.show", 5, &on_show("show")).await;
     let own = app.buyer.place("x", "own", &[("e.held", 1)]).await;
     let own = own.order().expect("an order");
     let before = world.left(&sale_id("e.ok")).await;
     for (goods, purchase, status, code) in [
         ("e.nix", 1, 404, "no_such_sale"),
+        ("e.show", 1, 409, "wrong_door"),
         ("e.few", 3, 400, "invalid_purchase"),
         ("e.held", 1, 409, "already_grabbed"),
         ("e.paused", 1, 409, "paused"),

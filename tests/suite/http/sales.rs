@@ -109,7 +109,7 @@ async fn an_activity_says_what_it_is() {
     let times = ["server_time", "remaining_at"].map(|name| reply.json()[name].clone());
     let [now, read] = times;
     let sale = format!(
-        r#""goods":"show.gala","title":"晚会","kind":"counter","phase":"open","remaining":3,"remaining_at":{read},"opens_at":null,"closes_at":null,"purchase_max":2,"hold":null"#
+        r#""goods":"show.gala","title":"晚会","kind":"counter","phase":"open","remaining":3,"remaining_at":{read},"opens_at":null,"closes_at":null,"purchase_max":1,"hold":null"#
     );
     let activity = r#""keyword":"gala","place":"大礼堂","starts_at":5,"ends_at":null,"picture":"","description":"one\ntwo""#;
     let expected = format!(r#"{{{sale},{activity},"server_time":{now}}}"#);

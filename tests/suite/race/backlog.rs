@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hdrhistogram::Histogram;
-use seckill::domain::sale::StockKind;
+use seckill::domain::sale::{Door, StockKind};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::fault::rounds;
@@ -93,7 +93,7 @@ async fn a_backlog_is_worked_off_while_the_doors_are_busy() {
     let users: Vec<String> = (0..orders).map(|user| format!("u{user}")).collect();
     for some in users.chunks(1_000) {
         let asks: Vec<_> = some.iter().map(|user| (user.as_str(), 1)).collect();
-        world.grab_all(&sale, StockKind::List, &asks).await;
+        world.grab_all(&sale, Door::Seckill, &asks).await;
     }
     drop(users);
 

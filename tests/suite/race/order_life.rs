@@ -13,7 +13,7 @@ use seckill::domain::change::ChangeOutcome;
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::{Order, OrderState};
 use seckill::domain::outcome::Outcome;
-use seckill::domain::sale::StockKind;
+use seckill::domain::sale::{Door, StockKind};
 use seckill::expirer::Expirer;
 use seckill::metrics::Metrics;
 use seckill::store::Store;
@@ -45,7 +45,7 @@ async fn crowd(
     let mut ids = Vec::new();
     for some in users.chunks(500) {
         let asks: Vec<_> = some.iter().map(|user| (user.as_str(), 1)).collect();
-        let batch = world.grab_all(sale, kind, &asks).await;
+        let batch = world.grab_all(sale, kind.door(), &asks).await;
         ids.extend(batch.outcomes.into_iter().map(|outcome| match outcome {
             Outcome::Grabbed(grant) => grant.order,
             other => panic!("not grabbed: {other:?}"),
@@ -295,9 +295,7 @@ async fn a_thousand_buyers_are_served_within_one_sweep() {
                 loop {
                     let deadline = Instant::now() + Duration::from_secs(20);
                     let asked = std::slice::from_ref(&ask);
-                    let batch = lane
-                        .sale_grab(&sale, StockKind::List, asked, deadline)
-                        .await;
+                    let batch = lane.sale_grab(&sale, Door::Seckill, asked, deadline).await;
                     if matches!(batch.expect("decided").outcomes[0], Ok(Outcome::Grabbed(_))) {
                         break;
                     }

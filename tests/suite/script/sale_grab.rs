@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use seckill::domain::ids::SaleId;
 use seckill::domain::order::OrderState;
 use seckill::domain::outcome::{Grant, Outcome, Refusal};
-use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
+use seckill::domain::sale::{Door, EpochMs, SaleEdit, StockKind};
 use seckill::domain::standing::Grants;
 use seckill::error::Error;
 use seckill::store::reply;
@@ -13,19 +13,15 @@ use seckill::store::script::SALE_GRAB;
 use super::{Words, a_broken_world, assert_raises, call_at};
 use crate::support::orders::{Decided, LONG_HOLD_MS, attempt};
 use crate::support::redis::{World, sale_id};
+use crate::support::wechat::on_show;
 
 const KEYS: [&str; 6] = ["sale", "stock", "buyers", "orders", "holds", "feed"];
 
-async fn grab(world: &World, sale: &SaleId, door: StockKind, asks: &[(&str, u32)]) -> Decided {
+async fn grab(world: &World, sale: &SaleId, door: Door, asks: &[(&str, u32)]) -> Decided {
     world.grab_all(sale, door, asks).await
 }
 
-async fn refusals(
-    world: &World,
-    sale: &SaleId,
-    door: StockKind,
-    asks: &[(&str, u32)],
-) -> Vec<Refusal> {
+async fn refusals(world: &World, sale: &SaleId, door: Door, asks: &[(&str, u32)]) -> Vec<Refusal> {
     let batch = grab(world, sale, door, asks).await;
     let refusal = |outcome| match outcome {
         Outcome::Refused(refusal) => refusal,
@@ -43,9 +39,9 @@ fn grabbed(outcome: &Outcome) -> &Grant {
 
 #[tokio::test]
 async fn a_batch_is_decided_in_order() {
-    for door in [StockKind::List, StockKind::Counter] {
+    for kind in [StockKind::List, StockKind::Counter] {
         let world = World::new().await;
-        let sale = world.sale("a", door, 4).await;
+        let sale = world.sale("a", kind, 4).await;
         let asks = [
             ("w", 2),
             ("x", 1),
@@ -55,7 +51,7 @@ async fn a_batch_is_decided_in_order() {
             ("v", 1),
             ("u", 1),
         ];
-        let Decided { standing, outcomes } = grab(&world, &sale, door, &asks).await;
+        let Decided { standing, outcomes } = grab(&world, &sale, kind.door(), &asks).await;
         let (w, x, v) = (
             grabbed(&outcomes[0]),
             grabbed(&outcomes[1]),
@@ -79,7 +75,7 @@ async fn a_batch_is_decided_in_order() {
         assert_eq!(outcomes[4], Outcome::Refused(Refusal::InvalidPurchase));
         assert_eq!(outcomes[6], Outcome::Refused(Refusal::SoldOut));
         let units = [w, x, v].map(|grant| grant.line.units.clone());
-        match door {
+        match kind {
             StockKind::List => assert_eq!(units.concat(), ["sn-1", "sn-2", "sn-3", "sn-4"]),
             StockKind::Counter | StockKind::Target => assert_eq!(units.concat(), [""; 0]),
         }
@@ -91,7 +87,7 @@ async fn a_batch_is_decided_in_order() {
 async fn a_retry_gets_the_stored_order_in_every_state_of_the_sale() {
     let world = World::new().await;
     let sale = world.sale("a", StockKind::List, 2).await;
-    let first = grab(&world, &sale, StockKind::List, &[("x", 2)]).await;
+    let first = grab(&world, &sale, Door::Seckill, &[("x", 2)]).await;
     let expected = Outcome::AlreadyGrabbed(grabbed(&first.outcomes[0]).clone());
     let past = Some(Some(1));
     let states = [
@@ -111,10 +107,10 @@ async fn a_retry_gets_the_stored_order_in_every_state_of_the_sale() {
             world.store.sale_put(&sale, &state).await.expect("put");
         }
         // The stock is gone, and the quantity is another: the answer stays.
-        let again = grab(&world, &sale, StockKind::List, &[("x", 1)]).await;
+        let again = grab(&world, &sale, Door::Seckill, &[("x", 1)]).await;
         assert_eq!(again.outcomes, std::slice::from_ref(&expected), "{state:?}");
     }
-    let bad = refusals(&world, &sale, StockKind::List, &[("x", 3)]).await;
+    let bad = refusals(&world, &sale, Door::Seckill, &[("x", 3)]).await;
     assert_eq!(
         bad,
         [Refusal::InvalidPurchase],
@@ -139,24 +135,25 @@ async fn every_refusal_is_reached_and_writes_nothing() {
     };
     let sale = world.sale("a", StockKind::List, 1).await;
     let never_stocked = world.sale("empty", StockKind::List, 0).await;
-    let edit = |edit| (sale.clone(), StockKind::List, Some(edit), 1);
+    let show = world.activity("show", 5, &on_show("show")).await;
+    let edit = |edit| (sale.clone(), Door::Seckill, Some(edit), 1);
     let cases = [
         (
             Refusal::NoSuchSale,
-            (sale_id("nowhere"), StockKind::List, None, 1),
+            (sale_id("nowhere"), Door::Seckill, None, 1),
         ),
-        (
-            Refusal::WrongDoor,
-            (sale.clone(), StockKind::Counter, None, 1),
-        ),
+        (Refusal::WrongDoor, (sale.clone(), Door::Incr, None, 1)),
+        (Refusal::WrongDoor, (sale.clone(), Door::Office, None, 1)),
+        (Refusal::WrongDoor, (show.clone(), Door::Incr, None, 1)),
+        (Refusal::WrongDoor, (show, Door::Seckill, None, 1)),
         (
             Refusal::InvalidPurchase,
-            (sale.clone(), StockKind::List, None, 3),
+            (sale.clone(), Door::Seckill, None, 3),
         ),
-        (Refusal::SoldOut, (never_stocked, StockKind::List, None, 1)),
+        (Refusal::SoldOut, (never_stocked, Door::Seckill, None, 1)),
         (
             Refusal::InsufficientStock,
-            (sale.clone(), StockKind::List, None, 2),
+            (sale.clone(), Door::Seckill, None, 2),
         ),
         (
             Refusal::NotStarted,
@@ -197,6 +194,33 @@ async fn every_refusal_is_reached_and_writes_nothing() {
         Refusal::ALL.iter().all(|refusal| reached.contains(refusal)),
         "{reached:?}"
     );
+}
+
+#[tokio::test]
+async fn an_activity_is_sold_by_the_office_whatever_its_stock() {
+    for kind in [StockKind::List, StockKind::Counter] {
+        let world = World::new().await;
+        let sale = world.sale("show", kind, 2).await;
+        let shown = SaleEdit {
+            kind: None,
+            ..on_show("show")
+        };
+        world.put(&sale, &shown).await;
+        let batch = grab(&world, &sale, Door::Office, &[("x", 1), ("y", 1), ("x", 1)]).await;
+        let [x, y] = [0, 1].map(|place: usize| grabbed(&batch.outcomes[place]).clone());
+        assert_eq!(batch.outcomes[2], Outcome::AlreadyGrabbed(x.clone()));
+        assert_eq!(
+            x.line.units.len() + y.line.units.len(),
+            match kind {
+                StockKind::List => 2,
+                StockKind::Counter | StockKind::Target => 0,
+            }
+        );
+        // Elsewhere nobody is shown whose ticket it is.
+        let told = refusals(&world, &sale, kind.door(), &[("x", 1), ("z", 1)]).await;
+        assert_eq!(told, [Refusal::WrongDoor; 2]);
+        world.assert_holds(&sale).await;
+    }
 }
 
 #[tokio::test]
@@ -280,12 +304,12 @@ async fn set_window(
 }
 
 async fn grab_one(world: &World, sale: &SaleId, user: &str) -> Outcome {
-    let mut batch = grab(world, sale, StockKind::Counter, &[(user, 1)]).await;
+    let mut batch = grab(world, sale, Door::Incr, &[(user, 1)]).await;
     batch.outcomes.remove(0)
 }
 
 async fn refusal(world: &World, sale: &SaleId, user: &str) -> Refusal {
-    refusals(world, sale, StockKind::Counter, &[(user, 1)]).await[0]
+    refusals(world, sale, Door::Incr, &[(user, 1)]).await[0]
 }
 
 #[tokio::test]
@@ -294,7 +318,7 @@ async fn a_sale_with_a_hold_grants_held_orders_until_their_deadline() {
         let mut world = World::new().await;
         let sale = world.held_sale("spring.tea", kind, 9).await;
         let before = world.now().await;
-        let batch = grab(&world, &sale, kind, &[("x", 2), ("y", 1), ("x", 1)]).await;
+        let batch = grab(&world, &sale, kind.door(), &[("x", 2), ("y", 1), ("x", 1)]).await;
         let after = world.now().await;
         let [x, y] = [0, 1].map(|place: usize| grabbed(&batch.outcomes[place]).clone());
         assert_eq!(batch.outcomes[2], Outcome::AlreadyGrabbed(x.clone()));
@@ -345,7 +369,7 @@ async fn the_feed_knows_each_order_in_the_order_of_their_grants() {
             (&tea, StockKind::List, "held"),
             (&cup, StockKind::Counter, "confirmed"),
         ] {
-            let batch = grab(&world, sale, kind, &asks).await;
+            let batch = grab(&world, sale, kind.door(), &asks).await;
             let new = batch.outcomes.iter().filter_map(|outcome| match outcome {
                 Outcome::Grabbed(grant) => Some(grant.order.to_string()),
                 Outcome::AlreadyGrabbed(_) | Outcome::Refused(_) => None,
@@ -381,7 +405,7 @@ async fn units_pushed_by_hand_are_sold_whatever_their_bytes() {
     let mut push = redis::cmd("RPUSH");
     push.arg(&key).arg(&units[..]);
     let _: i64 = push.query_async(&mut world.raw).await.expect("pushed");
-    let batch = grab(&world, &sale, StockKind::List, &[("x", 2), ("y", 1)]).await;
+    let batch = grab(&world, &sale, Door::Seckill, &[("x", 2), ("y", 1)]).await;
     assert_eq!(
         grabbed(&batch.outcomes[0]).line.units,
         ["tab\tline\nend", "100%"]
@@ -427,7 +451,7 @@ async fn the_largest_batch_is_decided_and_a_larger_one_raises() {
     let sale = world.sale("a", StockKind::List, 1500).await;
     let users: Vec<String> = (0..1001).map(|number| format!("u{number}")).collect();
     let asks: Vec<(&str, u32)> = users.iter().map(|user| (user.as_str(), 1)).collect();
-    let batch = grab(&world, &sale, StockKind::List, &asks[..1000]).await;
+    let batch = grab(&world, &sale, Door::Seckill, &asks[..1000]).await;
     assert!(
         batch
             .outcomes
@@ -451,11 +475,11 @@ async fn the_largest_batch_is_decided_and_a_larger_one_raises() {
 async fn a_counter_below_zero_sells_nothing_and_hides_no_order() {
     let mut world = World::new().await;
     let sale = world.sale("b", StockKind::Counter, 5).await;
-    let first = grab(&world, &sale, StockKind::Counter, &[("x", 2)]).await;
+    let first = grab(&world, &sale, Door::Incr, &[("x", 2)]).await;
     let order = grabbed(&first.outcomes[0]).clone();
     let stock = format!("{}{{b}}:stock:b", world.prefix);
     let _: () = world.run(&["SET", &stock, "-1"]).await;
-    let batch = grab(&world, &sale, StockKind::Counter, &[("x", 1), ("y", 1)]).await;
+    let batch = grab(&world, &sale, Door::Incr, &[("x", 1), ("y", 1)]).await;
     let sold_out = Outcome::Refused(Refusal::SoldOut);
     assert_eq!(batch.outcomes, [Outcome::AlreadyGrabbed(order), sold_out]);
     let figures = world
@@ -556,7 +580,7 @@ async fn an_order_that_cannot_be_read_is_the_trouble_of_its_buyer_alone() {
             let _: i64 = world.run(&["HSET", &orders, id, record]).await;
         }
         let asks = ["poor", "held", "new", "poor", "new", "late"].map(|user| (user, 1));
-        let batch = world.batch(&sale, kind, &asks).await;
+        let batch = world.batch(&sale, kind.door(), &asks).await;
         let [poor, old, new, again, echo, late] = batch.outcomes.as_slice() else {
             panic!("{broken:?}: {batch:?}");
         };
@@ -645,14 +669,14 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let door = if counter { StockKind::Counter } else { StockKind::List };
+            let kind = if counter { StockKind::Counter } else { StockKind::List };
             let world = World::new().await;
-            let sale = world.sale("a", door, u64::from(stock)).await;
+            let sale = world.sale("a", kind, u64::from(stock)).await;
             let mut model = Model { left: stock, held: Default::default() };
             for asks in asks.chunks(batch_size) {
                 let names: Vec<_> = asks.iter().map(|(user, n)| (format!("u{user}"), *n)).collect();
                 let named: Vec<_> = names.iter().map(|(user, n)| (user.as_str(), *n)).collect();
-                let batch = grab(&world, &sale, door, &named).await;
+                let batch = grab(&world, &sale, kind.door(), &named).await;
                 let expected: Vec<_> = asks.iter().map(|&(user, n)| model.ask(user, n)).collect();
                 let got: Vec<_> = batch.outcomes.iter().map(word).collect();
                 prop_assert_eq!(got, expected);

@@ -2,7 +2,7 @@
 
 use seckill::domain::activity::{Activity, ActivityEdit, Keyword};
 use seckill::domain::ids::SaleId;
-use seckill::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind};
+use seckill::domain::sale::{Door, EditOutcome, EditRefusal, Sale, SaleEdit, StockKind};
 use seckill::store::script::SALE_PUT;
 
 use super::assert_raises;
@@ -350,6 +350,18 @@ fn keyword(word: &str) -> ActivityEdit {
     }
 }
 
+async fn stored(world: &World, id: &SaleId) -> Sale {
+    let snapshot = world.store.sale_snapshot(id).await.expect("read");
+    snapshot.expect("the sale exists").sale
+}
+
+fn no_keyword() -> ActivityEdit {
+    ActivityEdit {
+        keyword: Some(None),
+        ..ActivityEdit::default()
+    }
+}
+
 fn about(activity: ActivityEdit) -> SaleEdit {
     SaleEdit { activity, ..edit() }
 }
@@ -361,10 +373,7 @@ async fn a_keyword_makes_an_activity_and_none_takes_it_off_show() {
     let put = async |id: &SaleId, edit: &SaleEdit| {
         world.store.sale_put(id, edit).await.expect("answered")
     };
-    let activity = async |id: &SaleId| {
-        let snapshot = world.store.sale_snapshot(id).await.expect("read");
-        snapshot.expect("exists").sale.activity
-    };
+    let activity = async |id: &SaleId| stored(&world, id).await.activity;
     for kind in [StockKind::List, StockKind::Counter] {
         let id = world.sale(kind.as_str(), kind, 5).await;
         assert_eq!(activity(&id).await, None);
@@ -378,8 +387,6 @@ async fn a_keyword_makes_an_activity_and_none_takes_it_off_show() {
             description: String::new(),
         };
         assert_eq!(activity(&id).await, Some(said.clone()));
-        // Once there are tickets, too.
-        world.granted(&id, "x", 1).await;
         let change = ActivityEdit {
             place: Some("大礼堂".to_owned()),
             starts_at: Some(Some(5)),
@@ -398,15 +405,13 @@ async fn a_keyword_makes_an_activity_and_none_takes_it_off_show() {
             description: "two\nlines".to_owned(),
         };
         assert_eq!(activity(&id).await, Some(said.clone()));
-        let hidden = ActivityEdit {
-            keyword: Some(None),
-            ..ActivityEdit::default()
-        };
-        assert_eq!(put(&id, &about(hidden)).await, EditOutcome::Updated);
+        assert_eq!(put(&id, &about(no_keyword())).await, EditOutcome::Updated);
         assert_eq!(activity(&id).await, None);
         assert_eq!(put(&id, &about(keyword("k"))).await, EditOutcome::Updated);
         said.keyword = Keyword::parse("k").expect("valid");
         assert_eq!(activity(&id).await, Some(said.clone()));
+        // What it is may change when there are tickets, too.
+        world.granted(&id, "x", 1).await;
         let emptied = ActivityEdit {
             place: Some(String::new()),
             starts_at: Some(None),
@@ -517,10 +522,7 @@ async fn what_no_activity_may_be_is_refused_and_writes_nothing() {
         ..about(keyword("k"))
     };
     let hidden = SaleEdit {
-        activity: ActivityEdit {
-            keyword: Some(None),
-            ..ActivityEdit::default()
-        },
+        activity: no_keyword(),
         ..hold
     };
     for (id, edit) in [
@@ -531,6 +533,79 @@ async fn what_no_activity_may_be_is_refused_and_writes_nothing() {
     ] {
         let outcome = world.store.sale_put(id, &edit).await.expect("answered");
         assert_eq!(outcome, EditOutcome::Updated, "{id} {edit:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_activity_gives_one_ticket_to_each_number() {
+    let world = World::new().await;
+    let limit = |purchase_max| SaleEdit {
+        purchase_max: Some(purchase_max),
+        ..edit()
+    };
+    let shown = |purchase_max| SaleEdit {
+        purchase_max,
+        ..about(keyword("k"))
+    };
+    let many = EditOutcome::Refused(EditRefusal::OneTicketEach);
+    let put = async |id: &SaleId, edit: &SaleEdit| {
+        let outcome = world.store.sale_put(id, edit).await;
+        outcome.expect("answered")
+    };
+    let plain = world.sale("plain", StockKind::List, 5).await;
+    assert_eq!(put(&plain, &shown(Some(2))).await, many);
+    assert_eq!(stored(&world, &plain).await.purchase_max, 2);
+    assert_eq!(put(&plain, &shown(None)).await, EditOutcome::Updated);
+    assert_eq!(stored(&world, &plain).await.purchase_max, 1);
+    assert_eq!(put(&plain, &limit(2)).await, many);
+    assert_eq!(put(&plain, &limit(1)).await, EditOutcome::Updated);
+    let new = sale_id("new");
+    let created = |purchase_max| SaleEdit {
+        kind: Some(StockKind::Counter),
+        ..shown(purchase_max)
+    };
+    assert_eq!(put(&new, &created(Some(3))).await, many);
+    assert_eq!(put(&new, &created(Some(1))).await, EditOutcome::Created);
+    // Taken off show, it is a sale like others.
+    let hidden = SaleEdit {
+        purchase_max: Some(2),
+        ..about(no_keyword())
+    };
+    assert_eq!(put(&plain, &hidden).await, EditOutcome::Updated);
+    assert_eq!(stored(&world, &plain).await.purchase_max, 2);
+}
+
+#[tokio::test]
+async fn the_door_of_a_sale_with_orders_is_fixed() {
+    for kind in [StockKind::List, StockKind::Counter] {
+        let mut world = World::new().await;
+        let plain = world.sale("plain", kind, 2).await;
+        let shown = world.sale("shown", kind, 2).await;
+        let fixed = EditOutcome::Refused(EditRefusal::ActivityIsFixed);
+        for (id, edit) in [
+            (&plain, about(keyword("k"))),
+            (&plain, about(no_keyword())),
+            (&shown, about(keyword("k"))),
+        ] {
+            world.put(id, &edit).await;
+        }
+        let ticket = world.granted(&shown, "x", 1).await;
+        world.put(&plain, &about(no_keyword())).await;
+        world.granted(&plain, "x", 1).await;
+        // Whether the orders are dead by now, tickets are still looked for.
+        let cancelled = world.store.order_cancel(&ticket, None).await;
+        cancelled.expect("answered");
+        let before = world.dump().await;
+        for (id, edit) in [(&plain, keyword("k")), (&shown, no_keyword())] {
+            let outcome = world.store.sale_put(id, &about(edit)).await;
+            assert_eq!(outcome.expect("answered"), fixed, "{id}");
+            assert_eq!(world.dump().await, before, "{id}: something was written");
+        }
+        for (id, edit) in [(&plain, no_keyword()), (&shown, keyword("other"))] {
+            let outcome = world.store.sale_put(id, &about(edit)).await;
+            assert_eq!(outcome.expect("answered"), EditOutcome::Updated, "{id}");
+        }
+        assert_eq!(stored(&world, &shown).await.door(), Door::Office);
     }
 }
 

@@ -8,7 +8,7 @@ use seckill::domain::attempt::{Attempt, Purchase};
 use seckill::domain::ids::{OrderId, SaleId, Username};
 use seckill::domain::order::{Order, OrderState};
 use seckill::domain::outcome::Outcome;
-use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
+use seckill::domain::sale::{Door, EpochMs, SaleEdit, StockKind};
 use seckill::domain::standing::Standing;
 use seckill::store::reply::Batch;
 
@@ -70,12 +70,12 @@ impl World {
     }
 
     /// Decides these attempts in one batch.
-    pub async fn grab_all(&self, sale: &SaleId, door: StockKind, asks: &[(&str, u32)]) -> Decided {
+    pub async fn grab_all(&self, sale: &SaleId, door: Door, asks: &[(&str, u32)]) -> Decided {
         Decided::from(self.batch(sale, door, asks).await)
     }
 
     /// The same, where orders may be unreadable.
-    pub async fn batch(&self, sale: &SaleId, door: StockKind, asks: &[(&str, u32)]) -> Batch {
+    pub async fn batch(&self, sale: &SaleId, door: Door, asks: &[(&str, u32)]) -> Batch {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
         let attempts: Vec<_> = asks
             .iter()
@@ -89,8 +89,8 @@ impl World {
     /// Decides one attempt, at the door that fits.
     pub async fn grab(&self, sale: &SaleId, user: &str, purchase: u32) -> Outcome {
         let snapshot = self.store.sale_snapshot(sale).await.expect("read");
-        let kind = snapshot.expect("the sale exists").sale.kind;
-        let mut batch = self.grab_all(sale, kind, &[(user, purchase)]).await;
+        let door = snapshot.expect("the sale exists").sale.door();
+        let mut batch = self.grab_all(sale, door, &[(user, purchase)]).await;
         batch.outcomes.remove(0)
     }
 

@@ -12,7 +12,7 @@ use seckill::config::RedisUrl;
 use seckill::domain::attempt::{Attempt, Purchase};
 use seckill::domain::ids::{OrderId, SaleId, Username};
 use seckill::domain::outcome::Outcome;
-use seckill::domain::sale::{SaleEdit, StockKind};
+use seckill::domain::sale::{Door, SaleEdit, StockKind};
 use seckill::store::Store;
 use seckill::store::embedded::{EmbeddedRedis, Options, Persistence};
 use tempfile::TempDir;
@@ -184,9 +184,7 @@ impl World {
             .collect();
         for batch in attempts.chunks(500) {
             let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
-            let sold = lane
-                .sale_grab(&id, StockKind::Counter, batch, deadline)
-                .await;
+            let sold = lane.sale_grab(&id, Door::Incr, batch, deadline).await;
             let sold = sold.expect("sold").outcomes;
             assert!(
                 sold.iter()

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::OrderState;
-use seckill::domain::sale::{SaleEdit, StockKind};
+use seckill::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind};
 
+use crate::support::buyer::Reply;
 use crate::support::orders::username;
 use crate::support::redis::World;
 use crate::support::wechat::{FAR, Follower, Heard, SITE, office, on_show};
@@ -84,6 +85,38 @@ async fn a_ticket_is_booked_once_by_menu_or_by_keyword() {
             (world.left(&sale).await, orders(&world, &sale).await),
             (49, 1)
         );
+        world.assert_holds(&sale).await;
+        app.stop().await;
+    }
+}
+
+/// The other doors believe whoever names a student number.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_other_door_sells_tickets_or_shows_them() {
+    let number = "2019010001";
+    for (kind, door) in [(StockKind::Counter, "/incr"), (StockKind::List, "/seckill")] {
+        let world = World::new().await;
+        let mut edit = on_show("key");
+        edit.kind = Some(kind);
+        let sale = world.activity("show", 1, &edit).await;
+        let app = office(&world).await;
+        let follower = world.bound(&app, "o-1", number).await;
+        let wrong = |reply: Reply| {
+            assert_eq!((reply.status, reply.result.as_str()), (409, "wrong_door"));
+            assert!(!reply.body.contains("show-"), "{reply:?}");
+        };
+        let others = async || {
+            for username in [number, "2019010002"] {
+                let fields = [("username", username), ("purchase", "1"), ("goods", "show")];
+                wrong(app.buyer.form(door, &fields).await);
+            }
+            wrong(app.buyer.place(number, "r", &[("show", 1)]).await);
+        };
+        others().await;
+        let ticket = follower.says("抢票 key").await.ticket();
+        others().await;
+        assert_eq!(world.left(&sale).await, 0);
+        assert_eq!(follower.says("抢票 key").await.ticket(), ticket);
         world.assert_holds(&sale).await;
         app.stop().await;
     }
@@ -218,14 +251,14 @@ async fn a_common_keyword_is_left_to_the_menu() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_activity_is_found_soon_after_it_is_on_show_and_no_more_when_it_is_not() {
+async fn an_activity_is_found_by_the_keyword_that_it_has_just_got() {
     let world = World::new().await;
     let app = office(&world).await;
     let follower = world.bound(&app, "o-1", "2019010001").await;
     assert_eq!(follower.says("抢票 key").await.text, NOT_FOUND);
-    let sale = world.activity("a", 5, &on_show("key")).await;
+    let sale = world.activity("a", 0, &on_show("key")).await;
     let put = Instant::now();
-    hears(&follower, "抢票 key", BOOKED).await;
+    hears(&follower, "抢票 key", SOLD_OUT).await;
     // A reading lives 250 ms; the rest is for a slow machine.
     assert!(
         put.elapsed() < Duration::from_secs(3),
@@ -238,15 +271,17 @@ async fn an_activity_is_found_soon_after_it_is_on_show_and_no_more_when_it_is_no
     hears(&follower, "抢票 key", NOT_FOUND).await;
     assert_eq!(follower.clicks("BOOKING_ACTIVITY_a").await.text, NOT_FOUND);
     assert_eq!(follower.says("查票").await.text, "您还没有票！");
-    // The ticket is still there.
-    world.put(&sale, &on_show("key2")).await;
-    hears(&follower, "抢票 key2", BEFORE).await;
+    world.activity("a", 5, &on_show("key2")).await;
+    hears(&follower, "抢票 key2", BOOKED).await;
+    // Whoever has a ticket finds it by the new word, and nobody can hide it any more.
+    world.put(&sale, &on_show("key3")).await;
+    hears(&follower, "抢票 key3", BEFORE).await;
+    assert_eq!(follower.says("抢票 key2").await.text, NOT_FOUND);
+    let hidden = world.store.sale_put(&sale, &off).await;
+    let fixed = EditOutcome::Refused(EditRefusal::ActivityIsFixed);
+    assert_eq!(hidden.expect("answered"), fixed);
+    assert_eq!(follower.says("查票").await.tickets().len(), 1);
     assert_eq!(world.left(&sale).await, 4);
-    let held = world
-        .store
-        .order_of_buyer(&sale, &username("2019010001"))
-        .await;
-    assert!(held.expect("read").is_some());
     world.assert_holds(&sale).await;
     app.stop().await;
 }
