@@ -20,7 +20,7 @@
 --   insufficient_stock  goods of the first line of which this is true
 --   Then, but not after no_such_sale and wrong_door, how the sale of each line stands, as of after
 --   the order, in a table as in sale_grab: {left, grants, granted_at, open | paused | not_started |
---   ended, purchase_max, opens_in}.
+--   ended, purchase_max, opens_in, list | counter}.
 -- Writes only for "grabbed": a held order, until the shortest hold of its sales has passed, when
 --   any of them has one, else a confirmed one; a feed entry when any of its sales has a feed. With
 --   waits, an answer that shows an order which exists writes a field of the first sale: replicas
@@ -100,7 +100,7 @@ local function reply(answer, about)
   local standings = {}
   for i, line in ipairs(lines) do
     standings[i] = { line.left, line.grants, line.granted_at, line.closed or "open",
-      line.purchase_max, line.opens_in }
+      line.purchase_max, line.opens_in, line.kind }
   end
   return { answer, about, unpack(standings) }
 end

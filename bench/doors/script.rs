@@ -85,7 +85,7 @@ async fn grab(connection: &mut MultiplexedConnection, kind: StockKind, first: u3
             .arg(attempt.purchase.get())
             .arg(attempt.order.as_str());
     }
-    let batch = reply::batch(&call.send(connection).await?, &sale, &attempts)?;
+    let batch = reply::batch(&call.send(connection).await?, &sale, kind.door(), &attempts)?;
     let granted = batch
         .outcomes
         .iter()

@@ -10,6 +10,7 @@ use deadpool_redis::{Config, Pool, Runtime};
 use seckill::domain::attempt::Attempt;
 use seckill::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId};
 use seckill::domain::outcome::{Grant, Outcome};
+use seckill::domain::sale::StockKind;
 use seckill::error::{Error, Result};
 use seckill::http::attempt::AttemptRequest;
 use seckill::store::keys::Keys;
@@ -37,13 +38,15 @@ impl Door {
         };
         let busy = |e: deadpool_redis::PoolError| Error::Busy(e.to_string());
         let mut connection = self.pool.get().await.map_err(busy)?;
-        let call = SALE_GRAB.on(&keys).arg(sale.as_str()).arg("list").arg(0);
+        let door = StockKind::List.door();
+        let call = SALE_GRAB.on(&keys).arg(sale.as_str());
+        let call = call.arg(door.as_str()).arg(0);
         let call = call.arg(asked.username.as_str()).arg(asked.purchase.get());
         let said = call
             .arg(attempt.order.as_str())
             .send(&mut *connection)
             .await?;
-        let outcomes = reply::batch(&said, sale, &[attempt])?.outcomes;
+        let outcomes = reply::batch(&said, sale, door, &[attempt])?.outcomes;
         let none = || Error::Contract("no outcome".to_owned());
         outcomes.into_iter().next().ok_or_else(none)?
     }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::learner::Learner;
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::SaleId;
-use crate::domain::outcome::{Outcome, Refusal};
+use crate::domain::outcome::Outcome;
 use crate::domain::sale::Door;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
@@ -117,11 +117,7 @@ impl Batcher {
             Ok(Batch { standing, outcomes }) => {
                 // Before any buyer hears of an order, the gate does.
                 let granted = outcomes.iter().flatten().any(Outcome::is_grabbed);
-                if standing.closed == Some(Refusal::WrongDoor) {
-                    self.learner.gates.turned_away(&sale, door);
-                } else {
-                    self.learner.hear(&sale, &standing, granted, sent_at);
-                }
+                self.learner.hear(&sale, &standing, granted, sent_at);
                 for (answer, outcome) in answers.into_iter().zip(outcomes) {
                     if let Err(error) = &outcome {
                         self.unreadable(&sale, error);

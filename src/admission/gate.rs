@@ -49,8 +49,6 @@ pub struct Turn(u64);
 /// What was learned of a sale whose gate wants to close.
 #[derive(Debug)]
 pub struct Learned {
-    /// Where it is sold.
-    pub door: Door,
     /// How it stood after its buyers were read.
     pub standing: Standing,
     /// Everybody who held an order.
@@ -101,7 +99,6 @@ impl Default for State {
 }
 
 struct Closed {
-    door: Door,
     refusal: Refusal,
     standing: Standing,
     /// The sale stood like this at least until then.
@@ -132,7 +129,8 @@ impl Gates {
         let State::Closed(closed) = &mut *state else {
             return Verdict::Ask;
         };
-        let asks_here = closed.door == door && purchase.get() <= closed.standing.purchase_max;
+        let asks_here =
+            closed.standing.door == door && purchase.get() <= closed.standing.purchase_max;
         let opening = closed.opens_at.is_some_and(|at| now >= at);
         let stale = now.saturating_duration_since(closed.heard_at) > AGE_MAX;
         if !asks_here || opening || stale || closed.buyers.contains(self.fingerprint(username)) {
@@ -157,6 +155,10 @@ impl Gates {
         granted: bool,
         asked_at: Instant,
     ) -> Option<Turn> {
+        if standing.closed == Some(Refusal::WrongDoor) {
+            // Whoever asks at the wrong door hears nothing of the sale, and nor does the gate.
+            return None;
+        }
         let refusal = standing.refusal().filter(|refusal| closes(*refusal));
         let gate = match (self.find(sale), refusal) {
             (Some(gate), _) => gate,
@@ -165,18 +167,6 @@ impl Gates {
         };
         let turn = || Turn(self.turns.fetch_add(1, Ordering::Relaxed));
         gate.lock().hear(standing, refusal, granted, asked_at, turn)
-    }
-
-    /// Learns that `sale` is not sold at `door`, which says nothing else of it: only a gate that
-    /// was closed for this door opens.
-    pub fn turned_away(&self, sale: &SaleId, door: Door) {
-        let Some(gate) = self.find(sale) else {
-            return;
-        };
-        let mut state = gate.lock();
-        if matches!(&*state, State::Closed(closed) if closed.door == door) {
-            *state = State::default();
-        }
     }
 
     /// Closes the gate of `sale`, if this is still the turn of who learned.
@@ -298,7 +288,6 @@ impl State {
             return;
         }
         let Learned {
-            door,
             standing,
             buyers,
             asked_at,
@@ -310,7 +299,6 @@ impl State {
         let learn_at = asked_at + took * RELEARN_PAUSE_FACTOR;
         *self = match refusal {
             Some(refusal) if complete => Self::Closed(Closed {
-                door,
                 refusal,
                 standing,
                 heard_at: asked_at,
@@ -374,6 +362,7 @@ mod tests {
     use super::*;
 
     const SOLD_OUT: Standing = Standing {
+        door: Door::Seckill,
         left: 0,
         grants: grants(7),
         closed: None,
@@ -419,7 +408,6 @@ mod tests {
 
         fn close_after(&self, took: Duration, turn: Turn, standing: Standing, ms: u64) {
             let learned = Learned {
-                door: Door::Seckill,
                 standing,
                 buyers: Buyers::new(vec![self.gates.fingerprint(&user("holder"))]),
                 asked_at: self.at(ms),
@@ -441,8 +429,11 @@ mod tests {
         }
 
         fn check(&self, name: &str, purchase: &str, ms: u64) -> Verdict {
+            self.check_at(Door::Seckill, name, purchase, ms)
+        }
+
+        fn check_at(&self, door: Door, name: &str, purchase: &str, ms: u64) -> Verdict {
             let purchase = Purchase::parse(purchase).expect("valid");
-            let door = Door::Seckill;
             self.gates
                 .check(&self.sale, door, &user(name), purchase, self.at(ms))
         }
@@ -468,12 +459,7 @@ mod tests {
             Verdict::Ask,
             "the quantity is checked first"
         );
-        let counter = Door::Incr;
-        let one = Purchase::parse("1").expect("valid");
-        let wrong_door = scene
-            .gates
-            .check(&scene.sale, counter, &user("x"), one, scene.at(1));
-        assert_eq!(wrong_door, Verdict::Ask);
+        assert_eq!(scene.check_at(Door::Incr, "x", "1", 1), Verdict::Ask);
     }
 
     #[test]
@@ -574,13 +560,30 @@ mod tests {
     }
 
     #[test]
-    fn the_wrong_door_opens_no_gate_but_its_own() {
+    fn the_wrong_door_opens_no_gate() {
         let scene = Scene::closed();
-        scene.gates.turned_away(&scene.sale, Door::Incr);
+        let wrong_door = Standing {
+            door: Door::Incr,
+            left: 0,
+            grants: grants(0),
+            closed: Some(Refusal::WrongDoor),
+            purchase_max: 0,
+            opens_in: 0,
+        };
+        assert_eq!(scene.hear(wrong_door, 5), None);
         assert_eq!(scene.check("x", "1", 6), REFUSED);
-        // The sale became one that is sold elsewhere.
-        scene.gates.turned_away(&scene.sale, Door::Seckill);
+    }
+
+    #[test]
+    fn a_gate_moves_with_its_sale_to_another_door() {
+        let scene = Scene::closed();
+        let moved = Standing {
+            door: Door::Office,
+            ..SOLD_OUT
+        };
+        assert_eq!(scene.hear(moved, 5), None);
         assert_eq!(scene.check("x", "1", 6), Verdict::Ask);
+        assert_eq!(scene.check_at(Door::Office, "x", "1", 6), REFUSED);
     }
 
     #[test]

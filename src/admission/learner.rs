@@ -76,7 +76,6 @@ impl Learner {
         let asked_at = Instant::now();
         let snapshot = self.store.sale_snapshot(sale).await?;
         Ok(snapshot.map(|snapshot| Learned {
-            door: snapshot.sale.door(),
             standing: snapshot.standing(),
             buyers: Buyers::new(fingerprints),
             asked_at,

@@ -1,7 +1,7 @@
 //! A standing: what a sale says to someone who holds nothing, at one instant.
 
 use super::outcome::Refusal;
-use super::sale::EpochMs;
+use super::sale::{Door, EpochMs};
 
 /// Which orders a sale has ever granted. It differs whenever somebody may hold an order who did not
 /// before; also when the store forgot orders, or all of the sale, and as many were granted since.
@@ -16,6 +16,8 @@ pub struct Grants {
 /// What a sale says to someone who holds nothing, at one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
+    /// Where it is sold.
+    pub door: Door,
     /// Units in stock.
     pub left: u64,
     /// Orders ever granted.

@@ -82,7 +82,7 @@ impl Lane {
                 .arg(attempt.purchase.get())
                 .arg(attempt.order.as_str());
         }
-        let decode = |reply: &Value| reply::batch(reply, sale, attempts);
+        let decode = |reply: &Value| reply::batch(reply, sale, door, attempts);
         let shows = |batch: &Batch| batch.outcomes.iter().flatten().any(Outcome::shows_an_order);
         self.decide(call, deadline, decode, shows).await
     }

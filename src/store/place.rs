@@ -10,6 +10,7 @@ use super::script::ORDER_PLACE;
 use crate::domain::ids::{OrderId, SaleId};
 use crate::domain::outcome::Refusal;
 use crate::domain::place::{PlaceOutcome, PlaceRefusal, Placement};
+use crate::domain::sale::StockKind;
 use crate::domain::standing::Standing;
 use crate::error::Result;
 
@@ -18,8 +19,8 @@ use crate::error::Result;
 pub struct Placed {
     /// What became of it.
     pub outcome: PlaceOutcome,
-    /// The sale of each wish, after the decision; empty when one of them does not exist, or takes
-    /// bids.
+    /// The sale of each wish, after the decision; empty when one of them does not exist, takes
+    /// bids, or is an activity.
     pub standings: Vec<Standing>,
 }
 
@@ -61,7 +62,7 @@ fn placed(reply: &Value, placement: &Placement) -> Result<Placed> {
     let (answer, about) = (word("order_place", answer)?, record::text(about));
     let outcome = outcome(&answer, &about, placement)?;
     let standings = standings.iter().map(|standing| match standing {
-        Value::Array(parts) => reply::standing("order_place", parts),
+        Value::Array(parts) => self::standing(parts),
         other => Err(unexpected("order_place", &format!("{other:?}"))),
     });
     let standings: Vec<_> = standings.collect::<Result<_>>()?;
@@ -69,6 +70,16 @@ fn placed(reply: &Value, placement: &Placement) -> Result<Placed> {
         return Err(unexpected("order_place", "not one standing for each line"));
     }
     Ok(Placed { outcome, standings })
+}
+
+/// How the sale of a line stands, and then the kind of its stock: it is never an activity.
+fn standing(parts: &[Value]) -> Result<Standing> {
+    let Some((kind, parts)) = parts.split_last() else {
+        return Err(unexpected("order_place", "an empty standing"));
+    };
+    let kind = StockKind::parse(&word("order_place", kind)?);
+    let kind = kind.map_err(|e| unexpected("order_place", &e.to_string()))?;
+    reply::standing("order_place", parts, kind.door())
 }
 
 fn outcome(answer: &str, about: &str, placement: &Placement) -> Result<PlaceOutcome> {

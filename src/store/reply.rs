@@ -15,7 +15,7 @@ use crate::domain::ledger::Figures;
 use crate::domain::order::Line;
 use crate::domain::outcome::{Grant, Outcome, Refusal};
 use crate::domain::sale::{
-    EditOutcome, EditRefusal, EpochMs, PURCHASE_MAX_DEFAULT, Phase, Sale, StockKind,
+    Door, EditOutcome, EditRefusal, EpochMs, PURCHASE_MAX_DEFAULT, Phase, Sale, StockKind,
 };
 use crate::domain::standing::{Grants, Standing};
 use crate::error::{Error, Result};
@@ -56,6 +56,7 @@ impl Snapshot {
             Phase::Ended => Some(Refusal::Ended),
         };
         Standing {
+            door: self.sale.door(),
             left: self.figures.left,
             grants: self.grants,
             closed,
@@ -65,12 +66,12 @@ impl Snapshot {
     }
 }
 
-/// Decodes the reply of `sale_grab` to `attempts` at `goods`.
+/// Decodes the reply of `sale_grab` to `attempts` for `goods` at `door`.
 ///
 /// # Errors
 /// [`Error::Contract`] when it is none. An order that cannot be read is not: only the attempt of
 /// its buyer has that error, because the others were decided.
-pub fn batch(reply: &Value, goods: &SaleId, attempts: &[Attempt]) -> Result<Batch> {
+pub fn batch(reply: &Value, goods: &SaleId, door: Door, attempts: &[Attempt]) -> Result<Batch> {
     let Value::Array(parts) = reply else {
         return Err(unexpected("sale_grab", &format!("{reply:?}")));
     };
@@ -87,12 +88,12 @@ pub fn batch(reply: &Value, goods: &SaleId, attempts: &[Attempt]) -> Result<Batc
     if answers.next().is_some() {
         return Err(unexpected("sale_grab", "more answers than attempts"));
     }
-    let standing = standing("sale_grab", head)?;
+    let standing = standing("sale_grab", head, door)?;
     Ok(Batch { standing, outcomes })
 }
 
-/// Decodes how a sale stands, as `script` says it.
-pub fn standing(script: &str, parts: &[Value]) -> Result<Standing> {
+/// Decodes how a sale stands that is sold at `door`, as `script` says it.
+pub fn standing(script: &str, parts: &[Value], door: Door) -> Result<Standing> {
     let [left, count, last_at, phase, purchase_max, opens_in] = parts else {
         return Err(unexpected(script, &format!("{parts:?}")));
     };
@@ -102,6 +103,7 @@ pub fn standing(script: &str, parts: &[Value]) -> Result<Standing> {
     };
     let purchase_max = number(script, purchase_max)?;
     Ok(Standing {
+        door,
         left: number(script, left)?,
         grants: Grants {
             last_at: number(script, last_at)?,

@@ -21,6 +21,7 @@ use crate::support::buyer::Buyer;
 use crate::support::crowd::{Door, HttpDoor};
 use crate::support::history::{Answer, Entry, History, Promise};
 use crate::support::redis::{PrivateRedis, World};
+use crate::support::wechat::{office, on_show};
 
 /// How old the news may be by which a gate refuses: its own 100 ms and a margin. News are aged
 /// from when a request was sent, so a slow machine makes no gate look slower.
@@ -132,6 +133,33 @@ async fn a_hundred_buy(door: &Arc<HttpDoor>, name: &str, since: Instant) -> Vec<
     bought
         .collect::<Result<_, _>>()
         .unwrap_or_else(|late| panic!("{late}"))
+}
+
+/// A sale that granted nothing can become an activity, which another door sells. There people keep
+/// asking, so what the gate says stays fresh; it must not go on saying it at the old door.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gate_gives_way_when_its_sale_moves_to_another_door() {
+    let world = World::new().await;
+    let sale = world.sale("rush", LIST, 0).await;
+    let app = office(&world).await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    until_closed(&app.buyer, &sale).await;
+    let mut shown = on_show("key");
+    shown.kind = None;
+    world.put(&sale, &shown).await;
+    let door = door(&app.buyer, &sale);
+    let hear = async || {
+        follower.clicks("BOOKING_ACTIVITY_rush").await;
+        ask(&door, "stranger", 1).await.answer.code
+    };
+    let deadline = Instant::now() + REOPEN_MAX;
+    while hear().await != "wrong_door" {
+        assert!(Instant::now() < deadline, "the old door still answers");
+    }
+    for _ in 0..50 {
+        assert_eq!(hear().await, "wrong_door");
+    }
+    app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -319,7 +319,9 @@ impl Walk {
         ];
         let keys = self.world.store.keys().of_grab(id);
         let reply = call_at(&mut self.world, &SALE_GRAB, self.now, &keys, &args).await;
-        let batch = reply::batch(&reply, id, std::slice::from_ref(&attempt)).expect("understood");
+        let door = KINDS[sale].door();
+        let batch = reply::batch(&reply, id, door, std::slice::from_ref(&attempt));
+        let batch = batch.expect("understood");
         let expected = self.model.grab(user, sale, purchase);
         let told = match batch.outcomes[0].as_ref().expect("read") {
             Outcome::Grabbed(_) => "grabbed",

@@ -264,7 +264,7 @@ async fn grab_at(world: &mut World, sale: &SaleId, now: EpochMs) -> Decided {
     let args = ["a", "counter", "0", "x", "1", attempt.order.as_str()];
     let keys = world.store.keys().of_grab(sale);
     let reply = call_at(world, &SALE_GRAB, now, &keys, &args).await;
-    reply::batch(&reply, sale, &[attempt])
+    reply::batch(&reply, sale, Door::Incr, &[attempt])
         .expect("understood")
         .into()
 }

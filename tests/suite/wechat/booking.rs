@@ -7,7 +7,6 @@ use seckill::domain::order::OrderState;
 use seckill::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind};
 
 use crate::support::buyer::Reply;
-use crate::support::orders::username;
 use crate::support::redis::World;
 use crate::support::wechat::{FAR, Follower, Heard, SITE, office, on_show};
 
