@@ -16,7 +16,7 @@ use seckill::metrics::Metrics;
 use seckill::store::Store;
 
 use crate::support::proxy::Proxy;
-use crate::support::redis::{World, shared_url};
+use crate::support::redis::World;
 
 /// Attempts that a worker lets wait.
 const QUEUE_MAX: usize = 4096;
@@ -81,8 +81,7 @@ async fn a_full_queue_is_busy_at_once_and_who_waits_is_decided() {
 async fn who_waited_too_long_is_busy_and_nothing_was_executed() {
     let world = World::new().await;
     let sale = world.sale("a", StockKind::Counter, STOCK).await;
-    let socket = shared_url().expose().trim_start_matches("unix://").into();
-    let proxy = Proxy::start(socket).await;
+    let proxy = Proxy::to_shared_redis().await;
     // A batch takes nearly a second, and half of the timeout may be spent in the queue.
     let timeout = Duration::from_secs(4);
     let store = Store::new(&proxy.url(), &world.prefix, timeout).expect("a store");

@@ -13,7 +13,7 @@ use crate::support::app::TestApp;
 use crate::support::buyer::Reply;
 use crate::support::orders::attempt;
 use crate::support::proxy::{Fault, Proxy};
-use crate::support::redis::{PrivateRedis, World, shared_url};
+use crate::support::redis::{PrivateRedis, World};
 
 const TIMEOUT: Duration = Duration::from_millis(400);
 
@@ -27,8 +27,7 @@ impl Scene {
     async fn new() -> Self {
         let world = World::new().await;
         world.sale("a", StockKind::List, 50).await;
-        let socket = shared_url().expose().trim_start_matches("unix://").into();
-        let proxy = Proxy::start(socket).await;
+        let proxy = Proxy::to_shared_redis().await;
         let app = TestApp::with(&world, |config| {
             config.redis.url = Some(proxy.url());
             config.redis.timeout = TIMEOUT;
@@ -175,8 +174,7 @@ async fn a_redis_that_hangs_is_left_for_a_new_connection() {
 async fn a_lane_opens_a_new_connection_only_when_it_needs_one() {
     let world = World::new().await;
     let sale = world.sale("a", StockKind::List, 50).await;
-    let socket = shared_url().expose().trim_start_matches("unix://").into();
-    let proxy = Proxy::start(socket).await;
+    let proxy = Proxy::to_shared_redis().await;
     let store = Store::new(&proxy.url(), &world.prefix, TIMEOUT).expect("a store");
     let lane = store.lane();
     let grab = async |user| {
@@ -206,8 +204,7 @@ async fn a_lane_opens_a_new_connection_only_when_it_needs_one() {
 async fn a_store_opens_a_new_connection_only_when_it_needs_one() {
     let world = World::new().await;
     let sale = world.sale("a", StockKind::List, 50).await;
-    let socket = shared_url().expose().trim_start_matches("unix://").into();
-    let proxy = Proxy::start(socket).await;
+    let proxy = Proxy::to_shared_redis().await;
     let store = Store::new(&proxy.url(), &world.prefix, TIMEOUT).expect("a store");
     for _ in 0..5 {
         store.sale_snapshot(&sale).await.expect("read");
@@ -303,8 +300,7 @@ async fn doors_recover_under_load_when_connecting_takes_long() {
 async fn a_reading_that_is_cut_off_may_be_tried_again() {
     let world = World::new().await;
     let sale = world.sale("a", StockKind::List, 1).await;
-    let socket = shared_url().expose().trim_start_matches("unix://").into();
-    let proxy = Proxy::start(socket).await;
+    let proxy = Proxy::to_shared_redis().await;
     let store = Store::new(&proxy.url(), &world.prefix, TIMEOUT).expect("a store");
     let cutting = tokio::spawn({
         let proxy = proxy.clone();
@@ -336,8 +332,7 @@ async fn audits_under_way_keep_nobody_from_looking_at_an_order() {
     let buyers = world.store.keys().buyers(&sale);
     let order: String = world.run(&["HGET", &buyers, "user-0"]).await;
     let order = OrderId::parse(&order).expect("an order");
-    let socket = shared_url().expose().trim_start_matches("unix://").into();
-    let proxy = Proxy::start(socket).await;
+    let proxy = Proxy::to_shared_redis().await;
     proxy.set_latency(Duration::from_millis(40));
     let patience = Duration::from_secs(1);
     let store = Store::new(&proxy.url(), &world.prefix, patience).expect("a store");

@@ -9,7 +9,7 @@ use crate::support::app::TestApp;
 use crate::support::bids::terms;
 use crate::support::buyer::Reply;
 use crate::support::proxy::{Fault, Proxy};
-use crate::support::redis::{World, sale_id, shared_url};
+use crate::support::redis::{World, sale_id};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
@@ -271,8 +271,7 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
     world
         .set_accounts("p", &users.map(|user| (user, 100)))
         .await;
-    let socket = shared_url().expose().trim_start_matches("unix://").into();
-    let proxy = Proxy::start(socket).await;
+    let proxy = Proxy::to_shared_redis().await;
     let app = TestApp::with(&world, |config| {
         config.redis.url = Some(proxy.url());
         config.redis.timeout = Duration::from_millis(400);

@@ -431,8 +431,7 @@ async fn without_redis_nothing_is_said_of_an_order() {
 async fn an_unanswered_change_is_unknown_and_the_repeat_settles_it() {
     let world = World::new().await;
     let sale = world.sale("a", StockKind::List, 5).await;
-    let socket = shared_url().expose().trim_start_matches("unix://").into();
-    let proxy = Proxy::start(socket).await;
+    let proxy = Proxy::to_shared_redis().await;
     let app = TestApp::with(&world, |config| {
         config.redis.url = Some(proxy.url());
         config.redis.timeout = Duration::from_millis(400);

@@ -10,7 +10,7 @@ use crate::support::app::TestApp;
 use crate::support::buyer::{Reply, placement};
 use crate::support::orders::held_for;
 use crate::support::proxy::{Fault, Proxy};
-use crate::support::redis::{World, sale_id, shared_url};
+use crate::support::redis::{World, sale_id};
 use crate::support::wechat::on_show;
 
 const ENGLISH: (&str, &str) = ("accept-language", "en");
@@ -317,8 +317,7 @@ async fn every_wrong_request_is_named() {
 async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
     let world = World::new().await;
     let sale = world.sale("e", StockKind::List, 50).await;
-    let socket = shared_url().expose().trim_start_matches("unix://").into();
-    let proxy = Proxy::start(socket).await;
+    let proxy = Proxy::to_shared_redis().await;
     let app = TestApp::with(&world, |config| {
         config.redis.url = Some(proxy.url());
         config.redis.timeout = Duration::from_millis(400);

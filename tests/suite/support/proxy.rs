@@ -11,6 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::Notify;
 
+use super::redis::shared_url;
+
 /// What the proxy does with the bytes that come next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -55,6 +57,13 @@ struct Shared {
 }
 
 impl Proxy {
+    /// In front of the Redis that most tests share.
+    pub async fn to_shared_redis() -> Self {
+        let url = shared_url();
+        let socket = url.expose().trim_start_matches("unix://");
+        Self::start(socket.into()).await
+    }
+
     pub async fn start(socket: PathBuf) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
