@@ -27,9 +27,8 @@ if #KEYS ~= 6 or #ARGV ~= 4 then
   error({ err = "ERR bid_cancel takes 6 keys, order, waits, buyer and goods" })
 end
 
-local record = redis.call("HGET", orders, id)
-local order = record and order_read(id, record)
-if not order or (buyer ~= "" and buyer ~= order.username) then
+local order = order_of(orders, id, buyer)
+if not order then
   return { "no_such_order" }
 end
 local line = order.lines[1]
@@ -39,7 +38,7 @@ if #order.lines ~= 1 or line.goods ~= goods or not bid then
 end
 
 if order.state == "cancelled" then
-  return unchanged("repeated", orders, id, record, waits)
+  return unchanged("repeated", orders, order, waits)
 elseif order.state ~= "confirmed" then
   error({ err = "ERR order " .. id .. " is a bid, but " .. order.state })
 end
@@ -57,7 +56,7 @@ if whole(confirmed, 0, "confirmed") < line.purchase then
     .. goods .. " counts only " .. confirmed })
 end
 if stock_left(kind, stock) == 0 or now > whole(cancel_until, -1, "cancel_until") then
-  return unchanged("not_cancellable", orders, id, record, waits)
+  return unchanged("not_cancellable", orders, order, waits)
 end
 local balance = account_balance(accounts, changes, order.username)
 if bid.paid and not balance then

@@ -30,16 +30,15 @@ for n = 1, count do
   sales[ARGV[n + 3]] = { key = KEYS[3 * n + 1], stock = KEYS[3 * n + 2], buyers = KEYS[3 * n + 3] }
 end
 
-local record = redis.call("HGET", orders, id)
-local order = record and order_read(id, record)
-if not order or (buyer ~= "" and buyer ~= order.username) then
+local order = order_of(orders, id, buyer)
+if not order then
   return { "no_such_order" }
 end
 
 local now = now_ms()
 local before = { cancelled = "repeated", expired = "expired", used = "used" }
 if before[order.state] then
-  return unchanged(before[order.state], orders, id, record, waits)
+  return unchanged(before[order.state], orders, order, waits)
 end
 
 redis.call("ZCARD", holds) -- raises here, before the first write, if it is no zset
@@ -49,7 +48,7 @@ if order.state == "confirmed" then
   for _, line in ipairs(order.lines) do
     local cancel_until = redis.call("HGET", sales[line.goods].key, "cancel_until")
     if now > whole(cancel_until, -1, "cancel_until of sale " .. line.goods) then
-      return unchanged("not_cancellable", orders, id, record, waits)
+      return unchanged("not_cancellable", orders, order, waits)
     end
   end
 end

@@ -26,16 +26,15 @@ for n = 4, #KEYS do
   sales[ARGV[n - 1]] = { key = KEYS[n] }
 end
 
-local record = redis.call("HGET", orders, id)
-if not record then
+local order = order_of(orders, id, "")
+if not order then
   return { "no_such_order" }
 end
-local order = order_read(id, record)
 local before = {
   confirmed = "repeated", used = "repeated", cancelled = "cancelled", expired = "expired",
 }
 if before[order.state] then
-  return unchanged(before[order.state], orders, id, record, waits)
+  return unchanged(before[order.state], orders, order, waits)
 end
 
 redis.call("ZCARD", holds) -- raises here, before the first write, if it is no zset

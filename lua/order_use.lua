@@ -25,17 +25,16 @@ for n = 3, #KEYS do
   sales[ARGV[n]] = { key = KEYS[n] }
 end
 
-local record = redis.call("HGET", orders, id)
-if not record then
+local order = order_of(orders, id, "")
+if not order then
   return { "no_such_order" }
 end
-local order = order_read(id, record)
 local before = {
   used = "repeated", held = "not_confirmed", cancelled = "cancelled", expired = "expired",
 }
 local answer = before[order.state] or order.lines[1].bid and "not_usable"
 if answer then
-  return unchanged(answer, orders, id, record, waits)
+  return unchanged(answer, orders, order, waits)
 end
 
 local change = change_of("confirmed", "used", ms_text(now_ms()), sales)

@@ -12,11 +12,11 @@ end
 
 -- The answer about an order that stays as it is. For a caller who waits for replicas its record is
 -- written again: they are waited for from the last write on.
-local function unchanged(word, orders, id, record, waits)
+local function unchanged(word, orders, order, waits)
   if waits then
-    redis.call("HSET", orders, id, record)
+    redis.call("HSET", orders, order.id, order.record)
   end
-  return { word, record }
+  return { word, order.record }
 end
 
 -- What a change may do to a sale: read once, before anything is written.
