@@ -109,25 +109,15 @@ impl Lane {
         decode: impl FnOnce(&Value) -> Result<T>,
         shows_an_order: impl FnOnce(&T) -> bool,
     ) -> Result<T> {
-        let late = |_| Error::Busy("no connection to Redis in time".to_owned());
-        let mut live = timeout_at(deadline, self.live()).await.map_err(late)??;
-        let decided = timeout_at(deadline, async {
-            let decided = decode(&call.send(&mut live).await?)?;
+        let ask = async |live: &mut Live| {
+            let decided = decode(&call.send(live).await?)?;
             if self.replicas > 0 && shows_an_order(&decided) {
-                replicas::wait(&mut live, self.replicas, deadline).await?;
+                replicas::wait(live, self.replicas, deadline).await?;
             }
             Ok(decided)
-        });
-        match decided.await {
-            Ok(decided) => {
-                live.answered();
-                decided
-            }
-            Err(_) => {
-                live.left_unanswered();
-                Err(Error::Unknown("no answer in time".to_owned()))
-            }
-        }
+        };
+        let answered = self.ask(deadline, ask).await?;
+        answered.unwrap_or_else(|| Err(Error::Unknown("no answer in time".to_owned())))
     }
 
     /// Fields of hashes, all at once; `None` for each that is not there.
@@ -139,19 +129,39 @@ impl Lane {
         fields: &[(String, &str)],
         deadline: Instant,
     ) -> Result<Vec<Option<Vec<u8>>>> {
-        let late = || Error::Busy("no answer from Redis in time".to_owned());
-        let live = timeout_at(deadline, self.live()).await;
-        let mut live = live.map_err(|_| late())??;
         let mut gets = redis::pipe();
         for (key, field) in fields {
             gets.hget(key, field);
         }
-        let Ok(found) = timeout_at(deadline, gets.query_async(&mut live)).await else {
-            live.left_unanswered();
-            return Err(late());
-        };
-        live.answered();
-        found.map_err(|e| Error::Busy(format!("reading: {e}")))
+        let ask = async |live: &mut Live| gets.query_async(live).await;
+        match self.ask(deadline, ask).await? {
+            Some(found) => found.map_err(|e| Error::Busy(format!("reading: {e}"))),
+            None => Err(Error::Busy("no answer from Redis in time".to_owned())),
+        }
+    }
+
+    /// Asks over the open connection, and tells that whether it answered. `None` when there is no
+    /// answer before `deadline`.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when there is no connection: nothing was asked.
+    async fn ask<T>(
+        &self,
+        deadline: Instant,
+        ask: impl AsyncFnOnce(&mut Live) -> T,
+    ) -> Result<Option<T>> {
+        let late = |_| Error::Busy("no connection to Redis in time".to_owned());
+        let mut live = timeout_at(deadline, self.live()).await.map_err(late)??;
+        match timeout_at(deadline, ask(&mut live)).await {
+            Ok(answer) => {
+                live.answered();
+                Ok(Some(answer))
+            }
+            Err(_) => {
+                live.left_unanswered();
+                Ok(None)
+            }
+        }
     }
 
     /// The open connection, or the one that is being opened.
