@@ -1,31 +1,33 @@
 -- reply_claim: decides who answers a message that may be delivered several times.
 --
--- KEYS[1] reply   [string] "?" and the owner of a claim, or "=" and the reply
+-- KEYS[1] reply   [string] "?", the owner of a claim, TAB, the end of his lease in ms, TAB, his
+--   note; or "=" and the reply
 -- ARGV[1] owner   [text]   who would answer; nobody else's
 -- ARGV[2] lease   [ms]     how long he has for it
+-- ARGV[3] memory  [ms]     how long to remember the message from now on
 --
--- Returns {claimed}: the message is the owner's; {pending}: somebody else's, whose lease runs; or
---   {repeated, reply}: it was answered
--- Writes only for claimed: the claim, which ends with its lease.
+-- Returns {claimed, note}: the message is the owner's, and this is the note of whoever had it
+--   before, empty for none; {pending}: somebody else's, whose lease runs; or {repeated, reply}: it
+--   was answered
+-- Writes only for claimed: the claim, with the note that was left.
 -- Flags: none, so nothing new is begun when Redis is read-only, full or cannot persist.
--- Uses: none
+-- Uses: lib/clock, lib/stock, lib/claim
 
 local reply = KEYS[1]
-local owner, lease = ARGV[1], ARGV[2]
-if #KEYS ~= 1 or #ARGV ~= 2 then
-  error({ err = "ERR reply_claim takes 1 key, an owner and a lease" })
+local owner, lease, memory = ARGV[1], ARGV[2], ARGV[3]
+if #KEYS ~= 1 or #ARGV ~= 3 or not string.find(owner, "^[^\t]+$") then
+  error({ err = "ERR reply_claim takes 1 key, an owner without TAB, a lease and a time" })
 end
+local now = now_ms()
+local ends = now + whole(lease, nil, "lease")
 
-local found = redis.call("GET", reply)
-if not found then
-  redis.call("SET", reply, "?" .. owner, "PX", lease)
-  return { "claimed" }
+local found = remembered(reply)
+if found and found.reply then
+  return { "repeated", found.reply }
 end
-local mark = string.sub(found, 1, 1)
-if mark == "=" then
-  return { "repeated", string.sub(found, 2) }
+if found and now < found.ends then
+  return { "pending" }
 end
-if mark ~= "?" then
-  error({ err = "ERR " .. reply .. " is neither a claim nor a reply" })
-end
-return { "pending" }
+local note = found and found.note or ""
+redis.call("SET", reply, claim_text(owner, ends, note), "PX", memory)
+return { "claimed", note }

@@ -6,6 +6,9 @@
 //!   ↑                └─release, or the lease of 5 s ends
 //!   └────────────────────┘
 //! ```
+//!
+//! What cannot be done twice is noted in the claim before it is done. The note outlives its owner:
+//! whoever claims the message next gets it, and goes on with that.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -15,12 +18,14 @@ use ring::digest::{Context, SHA256};
 
 use super::Store;
 use super::reply::{unexpected, word, words};
-use super::script::{REPLY_CLAIM, REPLY_KEEP, REPLY_RELEASE};
-use crate::error::Result;
+use super::script::{REPLY_CLAIM, REPLY_KEEP, REPLY_NOTE, REPLY_RELEASE};
+use crate::domain::ids::OrderId;
+use crate::error::{Error, Result};
 
 /// How long a claim keeps others away: as long as the platform waits for a reply.
 pub const LEASE: Duration = Duration::from_secs(5);
-/// How long a reply is remembered: longer than the platform delivers a message again.
+/// How long a message is remembered after its last claim, and its reply: longer than the platform
+/// delivers a message again.
 pub const MEMORY: Duration = Duration::from_secs(60);
 
 /// What a message is remembered by: the same for each of its deliveries.
@@ -45,6 +50,8 @@ impl MessageKey {
 pub struct Claim {
     key: MessageKey,
     owner: String,
+    /// The order that an earlier owner, who told nobody, was about to give back, or did.
+    pub note: Option<OrderId>,
 }
 
 /// The closed set of answers to claiming a message.
@@ -63,7 +70,7 @@ pub enum ClaimOutcome {
 pub enum SettleOutcome {
     /// Done.
     Settled,
-    /// Not done: the lease ran out, and the message is somebody else's or was answered.
+    /// Not done: the lease ran out, and the message is somebody else's, answered or forgotten.
     Lost,
 }
 
@@ -71,32 +78,51 @@ impl Store {
     /// Claims a message for [`LEASE`], unless somebody else did or it was answered.
     ///
     /// # Errors
-    /// [`Error::Busy`](crate::error::Error::Busy) when nothing was executed; after
-    /// [`Error::Unknown`](crate::error::Error::Unknown) the message may be claimed by nobody for
+    /// [`Error::Busy`] when nothing was executed; after
+    /// [`Error::Unknown`] the message may be claimed by nobody for
     /// the time of a lease.
     pub async fn reply_claim(&self, key: &MessageKey) -> Result<ClaimOutcome> {
-        let claim = Claim {
-            key: key.clone(),
-            owner: hex(&rand::random::<[u8; 16]>()),
-        };
+        let owner = hex(&rand::random::<[u8; 16]>());
         let keys = [self.keys.reply(&key.0)];
         let call = REPLY_CLAIM.on(&keys);
-        let call = call.arg(&claim.owner).arg(ms(LEASE));
+        let call = call.arg(&owner).arg(ms(LEASE)).arg(ms(MEMORY));
         let reply = self.send_in_time(call, false).await?;
         let parts = words("reply_claim", reply)?;
         match parts.as_slice() {
-            [outcome] if outcome == "claimed" => Ok(ClaimOutcome::Claimed(claim)),
+            [outcome, note] if outcome == "claimed" => Ok(ClaimOutcome::Claimed(Claim {
+                key: key.clone(),
+                owner,
+                note: noted(note)?,
+            })),
             [outcome] if outcome == "pending" => Ok(ClaimOutcome::Pending),
             [outcome, reply] if outcome == "repeated" => Ok(ClaimOutcome::Repeated(reply.clone())),
             other => Err(unexpected("reply_claim", &format!("{other:?}"))),
         }
     }
 
+    /// Notes in the claim of a message that this order is about to be given back. What has been
+    /// lost must not be done.
+    ///
+    /// No replica is waited for: one that has what is done next has the note, too.
+    ///
+    /// # Errors
+    /// As [`Store::reply_keep`].
+    pub async fn reply_note(&self, claim: &Claim, order: &OrderId) -> Result<SettleOutcome> {
+        let keys = [self.keys.reply(&claim.key.0)];
+        let call = REPLY_NOTE.on(&keys);
+        let call = call.arg(&claim.owner).arg(order.as_str());
+        settled(
+            "reply_note",
+            "noted",
+            &self.send_in_time(call, false).await?,
+        )
+    }
+
     /// Remembers the reply to a claimed message for [`MEMORY`], as long as nobody else claimed or
     /// answered it.
     ///
     /// # Errors
-    /// [`Error::Busy`](crate::error::Error::Busy) when nothing was executed; anything else means
+    /// [`Error::Busy`] when nothing was executed; anything else means
     /// that it may have been.
     pub async fn reply_keep(&self, claim: &Claim, reply: &str) -> Result<SettleOutcome> {
         let keys = [self.keys.reply(&claim.key.0)];
@@ -105,7 +131,7 @@ impl Store {
         settled("reply_keep", "kept", &self.send_in_time(call, false).await?)
     }
 
-    /// Gives up a claim without a reply: the next delivery tries again.
+    /// Gives up a claim without a reply: the next delivery tries again, and gets the note.
     ///
     /// # Errors
     /// As [`Store::reply_keep`].
@@ -115,6 +141,12 @@ impl Store {
         let reply = self.send_in_time(call, false).await?;
         settled("reply_release", "released", &reply)
     }
+}
+
+fn noted(text: &str) -> Result<Option<OrderId>> {
+    let wrong = |e| Error::Contract(format!("the note of a message is {text:?}: {e}"));
+    let note = (!text.is_empty()).then(|| OrderId::parse(text).map_err(wrong));
+    note.transpose()
 }
 
 fn settled(script: &str, done: &str, reply: &Value) -> Result<SettleOutcome> {

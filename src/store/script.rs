@@ -98,13 +98,17 @@ pub static NUMBER_BIND: LazyLock<Script> = script!("number_bind", flags: "", use
 pub static NUMBER_UNBIND: LazyLock<Script> =
     script!("number_unbind", flags: " flags=allow-oom", uses: []);
 /// Decides who answers a message.
-pub static REPLY_CLAIM: LazyLock<Script> = script!("reply_claim", flags: "", uses: []);
+pub static REPLY_CLAIM: LazyLock<Script> =
+    script!("reply_claim", flags: "", uses: ["clock", "stock", "claim"]);
+/// Notes what is about to be done for a message.
+pub static REPLY_NOTE: LazyLock<Script> =
+    script!("reply_note", flags: " flags=allow-oom", uses: ["claim"]);
 /// Remembers the reply to a message.
 pub static REPLY_KEEP: LazyLock<Script> =
-    script!("reply_keep", flags: " flags=allow-oom", uses: []);
+    script!("reply_keep", flags: " flags=allow-oom", uses: ["claim"]);
 /// Gives up the claim of a message.
 pub static REPLY_RELEASE: LazyLock<Script> =
-    script!("reply_release", flags: " flags=allow-oom", uses: []);
+    script!("reply_release", flags: " flags=allow-oom", uses: ["claim"]);
 
 impl Script {
     fn new(name: &'static str, source: &'static str) -> Self {

@@ -10,13 +10,19 @@ use super::wording;
 use crate::domain::ids::OpenId;
 use crate::error::Result;
 use crate::store::bindings::BindOutcome;
+use crate::store::replies::Claim;
 
 impl Office {
-    /// Does what a message asks for, and says what became of it.
+    /// Does what a claimed message asks for, and says what became of it.
     ///
     /// # Errors
     /// Redis is not there, or what is in it cannot be read.
-    pub(super) async fn reply(&self, message: &Message, command: &Command) -> Result<Reply> {
+    pub(super) async fn reply(
+        &self,
+        message: &Message,
+        command: &Command,
+        claim: &Claim,
+    ) -> Result<Reply> {
         let user = &message.user;
         let to_event = matches!(message.content, Content::Event { .. });
         match command {
@@ -30,7 +36,7 @@ impl Office {
             }
             Command::Activities => self.activities(to_event).await,
             Command::NoActivities => Ok(Reply::text(wording::NO_ACTIVITIES)),
-            Command::Ticket(command) => self.ticket(user, to_event, command).await,
+            Command::Ticket(command) => self.ticket(user, to_event, command, claim).await,
             Command::Incomplete(command) => Ok(Reply::text(wording::incomplete(command))),
             Command::Unclear => Ok(Reply::text(wording::UNCLEAR)),
             Command::Notice => Ok(Reply::Silence),
@@ -98,6 +104,7 @@ impl Office {
         user: &OpenId,
         to_event: bool,
         command: &TicketCommand,
+        claim: &Claim,
     ) -> Result<Reply> {
         let Some(number) = self.store.number_of(user).await? else {
             return Ok(self.binding_needed(user));
@@ -108,6 +115,7 @@ impl Office {
             office: self,
             user,
             number: &number,
+            claim,
             to_event,
             activities: activities::on_show(sales),
         };

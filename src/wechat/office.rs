@@ -134,7 +134,7 @@ impl Office {
     /// Does what a message asks for, and remembers the reply; not a failure, which may be over
     /// when the message is delivered again.
     async fn work(&self, message: &Message, command: &Command, claim: &Claim) -> Result<Answered> {
-        match self.reply(message, command).await {
+        match self.reply(message, command, claim).await {
             Ok(reply) => {
                 let body = body(message, &reply);
                 settled(self.store.reply_keep(claim, &body).await);

@@ -11,14 +11,17 @@ use crate::domain::change::ChangeOutcome;
 use crate::domain::ids::{Number, OpenId, OrderId};
 use crate::domain::order::{Order, OrderState};
 use crate::domain::outcome::Outcome;
-use crate::domain::sale::Door;
-use crate::error::Result;
+use crate::domain::sale::{Door, EpochMs};
+use crate::error::{Error, Result};
+use crate::store::replies::{Claim, SettleOutcome};
 
 /// A user with a number, and the activities as they were just read.
 pub(super) struct Holder<'a> {
     pub office: &'a Office,
     pub user: &'a OpenId,
     pub number: &'a Number,
+    /// The user's message, claimed.
+    pub claim: &'a Claim,
     pub to_event: bool,
     pub activities: Vec<Shown<'a>>,
 }
@@ -93,6 +96,10 @@ impl<'a> Holder<'a> {
     }
 
     async fn give_back(&self, named: &[Shown<'a>]) -> Result<Reply> {
+        // A server that died had chosen this ticket. The user may have booked another one since.
+        if let Some(chosen) = &self.claim.note {
+            return self.cancel(chosen, wording::RETURNED).await;
+        }
         if named.is_empty() {
             return Ok(Reply::text(wording::NO_SUCH_ACTIVITY));
         }
@@ -101,26 +108,48 @@ impl<'a> Holder<'a> {
         if tickets.iter().any(|(_, order)| is_unused(order)) {
             tickets.retain(|(_, order)| is_unused(order));
         }
-        let (shown, order) = match tickets.as_slice() {
+        let (_, order) = match tickets.as_slice() {
             [] => return Ok(Reply::text(wording::NO_TICKET)),
             [one] => one,
             [_, _, ..] => return Ok(Reply::text(wording::SAME_KEYWORD_RETURN)),
         };
+        self.choose(&order.id).await?;
+        // Another message that has given it back meanwhile was told so.
+        self.cancel(&order.id, wording::NO_TICKET).await
+    }
+
+    /// Notes which ticket goes back: the next delivery of this message gives back no other.
+    async fn choose(&self, ticket: &OrderId) -> Result<()> {
+        match self.office.store.reply_note(self.claim, ticket).await? {
+            SettleOutcome::Settled => Ok(()),
+            SettleOutcome::Lost => Err(Error::Busy("another delivery took over".to_owned())),
+        }
+    }
+
+    /// Gives a ticket back; `repeated` is said when it is cancelled already.
+    async fn cancel(&self, ticket: &OrderId, repeated: &str) -> Result<Reply> {
         let buyer = self.number.username();
-        let outcome = self
-            .office
-            .store
-            .order_cancel(&order.id, Some(&buyer))
-            .await?;
+        let outcome = self.office.store.order_cancel(ticket, Some(&buyer)).await?;
         Ok(Reply::text(match outcome {
-            ChangeOutcome::Changed(_) => {
-                self.office.admission.returned(&shown.sale.id);
+            ChangeOutcome::Changed(order) => {
+                for line in &order.lines {
+                    self.office.admission.returned(&line.goods);
+                }
                 wording::RETURNED
             }
-            ChangeOutcome::Refused(refusal, _) => wording::not_returned(refusal, shown.sale),
-            // Another message has given it back meanwhile, and was told so.
-            ChangeOutcome::Repeated(_) | ChangeOutcome::NoSuchOrder => wording::NO_TICKET,
+            ChangeOutcome::Repeated(_) => repeated,
+            ChangeOutcome::Refused(refusal, order) => {
+                wording::not_returned(refusal, self.cancel_until(&order))
+            }
+            ChangeOutcome::NoSuchOrder => wording::NO_TICKET,
         }))
+    }
+
+    /// Until when a ticket may go back, if that is ever possible.
+    fn cancel_until(&self, ticket: &Order) -> Option<EpochMs> {
+        let mut activities = self.activities.iter();
+        let own = activities.find(|shown| ticket.line(&shown.sale.id).is_some());
+        own.and_then(|shown| shown.sale.cancel_until)
     }
 
     /// The user's tickets of these activities.

@@ -7,7 +7,7 @@ use super::activities::Shown;
 use crate::domain::change::ChangeRefusal;
 use crate::domain::ids::Number;
 use crate::domain::outcome::Refusal;
-use crate::domain::sale::{EpochMs, Sale};
+use crate::domain::sale::EpochMs;
 
 /// Hours by which the clocks of the readers are ahead of UTC, all year.
 const HOURS_AHEAD: i8 = 8;
@@ -107,11 +107,11 @@ pub fn not_booked(refusal: Refusal) -> &'static str {
     }
 }
 
-/// Why a ticket of this sale was not given back.
-pub fn not_returned(refusal: ChangeRefusal, sale: &Sale) -> &'static str {
+/// Why a ticket was not given back of a sale where that is possible until then; `None` is never.
+pub fn not_returned(refusal: ChangeRefusal, cancel_until: Option<EpochMs>) -> &'static str {
     match refusal {
         ChangeRefusal::Used => "您的票已经使用，不能退票。",
-        ChangeRefusal::NotCancellable if sale.cancel_until.is_none() => "该活动不能退票。",
+        ChangeRefusal::NotCancellable if cancel_until.is_none() => "该活动不能退票。",
         ChangeRefusal::NotCancellable => "退票时间已过，不能退票。",
         // Whatever else it is, it is no ticket any more.
         ChangeRefusal::Expired

@@ -18,6 +18,7 @@ mod order_use;
 mod order_walk;
 mod reply_claim;
 mod reply_keep;
+mod reply_note;
 mod reply_release;
 mod sale_grab;
 mod sale_put;

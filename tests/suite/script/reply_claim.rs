@@ -1,9 +1,10 @@
 //! `lua/reply_claim.lua`
 
-use seckill::store::replies::{Claim, ClaimOutcome, LEASE, MessageKey};
+use seckill::domain::ids::OrderId;
+use seckill::store::replies::{Claim, ClaimOutcome, LEASE, MEMORY, MessageKey};
 use seckill::store::script::REPLY_CLAIM;
 
-use super::{assert_raises, call};
+use super::{assert_raises, call_at};
 use crate::support::redis::World;
 
 async fn claim(world: &World, message: &str) -> ClaimOutcome {
@@ -27,14 +28,21 @@ pub async fn memory(world: &mut World) -> (String, i64) {
     (key.clone(), world.run(&["PTTL", key]).await)
 }
 
+/// Asserts that the only key of this world will be there as long as a message is remembered.
+pub async fn assert_remembered(world: &mut World) {
+    let (_, left) = memory(world).await;
+    let [lease, memory] =
+        [LEASE, MEMORY].map(|time| i64::try_from(time.as_millis()).expect("small"));
+    assert!((lease + 1..=memory).contains(&left), "{left}");
+}
+
 #[tokio::test]
 async fn a_message_is_answered_by_one() {
     let mut world = World::new().await;
     claimed(&world, "m").await;
-    let (key, lease) = memory(&mut world).await;
+    let (key, _) = memory(&mut world).await;
     assert!(key.contains("{wechat}:reply:"), "{key}");
-    let longest = i64::try_from(LEASE.as_millis()).expect("small");
-    assert!((1..=longest).contains(&lease), "{lease}");
+    assert_remembered(&mut world).await;
     let before = world.dump().await;
     assert_eq!(claim(&world, "m").await, ClaimOutcome::Pending);
     assert_eq!(world.dump().await, before);
@@ -58,9 +66,42 @@ async fn a_lease_that_ran_out_is_taken_over() {
     let mut world = World::new().await;
     let first = claimed(&world, "m").await;
     let (key, _) = memory(&mut world).await;
-    let _: u64 = world.run(&["PEXPIRE", &key, "0"]).await;
+    let _: u64 = world.run(&["PEXPIRE", &key, "100"]).await;
+    world.end_leases().await;
     let second = claimed(&world, "m").await;
     assert_ne!(first, second);
+    assert_remembered(&mut world).await;
+    assert_eq!(claim(&world, "m").await, ClaimOutcome::Pending);
+}
+
+#[tokio::test]
+async fn a_lease_runs_to_its_last_millisecond() {
+    let mut world = World::new().await;
+    let key = [format!("{}reply", world.prefix)];
+    for (now, owner, expected) in [
+        (1_000, "a", "claimed"),
+        (5_999, "b", "pending"),
+        (6_000, "b", "claimed"),
+        (10_999, "a", "pending"),
+    ] {
+        let args = [owner, "5000", "60000"];
+        let reply = call_at(&mut world, &REPLY_CLAIM, now, &key, &args).await;
+        let words: Vec<String> = redis::from_redis_value(reply).expect("texts");
+        assert_eq!(words[0], expected, "{now}");
+    }
+}
+
+#[tokio::test]
+async fn a_note_reaches_every_later_owner() {
+    let mut world = World::new().await;
+    let first = claimed(&world, "m").await;
+    assert_eq!(first.note, None);
+    let order = OrderId::parse("a-abcdfabcdfabcdfabcdf").expect("valid");
+    world.store.reply_note(&first, &order).await.expect("noted");
+    for _ in 0..3 {
+        world.end_leases().await;
+        assert_eq!(claimed(&world, "m").await.note.as_ref(), Some(&order));
+    }
 }
 
 #[tokio::test]
@@ -79,22 +120,43 @@ async fn what_was_answered_is_repeated() {
 #[tokio::test]
 async fn wrong_calls_and_broken_data_raise() {
     let mut world = World::new().await;
+    let wrong = "reply_claim takes 1 key";
     for (keys, args, words) in [
-        (&[][..], &["w", "5"][..], "reply_claim takes 1 key"),
-        (&["reply"], &["w"], "reply_claim takes 1 key"),
-        (&["reply"], &["w", "5", "x"], "reply_claim takes 1 key"),
-        (&["reply"], &["w", "soon"], "not an integer"),
-        (&["reply"], &["w", "0"], "invalid expire"),
+        (&[][..], &["w", "5", "9"][..], wrong),
+        (&["reply"], &["w", "5"], wrong),
+        (&["reply"], &["w", "5", "9", "x"], wrong),
+        (&["reply"], &["", "5", "9"], wrong),
+        (&["reply"], &["w\tw", "5", "9"], wrong),
+        (&["reply"], &["w", "soon", "9"], "lease is not a whole"),
+        (&["reply"], &["w", "5", "soon"], "not an integer"),
+        (&["reply"], &["w", "5", "0"], "invalid expire"),
     ] {
         assert_raises(&mut world, &REPLY_CLAIM, keys, args, words).await;
     }
     let key = format!("{}reply", world.prefix);
-    let _: String = world.run(&["SET", &key, "something"]).await;
-    let words = "neither a claim nor a reply";
-    assert_raises(&mut world, &REPLY_CLAIM, &["reply"], &["w", "5"], words).await;
+    for broken in ["something", "?", "?w", "?w\t5", "?w\tsoon\t", "?w\t-5\t"] {
+        let _: String = world.run(&["SET", &key, broken]).await;
+        let words = "neither a claim nor a reply";
+        let args = ["w", "5", "9"];
+        assert_raises(&mut world, &REPLY_CLAIM, &["reply"], &args, words).await;
+    }
     let _: u64 = world.run(&["DEL", &key]).await;
     let _: u64 = world.run(&["RPUSH", &key, "x"]).await;
-    let broken = call(&mut world, &REPLY_CLAIM, &["reply"], &["w", "5"]).await;
-    let error = broken.expect_err("it raises").to_string();
-    assert!(error.contains("WRONGTYPE"), "{error}");
+    let args = ["w", "5", "9"];
+    assert_raises(&mut world, &REPLY_CLAIM, &["reply"], &args, "WRONGTYPE").await;
+}
+
+/// A note is an order's id; what somebody wrote there by hand is named.
+#[tokio::test]
+async fn a_note_that_is_no_order_is_an_error() {
+    let mut world = World::new().await;
+    claimed(&world, "m").await;
+    let (key, _) = memory(&mut world).await;
+    let _: String = world.run(&["SET", &key, "?w\t1\tnonsense"]).await;
+    let claim = world.store.reply_claim(&MessageKey::new(&["m"])).await;
+    let error = claim.expect_err("no order").to_string();
+    assert!(
+        error.contains("the note of a message is \"nonsense\""),
+        "{error}"
+    );
 }

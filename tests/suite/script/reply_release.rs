@@ -1,5 +1,6 @@
 //! `lua/reply_release.lua`
 
+use seckill::domain::ids::OrderId;
 use seckill::store::replies::SettleOutcome;
 use seckill::store::script::REPLY_RELEASE;
 
@@ -18,11 +19,29 @@ async fn a_released_message_can_be_claimed_again() {
 }
 
 #[tokio::test]
+async fn a_note_outlives_the_claim_that_was_given_up() {
+    let mut world = World::new().await;
+    let order = OrderId::parse("a-abcdfabcdfabcdfabcdf").expect("valid");
+    let mine = claimed(&world, "m").await;
+    let (key, _) = memory(&mut world).await;
+    let _: u64 = world.run(&["PEXPIRE", &key, "9000"]).await;
+    world.store.reply_note(&mine, &order).await.expect("noted");
+    for expected in [SettleOutcome::Settled, SettleOutcome::Lost] {
+        let released = world.store.reply_release(&mine).await;
+        assert_eq!(released.expect("answered"), expected);
+    }
+    let (_, left) = memory(&mut world).await;
+    assert!((1..=9_000).contains(&left), "{left}");
+    let next = claimed(&world, "m").await;
+    assert_eq!(next.note, Some(order));
+}
+
+#[tokio::test]
 async fn nobody_elses_claim_and_no_reply_is_released() {
     let mut world = World::new().await;
     let late = claimed(&world, "m").await;
     let (key, _) = memory(&mut world).await;
-    let _: u64 = world.run(&["PEXPIRE", &key, "0"]).await;
+    let _: u64 = world.run(&["DEL", &key]).await;
     let lost = world.store.reply_release(&late).await;
     assert_eq!(lost.expect("answered"), SettleOutcome::Lost);
     let mine = claimed(&world, "m").await;
@@ -44,11 +63,16 @@ async fn wrong_calls_and_broken_data_raise() {
         (&[][..], &["w"][..]),
         (&["reply"], &[]),
         (&["reply"], &["w", "x"]),
+        (&["reply"], &[""]),
     ] {
         let words = "reply_release takes 1 key";
         assert_raises(&mut world, &REPLY_RELEASE, keys, args, words).await;
     }
     let key = format!("{}reply", world.prefix);
+    let _: String = world.run(&["SET", &key, "?w"]).await;
+    let words = "neither a claim nor a reply";
+    assert_raises(&mut world, &REPLY_RELEASE, &["reply"], &["w"], words).await;
+    let _: u64 = world.run(&["DEL", &key]).await;
     let _: u64 = world.run(&["RPUSH", &key, "x"]).await;
     assert_raises(&mut world, &REPLY_RELEASE, &["reply"], &["w"], "WRONGTYPE").await;
 }

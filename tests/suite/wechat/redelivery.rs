@@ -4,14 +4,24 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
+use seckill::domain::change::ChangeOutcome;
 use seckill::domain::ids::OrderId;
-use seckill::store::replies::{ClaimOutcome, MessageKey};
+use seckill::domain::order::OrderState;
+use seckill::store::replies::{Claim, ClaimOutcome, MessageKey};
 
 use crate::support::app::TestApp;
+use crate::support::proxy::Proxy;
 use crate::support::redis::{PrivateRedis, World, signal};
-use crate::support::wechat::{Follower, event, numbered_text, office, on_show, open, text};
+use crate::support::wechat::{Follower, Heard, event, numbered_text, office, on_show, open, text};
 
 const BUSY: &str = "对不起，服务器现在有点忙，暂时不能给您答复 T T";
+const RETURNED: &str = "退票成功！";
+const NO_TICKET: &str = "您没有该活动未使用的票！";
+
+/// The ticket that an answer shows.
+fn order_id(heard: &Heard) -> OrderId {
+    OrderId::parse(&heard.ticket()).expect("an order id")
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_delivered_again_gets_the_same_reply() {
@@ -111,20 +121,149 @@ async fn the_claim_of_a_dead_server_is_taken_over() {
     let sale = world.activity("a", 5, &on_show("key")).await;
     let app = office(&world).await;
     let follower = world.bound(&app, "o-1", "2019010001").await;
-    let message = numbered_text("o-1", "抢票 key", "7");
-    let key = MessageKey::new(&["message", "o-1", "7", "抢票 key"]);
-    let claimed = world.store.reply_claim(&key).await.expect("claimed");
-    assert!(matches!(claimed, ClaimOutcome::Claimed(_)));
+    let (message, _) = claimed_by_the_dead(&world, "抢票 key").await;
     let began = Instant::now();
     // The first delivery waits as long as it may, and apologises in time.
     let heard = follower.delivers(&message).await;
     let waited = began.elapsed();
     assert_eq!(heard.text, BUSY);
     assert!(waited < Duration::from_secs(5), "{waited:?}");
-    // A claim lives for 5 s; the next delivery takes it over.
+    // A lease is 5 s; the next delivery takes it over.
     let heard = follower.delivers(&message).await;
     assert_eq!(heard.text, "恭喜您，抢票成功！");
     assert_eq!(follower.delivers(&message).await, heard);
+    assert_eq!(world.left(&sale).await, 4);
+    world.assert_holds(&sale).await;
+    app.stop().await;
+}
+
+/// The message `words`, and the claim of a server that died over it.
+async fn claimed_by_the_dead(world: &World, words: &str) -> (String, Claim) {
+    let key = MessageKey::new(&["message", "o-1", "7", words]);
+    let message = numbered_text("o-1", words, "7");
+    match world.store.reply_claim(&key).await.expect("answered") {
+        ClaimOutcome::Claimed(claim) => (message, claim),
+        other => panic!("not ours: {other:?}"),
+    }
+}
+
+/// A server died after it gave a ticket back, and the user has booked another one since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dead_server_gave_back_is_told_and_nothing_else_goes_back() {
+    let mut world = World::new().await;
+    let sale = world.activity("a", 5, &on_show("key")).await;
+    let app = office(&world).await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    let old = order_id(&follower.says("抢票 key").await);
+    let (message, claim) = claimed_by_the_dead(&world, "退票 key").await;
+    world.store.reply_note(&claim, &old).await.expect("noted");
+    let cancelled = world.store.order_cancel(&old, None).await;
+    assert!(matches!(cancelled, Ok(ChangeOutcome::Changed(_))));
+    world.end_leases().await;
+    let new = order_id(&follower.says("抢票 key").await);
+    assert_ne!(old, new);
+    let heard = follower.delivers(&message).await;
+    assert_eq!(heard.text, RETURNED);
+    assert_eq!(world.order(&new).await.state, OrderState::Confirmed);
+    assert_eq!(follower.delivers(&message).await, heard);
+    assert_eq!(world.left(&sale).await, 4);
+    // Another message is about the new ticket, and the next one about none.
+    assert_eq!(follower.says("退票 key").await.text, RETURNED);
+    assert_eq!(world.order(&new).await.state, OrderState::Cancelled);
+    assert_eq!(follower.says("退票 key").await.text, NO_TICKET);
+    assert_eq!(world.left(&sale).await, 5);
+    world.assert_holds(&sale).await;
+    app.stop().await;
+}
+
+/// A server died before it gave back the ticket that it had chosen: that one goes back, although
+/// the user could not be asked for it any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dead_server_had_chosen_goes_back() {
+    let mut world = World::new().await;
+    let sale = world.activity("a", 5, &on_show("key")).await;
+    let namesake = world.activity("b", 5, &on_show("key")).await;
+    let app = office(&world).await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    let chosen = order_id(&follower.clicks("BOOKING_ACTIVITY_a").await);
+    let (message, claim) = claimed_by_the_dead(&world, "退票 key").await;
+    world
+        .store
+        .reply_note(&claim, &chosen)
+        .await
+        .expect("noted");
+    world.end_leases().await;
+    let other = order_id(&follower.clicks("BOOKING_ACTIVITY_b").await);
+    assert_eq!(follower.delivers(&message).await.text, RETURNED);
+    assert_eq!(world.order(&chosen).await.state, OrderState::Cancelled);
+    assert_eq!(world.order(&other).await.state, OrderState::Confirmed);
+    for (sale, left) in [(&sale, 5), (&namesake, 4)] {
+        assert_eq!(world.left(sale).await, left);
+        world.assert_holds(sale).await;
+    }
+    app.stop().await;
+}
+
+/// What a dead server had chosen was used before the message came again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_chosen_and_cannot_go_back_any_more_is_told() {
+    let mut world = World::new().await;
+    let sale = world.activity("a", 5, &on_show("key")).await;
+    let app = office(&world).await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    let ticket = order_id(&follower.says("抢票 key").await);
+    let (message, claim) = claimed_by_the_dead(&world, "退票 key").await;
+    world
+        .store
+        .reply_note(&claim, &ticket)
+        .await
+        .expect("noted");
+    world.end_leases().await;
+    world.store.order_use(&ticket).await.expect("used");
+    let heard = follower.delivers(&message).await;
+    assert_eq!(heard.text, "您的票已经使用，不能退票。");
+    assert_eq!(world.order(&ticket).await.state, OrderState::Used);
+    world.assert_holds(&sale).await;
+    app.stop().await;
+}
+
+/// Whoever lost the message to another delivery gives nothing back, and says what that one said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_cannot_note_what_goes_back_gives_nothing_back() {
+    let redis = PrivateRedis::forgetful();
+    let mut world = World::at(redis.url()).await;
+    let sale = world.activity("a", 5, &on_show("key")).await;
+    let proxy = Proxy::start(redis.socket()).await;
+    let app = TestApp::with(&world, |config| {
+        open(config);
+        config.redis.url = Some(proxy.url());
+    })
+    .await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    let ticket = order_id(&follower.says("抢票 key").await);
+    for key in world.messages().await {
+        let _: u64 = world.run(&["DEL", &key]).await;
+    }
+    // Slow enough for another delivery to come between the claim and the note.
+    proxy.set_latency(Duration::from_millis(100));
+    let said = "<xml><ToUserName><![CDATA[o-1]]></ToUserName>\
+                <FromUserName><![CDATA[gh_1]]></FromUserName>\
+                <MsgType><![CDATA[text]]></MsgType><Content><![CDATA[other]]></Content></xml>";
+    let taking_over = async {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let claimed = loop {
+            if let [key] = world.messages().await.as_slice() {
+                break key.clone();
+            }
+            assert!(Instant::now() < deadline, "the message is not claimed");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        let answered = format!("={said}");
+        let _: String = world.run(&["SET", &claimed, &answered]).await;
+    };
+    let (heard, ()) = join(follower.says("退票 key"), taking_over).await;
+    assert_eq!(heard.body, said);
+    assert_eq!(world.order(&ticket).await.state, OrderState::Confirmed);
     assert_eq!(world.left(&sale).await, 4);
     world.assert_holds(&sale).await;
     app.stop().await;
@@ -188,7 +327,7 @@ async fn an_apology_is_in_time_and_is_not_remembered() {
     assert!(took < Duration::from_millis(4_900), "{took:?}");
     // The first delivery may have been worked on after all; one ticket it is.
     let heard = follower.delivers(&message).await;
-    let ticket = OrderId::parse(&heard.ticket()).expect("an order id");
+    let ticket = order_id(&heard);
     assert_eq!(follower.delivers(&message).await, heard);
     assert_eq!(world.order(&ticket).await.username.as_str(), "2019010001");
     assert_eq!(world.left(&sale).await, 4);

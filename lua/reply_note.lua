@@ -1,0 +1,25 @@
+-- reply_note: writes down what the owner of a message is about to do for it, for whoever claims
+-- the message if he dies.
+--
+-- KEYS[1] reply   [string] "?", the owner of a claim, TAB, the end of his lease in ms, TAB, his
+--   note; or "=" and the reply
+-- ARGV[1] owner   [text]   who claimed the message
+-- ARGV[2] note    [text]   what he will do; takes the place of an earlier note
+--
+-- Returns noted; or lost: somebody else claimed or answered the message, or it was forgotten
+-- Writes only for noted: the note. Lease and memory end when they did.
+-- Flags: allow-oom, so what was begun is finished when Redis is full.
+-- Uses: lib/claim
+
+local reply = KEYS[1]
+local owner, note = ARGV[1], ARGV[2]
+if #KEYS ~= 1 or #ARGV ~= 2 or owner == "" or note == "" then
+  error({ err = "ERR reply_note takes 1 key, an owner and a note" })
+end
+
+local found = remembered(reply)
+if not found or found.owner ~= owner then
+  return "lost"
+end
+redis.call("SET", reply, claim_text(owner, found.ends, note), "KEEPTTL")
+return "noted"
