@@ -4,6 +4,7 @@
 //! attempt → gate (refuses who gets nothing anyway) → queue → batcher → one script call → outcome
 //! placement → placer → one script call → the gates hear of it → outcome
 //! bid → bidder → one script call → outcome
+//! cancel → one script call → the gates open → outcome
 //! ```
 //!
 //! Each worker of the HTTP server has an [`Admission`] of its own, with its own queue and lane; the
@@ -29,6 +30,7 @@ use self::learner::Learner;
 use self::placer::Placer;
 use crate::domain::attempt::{Attempt, Purchase};
 use crate::domain::bid::{Amount, BidOutcome};
+use crate::domain::change::ChangeOutcome;
 use crate::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, RequestId, SaleId, Username};
 use crate::domain::outcome::Outcome;
 use crate::domain::place::{Basket, PlaceOutcome};
@@ -39,6 +41,7 @@ use crate::store::Store;
 
 /// A worker's way to a decision.
 pub struct Admission {
+    store: Store,
     queue: mpsc::Sender<Ask>,
     placer: Placer,
     bidder: Bidder,
@@ -48,7 +51,7 @@ pub struct Admission {
 
 impl Admission {
     /// Starts a batcher on the current runtime. It ends, with everything answered, when this value
-    /// is dropped.
+    /// is dropped. What is cancelled goes over the shared connections of `store`.
     pub fn start(
         store: &Store,
         gates: Arc<Gates>,
@@ -72,6 +75,7 @@ impl Admission {
         };
         tokio::spawn(batcher.run());
         Self {
+            store: store.clone(),
             queue,
             placer,
             bidder,
@@ -136,9 +140,20 @@ impl Admission {
         decided
     }
 
-    /// Units came back to `sale` by this server: the next attempt reaches them.
-    pub fn returned(&self, sale: &SaleId) {
-        self.gates.open(sale);
+    /// Gives an order or a bid back, which must be `buyer`'s if one is named. When units came back
+    /// by that, the very next attempt at this server reaches them.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when it was certainly not executed; anything else means that it may have
+    /// been, and that the same may safely be asked again.
+    pub async fn cancel(&self, id: &OrderId, buyer: Option<&Username>) -> Result<ChangeOutcome> {
+        let outcome = self.store.order_cancel(id, buyer).await?;
+        if let ChangeOutcome::Changed(order) = &outcome {
+            for line in &order.lines {
+                self.gates.open(&line.goods);
+            }
+        }
+        Ok(outcome)
     }
 
     async fn ask(

@@ -100,9 +100,9 @@ pub fn listen(
     let failed = |e| Error::Config(format!("cannot listen on {}: {e}", config.http.listen));
     // Called once by each worker, on its thread: so each has its own queue and lane.
     let server = HttpServer::new(move || {
+        let store = store.clone().with_own_lanes();
         let admission = Admission::start(&store, gates.clone(), metrics.clone(), timeout);
         let admission = Arc::new(admission);
-        let store = store.clone().with_own_lanes();
         let office = Office {
             admission: admission.clone(),
             store: store.clone(),

@@ -118,7 +118,7 @@ pub async fn cancel(
         }
     };
     let id = order_id(&request, manner)?;
-    let outcome = context.store.order_cancel(&id, buyer.as_ref()).await;
+    let outcome = context.admission.cancel(&id, buyer.as_ref()).await;
     if buyer.is_none() {
         log(Change::Cancel, &request, &id, &outcome);
     }

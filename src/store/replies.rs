@@ -78,9 +78,8 @@ impl Store {
     /// Claims a message for [`LEASE`], unless somebody else did or it was answered.
     ///
     /// # Errors
-    /// [`Error::Busy`] when nothing was executed; after
-    /// [`Error::Unknown`] the message may be claimed by nobody for
-    /// the time of a lease.
+    /// [`Error::Busy`] when nothing was executed; after [`Error::Unknown`] the message may be
+    /// claimed by nobody for the time of a lease.
     pub async fn reply_claim(&self, key: &MessageKey) -> Result<ClaimOutcome> {
         let owner = hex(&rand::random::<[u8; 16]>());
         let keys = [self.keys.reply(&key.0)];
@@ -122,8 +121,7 @@ impl Store {
     /// answered it.
     ///
     /// # Errors
-    /// [`Error::Busy`] when nothing was executed; anything else means
-    /// that it may have been.
+    /// [`Error::Busy`] when nothing was executed; anything else means that it may have been.
     pub async fn reply_keep(&self, claim: &Claim, reply: &str) -> Result<SettleOutcome> {
         let keys = [self.keys.reply(&claim.key.0)];
         let call = REPLY_KEEP.on(&keys);

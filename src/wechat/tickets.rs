@@ -129,14 +129,9 @@ impl<'a> Holder<'a> {
     /// Gives a ticket back; `repeated` is said when it is cancelled already.
     async fn cancel(&self, ticket: &OrderId, repeated: &str) -> Result<Reply> {
         let buyer = self.number.username();
-        let outcome = self.office.store.order_cancel(ticket, Some(&buyer)).await?;
+        let outcome = self.office.admission.cancel(ticket, Some(&buyer)).await?;
         Ok(Reply::text(match outcome {
-            ChangeOutcome::Changed(order) => {
-                for line in &order.lines {
-                    self.office.admission.returned(&line.goods);
-                }
-                wording::RETURNED
-            }
+            ChangeOutcome::Changed(_) => wording::RETURNED,
             ChangeOutcome::Repeated(_) => repeated,
             ChangeOutcome::Refused(refusal, order) => {
                 wording::not_returned(refusal, self.cancel_until(&order))

@@ -2,6 +2,7 @@
 
 mod backlog;
 mod bids;
+mod cancel;
 mod gate;
 mod never_oversells;
 mod order_life;
