@@ -95,8 +95,8 @@ impl Office {
             picture: shown.activity.picture.clone(),
             url: self.account.links.activity(&shown.sale.id),
         });
-        let (title, none) = (wording::ACTIVITIES, wording::NO_ACTIVITIES);
-        Ok(Reply::list(articles.collect(), to_event, title, none))
+        let articles = articles.collect();
+        Ok(Reply::list(articles, to_event, &wording::ACTIVITIES))
     }
 
     async fn ticket(
@@ -117,7 +117,7 @@ impl Office {
             number: &number,
             claim,
             to_event,
-            activities: activities::on_show(sales),
+            activities: activities::by_time(sales, reading.server_time().unwrap_or_default()),
         };
         holder.ask(command).await
     }

@@ -1,10 +1,12 @@
 //! What the office answers, and its exact XML.
 
-use super::wording;
+use super::wording::{self, List};
 use super::xml::is_allowed;
 
-/// Most articles that the platform shows of an answer to an event; to a text it shows one.
+/// Most articles that the platform shows of an answer to an event.
 pub const ARTICLES_MAX: usize = 8;
+/// Most that it shows of an answer to a text.
+const ARTICLES_MAX_TO_TEXT: usize = 1;
 
 /// What is answered to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +19,8 @@ pub enum Reply {
     Silence,
 }
 
-/// One card or several, never none: the platform takes an empty list for a broken answer.
+/// One card or several, at most [`ARTICLES_MAX`]: the platform takes an empty list for a broken
+/// answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Articles(Vec<Article>);
 
@@ -40,25 +43,29 @@ impl Reply {
         Self::Text(text.into())
     }
 
-    /// A list of pages: one as a card; several as cards to an event, of which the platform shows
-    /// all, and as a text under `title` to a text, of which it would show one. `none` is said when
-    /// there are none.
-    pub fn list(articles: Vec<Article>, to_event: bool, title: &str, none: &str) -> Self {
-        if articles.len() > 1 && !to_event {
+    /// A list of pages: as cards where the platform shows all of them, which depends on what is
+    /// answered, or else as links in a text.
+    pub fn list(articles: Vec<Article>, to_event: bool, words: &List) -> Self {
+        let cards_max = if to_event {
+            ARTICLES_MAX
+        } else {
+            ARTICLES_MAX_TO_TEXT
+        };
+        if articles.len() > cards_max {
             let pages = articles
                 .iter()
                 .map(|article| (&*article.url, &*article.title));
-            return Self::Text(wording::pages(title, &pages.collect::<Vec<_>>()));
+            return Self::Text(wording::pages(words, &pages.collect::<Vec<_>>()));
         }
-        Articles::new(articles).map_or_else(|| Self::text(none), Self::News)
+        Articles::new(articles).map_or_else(|| Self::text(words.none), Self::News)
     }
 }
 
 impl Articles {
-    /// The first [`ARTICLES_MAX`] of these; `None` when there are none.
-    pub fn new(mut articles: Vec<Article>) -> Option<Self> {
-        articles.truncate(ARTICLES_MAX);
-        (!articles.is_empty()).then_some(Self(articles))
+    /// All of these; `None` when there are none, or more than [`ARTICLES_MAX`].
+    pub fn new(articles: Vec<Article>) -> Option<Self> {
+        let fits = (1..=ARTICLES_MAX).contains(&articles.len());
+        fits.then_some(Self(articles))
     }
 }
 
@@ -177,15 +184,39 @@ mod tests {
         );
     }
 
+    fn articles(count: usize) -> Vec<Article> {
+        (1..=count)
+            .map(|number| article(&format!("t{number}")))
+            .collect()
+    }
+
     #[test]
     fn there_is_never_an_empty_list_nor_too_long_a_one() {
-        assert_eq!(Articles::new(Vec::new()), None);
-        let many = (0..20).map(|number| article(&format!("t{number}")));
-        let many = Articles::new(many.collect()).expect("some");
-        let body = Reply::News(many).body(ENVELOPE);
-        assert!(body.contains("<ArticleCount>8</ArticleCount>"), "{body}");
-        assert_eq!(body.matches("<item>").count(), 8);
-        assert!(body.contains("[t7]") && !body.contains("[t8]"));
+        for count in [0, 9, 20] {
+            assert_eq!(Articles::new(articles(count)), None, "{count}");
+        }
+        for count in [1, 8] {
+            let body = Reply::News(Articles::new(articles(count)).expect("fits")).body(ENVELOPE);
+            let counted = format!("<ArticleCount>{count}</ArticleCount>");
+            assert!(body.contains(&counted), "{body}");
+            assert_eq!(body.matches("<item>").count(), count);
+        }
+    }
+
+    #[test]
+    fn a_list_is_shown_as_cards_only_when_all_of_them_are_shown() {
+        for (to_event, cards_max) in [(true, 8), (false, 1)] {
+            for count in 0..=10 {
+                let reply = Reply::list(articles(count), to_event, &wording::TICKETS);
+                let body = reply.body(ENVELOPE);
+                let shown = body.matches("<item>").count() + body.matches("<a href").count();
+                assert_eq!(shown, count, "{body}");
+                let has_cards = matches!(reply, Reply::News(_));
+                assert_eq!(has_cards, (1..=cards_max).contains(&count), "{count}");
+            }
+            let none = Reply::list(Vec::new(), to_event, &wording::TICKETS);
+            assert_eq!(none, Reply::text(wording::TICKETS.none));
+        }
     }
 
     #[test]

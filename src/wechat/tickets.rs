@@ -5,7 +5,7 @@ use super::activities::Shown;
 use super::command::TicketCommand;
 use super::office::Office;
 use super::reply::{Article, Reply};
-use super::wording;
+use super::wording::{self, List};
 use crate::domain::attempt::Purchase;
 use crate::domain::change::ChangeOutcome;
 use crate::domain::ids::{Number, OpenId, OrderId};
@@ -15,7 +15,8 @@ use crate::domain::sale::{Door, EpochMs};
 use crate::error::{Error, Result};
 use crate::store::replies::{Claim, SettleOutcome};
 
-/// A user with a number, and the activities as they were just read.
+/// A user with a number, and the activities as they were just read, in the order in which tickets
+/// are listed.
 pub(super) struct Holder<'a> {
     pub office: &'a Office,
     pub user: &'a OpenId,
@@ -39,10 +40,10 @@ impl<'a> Holder<'a> {
                 let sale: Vec<_> = sales.filter(|shown| shown.sale.id.as_str() == id).collect();
                 self.book(&sale).await
             }
-            TicketCommand::List => self.list(&self.activities, wording::NO_TICKETS).await,
+            TicketCommand::List => self.list(&self.activities, &wording::TICKETS).await,
             TicketCommand::Show(keyword) => match self.named(keyword) {
                 none if none.is_empty() => Ok(Reply::text(wording::NO_SUCH_ACTIVITY)),
-                named => self.list(&named, wording::NO_TICKET).await,
+                named => self.list(&named, &wording::SAME_KEYWORD_TICKETS).await,
             },
             TicketCommand::Return(keyword) => self.give_back(&self.named(keyword)).await,
         }
@@ -80,19 +81,14 @@ impl<'a> Holder<'a> {
         )))
     }
 
-    async fn list(&self, activities: &[Shown<'a>], none: &str) -> Result<Reply> {
+    async fn list(&self, activities: &[Shown<'a>], words: &List) -> Result<Reply> {
         let tickets = self.tickets(activities).await?;
         let unused = tickets.iter().filter(|(_, order)| is_unused(order));
         let articles = unused.map(|(shown, order)| {
             let (title, description) = (shown.name().to_owned(), wording::activity(*shown));
             self.article(*shown, &order.id, title, description)
         });
-        Ok(Reply::list(
-            articles.collect(),
-            self.to_event,
-            wording::TICKETS,
-            none,
-        ))
+        Ok(Reply::list(articles.collect(), self.to_event, words))
     }
 
     async fn give_back(&self, named: &[Shown<'a>]) -> Result<Reply> {

@@ -26,14 +26,8 @@ pub const NO_SUCH_ACTIVITY: &str = "活动不存在";
 pub const SAME_KEYWORD: &str = "存在重名活动，请利用菜单抢票";
 /// For a keyword of several activities of which the user has tickets, when returning.
 pub const SAME_KEYWORD_RETURN: &str = "您持有多个重名活动的票，无法确定要退哪一张，请联系主办方。";
-/// Without any ticket.
-pub const NO_TICKETS: &str = "您还没有票！";
 /// Without an unused ticket of the activity.
 pub const NO_TICKET: &str = "您没有该活动未使用的票！";
-/// Title of a list of activities.
-pub const ACTIVITIES: &str = "可以抢票的活动：";
-/// Title of a list of tickets.
-pub const TICKETS: &str = "您的票：";
 /// For a number that is none.
 pub const WRONG_NUMBER: &str = "学号格式不正确，请检查后重新绑定。";
 /// For a number that somebody else has bound.
@@ -46,6 +40,35 @@ pub const RETURNED: &str = "退票成功！";
 pub const BOOKED: &str = "恭喜您，抢票成功！";
 /// Title of the answer to whoever has a ticket already.
 pub const BOOKED_BEFORE: &str = "您已经抢到票了，请不要重复抢票！";
+
+/// What is said of a list, beside its pages.
+pub struct List {
+    /// Above the pages.
+    title: &'static str,
+    /// When there are none.
+    pub none: &'static str,
+    /// Below the pages, about so many that there was no room for.
+    rest: fn(usize) -> String,
+}
+
+/// Activities that can be booked.
+pub const ACTIVITIES: List = List {
+    title: "可以抢票的活动：",
+    none: NO_ACTIVITIES,
+    rest: |rest| format!("还有{rest}项，请回复“抢票 活动代称”抢票。"),
+};
+/// All tickets of a user.
+pub const TICKETS: List = List {
+    title: "您的票：",
+    none: "您还没有票！",
+    rest: |rest| format!("还有{rest}张，请回复“取票 活动代称”查看。"),
+};
+/// The tickets of the activities that one keyword names.
+pub const SAME_KEYWORD_TICKETS: List = List {
+    title: TICKETS.title,
+    none: NO_TICKET,
+    rest: |rest| format!("还有{rest}张重名活动的票未能列出，请联系主办方。"),
+};
 
 /// Title of the help.
 pub fn help_title(account: &str) -> String {
@@ -180,13 +203,13 @@ pub fn time(ms: EpochMs) -> String {
     })
 }
 
-/// Links to pages in one text, under a title: as many as the platform takes in one, and a word
-/// about the rest. A page is its address and what it is called.
-pub fn pages(title: &str, pages: &[(&str, &str)]) -> String {
-    let mut text = title.to_owned();
+/// Links to pages in one text: as many as the platform takes in one, and a word about the rest. A
+/// page is its address and what it is called.
+pub fn pages(words: &List, pages: &[(&str, &str)]) -> String {
+    let mut text = words.title.to_owned();
     for (number, (url, name)) in pages.iter().enumerate() {
         let rest = pages.len() - number;
-        let more = format!("\n还有{rest}项，请点击菜单查看。");
+        let more = format!("\n{}", (words.rest)(rest));
         let line = format!("\n{}", link(url, name));
         let reserve = if rest > 1 { more.len() } else { 0 };
         if text.len() + line.len() + reserve > TEXT_BYTES_MAX {
@@ -217,16 +240,21 @@ mod tests {
     fn a_list_of_pages_fits_into_one_text() {
         let name = "马".repeat(40);
         let page = ("http://x/wechat/activity?id=a", name.as_str());
-        assert_eq!(pages("t", &[("u", "a<b>")]), "t\n<a href=\"u\">a＜b＞</a>");
-        for count in 1..40 {
-            let text = pages("t", &vec![page; count]);
-            assert!(text.len() <= TEXT_BYTES_MAX, "{count}: {}", text.len());
-            let shown = text.matches("<a ").count();
-            let said = text
-                .rsplit_once("还有")
-                .and_then(|(_, rest)| rest.split('项').next());
-            let said = said.map_or(0, |rest| rest.parse().expect("a number"));
-            assert_eq!(shown + said, count, "{text}");
+        assert_eq!(
+            pages(&TICKETS, &[("u", "a<b>")]),
+            "您的票：\n<a href=\"u\">a＜b＞</a>"
+        );
+        for words in [ACTIVITIES, TICKETS, SAME_KEYWORD_TICKETS] {
+            for count in 1..40 {
+                let text = pages(&words, &vec![page; count]);
+                assert!(text.len() <= TEXT_BYTES_MAX, "{count}: {}", text.len());
+                let shown = text.matches("<a ").count();
+                let last = text.lines().next_back().expect("a line");
+                if shown < count {
+                    assert_eq!(last, (words.rest)(count - shown));
+                }
+                assert!(shown > 5 || shown == count, "{count}: {text}");
+            }
         }
     }
 }

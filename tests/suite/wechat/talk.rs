@@ -180,26 +180,50 @@ async fn one_activity_is_shown_as_a_card() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_activities_come_in_the_order_in_which_they_close() {
     let world = World::new().await;
-    for number in 0..10u64 {
+    for number in 0..8u64 {
         let mut edit = on_show(&format!("k{number}"));
         edit.title = Some(format!("第{number}场"));
         // The last of them never closes.
-        edit.closes_at = Some((number < 9).then_some(FAR - number));
+        edit.closes_at = Some((number < 7).then_some(FAR - number));
         world.activity(&format!("a{number}"), 1, &edit).await;
     }
     let app = office(&world).await;
     let follower = Follower::new(&app, "o-1");
+    let order = [6, 5, 4, 3, 2, 1, 0, 7];
     let clicked = follower.clicks("SERVICE_BOOK_WHAT").await;
     assert_eq!(clicked.kind, "news");
-    let first: Vec<String> = (1..9).rev().map(|number| format!("第{number}场")).collect();
-    assert_eq!(clicked.text, first.join("\n"));
-    assert_eq!(clicked.urls[0], format!("{SITE}/wechat/activity?id=a8"));
+    let titles = order.map(|number| format!("第{number}场"));
+    assert_eq!(clicked.text, titles.join("\n"));
+    assert_eq!(clicked.urls[0], format!("{SITE}/wechat/activity?id=a6"));
     // To a text the platform would show one card, so they come as links.
     let said = follower.says("抢啥").await;
     assert_eq!(said.kind, "text");
-    let links = [8, 7, 6, 5, 4, 3, 2, 1, 0, 9].map(|number| {
+    let links = order.map(|number| {
         format!("\n<a href=\"{SITE}/wechat/activity?id=a{number}\">第{number}场</a>")
     });
     assert_eq!(said.text, format!("可以抢票的活动：{}", links.concat()));
     app.stop().await;
+}
+
+/// More than the platform shows as cards: the same links to a click as to a text, and words about
+/// those that the text has no room for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_activity_is_left_out_in_silence() {
+    for (count, fits) in [(9, true), (40, false)] {
+        let world = World::new().await;
+        for number in 0..count {
+            let edit = on_show(&format!("k{number}"));
+            world.activity(&format!("a{number}"), 1, &edit).await;
+        }
+        let app = office(&world).await;
+        let follower = Follower::new(&app, "o-1");
+        let clicked = follower.clicks("SERVICE_BOOK_WHAT").await;
+        assert_eq!(clicked.kind, "text");
+        assert_eq!(follower.says("抢啥").await.text, clicked.text);
+        let rest = count - clicked.text.matches("<a href").count();
+        let told = format!("\n还有{rest}项，请回复“抢票 活动代称”抢票。");
+        assert_eq!(rest == 0, fits, "{clicked:?}");
+        assert!(fits || clicked.text.ends_with(&told), "{clicked:?}");
+        app.stop().await;
+    }
 }

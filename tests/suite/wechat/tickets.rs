@@ -5,7 +5,7 @@ use seckill::domain::order::OrderState;
 use seckill::domain::sale::SaleEdit;
 
 use crate::support::redis::World;
-use crate::support::wechat::{Heard, SITE, office, on_show};
+use crate::support::wechat::{FAR, Follower, Heard, SITE, office, on_show};
 
 const BOOKED: &str = "恭喜您，抢票成功！";
 const BEFORE: &str = "您已经抢到票了，请不要重复抢票！";
@@ -17,6 +17,11 @@ const RETURNED: &str = "退票成功！";
 
 fn said(heard: &Heard) -> (&str, &str) {
     (&heard.kind, &heard.text)
+}
+
+/// How many pages a text leads to.
+fn links(heard: &Heard) -> usize {
+    heard.text.matches("<a href").count()
 }
 
 fn order_id(id: &str) -> OrderId {
@@ -85,6 +90,83 @@ async fn tickets_are_listed_and_shown() {
     for sale in [&one, &two] {
         world.assert_holds(sale).await;
     }
+    app.stop().await;
+}
+
+/// Clicks through the menu until each of these activities is booked.
+async fn book_all(follower: &Follower, ids: &[String]) {
+    for id in ids {
+        let key = format!("BOOKING_ACTIVITY_{id}");
+        assert_eq!(follower.clicks(&key).await.text, BOOKED, "{id}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tickets_come_in_the_order_in_which_they_are_needed() {
+    let world = World::new().await;
+    let mut sales = Vec::new();
+    for (id, starts_at, ends_at) in [
+        ("a", Some(FAR + 2), Some(FAR + 9)),
+        ("b", Some(1_000), Some(2_000)),
+        ("c", None, None),
+        ("d", Some(FAR + 1), None),
+        // It goes on.
+        ("e", Some(1_000), Some(FAR)),
+        ("f", Some(2_000), Some(3_000)),
+        ("g", None, Some(2_500)),
+    ] {
+        let mut edit = on_show(id);
+        edit.activity.starts_at = Some(starts_at);
+        edit.activity.ends_at = Some(ends_at);
+        sales.push(world.activity(id, 5, &edit).await);
+    }
+    let app = office(&world).await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    let ids: Vec<String> = sales.iter().map(ToString::to_string).collect();
+    book_all(&follower, &ids).await;
+    let names = ["e", "d", "a", "c", "f", "g", "b"].map(|id| format!("活动 {id}"));
+    let clicked = follower.clicks("SERVICE_GET_TICKET").await;
+    assert_eq!(said(&clicked), ("news", &*names.join("\n")));
+    let typed = follower.says("查票").await;
+    let lines: Vec<_> = typed.text.lines().skip(1).collect();
+    assert_eq!(lines.len(), names.len(), "{typed:?}");
+    for (line, name) in lines.iter().zip(&names) {
+        assert!(line.ends_with(&format!(">{name}</a>")), "{line}");
+    }
+    for sale in &sales {
+        world.assert_holds(sale).await;
+    }
+    app.stop().await;
+}
+
+/// The platform shows eight cards. Nobody loses sight of a ninth ticket, nor of a thirtieth.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_tickets_than_cards_are_links_and_the_rest_is_told() {
+    let world = World::new().await;
+    let mut ids = Vec::new();
+    for number in 0..30u64 {
+        let mut edit = on_show(&format!("k{number}"));
+        edit.activity.starts_at = Some(Some(FAR + number));
+        let sale = world.activity(&format!("a{number}"), 1, &edit).await;
+        ids.push(sale.to_string());
+    }
+    let app = office(&world).await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    book_all(&follower, &ids[..8]).await;
+    let eight = follower.clicks("SERVICE_GET_TICKET").await;
+    assert_eq!((eight.kind.as_str(), eight.urls.len()), ("news", 8));
+    book_all(&follower, &ids[8..9]).await;
+    let nine = follower.clicks("SERVICE_GET_TICKET").await;
+    assert_eq!((nine.kind.as_str(), links(&nine)), ("text", 9));
+    assert!(nine.text.ends_with(">活动 k8</a>"), "{nine:?}");
+    book_all(&follower, &ids[9..]).await;
+    let all = follower.clicks("SERVICE_GET_TICKET").await;
+    let rest = 30 - links(&all);
+    let told = format!("\n还有{rest}张，请回复“取票 活动代称”查看。");
+    assert!(rest > 0 && all.text.ends_with(&told), "{all:?}");
+    // It helps.
+    let last = follower.says("取票 k29").await;
+    assert_eq!(said(&last), ("news", "活动 k29"));
     app.stop().await;
 }
 
