@@ -30,7 +30,7 @@ impl Lane {
             .arg(self.waits())
             .arg(bid.goods.as_str())
             .arg(bid.amount.get());
-        let decode = |reply: &Value| outcome(reply, bid);
+        let decode = |reply: Value| outcome(&reply, bid);
         self.decide(call, deadline, decode, BidOutcome::shows_an_order)
             .await
     }

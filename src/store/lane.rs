@@ -82,7 +82,7 @@ impl Lane {
                 .arg(attempt.purchase.get())
                 .arg(attempt.order.as_str());
         }
-        let decode = |reply: &Value| reply::batch(reply, sale, door, attempts);
+        let decode = |reply: Value| reply::batch(&reply, sale, door, attempts);
         let shows = |batch: &Batch| batch.outcomes.iter().flatten().any(Outcome::shows_an_order);
         self.decide(call, deadline, decode, shows).await
     }
@@ -106,11 +106,11 @@ impl Lane {
         &self,
         call: Call<'_>,
         deadline: Instant,
-        decode: impl FnOnce(&Value) -> Result<T>,
+        decode: impl FnOnce(Value) -> Result<T>,
         shows_an_order: impl FnOnce(&T) -> bool,
     ) -> Result<T> {
         let ask = async |live: &mut Live| {
-            let decided = decode(&call.send(live).await?)?;
+            let decided = decode(call.send(live).await?)?;
             if self.replicas > 0 && shows_an_order(&decided) {
                 replicas::wait(live, self.replicas, deadline).await?;
             }

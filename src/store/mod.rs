@@ -164,10 +164,8 @@ impl Store {
     /// Sends a call, and if it is `kept` waits until replicas have what it wrote, all within the
     /// timeout of buyers.
     async fn send_in_time(&self, call: Call<'_>, kept: bool) -> Result<Value> {
-        let undecoded = |reply: &Value| Ok(reply.clone());
-        self.changes
-            .decide(call, self.deadline(), undecoded, |_| kept)
-            .await
+        let deadline = self.deadline();
+        self.changes.decide(call, deadline, Ok, |_| kept).await
     }
 
     /// A field of a hash, within the timeout of buyers; `None` when there is none.

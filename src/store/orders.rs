@@ -151,7 +151,7 @@ impl Store {
         deadline: Instant,
     ) -> Result<ChangeOutcome> {
         let script = call.name();
-        let decode = |reply: &Value| reply::change(script, id, reply);
+        let decode = |reply: Value| reply::change(script, id, &reply);
         let shows = |outcome: &ChangeOutcome| *outcome != ChangeOutcome::NoSuchOrder;
         self.changes.decide(call, deadline, decode, shows).await
     }

@@ -42,7 +42,7 @@ impl Lane {
         for wish in placement.basket.wishes() {
             call = call.arg(wish.goods.as_str()).arg(wish.purchase.get());
         }
-        let decode = |reply: &Value| placed(reply, placement);
+        let decode = |reply: Value| placed(&reply, placement);
         let shows = |placed: &Placed| placed.outcome.shows_an_order();
         self.decide(call, deadline, decode, shows).await
     }
