@@ -27,22 +27,9 @@ impl Store {
         self.order_read(id, self.deadline()).await
     }
 
-    /// The order that a buyer holds of a sale: held, confirmed or used; `None` when there is none.
-    ///
-    /// # Errors
-    /// As [`Store::order`].
-    pub async fn order_of_buyer(&self, sale: &SaleId, buyer: &Username) -> Result<Option<OrderId>> {
-        let buyers = self.keys.buyers(sale);
-        let found = self.hash_field(buyers, buyer.as_str()).await?;
-        let order = found.map(|id| {
-            let wrong = |e| Error::Contract(format!("buyer {buyer:?} of {sale} has {id:?}: {e}"));
-            OrderId::parse(&id).map_err(wrong)
-        });
-        order.transpose()
-    }
-
-    /// What a buyer holds of each of these sales, in their order. Orders are read a moment after
-    /// the index says which: one of them may be dead by then.
+    /// What a buyer holds of each of these sales, in their order: an order that is held, confirmed
+    /// or used; `None` where there is none. Orders are read a moment after the index says which:
+    /// one of them may be dead by then.
     ///
     /// # Errors
     /// As [`Store::order`].

@@ -76,17 +76,18 @@ async fn check(
     if own.ends_at.is_some_and(|ends| now > ends) {
         return Ok(Err(Refusal::Over));
     }
-    let ticket = match shown {
-        Shown::Ticket(ticket) => Some(ticket.clone()),
-        Shown::Number(number) => store.order_of_buyer(activity, &number.username()).await?,
+    let order = match shown {
+        Shown::Ticket(ticket) => store.order(ticket).await?,
+        Shown::Number(number) => {
+            let buyer = number.username();
+            let mut held = store.orders_of_buyer(&[activity], &buyer).await?;
+            held.pop().flatten()
+        }
     };
-    let Some(ticket) = ticket else {
-        return Ok(Err(Refusal::NoSuchTicket));
-    };
-    Ok(match store.order(&ticket).await? {
+    Ok(match order {
         None => Err(Refusal::NoSuchTicket),
         Some(order) if order.line(activity).is_none() => Err(Refusal::OtherActivity),
-        Some(_) => Ok(ticket),
+        Some(order) => Ok(order.id),
     })
 }
 
