@@ -16,6 +16,9 @@ const OPEN_FILES_MIN: u64 = 65_536;
 /// Connections that Redis should allow: every worker of every server holds one, commands a few.
 const REDIS_CLIENTS_MIN: u64 = 1_000;
 
+/// Letters and digits of the chat platform's token that nobody tries out.
+const CHAT_TOKEN_CHARS_MIN: usize = 16;
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Grade {
@@ -78,6 +81,7 @@ pub async fn run(store: &Store, config: &Config, output: Output) -> Result<ExitC
     findings.extend(backlog(config.http.backlog));
     findings.extend(open_files());
     findings.extend(signatures(config));
+    findings.extend(chat_token(config));
     let rows: Vec<Vec<String>> = findings
         .iter()
         .map(|f| {
@@ -224,6 +228,22 @@ fn signatures(config: &Config) -> Option<Finding> {
         grade,
         found,
         "set wechat.ignore_signature to false",
+    ))
+}
+
+/// Says how long the token is and nothing else of it.
+fn chat_token(config: &Config) -> Option<Finding> {
+    let chars = config.wechat.token.as_ref()?.expose().len();
+    let grade = if chars >= CHAT_TOKEN_CHARS_MIN {
+        Grade::Good
+    } else {
+        Grade::Warning
+    };
+    Some(Finding::new(
+        "chat token",
+        grade,
+        format!("{chars} characters; whoever has a link to the binding page can try tokens on it"),
+        "wechat.token of 32 random letters and digits, here and in the platform's settings",
     ))
 }
 

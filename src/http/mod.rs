@@ -36,12 +36,13 @@ use self::wechat::TicketOffice;
 use crate::admission::Admission;
 use crate::admission::gate::Gates;
 use crate::catalogue::Catalogue;
-use crate::config::{AdminToken, Config, Doors, Wechat};
+use crate::config::{AdminToken, Config, Doors};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::wechat::links::Links;
 use crate::wechat::office::{Account, Office};
+use crate::wechat::seal::Sealer;
 use crate::wechat::signature::Guard;
 
 /// How long an idle connection is kept: longer than the proxies in front usually do.
@@ -65,8 +66,6 @@ struct Context {
     loading: Arc<Semaphore>,
     /// None without a token of the platform.
     tickets: Option<TicketOffice>,
-    /// What the official account says of itself.
-    account: Arc<Account>,
 }
 
 /// A server that listens; nothing is accepted before it is awaited.
@@ -95,22 +94,23 @@ pub fn listen(
     let gates = Arc::new(Gates::default());
     let catalogue = Catalogue::start(store.clone(), timeout);
     let (token, loading) = (token.clone(), Arc::new(Semaphore::new(1)));
-    let guard = guard(&config.wechat);
-    let account = Arc::new(account(config));
+    let opened = open_office(config);
     let failed = |e| Error::Config(format!("cannot listen on {}: {e}", config.http.listen));
     // Called once by each worker, on its thread: so each has its own queue and lane.
     let server = HttpServer::new(move || {
         let store = store.clone().with_own_lanes();
         let admission = Admission::start(&store, gates.clone(), metrics.clone(), timeout);
         let admission = Arc::new(admission);
-        let office = Office {
-            admission: admission.clone(),
-            store: store.clone(),
-            catalogue: catalogue.clone(),
-            metrics: metrics.clone(),
-            account: account.clone(),
-        };
-        let tickets = guard.clone().map(|guard| TicketOffice { guard, office });
+        let tickets = opened.clone().map(|(guard, account)| TicketOffice {
+            guard,
+            office: Office {
+                admission: admission.clone(),
+                store: store.clone(),
+                catalogue: catalogue.clone(),
+                metrics: metrics.clone(),
+                account,
+            },
+        });
         let context = Context {
             admission,
             store: store.clone(),
@@ -122,7 +122,6 @@ pub fn listen(
             token: token.clone(),
             loading: loading.clone(),
             tickets,
-            account: account.clone(),
         };
         App::new()
             .app_data(web::Data::new(context))
@@ -151,18 +150,16 @@ pub fn listen(
     })
 }
 
-/// Who watches the door of the ticket office, if there is one.
-fn guard(wechat: &Wechat) -> Option<Guard> {
-    let token = wechat.token.clone()?;
-    Some(Guard::new(token, wechat.ignore_signature))
-}
-
-/// What the official account says of itself.
-fn account(config: &Config) -> Account {
+/// Who watches the door of the ticket office, and what its account says of itself; `None` without
+/// a token of the platform.
+fn open_office(config: &Config) -> Option<(Guard, Arc<Account>)> {
     let wechat = &config.wechat;
-    Account {
+    let token = wechat.token.as_ref()?;
+    let guard = Guard::new(token.clone(), wechat.ignore_signature);
+    let account = Account {
         name: wechat.name.clone(),
-        links: Links::new(wechat.site(config.http.listen)),
+        links: Links::new(wechat.site(config.http.listen), Sealer::new(token)),
         number_pattern: wechat.number_pattern.clone(),
-    }
+    };
+    Some((guard, Arc::new(account)))
 }

@@ -17,6 +17,7 @@ pub mod menu;
 pub mod message;
 pub mod office;
 pub mod reply;
+pub mod seal;
 pub mod signature;
 mod tickets;
 pub mod wording;

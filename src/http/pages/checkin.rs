@@ -51,9 +51,7 @@ struct Admitted<'a> {
 /// `GET /wechat/checkin`, perhaps with `?sale=SALE`.
 pub async fn show(request: HttpRequest) -> Result<HttpResponse, Notice> {
     let fields = Fields::from_form(["sale"], request.query_string().as_bytes());
-    let [asked] = fields
-        .map_err(|fault| Notice::faulty(&fault))?
-        .into_values();
+    let [asked] = fields?.into_values();
     let asked = asked.map(|asked| sale(asked).map_err(|_| Notice::wrong("sale")));
     let sale = asked.transpose()?.map(|sale| sale.to_string());
     let template = CheckInPage {

@@ -2,11 +2,10 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::web::Data;
 use askama::Template;
 
+use super::OfAccount;
 use super::page::{Loads, page};
-use crate::http::Context;
 
 #[derive(Template)]
 #[template(path = "help.html")]
@@ -15,9 +14,9 @@ struct HelpPage<'a> {
 }
 
 /// `GET /wechat/help`
-pub async fn show(context: Data<Context>) -> HttpResponse {
+pub async fn show(account: OfAccount) -> HttpResponse {
     let template = HelpPage {
-        name: &context.account.name,
+        name: &account.name,
     };
     page(StatusCode::OK, &template, Loads::Nothing)
 }

@@ -2,7 +2,8 @@
 //! those who check tickets at the door.
 //!
 //! All that a page knows of who looks is the address, whose `openid` only the person and the
-//! platform know. So it shows the tickets of the number that is bound to it, and nothing else.
+//! platform know. So it shows the tickets of the number that is bound to it, and nothing else; and
+//! it binds a number only when the address has the seal that the chat gives.
 
 pub mod activity;
 pub mod bind;
@@ -20,8 +21,8 @@ use std::sync::Arc;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
-use actix_web::web::{Data, Payload};
-use actix_web::{Error, HttpRequest, ResponseError};
+use actix_web::web::{Data, Payload, ReqData};
+use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
 
 use self::notice::Notice;
 use super::Context;
@@ -33,6 +34,10 @@ use crate::catalogue::Reading;
 use crate::domain::ids::{OpenId, SaleId};
 use crate::domain::sale::EpochMs;
 use crate::wechat::activities::Shown;
+use crate::wechat::office::Account;
+
+/// What a page knows of the account that it belongs to.
+type OfAccount = ReqData<Arc<Account>>;
 
 /// Stands before every page: without an office there are none.
 pub async fn guard(
@@ -40,7 +45,9 @@ pub async fn guard(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if context.tickets.is_some() {
+    if let Some(tickets) = &context.tickets {
+        let account = tickets.office.account.clone();
+        request.extensions_mut().insert(account);
         return next.call(request).await;
     }
     discard(request.extract::<Payload>().await?).await;
@@ -52,11 +59,10 @@ pub async fn guard(
 fn from_query<const N: usize>(
     request: &HttpRequest,
     names: [FieldName; N],
-) -> Result<[String; N], Notice> {
+) -> Result<[String; N], Fault> {
     let query = request.query_string().as_bytes();
     let fields = Fields::from_form(names, query);
-    let texts = fields.and_then(|fields| texts(names, fields));
-    texts.map_err(|fault| Notice::faulty(&fault))
+    fields.and_then(|fields| texts(names, fields))
 }
 
 /// Fields that must all be texts.

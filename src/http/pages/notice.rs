@@ -10,6 +10,9 @@ use crate::error::Error;
 use crate::http::answer::RETRY_AFTER_SECONDS;
 use crate::http::fault::Fault;
 
+/// Where good links are.
+const REOPEN: &str = "请回到公众号，从消息里重新打开。";
+
 /// How it went.
 #[derive(Debug, Clone, Copy)]
 enum Mood {
@@ -70,16 +73,22 @@ impl Notice {
         Self::new(StatusCode::OK, Mood::Good, title, detail)
     }
 
-    /// 400, 413 or 415: no link and no form of ours looks like this.
-    pub fn faulty(fault: &Fault) -> Self {
-        let detail = format!("请回到公众号，从消息里重新打开。（{}）", fault.chinese());
+    /// 400, 413 or 415: no link and no form of ours looks like this. `advice` says where to get
+    /// one that does.
+    pub fn faulty(fault: &Fault, advice: &str) -> Self {
+        let detail = format!("{advice}（{}）", fault.chinese());
         Self::new(fault.status(), Mood::Wrong, "链接不正确", detail)
     }
 
     /// 400: a parameter breaks its rule.
     pub fn wrong(parameter: &str) -> Self {
-        let detail = format!("请回到公众号，从消息里重新打开。（参数 {parameter} 不正确。）");
+        let detail = format!("{REOPEN}（参数 {parameter} 不正确。）");
         Self::new(StatusCode::BAD_REQUEST, Mood::Wrong, "链接不正确", detail)
+    }
+
+    /// 403: the link is not for this person, or not any more.
+    pub fn forbidden(title: &'static str, detail: &'static str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, Mood::Wrong, title, detail)
     }
 
     /// 404: it is not there, or not for this person.
@@ -111,6 +120,12 @@ impl Notice {
                 )
             }
         }
+    }
+}
+
+impl From<Fault> for Notice {
+    fn from(fault: Fault) -> Self {
+        Self::faulty(&fault, REOPEN)
     }
 }
 

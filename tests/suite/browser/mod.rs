@@ -33,6 +33,9 @@ async fn from_a_number_to_the_door() {
     phone.picture("activity").await;
 
     phone.open("bind?openid=oA").await;
+    phone.shows("main", "回复“绑定”").await;
+    let path = office.visitor("oA").await.path;
+    phone.open(path.trim_start_matches("/wechat/")).await;
     phone.picture("bind").await;
     phone.type_into("#number", "12345").await;
     phone.click("button").await;

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use ring::hmac;
 use seckill::config::{Config, Secret, Site};
 use seckill::domain::activity::{ActivityEdit, Keyword};
 use seckill::domain::ids::SaleId;
@@ -47,9 +48,19 @@ pub fn signed(token: &str, timestamp: &str, nonce: &str) -> String {
     let mut parts = [token, timestamp, nonce];
     parts.sort_unstable();
     let digest = digest(&SHA1_FOR_LEGACY_USE_ONLY, parts.concat().as_bytes());
-    let digits = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
-    let signature: String = digits.collect();
+    let signature = hex(digest.as_ref());
     format!("signature={signature}&timestamp={timestamp}&nonce={nonce}")
+}
+
+/// The page where an openid binds a number, with the seal that [`TOKEN`] gives.
+pub fn binding_page(openid: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, TOKEN.as_bytes());
+    let seal = hex(hmac::sign(&key, format!("bind\0{openid}").as_bytes()).as_ref());
+    format!("{SITE}/wechat/bind?openid={openid}&seal={}", &seal[..32])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A path for the platform, signed.
@@ -207,6 +218,15 @@ impl Follower {
 
     pub async fn says(&self, words: &str) -> Heard {
         self.delivers(&text(&self.openid, words)).await
+    }
+
+    /// The path of the page where he binds a number: the link in the answer to 绑定.
+    pub async fn binding_path(&self) -> String {
+        let heard = self.says("绑定").await;
+        let link = heard.text.split_once(&format!("<a href=\"{SITE}"));
+        let path = link.and_then(|(_, rest)| rest.split('"').next());
+        path.unwrap_or_else(|| panic!("no link in {heard:?}"))
+            .to_owned()
     }
 
     pub async fn clicks(&self, key: &str) -> Heard {

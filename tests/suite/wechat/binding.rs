@@ -6,13 +6,13 @@ use seckill::config::NumberPattern;
 use crate::support::app::TestApp;
 use crate::support::bindings::{number, openid};
 use crate::support::redis::World;
-use crate::support::wechat::{Follower, Heard, SITE, office, on_show, open};
+use crate::support::wechat::{Follower, Heard, binding_page, office, on_show, open};
 
 const BOUND: &str = "学号2019010001绑定成功！回复“帮助”查看使用指南。";
 const ALREADY: &str = "您已经绑定了学号2019010001，若要解绑请回复“解绑”";
 
 fn needed(openid: &str) -> String {
-    let page = format!("{SITE}/wechat/bind?openid={openid}");
+    let page = binding_page(openid);
     format!("抢票等功能必须绑定学号后才能使用。\n\n<a href=\"{page}\">点此绑定学号</a>")
 }
 
@@ -39,7 +39,7 @@ async fn a_number_is_bound_and_given_up() {
     assert_eq!(said(one.clicks("SERVICE_BIND").await), ALREADY);
     assert_eq!(said(two.says("绑定 2019010001").await), "该学号已被占用！");
     assert_eq!(said(two.says("绑定").await), needed("o-2"));
-    let page = format!("{SITE}/wechat/bind?openid=o-1");
+    let page = binding_page("o-1");
     let unbound = format!("学号绑定已经解除。\n\n<a href=\"{page}\">重新绑定</a>");
     assert_eq!(said(one.says("解绑").await), unbound);
     assert_eq!(said(one.says("绑定").await), needed("o-1"));

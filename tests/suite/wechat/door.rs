@@ -203,6 +203,10 @@ async fn an_open_door_is_told_loudly() {
             is_open,
             "{line}"
         );
+        let short = findings.lines().find(|line| line.contains("chat token"));
+        assert!(
+            short.is_some_and(|line| line.contains("warning") && line.contains("5 characters"))
+        );
         assert!(!(record.logged() + &record.printed() + &findings).contains(TOKEN));
     }
 }

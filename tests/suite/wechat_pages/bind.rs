@@ -4,9 +4,16 @@ use seckill::domain::ids::Number;
 
 use super::{Office, assert_harmless, assert_page};
 use crate::support::bindings::{number, openid};
+use crate::support::wechat::Follower;
 
 const NUMBER: &str = "2016013265";
 const OTHER: &str = "2016013266";
+/// What everybody hears who has no good link.
+const RENEW: &str = "请回到公众号，回复“绑定”，从新的消息里打开。";
+/// The seals of oA and oB with the token of these tests, by another program: `printf 'bind\0oA' |
+/// openssl dgst -sha256 -hmac AAAAA`, the first 32 digits.
+const SEAL_A: &str = "30ccebbc2fce342fb040f900256cb09f";
+const SEAL_B: &str = "8dfe90de7d5ab393124ec44bf637641a";
 
 impl Office {
     async fn number_of(&self, openid: &str) -> Option<Number> {
@@ -18,37 +25,92 @@ impl Office {
 #[tokio::test]
 async fn a_number_is_bound_once_and_shown_from_then_on() {
     let office = Office::open().await;
-    let path = "/wechat/bind?openid=oA";
-    let form = office.get(path).await;
+    let one = office.visitor("oA").await;
+    assert_eq!(one.path, format!("/wechat/bind?openid=oA&seal={SEAL_A}"));
+    let form = one.looks().await;
     assert_page(&form, 200, "<form method=\"post\" action=\"bind\">");
-    assert!(
-        form.body.contains("name=\"openid\" value=\"oA\""),
-        "{form:?}"
-    );
+    for (name, value) in [("openid", "oA"), ("seal", SEAL_A)] {
+        let field = format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">");
+        assert_page(&form, 200, &field);
+    }
     let bound = format!("您已经绑定了学号{NUMBER}，若要解绑请回复“解绑”");
-    assert_page(
-        &office.bind("oA", &format!(" {NUMBER} ")).await,
-        200,
-        &bound,
-    );
-    assert_page(&office.get(path).await, 200, &bound);
-    assert_page(&office.bind("oA", NUMBER).await, 200, &bound);
-    let refused = office.bind("oA", OTHER).await;
+    assert_page(&one.binds(&format!(" {NUMBER} ")).await, 200, &bound);
+    assert_page(&one.looks().await, 200, &bound);
+    assert_page(&one.binds(NUMBER).await, 200, &bound);
+    let refused = one.binds(OTHER).await;
     assert_page(&refused, 409, &format!("您已经绑定了学号{NUMBER}"));
-    let taken = office.bind("oB", NUMBER).await;
+    let taken = office.visitor("oB").await.binds(NUMBER).await;
     assert_page(&taken, 409, "该学号已被占用！");
-    assert!(
-        taken.body.contains(&format!("value=\"{NUMBER}\"")),
-        "{taken:?}"
-    );
+    for value in [NUMBER, SEAL_B] {
+        assert_page(&taken, 409, &format!("value=\"{value}\""));
+    }
     assert_eq!(office.number_of("oB").await, None);
     assert_eq!(office.number_of("oA").await, Some(number(NUMBER)));
+    // The link stays good: whoever gives his number up binds the next one with it.
+    Follower::new(&office.app, "oA").says("解绑").await;
+    assert_page(&one.binds(OTHER).await, 200, &format!("学号{OTHER}"));
+    office.close(&[]).await;
+}
+
+/// Whoever invents openids gets no number, and who has somebody's openid does not learn his.
+#[tokio::test]
+async fn without_the_seal_of_the_chat_nothing_is_bound_or_shown() {
+    let mut office = Office::open().await;
+    office.bind("oA", NUMBER).await;
+    let kept = office.world.dump().await;
+    let upper = SEAL_A.to_uppercase();
+    let wrong = [
+        ("oX", SEAL_A, 403, "an invented openid"),
+        ("oA", SEAL_B, 403, "the seal of another openid"),
+        ("oa", SEAL_A, 403, "an openid in another case"),
+        ("oA", &upper, 403, "upper case"),
+        ("oA", &SEAL_A[..31], 403, "too short"),
+        ("oA", &format!("{SEAL_A}4"), 403, "too long"),
+        ("oA", "", 403, "an empty seal"),
+        ("oA", "%E5%BC%A0", 403, "no ASCII"),
+        ("oA", "%22%3E%3Cscript%3Ealert(1)", 403, "another text"),
+        ("oA", &format!("{SEAL_A}&seal={SEAL_A}"), 400, "two seals"),
+    ];
+    let with = wrong
+        .map(|(openid, seal, status, what)| (format!("openid={openid}&seal={seal}"), status, what));
+    let mut wrong = Vec::from(with);
+    wrong.push(("openid=oA".to_owned(), 400, "no seal"));
+    wrong.push(("openid=oX".to_owned(), 400, "no seal and no binding"));
+    let buyer = office.app.buyer.clone();
+    let refused = async || {
+        let mut replies = Vec::new();
+        for (link, status, what) in &wrong {
+            let form = format!("{link}&number={OTHER}");
+            for reply in [
+                buyer.get(&format!("/wechat/bind?{link}")).await,
+                buyer.raw_form("/wechat/bind", form.as_bytes()).await,
+            ] {
+                assert_eq!(reply.status, *status, "{what}: {reply:?}");
+                assert_page(&reply, *status, RENEW);
+                assert_harmless(&reply);
+                assert!(!reply.body.contains(NUMBER), "{what}: {reply:?}");
+                assert!(!reply.body.contains(SEAL_A), "{what}: {reply:?}");
+                replies.push(reply);
+            }
+        }
+        replies
+    };
+    let heard = refused().await;
+    assert_eq!(office.world.dump().await, kept);
+    // Redis is not even asked: with bindings that cannot be read, they all hear the same.
+    let good = office.visitor("oB").await;
+    for key in office.world.store.keys().of_bindings() {
+        let _: String = office.world.run(&["SET", &key, "x"]).await;
+    }
+    assert_eq!(refused().await, heard);
+    assert_page(&good.looks().await, 503, "请稍后再试");
     office.close(&[]).await;
 }
 
 #[tokio::test]
 async fn a_wrong_number_gets_the_form_again() {
     let office = Office::open().await;
+    let visitor = office.visitor("oA").await;
     for typed in [
         "",
         " ",
@@ -61,12 +123,13 @@ async fn a_wrong_number_gets_the_form_again() {
         "\"><script>alert(1)</script>",
         "<img src=x onerror=\"alert(1)\">",
     ] {
-        let reply = office.bind("oA", typed).await;
+        let reply = visitor.binds(typed).await;
         assert_page(&reply, 400, "学号格式不正确");
         assert_page(&reply, 400, "<form method=\"post\" action=\"bind\">");
+        assert_page(&reply, 400, &format!("name=\"seal\" value=\"{SEAL_A}\""));
         assert_harmless(&reply);
     }
-    let typed = office.bind("oA", "12<3").await;
+    let typed = visitor.binds("12<3").await;
     assert!(typed.body.contains("value=\"12&#60;3\""), "{typed:?}");
     assert_eq!(office.number_of("oA").await, None);
     office.close(&[]).await;
@@ -77,20 +140,22 @@ async fn a_wrong_link_or_form_is_told() {
     let office = Office::open().await;
     for query in [
         "",
-        "?open_id=oA",
-        "?openid=",
-        "?openid=oA&openid=oB",
-        "?openid=o%20A",
-        "?openid=%3Cscript%3Ealert(1)%3C/script%3E",
-        "?openid=%22%3E%3Cscript%3E",
-        "?openid=%zz",
-        "?openid=%ff",
-        "?openid=%E5%BC%A0",
-        &format!("?openid={}", "o".repeat(65)),
+        "open_id=oA",
+        "openid=",
+        "openid=oA&openid=oB",
+        "openid=o%20A",
+        "openid=%3Cscript%3Ealert(1)%3C/script%3E",
+        "openid=%22%3E%3Cscript%3E",
+        "openid=%zz",
+        "openid=%ff",
+        "openid=%E5%BC%A0",
+        &format!("openid={}", "o".repeat(65)),
     ] {
-        let reply = office.get(&format!("/wechat/bind{query}")).await;
-        assert_page(&reply, 400, "链接不正确");
-        assert_harmless(&reply);
+        for seal in ["", &format!("seal={SEAL_A}&")] {
+            let reply = office.get(&format!("/wechat/bind?{seal}{query}")).await;
+            assert_page(&reply, 400, "链接不正确");
+            assert_harmless(&reply);
+        }
     }
     for body in [
         "",
@@ -100,13 +165,13 @@ async fn a_wrong_link_or_form_is_told() {
         "openid=<script>&number=2016013265",
         "openid=%&number=2016013265",
     ] {
-        let reply = office
-            .app
-            .buyer
-            .raw_form("/wechat/bind", body.as_bytes())
-            .await;
-        assert_page(&reply, 400, "链接不正确");
-        assert_harmless(&reply);
+        for seal in ["", &format!("&seal={SEAL_A}")] {
+            let body = format!("{body}{seal}");
+            let buyer = &office.app.buyer;
+            let reply = buyer.raw_form("/wechat/bind", body.as_bytes()).await;
+            assert_page(&reply, 400, "链接不正确");
+            assert_harmless(&reply);
+        }
     }
     let large = vec![b'x'; 5000];
     let reply = office.app.buyer.raw_form("/wechat/bind", &large).await;
@@ -124,14 +189,13 @@ async fn a_wrong_link_or_form_is_told() {
 #[tokio::test]
 async fn of_many_who_want_one_number_one_gets_it() {
     let office = Office::open().await;
-    let asked = (0..50).map(|person| {
-        let buyer = office.app.buyer.clone();
-        tokio::spawn(async move {
-            let openid = format!("o{person}");
-            let fields = [("openid", openid.as_str()), ("number", NUMBER)];
-            buyer.form("/wechat/bind", &fields).await.status
-        })
-    });
+    let mut visitors = Vec::new();
+    for person in 0..50 {
+        visitors.push(office.visitor(&format!("o{person}")).await);
+    }
+    let asked = visitors
+        .into_iter()
+        .map(|visitor| tokio::spawn(async move { visitor.binds(NUMBER).await.status }));
     let asked: Vec<_> = asked.collect();
     let mut statuses = Vec::new();
     for status in asked {

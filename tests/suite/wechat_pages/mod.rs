@@ -12,10 +12,10 @@ use seckill::domain::ids::SaleId;
 use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
 
 use crate::support::app::TestApp;
-use crate::support::buyer::Reply;
+use crate::support::buyer::{Buyer, Reply};
 use crate::support::operator::Operator;
 use crate::support::redis::{World, sale_id};
-use crate::support::wechat::office;
+use crate::support::wechat::{Follower, office};
 
 /// Long before and long after every test.
 pub const PAST: EpochMs = 1_000;
@@ -79,9 +79,19 @@ impl Office {
         self.app.buyer.get(path).await
     }
 
-    pub async fn bind(&self, openid: &str, number: &str) -> Reply {
-        let fields = [("openid", openid), ("number", number)];
-        self.app.buyer.form("/wechat/bind", &fields).await
+    /// Somebody who asks in the chat where to bind a number.
+    pub async fn visitor(&self, openid: &str) -> Visitor {
+        let path = Follower::new(&self.app, openid).binding_path().await;
+        Visitor {
+            buyer: self.app.buyer.clone(),
+            path,
+        }
+    }
+
+    /// Binds a number to an openid that has none.
+    pub async fn bind(&self, openid: &str, number: &str) {
+        let bound = self.visitor(openid).await.binds(number).await;
+        assert_page(&bound, 200, &format!("您已经绑定了学号{number}"));
     }
 
     /// Books a ticket for a number, and gives it back.
@@ -118,6 +128,28 @@ impl Office {
             self.world.assert_holds(sale).await;
         }
         self.app.stop().await;
+    }
+}
+
+/// Who follows the link that the chat gave him, and fills in the form there.
+#[derive(Clone)]
+pub struct Visitor {
+    buyer: Buyer,
+    /// Where the link leads.
+    pub path: String,
+}
+
+impl Visitor {
+    pub async fn looks(&self) -> Reply {
+        self.buyer.get(&self.path).await
+    }
+
+    /// Sends the form as a browser does: with what the link says.
+    pub async fn binds(&self, number: &str) -> Reply {
+        let fields = self.path.split(['?', '&']).skip(1);
+        let fields = fields.map(|field| field.split_once('=').expect("a field"));
+        let fields: Vec<_> = fields.chain([("number", number)]).collect();
+        self.buyer.form("/wechat/bind", &fields).await
     }
 }
 

@@ -6,8 +6,9 @@ use crate::support::app::TestApp;
 use crate::support::redis::World;
 
 /// Every page, with what a browser may load for it.
-const PAGES: [(&str, &str); 5] = [
+const PAGES: [(&str, &str); 6] = [
     ("/wechat/bind?openid=oA", "img-src data:"),
+    ("/wechat/bind?FORM", "img-src data:"),
     ("/wechat/activity?id=gala", "img-src data: https: http:"),
     ("/wechat/ticket?openid=oA&ticket=TICKET", "img-src data:"),
     ("/wechat/help", "img-src data:"),
@@ -40,9 +41,13 @@ async fn a_browser_may_do_nothing_but_show_a_page() {
     let office = Office::open().await;
     let sale = office.activity("gala", "马兰花开", 5).await;
     let ticket = office.book(&sale, "2016013265").await;
+    let form = office.visitor("oA").await.path;
     for (path, loads) in PAGES {
-        // As long as oA is not bound, the ticket is a notice: it has the same headers.
-        let path = path.replace("TICKET", &ticket);
+        // As long as oA is not bound, the ticket is a notice, and so is what has no seal: they have
+        // the same headers.
+        let path = path
+            .replace("TICKET", &ticket)
+            .replace("/wechat/bind?FORM", &form);
         let response = office.app.buyer.begin("GET", &path, &[], Vec::new()).await;
         let header = |name: &str| {
             let value = response
