@@ -1,27 +1,38 @@
 -- number_unbind: frees an openid and its student number from each other.
 --
--- KEYS[1] numbers [hash]   openid -> number
--- KEYS[2] openids [hash]   number -> openid
--- ARGV[1] openid  [text]   who speaks
+-- KEYS[1] numbers [hash]          openid -> number
+-- KEYS[2] openids [hash]          number -> openid
+-- ARGV[1] by      [openid|number] what the name is
+-- ARGV[2] name    [text]          the openid who speaks, or the number that an operator frees
+-- ARGV[3] seen    [text]          of a number: the openid that seemed to have it; else empty
 --
--- Returns {unbound, number}; or {not_bound}: the openid had none
+-- Returns {unbound, other}: the number, or the openid, that the name was bound to; {not_bound}
 -- Writes only for unbound, both ways. The tickets of the number stay its own.
 -- Flags: allow-oom, so people can leave when Redis is full.
 -- Uses: none
 
 local numbers, openids = KEYS[1], KEYS[2]
-local openid = ARGV[1]
-if #KEYS ~= 2 or #ARGV ~= 1 then
-  error({ err = "ERR number_unbind takes 2 keys and an openid" })
+local by, name, seen = ARGV[1], ARGV[2], ARGV[3]
+if #KEYS ~= 2 or #ARGV ~= 3 or (by ~= "openid" and by ~= "number") then
+  error({ err = "ERR number_unbind takes 2 keys, openid or number, its name, and who has it" })
 end
 
-local number = redis.call("HGET", numbers, openid)
-if not number then
+local there, back = numbers, openids
+if by == "number" then
+  there, back = openids, numbers
+end
+local other = redis.call("HGET", there, name)
+-- Somebody's hand may have taken this way, and left the one back.
+if not other and redis.call("HGET", back, seen) == name then
+  other = seen
+end
+if not other then
   return { "not_bound" }
 end
-local holder = redis.call("HGET", openids, number)
-redis.call("HDEL", numbers, openid)
-if holder == openid then
-  redis.call("HDEL", openids, number)
+-- By hand again, the other may be bound to somebody else: that stays.
+local own = redis.call("HGET", back, other) == name
+redis.call("HDEL", there, name)
+if own then
+  redis.call("HDEL", back, other)
 end
-return { "unbound", number }
+return { "unbound", other }

@@ -85,7 +85,7 @@ pub enum Operation {
     /// State or look at what buyers may spend on the targets of an event
     #[command(subcommand)]
     Account(account::AccountCommand),
-    /// Print what the platform of an official account is sent
+    /// Look at the bindings of the ticket office, free one, print the menu for the platform
     #[command(subcommand)]
     Wechat(wechat::WechatCommand),
     /// Check that nothing was oversold or lost: exit code 0 if the law holds, 1 if it is
@@ -192,7 +192,7 @@ pub async fn run(operation: &Operation, arguments: &Arguments, config: Config) -
         Operation::Orders(command) => command.run(&store, output).await,
         Operation::Feed(command) => command.run(&store, &config, output).await,
         Operation::Account(command) => command.run(&store, output).await,
-        Operation::Wechat(command) => command.run(&store).await,
+        Operation::Wechat(command) => command.run(&store, output).await,
         Operation::Audit(command) => command.run(&store, output).await,
         Operation::Doctor => doctor::run(&store, &config, output).await,
     };

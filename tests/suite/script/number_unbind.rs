@@ -1,17 +1,26 @@
 //! `lua/number_unbind.lua`
 
 use redis::Value;
-use seckill::domain::ids::Number;
+use seckill::domain::ids::{Number, OpenId};
 use seckill::store::bindings::BindOutcome;
 use seckill::store::script::NUMBER_UNBIND;
 
-use super::{Words, assert_raises};
+use super::{Words, assert_raises, call};
 use crate::support::bindings::{number, openid};
 use crate::support::redis::World;
 
 async fn unbind(world: &World, who: &str) -> Option<Number> {
     let unbound = world.store.number_unbind(&openid(who)).await;
     unbound.expect("answered")
+}
+
+/// An operator frees a number; who it is bound to is what he is shown before.
+async fn free(world: &World, what: &str) -> Option<OpenId> {
+    let shown = world.store.openid_of(&number(what)).await.expect("read");
+    let freed = world.store.number_free(&number(what)).await;
+    let freed = freed.expect("answered");
+    assert_eq!(freed, shown);
+    freed
 }
 
 async fn bind(world: &World, who: &str, what: &str) -> BindOutcome {
@@ -34,6 +43,24 @@ async fn both_are_free_afterwards() {
     assert_eq!(bind(&world, "o-1", "2021").await, BindOutcome::Bound);
 }
 
+#[tokio::test]
+async fn an_operator_frees_a_number() {
+    let mut world = World::new().await;
+    assert_eq!(free(&world, "2019").await, None);
+    assert_eq!(world.dump().await, []);
+    bind(&world, "o-2", "2020").await;
+    let others = world.dump().await;
+    bind(&world, "o-1", "2019").await;
+    assert_eq!(free(&world, "2019").await, Some(openid("o-1")));
+    assert_eq!(world.dump().await, others, "something stayed, or is gone");
+    for free_already in ["2019", "o-2"] {
+        assert_eq!(free(&world, free_already).await, None);
+        assert_eq!(world.dump().await, others, "{free_already}");
+    }
+    assert_eq!(bind(&world, "o-3", "2019").await, BindOutcome::Bound);
+    assert_eq!(bind(&world, "o-1", "2021").await, BindOutcome::Bound);
+}
+
 /// Two openids of one number were made by hand: the one that leaves takes nothing from the other.
 #[tokio::test]
 async fn a_number_that_is_somebody_elses_stays_his() {
@@ -44,6 +71,71 @@ async fn a_number_that_is_somebody_elses_stays_his() {
     let _: u64 = world.run(&["HSET", &numbers, "o-2", "2019"]).await;
     assert_eq!(unbind(&world, "o-2").await, Some(number("2019")));
     assert_eq!(world.contents().await, whole);
+    // An operator frees them one after the other.
+    let _: u64 = world.run(&["HSET", &numbers, "o-2", "2019"]).await;
+    assert_eq!(free(&world, "2019").await, Some(openid("o-1")));
+    assert_eq!(free(&world, "2019").await, Some(openid("o-2")));
+    assert_eq!(free(&world, "2019").await, None);
+    assert_eq!(world.dump().await, []);
+}
+
+/// Two numbers of one openid were made by hand: the one that is freed takes nothing from the other.
+#[tokio::test]
+async fn an_openid_that_has_another_number_keeps_it() {
+    let mut world = World::new().await;
+    bind(&world, "o-1", "2019").await;
+    let whole = world.contents().await;
+    let [_, openids] = world.store.keys().of_bindings();
+    let _: u64 = world.run(&["HSET", &openids, "2020", "o-1"]).await;
+    assert_eq!(free(&world, "2020").await, Some(openid("o-1")));
+    assert_eq!(world.contents().await, whole);
+}
+
+/// A hand took one half: an operator can free the number all the same, among many others, and an
+/// openid its own half.
+#[tokio::test]
+async fn half_a_binding_is_found() {
+    let mut world = World::new().await;
+    let [numbers, openids] = world.store.keys().of_bindings();
+    // So many that they are looked through in several steps.
+    for (key, start) in [(&numbers, "p-"), (&openids, "1")] {
+        let pairs = (0..3000).flat_map(|n| [format!("{start}{n:04}"), format!("1{n:04}")]);
+        let words: Vec<_> = ["HSET".to_owned(), key.clone()]
+            .into_iter()
+            .chain(pairs)
+            .collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let _: u64 = world.run(&words).await;
+    }
+    let others = world.contents().await;
+    for (key, field) in [(&numbers, "o-1"), (&openids, "2019")] {
+        bind(&world, "o-1", "2019").await;
+        let _: u64 = world.run(&["HDEL", key, field]).await;
+        assert_eq!(free(&world, "2019").await, Some(openid("o-1")), "{key}");
+        assert_eq!(world.contents().await, others, "{key}");
+    }
+    bind(&world, "o-1", "2019").await;
+    let _: u64 = world.run(&["HDEL", &openids, "2019"]).await;
+    assert_eq!(unbind(&world, "o-1").await, Some(number("2019")));
+    assert_eq!(world.contents().await, others);
+}
+
+/// What is no openid was put there by hand: it is named, and the number is free.
+#[tokio::test]
+async fn a_number_is_freed_from_what_is_no_openid() {
+    let mut world = World::new().await;
+    let [_, openids] = world.store.keys().of_bindings();
+    let _: u64 = world.run(&["HSET", &openids, "2019", "a b"]).await;
+    let shown = world.store.openid_of(&number("2019")).await;
+    let shown = shown.expect_err("unreadable").to_string();
+    let freed = world.store.number_free(&number("2019")).await;
+    let freed = freed.expect_err("unreadable").to_string();
+    assert!(shown.contains("\"a b\""), "{shown}");
+    assert!(
+        freed.contains("\"a b\"") && freed.contains("free now"),
+        "{freed}"
+    );
+    assert_eq!(world.dump().await, []);
 }
 
 const KEYS: [&str; 2] = ["numbers", "openids"];
@@ -51,7 +143,14 @@ const KEYS: [&str; 2] = ["numbers", "openids"];
 #[tokio::test]
 async fn wrong_calls_raise() {
     let mut world = World::new().await;
-    for (keys, args) in [(&KEYS[..1], &["o"][..]), (&KEYS, &[]), (&KEYS, &["o", "n"])] {
+    for (keys, args) in [
+        (&KEYS[..1], &["openid", "o", ""][..]),
+        (&KEYS, &[]),
+        (&KEYS, &["openid", "o"]),
+        (&KEYS, &["openid", "o", "", ""]),
+        (&KEYS, &["name", "o", ""]),
+        (&KEYS, &["", "o", ""]),
+    ] {
         let words = "number_unbind takes 2 keys";
         assert_raises(&mut world, &NUMBER_UNBIND, keys, args, words).await;
     }
@@ -59,17 +158,61 @@ async fn wrong_calls_raise() {
 
 #[tokio::test]
 async fn broken_data_raises_before_the_first_write() {
-    let cases: [Words; 2] = [&["SET", "numbers", "x"], &["SET", "openids", "x"]];
-    for broken in cases {
+    let cases: [(Words, &str, &str); 3] = [
+        (&["numbers", "openids", "o", "n"], "openid", "o"),
+        (&["openids", "numbers", "n", "o"], "number", "n"),
+        (&["openids", "numbers", "m", "o"], "number", "n"),
+    ];
+    for (places, by, name) in cases {
+        // One hash is whole, the other key is none; then both are none.
         let mut world = World::new().await;
-        let [numbers, openids] = KEYS.map(|key| format!("{}{key}", world.prefix));
-        let key = if broken[1] == "numbers" {
-            numbers
-        } else {
-            let _: Value = world.run(&["HSET", &numbers, "o", "n"]).await;
-            openids
-        };
-        let _: Value = world.run(&[broken[0], &key, broken[2]]).await;
-        assert_raises(&mut world, &NUMBER_UNBIND, &KEYS, &["o"], "WRONGTYPE").await;
+        let [whole, broken] = [places[0], places[1]].map(|key| format!("{}{key}", world.prefix));
+        let _: Value = world.run(&["HSET", &whole, places[2], places[3]]).await;
+        let _: Value = world.run(&["SET", &broken, "x"]).await;
+        let args = [by, name, ""];
+        assert_raises(&mut world, &NUMBER_UNBIND, &KEYS, &args, "WRONGTYPE").await;
+        let _: Value = world.run(&["SET", &whole, "x"]).await;
+        assert_raises(&mut world, &NUMBER_UNBIND, &KEYS, &args, "WRONGTYPE").await;
     }
+}
+
+#[tokio::test]
+async fn a_refusal_writes_nothing() {
+    let mut world = World::new().await;
+    for [key, field, value] in [[KEYS[0], "o-1", "2019"], [KEYS[1], "2019", "o-1"]] {
+        let key = format!("{}{key}", world.prefix);
+        let _: u64 = world.run(&["HSET", &key, field, value]).await;
+    }
+    let before = world.dump().await;
+    for (by, name, seen) in [
+        ("openid", "2019", ""),
+        ("number", "o-1", ""),
+        ("openid", "", ""),
+        ("number", "", ""),
+        // Whoever seemed to have the number has another one, or none by now.
+        ("number", "2020", "o-1"),
+        ("number", "2020", "o-2"),
+    ] {
+        let answer = call(&mut world, &NUMBER_UNBIND, &KEYS, &[by, name, seen]).await;
+        let not_bound = Value::BulkString(b"not_bound".to_vec());
+        assert_eq!(answer.expect("answered"), Value::Array(vec![not_bound]));
+        assert_eq!(world.dump().await, before, "{by} {name:?} {seen:?}");
+    }
+}
+
+/// A number that knows its openid goes by that, whoever seemed to have it.
+#[tokio::test]
+async fn what_was_seen_counts_only_when_the_number_knows_nobody() {
+    let mut world = World::new().await;
+    let [numbers, openids] = KEYS.map(|key| format!("{}{key}", world.prefix));
+    let both = ["o-1", "2019", "o-2", "2019"];
+    let _: u64 = world.run(&[&["HSET", &numbers][..], &both].concat()).await;
+    let _: u64 = world.run(&["HSET", &openids, "2019", "o-1"]).await;
+    for freed in ["o-1", "o-2"] {
+        let args = ["number", "2019", "o-2"];
+        let answer = call(&mut world, &NUMBER_UNBIND, &KEYS, &args).await;
+        let words = ["unbound", freed].map(|word| Value::BulkString(word.into()));
+        assert_eq!(answer.expect("answered"), Value::Array(words.into()));
+    }
+    assert_eq!(world.dump().await, []);
 }

@@ -2,6 +2,7 @@
 
 mod activity;
 mod bind;
+mod bindings;
 mod checkin;
 mod menu;
 mod shape;
