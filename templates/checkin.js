@@ -6,6 +6,8 @@ const TOKEN = 'seckill.token';
 const SALE = 'seckill.sale';
 // How a ticket's number ends; everything else is the number of a person.
 const TICKET = /-[a-z][a-z0-9]{19}$/;
+// Those who scan on wait for the answer before theirs.
+const ANSWER_TIMEOUT_MS = 10000;
 
 const at = (id) => document.getElementById(id);
 let admitted = 0;
@@ -51,6 +53,8 @@ async function ask(sale, shown) {
       'Accept-Language': 'zh',
     },
     body: JSON.stringify({ sale, ...named }),
+    // Browsers of before 2022 have none, and wait.
+    signal: AbortSignal.timeout?.(ANSWER_TIMEOUT_MS),
   });
   return { status: reply.status, said: await reply.json() };
 }

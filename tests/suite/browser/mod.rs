@@ -79,6 +79,31 @@ async fn from_a_number_to_the_door() {
     office.close(&[&sale]).await;
 }
 
+/// A server that never answers: after ten seconds, which go by at once here, the staff is told to
+/// check again, and does.
+async fn wait_for_no_answer(phone: &Phone, ticket: &str) {
+    let script = "
+        const { fetch } = window, timeout = AbortSignal.timeout.bind(AbortSignal);
+        AbortSignal.timeout = (ms) => { window.waited = ms; return timeout(20); };
+        window.fetch = (_, { signal }) => new Promise((_, refuse) => {
+          window.fetch = fetch;
+          signal.addEventListener('abort', () => refuse(signal.reason));
+        });";
+    phone.ask(script).await;
+    phone
+        .type_into("#shown:focus", &format!("{ticket}\n"))
+        .await;
+    phone.shows("#result.doubt #verdict", "请再检一次").await;
+    phone.shows("#detail", "没有收到答复").await;
+    assert_eq!(phone.ask("return window.waited").await, 10_000);
+    // Older browsers have no such clock.
+    phone.ask("delete AbortSignal.timeout").await;
+    phone
+        .type_into("#shown:focus", &format!("{ticket}\n"))
+        .await;
+    phone.shows("#detail", "已使用").await;
+}
+
 /// A ticket goes green once and red ever after; a wrong token is asked for again.
 async fn check_at_the_door(phone: &Phone, ticket: &str) {
     phone.open("checkin?sale=gala").await;
@@ -104,6 +129,7 @@ async fn check_at_the_door(phone: &Phone, ticket: &str) {
     phone.shows("#detail", "没有有效的票").await;
     // The token is this tab's own, and stays while it is open.
     phone.open("checkin?sale=gala").await;
+    wait_for_no_answer(phone, ticket).await;
     phone.element("#shown:focus").await;
     phone.click("#logout").await;
     phone.element("#token:focus").await;
