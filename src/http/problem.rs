@@ -3,7 +3,9 @@
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{
+    ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
@@ -240,6 +242,8 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(self.status);
         response
             .insert_header((CONTENT_TYPE, "application/problem+json"))
+            // The path that was asked for is part of some.
+            .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
             .insert_header((RESULT_HEADER, self.code));
         match &self.hint {
             Hint::None => &mut response,

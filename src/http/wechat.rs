@@ -2,7 +2,7 @@
 //! `wechat.token` there is nothing here.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -28,10 +28,7 @@ pub struct TicketOffice {
 pub async fn verify(context: Data<Context>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     admitted(&context, &request)?;
     let echo = parameter(&request, "echostr").ok_or_else(wrong_signature)?;
-    let mut response = HttpResponse::Ok();
-    Ok(response
-        .content_type("text/plain; charset=utf-8")
-        .body(echo))
+    Ok(answered("text/plain; charset=utf-8", echo))
 }
 
 /// `POST /wechat`: a message of a user.
@@ -61,7 +58,15 @@ pub async fn receive(
         SILENCE => "text/plain; charset=utf-8",
         _ => "application/xml; charset=utf-8",
     };
-    Ok(HttpResponse::Ok().content_type(media_type).body(answer))
+    Ok(answered(media_type, answer))
+}
+
+/// What somebody sent is part of it, and nothing else than what the media type says.
+fn answered(media_type: &'static str, body: String) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(media_type)
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .body(body)
 }
 
 /// The office, for whoever may ask it.
