@@ -9,7 +9,6 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -38,13 +37,7 @@ const RELEARN_PAUSE_FACTOR: u32 = 5;
 pub struct Gates {
     sales: RwLock<HashMap<SaleId, Arc<Gate>>>,
     hasher: RandomState,
-    turns: AtomicU64,
 }
-
-/// The right to close a gate once the buyers are learned. It ends when the gate opens meanwhile:
-/// what was learned then may not be all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Turn(u64);
 
 /// What was learned of a sale whose gate wants to close.
 #[derive(Debug)]
@@ -79,14 +72,14 @@ enum State {
         /// The buyers are not learned before this.
         learn_at: Option<Instant>,
     },
-    /// Everybody passes while the buyers are learned.
+    /// Everybody passes while the buyers are learned, by one task at a time.
     Learning {
-        /// Whose learning may close it.
-        turn: Turn,
         /// Orders granted when the learning began.
         since: Grants,
         /// The newest that was heard meanwhile. When it differs, the buyers may be incomplete.
         newest: Grants,
+        /// Something happened meanwhile that may be missing from what is learned.
+        spoilt: bool,
     },
     /// Who holds nothing is answered here.
     Closed(Closed),
@@ -145,7 +138,7 @@ impl Gates {
 
     /// Learns from any reply, which was asked for at `asked_at`; `granted`: it granted an order.
     /// Called before the reply reaches its buyer, so that no buyer knows of an order that the gate
-    /// does not know of. With a turn, the caller should learn the buyers now and then call
+    /// does not know of. When it is true, the caller should learn the buyers now and then call
     /// [`Gates::close`] or [`Gates::give_up`].
     #[must_use]
     pub fn hear(
@@ -154,44 +147,40 @@ impl Gates {
         standing: &Standing,
         granted: bool,
         asked_at: Instant,
-    ) -> Option<Turn> {
+    ) -> bool {
         if standing.closed == Some(Refusal::WrongDoor) {
             // Whoever asks at the wrong door hears nothing of the sale, and nor does the gate.
-            return None;
+            return false;
         }
         let refusal = standing.refusal().filter(|refusal| closes(*refusal));
         let gate = match (self.find(sale), refusal) {
             (Some(gate), _) => gate,
             (None, Some(_)) => self.create(sale),
-            (None, None) => return None,
+            (None, None) => return false,
         };
-        let turn = || Turn(self.turns.fetch_add(1, Ordering::Relaxed));
-        gate.lock().hear(standing, refusal, granted, asked_at, turn)
+        gate.lock().hear(standing, refusal, granted, asked_at)
     }
 
-    /// Closes the gate of `sale`, if this is still the turn of who learned.
-    pub fn close(&self, sale: &SaleId, turn: Turn, learned: Learned) {
+    /// Closes the gate of `sale`, if what was learned is all there is to know.
+    pub fn close(&self, sale: &SaleId, learned: Learned) {
         self.forget_idle(learned.asked_at);
-        self.create(sale).lock().close(turn, learned);
+        self.create(sale).lock().close(learned);
     }
 
     /// Lets everybody pass until the sale says something else. When nobody knows what became of
     /// attempts, whoever asks again must reach Redis, which may have granted an order that no reply
-    /// told of; and when units came back, nobody need wait for a probe to bring that news.
+    /// told of; and when units came back, nobody need wait for a probe to bring that news. The
+    /// buyers are not learned more often by that.
     pub fn open(&self, sale: &SaleId) {
         if let Some(gate) = self.find(sale) {
-            *gate.lock() = State::default();
+            gate.lock().open();
         }
     }
 
     /// Learning the buyers failed: everybody passes, and it is tried again after `pause`.
-    pub fn give_up(&self, sale: &SaleId, turn: Turn, pause: Duration) {
-        let gate = self.create(sale);
-        let mut state = gate.lock();
-        if state.is_turn_of(turn) {
-            let learn_at = Some(Instant::now() + pause);
-            *state = State::Open { learn_at };
-        }
+    pub fn give_up(&self, sale: &SaleId, pause: Duration) {
+        let learn_at = Some(Instant::now() + pause);
+        *self.create(sale).lock() = State::Open { learn_at };
     }
 
     /// The number by which a gate knows a buyer. Two names may share one: then a stranger
@@ -239,18 +228,13 @@ impl Gate {
 }
 
 impl State {
-    fn is_turn_of(&self, other: Turn) -> bool {
-        matches!(self, Self::Learning { turn, .. } if *turn == other)
-    }
-
     fn hear(
         &mut self,
         standing: &Standing,
         refusal: Option<Refusal>,
         granted: bool,
         asked_at: Instant,
-        turn: impl FnOnce() -> Turn,
-    ) -> Option<Turn> {
+    ) -> bool {
         match self {
             // Only ever forwards: replies of several workers may arrive out of order.
             Self::Learning { newest, .. } => *newest = standing.grants.max(*newest),
@@ -267,26 +251,38 @@ impl State {
             Self::Open { learn_at } => {
                 let early = learn_at.is_some_and(|at| asked_at < at);
                 if refusal.is_some() && !early {
-                    let (turn, since, newest) = (turn(), standing.grants, standing.grants);
                     *self = Self::Learning {
-                        turn,
-                        since,
-                        newest,
+                        since: standing.grants,
+                        newest: standing.grants,
+                        spoilt: false,
                     };
-                    return Some(turn);
+                    return true;
                 }
             }
         }
-        None
+        false
     }
 
-    fn close(&mut self, turn: Turn, learned: Learned) {
-        let Self::Learning { since, newest, .. } = *self else {
+    fn open(&mut self) {
+        match self {
+            Self::Open { .. } => {}
+            Self::Learning { spoilt, .. } => *spoilt = true,
+            Self::Closed(closed) => {
+                let learn_at = Some(closed.learn_at);
+                *self = Self::Open { learn_at };
+            }
+        }
+    }
+
+    fn close(&mut self, learned: Learned) {
+        let Self::Learning {
+            since,
+            newest,
+            spoilt,
+        } = *self
+        else {
             return;
         };
-        if !self.is_turn_of(turn) {
-            return;
-        }
         let Learned {
             standing,
             buyers,
@@ -294,7 +290,7 @@ impl State {
             took,
         } = learned;
         // Otherwise somebody was granted an order meanwhile: these may not be all buyers.
-        let complete = since == newest && newest == standing.grants;
+        let complete = !spoilt && since == newest && newest == standing.grants;
         let refusal = standing.refusal().filter(|refusal| closes(*refusal));
         let learn_at = asked_at + took * RELEARN_PAUSE_FACTOR;
         *self = match refusal {
@@ -397,34 +393,34 @@ mod tests {
         }
 
         /// Hears of a reply that granted nothing; whether the buyers are to be learned.
-        fn hear(&self, standing: Standing, ms: u64) -> Option<Turn> {
+        fn hear(&self, standing: Standing, ms: u64) -> bool {
             self.gates.hear(&self.sale, &standing, false, self.at(ms))
         }
 
         /// Closes the gate at `ms` knowing only the buyer `holder`.
-        fn close(&self, turn: Turn, standing: Standing, ms: u64) {
-            self.close_after(Duration::ZERO, turn, standing, ms);
+        fn close(&self, standing: Standing, ms: u64) {
+            self.close_after(Duration::ZERO, standing, ms);
         }
 
-        fn close_after(&self, took: Duration, turn: Turn, standing: Standing, ms: u64) {
+        fn close_after(&self, took: Duration, standing: Standing, ms: u64) {
             let learned = Learned {
                 standing,
                 buyers: Buyers::new(vec![self.gates.fingerprint(&user("holder"))]),
                 asked_at: self.at(ms),
                 took,
             };
-            self.gates.close(&self.sale, turn, learned);
+            self.gates.close(&self.sale, learned);
         }
 
-        fn learning() -> (Self, Turn) {
+        fn learning() -> Self {
             let scene = Self::new();
-            let turn = scene.hear(SOLD_OUT, 0).expect("it wants to close");
-            (scene, turn)
+            assert!(scene.hear(SOLD_OUT, 0), "it wants to close");
+            scene
         }
 
         fn closed() -> Self {
-            let (scene, turn) = Self::learning();
-            scene.close(turn, SOLD_OUT, 0);
+            let scene = Self::learning();
+            scene.close(SOLD_OUT, 0);
             scene
         }
 
@@ -475,7 +471,7 @@ mod tests {
             "nothing heard for too long"
         );
         assert_eq!(scene.check("z", "1", 101), Verdict::Ask);
-        assert_eq!(scene.hear(SOLD_OUT, 110), None);
+        assert!(!scene.hear(SOLD_OUT, 110));
         assert_eq!(scene.check("z", "1", 111), REFUSED, "heard again");
     }
 
@@ -495,7 +491,7 @@ mod tests {
         };
         for news in [restocked, granted, lost] {
             let scene = Scene::closed();
-            assert_eq!(scene.hear(news, 5), None);
+            assert!(!scene.hear(news, 5));
             assert_eq!(scene.check("x", "1", 6), Verdict::Ask, "{news:?}");
         }
     }
@@ -503,13 +499,13 @@ mod tests {
     #[test]
     fn a_grant_while_the_buyers_are_learned_keeps_the_gate_open() {
         for (heard, snapshot) in [(8, 8), (8, 7), (7, 8)] {
-            let (scene, turn) = Scene::learning();
+            let scene = Scene::learning();
             let standing = |count| Standing {
                 grants: grants(count),
                 ..SOLD_OUT
             };
-            assert_eq!(scene.hear(standing(heard), 1), None);
-            scene.close(turn, standing(snapshot), 2);
+            assert!(!scene.hear(standing(heard), 1));
+            scene.close(standing(snapshot), 2);
             assert_eq!(scene.check("x", "1", 3), Verdict::Ask, "{heard} {snapshot}");
         }
     }
@@ -520,12 +516,12 @@ mod tests {
             left: 1,
             ..SOLD_OUT
         };
-        let (scene, turn) = Scene::learning();
+        let scene = Scene::learning();
         let took = Duration::from_millis(10);
-        scene.close_after(took, turn, SOLD_OUT, 0);
-        assert_eq!(scene.hear(restocked, 5), None);
-        assert_eq!(scene.hear(SOLD_OUT, 49), None);
-        assert!(scene.hear(SOLD_OUT, 50).is_some());
+        scene.close_after(took, SOLD_OUT, 0);
+        assert!(!scene.hear(restocked, 5));
+        assert!(!scene.hear(SOLD_OUT, 49));
+        assert!(scene.hear(SOLD_OUT, 50));
     }
 
     #[test]
@@ -537,11 +533,11 @@ mod tests {
                 ..SOLD_OUT
             };
             let scene = Scene::closed();
-            assert_eq!(scene.hear(anew, 5), None);
+            assert!(!scene.hear(anew, 5));
             assert_eq!(scene.check("x", "1", 6), Verdict::Ask, "closed: {last_at}");
 
-            let (scene, turn) = Scene::learning();
-            scene.close(turn, anew, 1);
+            let scene = Scene::learning();
+            scene.close(anew, 1);
             assert_eq!(
                 scene.check("x", "1", 2),
                 Verdict::Ask,
@@ -554,8 +550,8 @@ mod tests {
     fn a_grant_that_the_count_does_not_show_opens_the_gate() {
         // Redis forgot the sale, and as many orders were granted again, to others.
         let scene = Scene::closed();
-        let turn = scene.gates.hear(&scene.sale, &SOLD_OUT, true, scene.at(5));
-        assert_eq!(turn, None);
+        let gates = &scene.gates;
+        assert!(!gates.hear(&scene.sale, &SOLD_OUT, true, scene.at(5)));
         assert_eq!(scene.check("x", "1", 6), Verdict::Ask);
     }
 
@@ -570,7 +566,7 @@ mod tests {
             purchase_max: 0,
             opens_in: 0,
         };
-        assert_eq!(scene.hear(wrong_door, 5), None);
+        assert!(!scene.hear(wrong_door, 5));
         assert_eq!(scene.check("x", "1", 6), REFUSED);
     }
 
@@ -581,7 +577,7 @@ mod tests {
             door: Door::Office,
             ..SOLD_OUT
         };
-        assert_eq!(scene.hear(moved, 5), None);
+        assert!(!scene.hear(moved, 5));
         assert_eq!(scene.check("x", "1", 6), Verdict::Ask);
         assert_eq!(scene.check_at(Door::Office, "x", "1", 6), REFUSED);
     }
@@ -590,7 +586,7 @@ mod tests {
     fn a_gate_that_nobody_asks_forgets() {
         let idle = u64::try_from(IDLE_MAX.as_millis()).expect("short") + 1;
         let scene = Scene::closed();
-        assert_eq!(scene.hear(SOLD_OUT, idle), None);
+        assert!(!scene.hear(SOLD_OUT, idle));
         assert_eq!(scene.check("x", "1", idle), Verdict::Ask, "asked again");
 
         let scene = Scene::closed();
@@ -598,8 +594,8 @@ mod tests {
             sale: SaleId::parse("other").expect("valid"),
             ..scene
         };
-        let turn = other.hear(SOLD_OUT, idle).expect("it wants to close");
-        other.close(turn, SOLD_OUT, idle);
+        assert!(other.hear(SOLD_OUT, idle), "it wants to close");
+        other.close(SOLD_OUT, idle);
         let closed = other.gates.closed();
         let closed: Vec<_> = closed.iter().map(|(sale, ..)| sale).collect();
         assert_eq!(closed, [&other.sale], "one that closes makes room");
@@ -611,27 +607,40 @@ mod tests {
         scene.gates.open(&scene.sale);
         assert_eq!(scene.check("x", "1", 1), Verdict::Ask, "closed");
 
-        let (scene, turn) = Scene::learning();
+        let scene = Scene::learning();
         scene.gates.open(&scene.sale);
-        scene.close(turn, SOLD_OUT, 1);
+        scene.close(SOLD_OUT, 1);
         assert_eq!(scene.check("x", "1", 2), Verdict::Ask, "learning");
     }
 
     #[test]
-    fn who_learned_before_a_doubt_closes_nothing_after_it() {
-        let (scene, before) = Scene::learning();
+    fn one_learns_at_a_time_and_closes_nothing_after_a_doubt() {
+        let scene = Scene::learning();
         scene.gates.open(&scene.sale);
-        // The order in doubt was granted, to a buyer whom the first learning may have passed by.
+        // The order in doubt was granted, to a buyer whom the learning may have passed by.
         let granted = Standing {
             grants: grants(8),
             ..SOLD_OUT
         };
-        let turn = scene.hear(granted, 1).expect("it wants to close");
-        scene.close(before, granted, 2);
-        assert_eq!(scene.check("x", "1", 3), Verdict::Ask);
-        scene.gates.give_up(&scene.sale, before, IDLE_MAX);
-        scene.close(turn, granted, 3);
-        assert_eq!(scene.check("x", "1", 4), REFUSED, "its own turn");
+        assert!(!scene.hear(granted, 1), "somebody learns already");
+        scene.close_after(Duration::from_millis(2), granted, 3);
+        assert_eq!(scene.check("x", "1", 4), Verdict::Ask);
+        assert!(!scene.hear(granted, 12), "it has just been learned");
+        assert!(scene.hear(granted, 13));
+        scene.close(granted, 14);
+        assert_eq!(scene.check("x", "1", 15), REFUSED);
+    }
+
+    #[test]
+    fn what_comes_back_all_the_time_is_not_learned_all_the_time() {
+        let scene = Scene::learning();
+        scene.close_after(Duration::from_millis(10), SOLD_OUT, 0);
+        for ms in 1..50 {
+            scene.gates.open(&scene.sale);
+            assert!(!scene.hear(SOLD_OUT, ms), "{ms}");
+            assert_eq!(scene.check("x", "1", ms), Verdict::Ask, "{ms}");
+        }
+        assert!(scene.hear(SOLD_OUT, 50));
     }
 
     #[test]
@@ -641,7 +650,7 @@ mod tests {
             closed: Some(Refusal::Paused),
             ..SOLD_OUT
         };
-        assert_eq!(scene.hear(paused, 5), None);
+        assert!(!scene.hear(paused, 5));
         assert_eq!(scene.check("x", "1", 6), Verdict::Refused(Refusal::Paused));
 
         let soon = Standing {
@@ -650,7 +659,7 @@ mod tests {
             opens_in: 80,
             ..SOLD_OUT
         };
-        assert_eq!(scene.hear(soon, 10), None);
+        assert!(!scene.hear(soon, 10));
         assert_eq!(
             scene.check("x", "1", 29),
             Verdict::Refused(Refusal::NotStarted)
@@ -670,7 +679,7 @@ mod tests {
             left: 1,
             ..SOLD_OUT
         };
-        assert_eq!(scene.hear(selling, 0), None);
+        assert!(!scene.hear(selling, 0));
         assert_eq!(scene.check("x", "1", 0), Verdict::Ask);
         assert!(scene.gates.closed().is_empty());
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::buyers::{BUYERS_MAX, Buyers};
-use super::gate::{Gates, Learned, Turn};
+use super::gate::{Gates, Learned};
 use crate::domain::ids::SaleId;
 use crate::domain::standing::Standing;
 use crate::error::{Error, Result};
@@ -29,9 +29,9 @@ impl Learner {
     /// Passes on what a reply says, and whether it granted an order; starts learning when the gate
     /// wants to close.
     pub fn hear(&self, sale: &SaleId, standing: &Standing, granted: bool, asked_at: Instant) {
-        if let Some(turn) = self.gates.hear(sale, standing, granted, asked_at) {
+        if self.gates.hear(sale, standing, granted, asked_at) {
             let (learner, sale) = (self.clone(), sale.clone());
-            tokio::spawn(async move { learner.learn(&sale, turn).await });
+            tokio::spawn(async move { learner.learn(&sale).await });
         }
     }
 
@@ -43,18 +43,18 @@ impl Learner {
         }
     }
 
-    async fn learn(&self, sale: &SaleId, turn: Turn) {
+    async fn learn(&self, sale: &SaleId) {
         match self.learned(sale).await {
             Ok(Some(learned)) => {
                 let (buyers, took) = (learned.buyers.len(), learned.took);
                 tracing::debug!(%sale, buyers, ?took, "gate closes");
-                self.gates.close(sale, turn, learned);
+                self.gates.close(sale, learned);
                 self.metrics.gate_learned(took);
             }
-            Ok(None) => self.gates.give_up(sale, turn, TOO_MANY_PAUSE),
+            Ok(None) => self.gates.give_up(sale, TOO_MANY_PAUSE),
             Err(error) => {
                 tracing::warn!(%sale, %error, "the buyers of a sale could not be learned");
-                self.gates.give_up(sale, turn, FAILURE_PAUSE);
+                self.gates.give_up(sale, FAILURE_PAUSE);
             }
         }
     }

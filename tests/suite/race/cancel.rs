@@ -5,14 +5,20 @@ use futures_util::future::join_all;
 use seckill::domain::ids::SaleId;
 use seckill::domain::sale::StockKind;
 
-use super::gate::{ask, door, until_closed};
+use super::gate::{ask, calls, door, until_closed};
 use crate::support::app::TestApp;
 use crate::support::buyer::Buyer;
-use crate::support::redis::World;
+use crate::support::crowd::HttpDoor;
+use crate::support::orders::{LONG_HOLD_MS, held_for};
+use crate::support::redis::{PrivateRedis, World};
 
 const LIST: StockKind = StockKind::List;
 /// Strangers who ask at the same time.
 const CROWD: usize = 8;
+
+/// Buyers whom a gate learns: a page of them takes a call.
+const BUYERS: usize = 5_000;
+const BUYERS_PER_PAGE: u64 = 1_000;
 
 /// An order, and whose it is.
 struct Owned {
@@ -101,5 +107,35 @@ async fn all_sales_of_a_cancelled_order_sell_at_once() {
     for sale in &sales {
         world.assert_holds(sale).await;
     }
+    app.stop().await;
+}
+
+/// Whoever cancels opens a gate, and a gate that wants to close learns all buyers: nobody may make it
+/// do so each time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_cancels_are_not_as_many_learnings() {
+    let redis = PrivateRedis::forgetful();
+    let mut world = World::at(redis.url()).await;
+    let sale = world.sell("rush", 0, BUYERS).await;
+    world.put(&sale, &held_for(LONG_HOLD_MS)).await;
+    let unsold = world.left(&sale).await;
+    let removed = world.store.stock_remove(&sale, unsold - 1).await;
+    removed.expect("removed");
+    let app = TestApp::start(&world).await;
+    let door = HttpDoor {
+        path: "/incr",
+        ..door(&app.buyer, &sale)
+    };
+    let before = calls(&mut world, "hscan").await;
+    for round in 0..200 {
+        let user = format!("late-{round}");
+        let answer = ask(&door, &user, 1).await.answer;
+        let order = answer.order.expect("an order").order;
+        assert_eq!(ask(&door, "stranger", 1).await.answer.code, "sold_out");
+        cancel(&app.buyer, &Owned { user, order }).await;
+    }
+    let learnings = (calls(&mut world, "hscan").await - before) * BUYERS_PER_PAGE / BUYERS as u64;
+    assert!((1..=20).contains(&learnings), "learned {learnings} times");
+    world.assert_holds(&sale).await;
     app.stop().await;
 }
