@@ -8,7 +8,7 @@
 -- KEYS[6] feed    [stream]          what happened to orders
 -- ARGV[1] goods   [sale id]         written into each record
 -- ARGV[2] door    [list|counter|office]  the kind of stock that the door sells; the office sells
---   every sale with a keyword, and nobody else does
+--   every sale that has the field keyword, and nobody else does
 -- ARGV[3] waits   [0|1]             the caller waits for replicas: repeated orders write a little
 -- ARGV[4...] one triple for each attempt: username, purchase [units], order id if granted
 --

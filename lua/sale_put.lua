@@ -7,14 +7,14 @@
 --   purchase_max [units], paused [0|1], hold [ms], cancel_until [ms], feed [0|1]; an empty
 --   time removes the bound; bid_min [cents] and bonus_bp [basis points] of a target; keyword,
 --   place, starts_at [ms], ends_at [ms], picture and description of an activity, where an empty one
---   is removed
+--   is removed, but an empty keyword stays
 --
 -- Returns created | updated, or a refusal that changes nothing:
 --   no_such_sale | kind_is_fixed | already_open | purchase_max_lowered | window_is_empty |
 --   feed_is_fixed | terms_are_fixed | not_of_this_kind | hold_and_keyword | one_ticket_each |
---   activity_is_fixed | not_an_activity | ends_before_start
--- Writes only for "created" and "updated". The same edit again changes nothing more. Who gives a sale
---   a keyword limits it to one unit for each buyer.
+--   sold_elsewhere | tickets_are_out | not_an_activity | ends_before_start
+-- Writes only for "created" and "updated". The same edit again changes nothing more. A sale that
+--   becomes an activity is limited to one unit for each buyer.
 -- Flags: allow-oom, so that a sale can be paused when Redis is full.
 -- Uses: lib/clock, lib/stock
 
@@ -29,12 +29,12 @@ end
 
 -- Fields that an empty text removes, and fields that it does not.
 local removable = {
-  opens_at = true, closes_at = true, hold = true, cancel_until = true, keyword = true, place = true,
-  starts_at = true, ends_at = true, picture = true, description = true,
+  opens_at = true, closes_at = true, hold = true, cancel_until = true, place = true, starts_at = true,
+  ends_at = true, picture = true, description = true,
 }
 local lasting = {
   kind = true, title = true, purchase_max = true, paused = true, feed = true, bid_min = true,
-  bonus_bp = true,
+  bonus_bp = true, keyword = true,
 }
 for field in pairs(edit) do
   if not (removable[field] or lasting[field]) then
@@ -97,19 +97,24 @@ if terms_change and grants > 0 then
   return "terms_are_fixed"
 end
 
--- Whether there is an activity decides which door sells it; what it is may change at any time.
+-- Whoever has the field `keyword` is an activity, for ever, and has its own door: an empty one takes
+-- it off show and leaves it there. What an activity is may change at any time.
 local hold, keyword, starts_at, ends_at =
   unpack(redis.call("HMGET", sale, "hold", "keyword", "starts_at", "ends_at"))
-local was_activity = (keyword or "") ~= ""
-local is_activity = (edit.keyword or keyword or "") ~= ""
-if is_activity ~= was_activity and (has_orders or grants > 0) then
-  return "activity_is_fixed"
+local becomes = not keyword and edit.keyword and (edit.keyword ~= "" or not kind)
+local is_activity = keyword or becomes
+if becomes and (has_orders or grants > 0) then
+  return "sold_elsewhere"
 end
-if is_activity and not was_activity then
-  edit.purchase_max = edit.purchase_max or "1"
+if keyword and keyword ~= "" and edit.keyword == "" and grants > 0 then
+  return "tickets_are_out"
 end
-if is_activity and whole(edit.purchase_max, 1, "purchase_max") ~= 1 then
+if not is_activity then
+  edit.keyword = nil
+elseif whole(edit.purchase_max or becomes and purchase_max, 1, "purchase_max") ~= 1 then
   return "one_ticket_each"
+elseif becomes then
+  edit.purchase_max = "1"
 end
 if is_activity and (edit.keyword or edit.hold) and (bound(edit.hold, hold, "hold") or 0) > 0 then
   return "hold_and_keyword"

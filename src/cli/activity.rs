@@ -10,8 +10,8 @@ use crate::operation::{self, times};
 /// What changes about an activity.
 #[derive(Debug, Args)]
 pub struct ActivityFlags {
-    /// What people type to mean the activity: up to 64 bytes, no white space; empty takes it off
-    /// show
+    /// Make it an activity, which the ticket office sells: what people type to mean it, up to 64
+    /// bytes, no white space; empty takes it off show
     #[arg(long, value_parser = keyword)]
     keyword: Option<Shown>,
     /// Of an activity: where it is; empty removes it
@@ -54,10 +54,15 @@ impl ActivityFlags {
     }
 }
 
+fn keyword_shown(activity: &Activity) -> String {
+    let keyword = activity.keyword.as_ref().map(Keyword::to_string);
+    keyword.unwrap_or_else(|| "none: not on show".to_owned())
+}
+
 /// The lines of an activity.
 pub fn rows(activity: &Activity) -> [(&'static str, String); 6] {
     [
-        ("keyword", activity.keyword.to_string()),
+        ("keyword", keyword_shown(activity)),
         ("place", activity.place.clone()),
         ("starts at", times::show(activity.starts_at)),
         ("ends at", times::show(activity.ends_at)),

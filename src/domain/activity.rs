@@ -38,11 +38,11 @@ impl fmt::Display for Keyword {
     }
 }
 
-/// What a sale is when it has a keyword. Its tickets are the orders of the sale.
+/// What a sale is that ever had a keyword. Its tickets are the orders of the sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Activity {
-    /// What people type to mean it.
-    pub keyword: Keyword,
+    /// What people type to mean it; `None`: it is not on show, and nobody finds it.
+    pub keyword: Option<Keyword>,
     /// Where it is; empty when nobody said.
     pub place: String,
     /// When it starts; `None` when nobody said. The window of the sale is another thing.
@@ -58,7 +58,8 @@ pub struct Activity {
 /// What an edit changes about an activity: every field that is `Some`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ActivityEdit {
-    /// New keyword, which puts the activity on show; `Some(None)` takes it off show.
+    /// New keyword, which makes the sale an activity for ever and puts it on show; `Some(None)`
+    /// takes it off show.
     pub keyword: Option<Option<Keyword>>,
     /// New place; an empty text removes it.
     pub place: Option<String>,

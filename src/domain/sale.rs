@@ -128,8 +128,8 @@ pub struct Sale {
     pub bid_min: u64,
     /// Bonus on what is accepted, in basis points. Of targets only.
     pub bonus_bp: u32,
-    /// What the tickets are for; `None`: it sells something else, or is not on show. Never of
-    /// targets, never with a hold, and always with one unit for each buyer.
+    /// What the tickets are for; `None`: it sells something else. Never of targets, never with a
+    /// hold, and always with one unit for each buyer.
     pub activity: Option<Activity>,
 }
 
@@ -206,8 +206,7 @@ pub struct SaleEdit {
     pub bid_min: Option<u64>,
     /// New bonus of a target, in basis points of what is accepted.
     pub bonus_bp: Option<u32>,
-    /// What changes about the activity. All of it may change at any time, but not whether there is
-    /// one.
+    /// What changes about the activity, at any time; but a sale becomes one before its first order.
     pub activity: ActivityEdit,
 }
 
@@ -241,13 +240,15 @@ pub enum EditRefusal {
     TermsAreFixed,
     /// Targets have a smallest bid and a bonus, other sales a limit, a hold and an activity.
     NotOfThisKind,
-    /// A ticket is granted at once: a sale has a keyword or a hold, not both.
+    /// A ticket is granted at once: an activity has no hold.
     HoldAndKeyword,
     /// An activity gives one ticket to each number.
     OneTicketEach,
-    /// Orders were granted at the door of an activity, or at another one: that door stays.
-    ActivityIsFixed,
-    /// Only a sale with a keyword has a place, times, a picture and a description.
+    /// Orders were granted at another door than that of an activity.
+    SoldElsewhere,
+    /// Tickets were granted: without a keyword nobody would find them.
+    TicketsAreOut,
+    /// Only an activity has a place, times, a picture and a description.
     NotAnActivity,
     /// The activity would end before it starts.
     EndsBeforeStart,
@@ -255,7 +256,7 @@ pub enum EditRefusal {
 
 impl EditRefusal {
     /// Every refusal, for tables and tests.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NoSuchSale,
         Self::KindIsFixed,
         Self::AlreadyOpen,
@@ -266,7 +267,8 @@ impl EditRefusal {
         Self::NotOfThisKind,
         Self::HoldAndKeyword,
         Self::OneTicketEach,
-        Self::ActivityIsFixed,
+        Self::SoldElsewhere,
+        Self::TicketsAreOut,
         Self::NotAnActivity,
         Self::EndsBeforeStart,
     ];
@@ -284,7 +286,8 @@ impl EditRefusal {
             Self::NotOfThisKind => "not_of_this_kind",
             Self::HoldAndKeyword => "hold_and_keyword",
             Self::OneTicketEach => "one_ticket_each",
-            Self::ActivityIsFixed => "activity_is_fixed",
+            Self::SoldElsewhere => "sold_elsewhere",
+            Self::TicketsAreOut => "tickets_are_out",
             Self::NotAnActivity => "not_an_activity",
             Self::EndsBeforeStart => "ends_before_start",
         }

@@ -23,7 +23,7 @@ use crate::store::reply::Snapshot;
 
 /// A sale for buyers. The order of the fields is part of the contract; times are epoch
 /// milliseconds, `hold` is milliseconds. Targets have a smallest bid and a bonus instead of a
-/// limit, and `remaining` cents. Only activities have a keyword and what comes with it.
+/// limit, and `remaining` cents. Only activities on show have a keyword and what comes with it.
 #[derive(Serialize)]
 struct SaleView<'a> {
     goods: &'a str,
@@ -63,15 +63,16 @@ struct SalesView<'a> {
 }
 
 impl<'a> ActivityView<'a> {
-    fn new(activity: &'a Activity) -> Self {
-        Self {
-            keyword: activity.keyword.as_str(),
+    /// `None` of one that is not on show.
+    fn new(activity: &'a Activity) -> Option<Self> {
+        Some(Self {
+            keyword: activity.keyword.as_ref()?.as_str(),
             place: &activity.place,
             starts_at: activity.starts_at,
             ends_at: activity.ends_at,
             picture: &activity.picture,
             description: &activity.description,
-        }
+        })
     }
 }
 
@@ -92,7 +93,7 @@ impl<'a> SaleView<'a> {
             bid_min: is_target.then_some(sale.bid_min),
             bonus_bp: is_target.then_some(sale.bonus_bp),
             hold: sale.hold,
-            activity: sale.activity.as_ref().map(ActivityView::new),
+            activity: sale.activity.as_ref().and_then(ActivityView::new),
             server_time,
         }
     }

@@ -76,10 +76,14 @@ fn plain(what: &str, text: &str, bytes_max: usize, allowed: &[char]) -> Result<S
     }
 }
 
-/// The fields of an activity for scripts, in their order; times in epoch milliseconds.
+/// The fields of an activity for scripts, in their order; times in epoch milliseconds; no
+/// keyword of one that is not on show.
 pub fn to_fields(activity: &Activity) -> [(&'static str, Value); 6] {
     [
-        ("keyword", json!(activity.keyword.as_str())),
+        (
+            "keyword",
+            json!(activity.keyword.as_ref().map(Keyword::as_str)),
+        ),
         ("place", json!(activity.place)),
         ("starts_at", json!(activity.starts_at)),
         ("ends_at", json!(activity.ends_at)),

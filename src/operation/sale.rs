@@ -92,31 +92,37 @@ pub fn explain(id: &SaleId, refusal: EditRefusal) -> String {
              they stay"
         ),
         EditRefusal::NotOfThisKind => format!(
-            "a smallest bid and a bonus are for targets, a limit for one attempt, a hold, a \
-             keyword and what comes with it for other sales: look at the kind of {id}"
+            "sale {id} is of a kind that has nothing like that: a smallest bid and a bonus are for \
+             targets; a limit for one attempt, a hold, a keyword and what comes with it for lists \
+             and counters"
         ),
         EditRefusal::HoldAndKeyword => format!(
-            "sale {id} would have a hold and a keyword: tickets of an activity are granted at \
-             once, so take one of them away"
+            "sale {id} would be an activity with a hold, and its tickets are granted at once: leave \
+             the hold out, or take it away with `none`"
         ),
         EditRefusal::OneTicketEach => format!(
-            "sale {id} would have a keyword and a limit of more than 1: an activity gives one \
-             ticket to each number, so leave the limit away"
+            "sale {id} would be an activity with a limit of more than 1, and an activity gives one \
+             ticket to each number: leave the limit out, or make it 1"
         ),
-        EditRefusal::ActivityIsFixed => format!(
-            "sale {id} has granted orders: one with a keyword keeps a keyword, so that its tickets \
-             are found (pause it or close it to stop booking), and one without gets none"
+        EditRefusal::SoldElsewhere => format!(
+            "sale {id} has granted orders at another door than the ticket office, so it becomes no \
+             activity: create another sale for it"
+        ),
+        EditRefusal::TicketsAreOut => format!(
+            "activity {id} has granted tickets, and nobody would find them without a keyword: pause \
+             it or let it close to stop booking, or change the keyword"
         ),
         EditRefusal::NotAnActivity => format!(
-            "sale {id} has no keyword: only an activity has a place, times, a picture and a \
-             description, so give it its keyword, too"
+            "sale {id} is no activity: only one has a place, times, a picture and a description, so \
+             give it its keyword, too"
         ),
         EditRefusal::EndsBeforeStart => format!("the activity {id} would end before it starts"),
     }
 }
 
-/// A sale for scripts; times in epoch milliseconds. Only a target has terms, and what
-/// is counted of it is cents. Only an activity has a keyword and what comes with it.
+/// A sale for scripts; times in epoch milliseconds. Only a target has terms, and what is counted of
+/// it is cents. Only an activity has a keyword, null while it is not on show, and what comes with
+/// it.
 pub fn to_json(snapshot: &Snapshot) -> Value {
     let (sale, figures) = (&snapshot.sale, &snapshot.figures);
     let mut value = json!({

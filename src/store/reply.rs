@@ -295,7 +295,7 @@ impl<'a> Fields<'a> {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// What a sale with a keyword says of its activity. Without one it is not on show.
+    /// What a sale that ever had a keyword says of its activity.
     fn activity(&self) -> Result<Option<Activity>> {
         let Some(keyword) = self.text("keyword") else {
             return Ok(None);
@@ -303,7 +303,10 @@ impl<'a> Fields<'a> {
         let wrong = |e| Error::Contract(format!("sale {}: {keyword:?}: {e}", self.id));
         let text = |name| self.text(name).unwrap_or_default().to_owned();
         Ok(Some(Activity {
-            keyword: Keyword::parse(keyword).map_err(wrong)?,
+            keyword: match keyword {
+                "" => None,
+                word => Some(Keyword::parse(word).map_err(wrong)?),
+            },
             place: text("place"),
             starts_at: self.number("starts_at")?,
             ends_at: self.number("ends_at")?,

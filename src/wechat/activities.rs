@@ -1,8 +1,8 @@
-//! Which sales are activities on show: those with a keyword.
+//! Which sales are activities on show: those that have a keyword now.
 
 use std::cmp::Reverse;
 
-use crate::domain::activity::Activity;
+use crate::domain::activity::{Activity, Keyword};
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{EpochMs, Sale};
 use crate::error::Result;
@@ -15,13 +15,26 @@ pub struct Shown<'a> {
     pub sale: &'a Sale,
     /// What it is about.
     pub activity: &'a Activity,
+    /// What people type to mean it.
+    pub keyword: &'a Keyword,
 }
 
 impl<'a> Shown<'a> {
+    /// The activity of a sale, if it is on show.
+    pub fn of(sale: &'a Sale) -> Option<Self> {
+        let activity = sale.activity.as_ref()?;
+        let keyword = activity.keyword.as_ref()?;
+        Some(Self {
+            sale,
+            activity,
+            keyword,
+        })
+    }
+
     /// What people call it.
     pub fn name(&self) -> &'a str {
         match self.sale.title.as_str() {
-            "" => self.activity.keyword.as_str(),
+            "" => self.keyword.as_str(),
             title => title,
         }
     }
@@ -31,11 +44,7 @@ impl<'a> Shown<'a> {
 /// has nothing to show.
 pub fn on_show(sales: &[(SaleId, Result<Snapshot>)]) -> Vec<Shown<'_>> {
     let readable = sales.iter().filter_map(|(_, read)| read.as_ref().ok());
-    let shown = readable.filter_map(|snapshot| {
-        let sale = &snapshot.sale;
-        let activity = sale.activity.as_ref()?;
-        Some(Shown { sale, activity })
-    });
+    let shown = readable.filter_map(|snapshot| Shown::of(&snapshot.sale));
     shown.collect()
 }
 

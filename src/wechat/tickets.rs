@@ -52,7 +52,7 @@ impl<'a> Holder<'a> {
     fn named(&self, keyword: &str) -> Vec<Shown<'a>> {
         let activities = self.activities.iter().copied();
         activities
-            .filter(|shown| shown.activity.keyword.as_str() == keyword)
+            .filter(|shown| shown.keyword.as_str() == keyword)
             .collect()
     }
 

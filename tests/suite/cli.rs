@@ -119,11 +119,12 @@ fn a_sale_from_nothing_to_its_audit_without_a_server() {
         assert!(shown.contains(said), "{said} is not in {shown}");
     }
     let said = shop.fails("sale put b --hold 15m", 1);
-    assert!(said.contains("a hold and a keyword"), "{said}");
+    assert!(said.contains("an activity with a hold"), "{said}");
     let said = shop.fails("sale put b --picture x", 2);
     assert!(said.contains("http://"), "{said}");
     shop.ok("sale put b --keyword=");
-    assert!(!shop.ok("sale show b").contains("keyword"));
+    assert!(shop.ok("sale show b").contains("none: not on show"));
+    assert!(shop.json("sale show b")["keyword"].is_null());
     let list = shop.json("sale list");
     assert_eq!(
         (&list[0]["sale"], &list[1]["sale"]),

@@ -228,7 +228,8 @@ fn refused(id: &SaleId, refusal: EditRefusal) -> Problem {
         | EditRefusal::NotOfThisKind
         | EditRefusal::HoldAndKeyword
         | EditRefusal::OneTicketEach
-        | EditRefusal::ActivityIsFixed
+        | EditRefusal::SoldElsewhere
+        | EditRefusal::TicketsAreOut
         | EditRefusal::NotAnActivity
         | EditRefusal::EndsBeforeStart => StatusCode::CONFLICT,
     };

@@ -65,7 +65,7 @@ pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpRe
     let unknown = || UNKNOWN.to_owned();
     let template = ActivityPage {
         title: shown.name(),
-        keyword: activity.keyword.as_str(),
+        keyword: shown.keyword.as_str(),
         place: &activity.place,
         picture: &activity.picture,
         description: &activity.description,

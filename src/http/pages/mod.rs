@@ -101,12 +101,7 @@ fn on_show<'a>(reading: &'a Reading, id: &SaleId) -> Result<Option<OnShow<'a>>, 
         return Ok(None);
     };
     let snapshot = sales[place].1.as_ref().map_err(failed)?;
-    let sale = &snapshot.sale;
     let left = snapshot.figures.left;
     let now = reading.server_time().unwrap_or(snapshot.now);
-    Ok(sale.activity.as_ref().map(|activity| OnShow {
-        shown: Shown { sale, activity },
-        left,
-        now,
-    }))
+    Ok(Shown::of(&snapshot.sale).map(|shown| OnShow { shown, left, now }))
 }

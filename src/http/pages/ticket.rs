@@ -102,7 +102,7 @@ pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpRe
     let held = when::span(activity.starts_at, activity.ends_at);
     let template = TicketPage {
         title: shown.name(),
-        keyword: activity.keyword.as_str(),
+        keyword: shown.keyword.as_str(),
         place: &activity.place,
         held: held.unwrap_or_else(|| "待定".to_owned()),
         number: order.username.as_str(),

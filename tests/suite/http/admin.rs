@@ -338,7 +338,7 @@ async fn every_wrong_sale_is_named_and_changes_nothing() {
             PUT_A,
             r#"{"keyword":"k"}"#,
             409,
-            "activity_is_fixed",
+            "sold_elsewhere",
             "has granted orders",
         ),
         (
@@ -353,14 +353,14 @@ async fn every_wrong_sale_is_named_and_changes_nothing() {
             r#"{"kind":"list","keyword":"k","hold":"15m"}"#,
             409,
             "hold_and_keyword",
-            "a hold and a keyword",
+            "an activity with a hold",
         ),
         (
             PUT_A,
             r#"{"place":"x"}"#,
             409,
             "not_an_activity",
-            "has no keyword",
+            "is no activity",
         ),
         (
             "/admin/sales/b",
@@ -418,9 +418,14 @@ async fn an_activity_is_put_on_show_and_taken_off() {
     for hide in [r#"{"keyword":null}"#, r#"{"keyword":""}"#] {
         let hidden = operator.json("PUT", PUT_A, hide).await;
         assert_eq!(told(&hidden), (200, "updated"), "{}", hidden.body);
-        for name in fields.keys() {
-            assert_eq!(hidden.json().get(name), None, "{name}");
-        }
+        assert_eq!(hidden.json()["keyword"], Value::Null);
+        assert_eq!(hidden.json()["description"], "one\ntwo");
+    }
+    // Operators see what is prepared, and nobody else does.
+    let seen = app.buyer.get("/sales/a").await.json();
+    assert_eq!(seen["goods"], "a");
+    for name in fields.keys() {
+        assert_eq!(seen.get(name), None, "{name}");
     }
     app.stop().await;
 }

@@ -2,6 +2,7 @@
 
 use seckill::domain::activity::{Activity, ActivityEdit, Keyword};
 use seckill::domain::ids::SaleId;
+use seckill::domain::outcome::{Outcome, Refusal};
 use seckill::domain::sale::{Door, EditOutcome, EditRefusal, Sale, SaleEdit, StockKind};
 use seckill::store::script::SALE_PUT;
 
@@ -379,7 +380,7 @@ async fn a_keyword_makes_an_activity_and_none_takes_it_off_show() {
         assert_eq!(activity(&id).await, None);
         assert_eq!(put(&id, &about(keyword("k"))).await, EditOutcome::Updated);
         let mut said = Activity {
-            keyword: Keyword::parse("k").expect("valid"),
+            keyword: Keyword::parse("k").ok(),
             place: String::new(),
             starts_at: None,
             ends_at: None,
@@ -397,7 +398,7 @@ async fn a_keyword_makes_an_activity_and_none_takes_it_off_show() {
         };
         assert_eq!(put(&id, &about(change)).await, EditOutcome::Updated);
         said = Activity {
-            keyword: Keyword::parse("马兰花开").expect("valid"),
+            keyword: Keyword::parse("马兰花开").ok(),
             place: "大礼堂".to_owned(),
             starts_at: Some(5),
             ends_at: Some(5),
@@ -406,9 +407,10 @@ async fn a_keyword_makes_an_activity_and_none_takes_it_off_show() {
         };
         assert_eq!(activity(&id).await, Some(said.clone()));
         assert_eq!(put(&id, &about(no_keyword())).await, EditOutcome::Updated);
-        assert_eq!(activity(&id).await, None);
+        said.keyword = None;
+        assert_eq!(activity(&id).await, Some(said.clone()));
         assert_eq!(put(&id, &about(keyword("k"))).await, EditOutcome::Updated);
-        said.keyword = Keyword::parse("k").expect("valid");
+        said.keyword = Keyword::parse("k").ok();
         assert_eq!(activity(&id).await, Some(said.clone()));
         // What it is may change when there are tickets, too.
         world.granted(&id, "x", 1).await;
@@ -479,11 +481,15 @@ async fn what_no_activity_may_be_is_refused_and_writes_nothing() {
         description: Some("x".to_owned()),
         ..ActivityEdit::default()
     });
+    let hidden = SaleEdit {
+        activity: no_keyword(),
+        ..hold.clone()
+    };
     let new = sale_id("new");
     let before = world.dump().await;
     for (id, edit, refusal) in [
         (&held, about(keyword("k")), EditRefusal::HoldAndKeyword),
-        (&shown, hold.clone(), EditRefusal::HoldAndKeyword),
+        (&shown, hold, EditRefusal::HoldAndKeyword),
         (&plain, both, EditRefusal::HoldAndKeyword),
         (&new, created, EditRefusal::HoldAndKeyword),
         (&loan, about(keyword("k")), EditRefusal::NotOfThisKind),
@@ -496,7 +502,8 @@ async fn what_no_activity_may_be_is_refused_and_writes_nothing() {
             EditRefusal::NotAnActivity,
         ),
         (&plain, times(None, Some(None)), EditRefusal::NotAnActivity),
-        (&shown, unsaid, EditRefusal::NotAnActivity),
+        (&plain, unsaid, EditRefusal::NotAnActivity),
+        (&shown, hidden, EditRefusal::HoldAndKeyword),
         (
             &shown,
             times(Some(Some(21)), None),
@@ -521,15 +528,10 @@ async fn what_no_activity_may_be_is_refused_and_writes_nothing() {
         hold: Some(None),
         ..about(keyword("k"))
     };
-    let hidden = SaleEdit {
-        activity: no_keyword(),
-        ..hold
-    };
     for (id, edit) in [
         (&held, unheld),
         (&shown, times(Some(Some(20)), None)),
         (&shown, times(Some(None), Some(Some(9)))),
-        (&shown, hidden),
     ] {
         let outcome = world.store.sale_put(id, &edit).await.expect("answered");
         assert_eq!(outcome, EditOutcome::Updated, "{id} {edit:?}");
@@ -566,13 +568,22 @@ async fn an_activity_gives_one_ticket_to_each_number() {
     };
     assert_eq!(put(&new, &created(Some(3))).await, many);
     assert_eq!(put(&new, &created(Some(1))).await, EditOutcome::Created);
-    // Taken off show, it is a sale like others.
+    // Also while it is off show.
     let hidden = SaleEdit {
         purchase_max: Some(2),
         ..about(no_keyword())
     };
-    assert_eq!(put(&plain, &hidden).await, EditOutcome::Updated);
-    assert_eq!(stored(&world, &plain).await.purchase_max, 2);
+    assert_eq!(put(&plain, &hidden).await, many);
+    assert_eq!(
+        put(&plain, &about(no_keyword())).await,
+        EditOutcome::Updated
+    );
+    assert_eq!(put(&plain, &limit(2)).await, many);
+    // A limit that somebody chose is not changed in silence.
+    let two = world.sale("two", StockKind::List, 5).await;
+    world.put(&two, &limit(2)).await;
+    assert_eq!(put(&two, &shown(None)).await, many);
+    assert_eq!(put(&two, &shown(Some(1))).await, EditOutcome::Updated);
 }
 
 #[tokio::test]
@@ -581,31 +592,53 @@ async fn the_door_of_a_sale_with_orders_is_fixed() {
         let mut world = World::new().await;
         let plain = world.sale("plain", kind, 2).await;
         let shown = world.sale("shown", kind, 2).await;
-        let fixed = EditOutcome::Refused(EditRefusal::ActivityIsFixed);
-        for (id, edit) in [
-            (&plain, about(keyword("k"))),
-            (&plain, about(no_keyword())),
-            (&shown, about(keyword("k"))),
-        ] {
-            world.put(id, &edit).await;
-        }
+        world.put(&shown, &about(keyword("k"))).await;
         let ticket = world.granted(&shown, "x", 1).await;
-        world.put(&plain, &about(no_keyword())).await;
         world.granted(&plain, "x", 1).await;
-        // Whether the orders are dead by now, tickets are still looked for.
+        // Whether the tickets are dead by now, people look for them.
         let cancelled = world.store.order_cancel(&ticket, None).await;
         cancelled.expect("answered");
         let before = world.dump().await;
-        for (id, edit) in [(&plain, keyword("k")), (&shown, no_keyword())] {
+        for (id, edit, refusal) in [
+            (&plain, keyword("k"), EditRefusal::SoldElsewhere),
+            (&shown, no_keyword(), EditRefusal::TicketsAreOut),
+        ] {
             let outcome = world.store.sale_put(id, &about(edit)).await;
-            assert_eq!(outcome.expect("answered"), fixed, "{id}");
+            assert_eq!(outcome.expect("answered"), EditOutcome::Refused(refusal));
             assert_eq!(world.dump().await, before, "{id}: something was written");
         }
         for (id, edit) in [(&plain, no_keyword()), (&shown, keyword("other"))] {
             let outcome = world.store.sale_put(id, &about(edit)).await;
             assert_eq!(outcome.expect("answered"), EditOutcome::Updated, "{id}");
         }
+        assert_eq!(stored(&world, &plain).await.door(), kind.door());
         assert_eq!(stored(&world, &shown).await.door(), Door::Office);
+    }
+}
+
+/// Otherwise whoever takes an activity off show would sell its tickets to anybody elsewhere.
+#[tokio::test]
+async fn what_was_an_activity_is_sold_nowhere_else() {
+    for kind in [StockKind::List, StockKind::Counter] {
+        let world = World::new().await;
+        let shown = world.sale("shown", kind, 2).await;
+        world.put(&shown, &about(keyword("k"))).await;
+        let prepared = sale_id("prepared");
+        let unseen = SaleEdit {
+            kind: Some(kind),
+            ..about(no_keyword())
+        };
+        let created = world.store.sale_put(&prepared, &unseen).await;
+        assert_eq!(created.expect("answered"), EditOutcome::Created);
+        for id in [&shown, &prepared] {
+            world.put(id, &about(no_keyword())).await;
+            let sale = stored(&world, id).await;
+            assert_eq!((sale.door(), sale.purchase_max), (Door::Office, 1), "{id}");
+            assert_eq!(sale.activity.and_then(|activity| activity.keyword), None);
+            let batch = world.grab_all(id, kind.door(), &[("x", 1)]).await;
+            assert_eq!(batch.outcomes, [Outcome::Refused(Refusal::WrongDoor)]);
+            world.put(id, &about(keyword("k"))).await;
+        }
     }
 }
 

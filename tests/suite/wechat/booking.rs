@@ -276,7 +276,7 @@ async fn an_activity_is_found_by_the_keyword_that_it_has_just_got() {
     hears(&follower, "抢票 key3", BEFORE).await;
     assert_eq!(follower.says("抢票 key2").await.text, NOT_FOUND);
     let hidden = world.store.sale_put(&sale, &off).await;
-    let fixed = EditOutcome::Refused(EditRefusal::ActivityIsFixed);
+    let fixed = EditOutcome::Refused(EditRefusal::TicketsAreOut);
     assert_eq!(hidden.expect("answered"), fixed);
     assert_eq!(follower.says("查票").await.tickets().len(), 1);
     assert_eq!(world.left(&sale).await, 4);
