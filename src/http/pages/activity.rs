@@ -8,9 +8,11 @@ use askama::Template;
 use super::notice::Notice;
 use super::page::{Loads, page};
 use super::{OnShow, from_query, look, on_show, when};
+use crate::catalogue::Reading;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::Phase;
 use crate::http::Context;
+use crate::wechat::activities::{self, Shown};
 
 const UNKNOWN: &str = "待定";
 
@@ -26,6 +28,8 @@ struct ActivityPage<'a> {
     window: String,
     remaining: u64,
     booking: Booking,
+    /// Another activity on show has the same keyword, so that only the menu tells them apart.
+    is_ambiguous: bool,
 }
 
 /// What stands above the title.
@@ -42,6 +46,16 @@ impl Booking {
             Phase::Open => "正在抢票",
             Phase::Paused => "抢票暂停",
             Phase::Ended => "抢票已经结束",
+        }
+    }
+
+    /// What the hint how to get a ticket starts with; `None` when there is none to be had.
+    fn invitation(&self) -> Option<&'static str> {
+        match self.phase {
+            Phase::Upcoming => Some("开始后"),
+            Phase::Open if self.sold_out => None,
+            Phase::Open => Some(""),
+            Phase::Paused | Phase::Ended => None,
         }
     }
 
@@ -76,8 +90,17 @@ pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpRe
             phase: sale.phase(now),
             sold_out: left == 0,
         },
+        is_ambiguous: is_ambiguous(&reading, shown),
     };
     Ok(page(StatusCode::OK, &template, Loads::Picture))
+}
+
+/// True when the keyword alone does not say which activity is meant.
+fn is_ambiguous(reading: &Reading, shown: Shown<'_>) -> bool {
+    let sales = reading.sales.as_deref().unwrap_or_default();
+    let others = activities::on_show(sales).into_iter();
+    let mut others = others.filter(|other| other.sale.id != shown.sale.id);
+    others.any(|other| other.keyword == shown.keyword)
 }
 
 fn missing() -> Notice {

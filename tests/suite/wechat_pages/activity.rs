@@ -5,6 +5,9 @@ use seckill::domain::sale::{SaleEdit, StockKind};
 
 use super::{FUTURE, Office, PAST, assert_harmless, assert_page};
 
+/// How to get a ticket of the activity whose keyword is `gala`.
+const HOW: &str = "回复“<strong>抢票 gala</strong>”即可抢票";
+
 #[tokio::test]
 async fn an_activity_shows_what_people_must_know() {
     let office = Office::open().await;
@@ -50,19 +53,43 @@ async fn an_activity_says_where_its_booking_stands() {
     office.put(&sale, window(Some(FUTURE), None)).await;
     let page = office.shows(path, "抢票尚未开始").await;
     assert_page(&page, 200, "<h1>gala</h1>"); // without a title, its keyword
+    assert_page(&page, 200, &format!(">开始后{HOW}<"));
     office.put(&sale, window(None, None)).await;
-    office.shows(path, "正在抢票").await;
+    let page = office.shows(path, "正在抢票").await;
+    assert_page(&page, 200, &format!(">{HOW}<"));
     office.book(&sale, "2016013265").await;
-    office.shows(path, "票已抢光").await;
+    let sold_out = office.shows(path, "票已抢光").await;
     office.put(&sale, window(None, Some(PAST))).await;
-    office.shows(path, "抢票已经结束").await;
+    let ended = office.shows(path, "抢票已经结束").await;
     let paused = SaleEdit {
         paused: Some(true),
         ..SaleEdit::default()
     };
     office.put(&sale, paused).await;
-    office.shows(path, "抢票暂停").await;
+    let paused = office.shows(path, "抢票暂停").await;
+    // Nobody is told to ask for what there is not.
+    for page in [sold_out, ended, paused] {
+        assert!(!page.body.contains("class=\"how\""), "{page:?}");
+    }
     office.close(&[&sale]).await;
+}
+
+#[tokio::test]
+async fn a_keyword_of_two_activities_is_not_asked_for() {
+    let office = Office::open().await;
+    let one = office.activity("gala", "马兰花开", 1).await;
+    let other = office.activity("ball", "舞会", 1).await;
+    let path = "/wechat/activity?id=gala";
+    let page = office.shows(path, "正在抢票").await;
+    assert_page(&page, 200, &format!(">{HOW}<"));
+    let same = ActivityEdit {
+        keyword: Some(Keyword::parse("gala").ok()),
+        ..ActivityEdit::default()
+    };
+    office.change(&other, same).await;
+    let page = office.shows(path, ">请利用菜单抢票<").await;
+    assert!(!page.body.contains(HOW), "{page:?}");
+    office.close(&[&one, &other]).await;
 }
 
 #[tokio::test]
