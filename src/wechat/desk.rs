@@ -4,7 +4,7 @@ use super::activities;
 use super::command::{Command, TicketCommand};
 use super::message::{Content, Message};
 use super::office::Office;
-use super::reply::{Article, Reply};
+use super::reply::{Article, Listed, Reply};
 use super::tickets::Holder;
 use super::wording;
 use crate::domain::ids::OpenId;
@@ -89,14 +89,17 @@ impl Office {
         let reading = self.catalogue.look().await?;
         let sales = reading.sales.as_ref().map_err(Clone::clone)?;
         let bookable = activities::bookable(sales, reading.server_time().unwrap_or_default());
-        let articles = bookable.into_iter().map(|shown| Article {
-            title: shown.name().to_owned(),
-            description: wording::booking(shown),
-            picture: shown.activity.picture.clone(),
-            url: self.account.links.activity(&shown.sale.id),
+        let listed = bookable.into_iter().map(|shown| Listed {
+            entry: wording::entry(shown),
+            article: Article {
+                title: shown.name().to_owned(),
+                description: wording::booking(shown),
+                picture: shown.activity.picture.clone(),
+                url: self.account.links.activity(&shown.sale.id),
+            },
         });
-        let articles = articles.collect();
-        Ok(Reply::list(articles, to_event, &wording::ACTIVITIES))
+        let listed = listed.collect();
+        Ok(Reply::list(listed, to_event, &wording::ACTIVITIES))
     }
 
     async fn ticket(

@@ -37,6 +37,15 @@ pub struct Article {
     pub url: String,
 }
 
+/// One page of several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// What a link to it is called.
+    pub entry: String,
+    /// Its card.
+    pub article: Article,
+}
+
 impl Reply {
     /// A text.
     pub fn text(text: impl Into<String>) -> Self {
@@ -45,18 +54,17 @@ impl Reply {
 
     /// A list of pages: as cards where the platform shows all of them, which depends on what is
     /// answered, or else as links in a text.
-    pub fn list(articles: Vec<Article>, to_event: bool, words: &List) -> Self {
+    pub fn list(listed: Vec<Listed>, to_event: bool, words: &List) -> Self {
         let cards_max = if to_event {
             ARTICLES_MAX
         } else {
             ARTICLES_MAX_TO_TEXT
         };
-        if articles.len() > cards_max {
-            let pages = articles
-                .iter()
-                .map(|article| (&*article.url, &*article.title));
+        if listed.len() > cards_max {
+            let pages = listed.iter().map(|page| (&*page.article.url, &*page.entry));
             return Self::Text(wording::pages(words, &pages.collect::<Vec<_>>()));
         }
+        let articles = listed.into_iter().map(|page| page.article).collect();
         Articles::new(articles).map_or_else(|| Self::text(words.none), Self::News)
     }
 }
@@ -207,7 +215,11 @@ mod tests {
     fn a_list_is_shown_as_cards_only_when_all_of_them_are_shown() {
         for (to_event, cards_max) in [(true, 8), (false, 1)] {
             for count in 0..=10 {
-                let reply = Reply::list(articles(count), to_event, &wording::TICKETS);
+                let listed = articles(count).into_iter().map(|article| Listed {
+                    entry: article.title.clone(),
+                    article,
+                });
+                let reply = Reply::list(listed.collect(), to_event, &wording::TICKETS);
                 let body = reply.body(ENVELOPE);
                 let shown = body.matches("<item>").count() + body.matches("<a href").count();
                 assert_eq!(shown, count, "{body}");

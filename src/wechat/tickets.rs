@@ -4,7 +4,7 @@
 use super::activities::Shown;
 use super::command::TicketCommand;
 use super::office::Office;
-use super::reply::{Article, Reply};
+use super::reply::{Article, Listed, Reply};
 use super::wording::{self, List};
 use crate::domain::attempt::Purchase;
 use crate::domain::change::ChangeOutcome;
@@ -84,11 +84,14 @@ impl<'a> Holder<'a> {
     async fn list(&self, activities: &[Shown<'a>], words: &List) -> Result<Reply> {
         let tickets = self.tickets(activities).await?;
         let unused = tickets.iter().filter(|(_, order)| is_unused(order));
-        let articles = unused.map(|(shown, order)| {
+        let listed = unused.map(|(shown, order)| {
             let (title, description) = (shown.name().to_owned(), wording::activity(*shown));
-            self.article(*shown, &order.id, title, description)
+            Listed {
+                entry: title.clone(),
+                article: self.article(*shown, &order.id, title, description),
+            }
         });
-        Ok(Reply::list(articles.collect(), self.to_event, words))
+        Ok(Reply::list(listed.collect(), self.to_event, words))
     }
 
     async fn give_back(&self, named: &[Shown<'a>]) -> Result<Reply> {

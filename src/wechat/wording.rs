@@ -167,20 +167,29 @@ pub fn activity(shown: Shown<'_>) -> String {
     lines.join("\n")
 }
 
-/// The same, after when its tickets can be booked.
+/// The same, after what to type for a ticket, and when.
 pub fn booking(shown: Shown<'_>) -> String {
+    let keyword = format!("活动代称：{}", shown.keyword);
     let sale = shown.sale;
     let window = match (sale.opens_at, sale.closes_at) {
-        (Some(opens), Some(closes)) => format!("{} 至 {}", time(opens), time(closes)),
-        (Some(opens), None) => format!("{} 起", time(opens)),
-        (None, Some(closes)) => format!("至 {}", time(closes)),
-        (None, None) => return activity(shown),
+        (Some(opens), Some(closes)) => Some(format!("{} 至 {}", time(opens), time(closes))),
+        (Some(opens), None) => Some(format!("{} 起", time(opens))),
+        (None, Some(closes)) => Some(format!("至 {}", time(closes))),
+        (None, None) => None,
     };
-    let window = format!("抢票时间：{window}");
-    match activity(shown) {
-        empty if empty.is_empty() => window,
-        activity => format!("{window}\n{activity}"),
+    let window = window.map(|window| format!("抢票时间：{window}"));
+    let activity = Some(activity(shown)).filter(|activity| !activity.is_empty());
+    let lines = [Some(keyword), window, activity];
+    lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+/// The name of an activity in a list, with what to type for it, unless that is its name.
+pub fn entry(shown: Shown<'_>) -> String {
+    let (name, keyword) = (shown.name(), shown.keyword.as_str());
+    if name == keyword {
+        return name.to_owned();
     }
+    format!("{name}（代称 {keyword}）")
 }
 
 /// The same for a ticket, after the name of its activity.

@@ -157,7 +157,8 @@ async fn one_activity_is_shown_as_a_card() {
     world.activity("show.one", 5, &edit).await;
     let app = office(&world).await;
     let follower = Follower::new(&app, "o-1");
-    let description = "抢票时间：2018-10-10 00:00 至 2100-01-01 08:00\n\
+    let description = "活动代称：马兰花开\n\
+                       抢票时间：2018-10-10 00:00 至 2100-01-01 08:00\n\
                        时间：2100-01-01 09:00 至 2100-01-01 10:00\n地点：大礼堂\n\
                        话剧\n<b>两幕</b> & 尾声";
     let item = format!(
@@ -181,8 +182,10 @@ async fn one_activity_is_shown_as_a_card() {
 async fn several_activities_come_in_the_order_in_which_they_close() {
     let world = World::new().await;
     for number in 0..8u64 {
-        let mut edit = on_show(&format!("k{number}"));
-        edit.title = Some(format!("第{number}场"));
+        let title = format!("第{number}场");
+        // The first has no other name than what people type.
+        let mut edit = on_show(if number == 0 { &title } else { "key" });
+        edit.title = Some(title);
         // The last of them never closes.
         edit.closes_at = Some((number < 7).then_some(FAR - number));
         world.activity(&format!("a{number}"), 1, &edit).await;
@@ -199,7 +202,8 @@ async fn several_activities_come_in_the_order_in_which_they_close() {
     let said = follower.says("抢啥").await;
     assert_eq!(said.kind, "text");
     let links = order.map(|number| {
-        format!("\n<a href=\"{SITE}/wechat/activity?id=a{number}\">第{number}场</a>")
+        let keyword = if number == 0 { "" } else { "（代称 key）" };
+        format!("\n<a href=\"{SITE}/wechat/activity?id=a{number}\">第{number}场{keyword}</a>")
     });
     assert_eq!(said.text, format!("可以抢票的活动：{}", links.concat()));
     app.stop().await;
