@@ -8,6 +8,7 @@ const SALE = 'seckill.sale';
 const TICKET = /-[a-z][a-z0-9]{19}$/;
 // Those who scan on wait for the answer before theirs.
 const ANSWER_TIMEOUT_MS = 10000;
+const WRONG_TOKEN = '口令不正确，请重新输入。';
 
 const at = (id) => document.getElementById(id);
 let admitted = 0;
@@ -43,33 +44,39 @@ function leave(fault) {
   enter(fault);
 }
 
-async function ask(sale, shown) {
-  const named = TICKET.test(shown) ? { ticket: shown } : { number: shown };
-  const reply = await fetch('checkin', {
+function ask(token, asked) {
+  return fetch('checkin', {
     method: 'POST',
     headers: {
-      'Authorization': 'Bearer ' + sessionStorage.getItem(TOKEN),
+      'Authorization': 'Bearer ' + token,
       'Content-Type': 'application/json',
       'Accept-Language': 'zh',
     },
-    body: JSON.stringify({ sale, ...named }),
+    body: JSON.stringify(asked),
     // Browsers of before 2022 have none, and wait.
     signal: AbortSignal.timeout?.(ANSWER_TIMEOUT_MS),
   });
-  return { status: reply.status, said: await reply.json() };
+}
+
+// The number of a ticket, whatever the caps lock made of it, or that of a person.
+function named(shown) {
+  const ticket = shown.toLowerCase();
+  return TICKET.test(ticket) ? { ticket } : { number: shown };
 }
 
 async function check(sale, shown) {
   tell('waiting', '…', shown);
   try {
-    const { status, said } = await ask(sale, shown);
+    const reply = await ask(sessionStorage.getItem(TOKEN), { sale, ...named(shown) });
+    const { status } = reply;
+    const said = await reply.json();
     if (status === 200) {
       admitted += 1;
       at('count').textContent = '本机已检票 ' + admitted + ' 张';
       show(at('count'), true);
       tell('good', '✓ 可以入场', '学号 ' + said.number);
     } else if (status === 401) {
-      leave('口令不正确，请重新输入。');
+      leave(WRONG_TOKEN);
     } else if (status < 500) {
       tell('bad', '✗ 不能入场', said.detail);
     } else {
@@ -81,17 +88,43 @@ async function check(sale, shown) {
   }
 }
 
+// Asks the door for nothing: it looks at the token first. `undefined` without an answer of its own.
+async function isRight(token) {
+  try {
+    const { status } = await ask(token, {});
+    return status < 500 ? status !== 401 : undefined;
+  } catch (error) {
+    return undefined;
+  }
+}
+
+async function login(token) {
+  // What is scanned meanwhile is no token.
+  const fields = [...at('login').elements];
+  fields.forEach((field) => { field.disabled = true; });
+  const right = await isRight(token);
+  fields.forEach((field) => { field.disabled = false; });
+  if (right === undefined) {
+    leave('没有收到答复，请再试一次。');
+    return;
+  }
+  at('token').value = '';
+  if (right) {
+    sessionStorage.setItem(TOKEN, token);
+  }
+  enter(right ? '' : WRONG_TOKEN);
+}
+
 at('login').addEventListener('submit', (event) => {
   event.preventDefault();
   const token = at('token').value.trim();
-  at('token').value = '';
   // A header carries nothing else.
-  if (!/^[\x21-\x7e]+$/.test(token)) {
-    leave('口令不正确，请重新输入。');
-    return;
+  if (/^[\x21-\x7e]+$/.test(token)) {
+    login(token);
+  } else {
+    at('token').value = '';
+    leave(WRONG_TOKEN);
   }
-  sessionStorage.setItem(TOKEN, token);
-  enter();
 });
 
 at('check').addEventListener('submit', (event) => {

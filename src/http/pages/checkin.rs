@@ -95,7 +95,9 @@ fn asked(fields: Fields<3>, manner: Manner) -> Result<(SaleId, Shown), Problem> 
     let shown = match (given(ticket), given(number)) {
         (Some(ticket), None) => {
             let ticket = text(ticket, "ticket").map_err(faulty)?;
-            Shown::Ticket(OrderId::parse(&ticket).map_err(|_| unknown())?)
+            // Typed with caps lock, it is the same ticket.
+            let ticket = OrderId::parse(&ticket.to_ascii_lowercase());
+            Shown::Ticket(ticket.map_err(|_| unknown())?)
         }
         (None, Some(number)) => {
             let number = text(number, "number").map_err(faulty)?;

@@ -33,7 +33,12 @@ async fn a_good_ticket_lets_in_once() {
         (code(&reply), reply.body.as_str()),
         ((200, "checked_in"), &*expected)
     );
-    for (kind, shown) in [("ticket", ticket.as_str()), ("number", NUMBER)] {
+    let typed = ticket.to_uppercase();
+    for (kind, shown) in [
+        ("ticket", ticket.as_str()),
+        ("ticket", &typed),
+        ("number", NUMBER),
+    ] {
         let reply = office.check("gala", kind, shown).await;
         assert_eq!(code(&reply), (409, "used"), "{kind}");
         assert_eq!(reply.content_type, "application/problem+json");
@@ -122,6 +127,13 @@ async fn nobody_is_let_in_without_the_token() {
     let fields = [("sale", "gala"), ("ticket", ticket.as_str())];
     let reply = office.app.buyer.form("/wechat/checkin", &fields).await;
     assert_eq!(code(&reply), (401, "unauthorized"));
+    // The page asks so whether a token is right.
+    let json = [("content-type", "application/json")];
+    let buyer = &office.app.buyer;
+    let reply = buyer.send("POST", "/wechat/checkin", &json, b"{}".to_vec());
+    assert_eq!(code(&reply.await), (401, "unauthorized"));
+    let reply = office.operator.json("POST", "/wechat/checkin", "{}").await;
+    assert_eq!(code(&reply), (400, "invalid_request"));
     assert_eq!(
         code(&office.check("gala", "ticket", &ticket).await),
         (200, "checked_in")
