@@ -26,6 +26,7 @@ struct ActivityPage<'a> {
     description: &'a str,
     held: String,
     window: String,
+    returnable: String,
     remaining: u64,
     booking: Booking,
     /// Another activity on show has the same keyword, so that only the menu tells them apart.
@@ -85,6 +86,7 @@ pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpRe
         description: &activity.description,
         held: when::span(activity.starts_at, activity.ends_at).unwrap_or_else(unknown),
         window: when::span(sale.opens_at, sale.closes_at).unwrap_or_else(|| "不限".to_owned()),
+        returnable: when::returnable(sale.cancel_until),
         remaining: left,
         booking: Booking {
             phase: sale.phase(now),

@@ -19,6 +19,8 @@ struct TicketPage<'a> {
     keyword: &'a str,
     place: &'a str,
     held: String,
+    /// Until when it may be given back, of a ticket that nobody used or gave back.
+    returnable: Option<String>,
     number: &'a str,
     ticket: &'a str,
     standing: Standing,
@@ -48,6 +50,13 @@ impl Standing {
             OrderState::Cancelled => Self::Cancelled,
             OrderState::Held => Self::Held,
             OrderState::Expired => Self::Expired,
+        }
+    }
+
+    fn is_unused(self) -> bool {
+        match self {
+            Self::Good | Self::Over => true,
+            Self::Used | Self::Cancelled | Self::Held | Self::Expired => false,
         }
     }
 
@@ -105,6 +114,9 @@ pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpRe
         keyword: shown.keyword.as_str(),
         place: &activity.place,
         held: held.unwrap_or_else(|| "待定".to_owned()),
+        returnable: standing
+            .is_unused()
+            .then(|| when::returnable(shown.sale.cancel_until)),
         number: order.username.as_str(),
         ticket: order.id.as_str(),
         standing,

@@ -21,6 +21,14 @@ pub fn span(from: Option<EpochMs>, until: Option<EpochMs>) -> Option<String> {
     }
 }
 
+/// Until when tickets may be given back, if ever.
+pub fn returnable(until: Option<EpochMs>) -> String {
+    until.map_or_else(
+        || "不能退票".to_owned(),
+        |until| format!("至 {}", time(until)),
+    )
+}
+
 /// To the second: `2026-12-12 19:00:59`.
 pub fn exactly(instant: EpochMs) -> String {
     format!("{}:{:02}", time(instant), instant / 1_000 % 60)

@@ -30,6 +30,7 @@ async fn an_activity_shows_what_people_must_know() {
         "2026-12-12 19:00 至 21:00",
         "大礼堂",
         "不限",
+        "<dt>退票</dt><dd>至 2096-10-02 15:06</dd>",
         "7 张",
         "抢票 mlhk",
         "第一行\n第二行",
@@ -37,6 +38,13 @@ async fn an_activity_shows_what_people_must_know() {
     ] {
         assert_page(&page, 200, text);
     }
+    let final_sale = SaleEdit {
+        cancel_until: Some(None),
+        ..SaleEdit::default()
+    };
+    office.put(&sale, final_sale).await;
+    let path = "/wechat/activity?id=gala";
+    office.shows(path, "<dt>退票</dt><dd>不能退票</dd>").await;
     office.close(&[&sale]).await;
 }
 
