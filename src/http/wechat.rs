@@ -10,6 +10,7 @@ use super::Context;
 use super::attempt::{discard, media_type, read_body};
 use super::form;
 use super::negotiate::Manner;
+use super::operator;
 use super::problem::Problem;
 use crate::wechat::message::{MESSAGE_BYTES_MAX, Message};
 use crate::wechat::office::Office;
@@ -27,7 +28,9 @@ pub struct TicketOffice {
 /// `GET /wechat`: the platform asks whether this is the server that its owner means.
 pub async fn verify(context: Data<Context>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     admitted(&context, &request)?;
-    let echo = parameter(&request, "echostr").ok_or_else(wrong_signature)?;
+    let echo = parameter(&request, "echostr");
+    let echo =
+        echo.ok_or_else(|| Problem::invalid("Name one echostr in the query, to be echoed."))?;
     Ok(answered("text/plain; charset=utf-8", echo))
 }
 
@@ -51,6 +54,9 @@ pub async fn receive(
     let body = body.map_err(|fault| Problem::of_fault(&fault, manner))?;
     let message = Message::read(&body).map_err(|wrong| {
         context.metrics.chat.refused("malformed");
+        // Whoever sends this can sign it, so strangers do not fill the log.
+        let (who, why) = (operator::who(&request), wrong.kind());
+        tracing::warn!(who, why, "a message is refused");
         Problem::invalid(format!("{wrong}."))
     })?;
     let answer = office.answer(message).await;
@@ -79,6 +85,10 @@ fn admitted<'a>(context: &'a Context, request: &HttpRequest) -> Result<&'a Offic
         return Ok(office);
     }
     context.metrics.chat.refused("wrong_signature");
+    tracing::debug!(
+        who = operator::who(request),
+        "a wrong signature: is wechat.token that of the platform?"
+    );
     Err(wrong_signature())
 }
 

@@ -14,12 +14,29 @@ pub enum WrongMessage {
     /// It is not the XML of a message.
     #[error(transparent)]
     Xml(#[from] WrongXml),
+    /// It is packed so that only who has another key reads it.
+    #[error(
+        "the message is encrypted: choose the plain mode (明文模式) in the settings of the platform"
+    )]
+    Encrypted,
     /// A field that must be there, with a text.
     #[error("the message has no {0}")]
     Missing(&'static str),
     /// A sender that no user can be.
     #[error("FromUserName: {0}")]
     User(#[from] Invalid),
+}
+
+impl WrongMessage {
+    /// What is wrong, for the log: nothing of what was sent is in it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Xml(_) => "not the XML of a message",
+            Self::Encrypted => "encrypted, which is not read",
+            Self::Missing(_) => "a field is missing",
+            Self::User(_) => "no name of a user",
+        }
+    }
 }
 
 /// One message.
@@ -58,6 +75,9 @@ impl Message {
     /// The first thing that is wrong with it.
     pub fn read(bytes: &[u8]) -> Result<Self, WrongMessage> {
         let fields = xml::read(bytes)?;
+        if fields.contains_key("Encrypt") && !fields.contains_key("FromUserName") {
+            return Err(WrongMessage::Encrypted);
+        }
         let account = required(&fields, "ToUserName")?;
         let sender = required(&fields, "FromUserName")?;
         let kind = required(&fields, "MsgType")?;
@@ -208,6 +228,11 @@ mod tests {
             let wrong = with(&TEXT, "FromUserName", sender);
             assert!(matches!(wrong, Err(WrongMessage::User(_))), "{sender}");
         }
+        let packed = message(&[("ToUserName", "gh_1"), ("Encrypt", "aGlkZGVu")]);
+        assert_eq!(packed, Err(WrongMessage::Encrypted));
+        // In the mode of both, which the platform has too, the plain fields are there.
+        let both = [&TEXT[..], &[("Encrypt", "aGlkZGVu")]].concat();
+        assert_eq!(message(&both), message(&TEXT));
         let broken = Message::read(b"<xml>");
         assert!(matches!(broken, Err(WrongMessage::Xml(_))));
     }

@@ -136,7 +136,14 @@ async fn nobody_else_is_let_in() {
     }
     // Without what is to be echoed it is no verification.
     let path = format!("/wechat?{}", signed(TOKEN, timestamp, nonce));
-    assert_eq!(app.buyer.get(&path).await.status, 403);
+    for path in [path.clone(), path + "&echostr=1&echostr=1"] {
+        let reply = app.buyer.get(&path).await;
+        assert_eq!(
+            (reply.status, reply.result.as_str()),
+            (400, "invalid_request")
+        );
+        assert!(reply.body.contains("echostr"), "{reply:?}");
+    }
     assert_eq!(world.dump().await, before);
     world.assert_holds(&sale).await;
     app.stop().await;
@@ -309,6 +316,10 @@ async fn what_is_no_message_is_refused() {
             "{body:.300}"
         );
     }
+    let packed = xml(&[("ToUserName", "gh_1"), ("Encrypt", "aGlkZGVu")]);
+    let reply = deliver(&app.buyer, &packed).await;
+    assert_eq!(reply.status, 400);
+    assert!(reply.body.contains("明文模式"), "{reply:?}");
     let reply = app
         .buyer
         .send("POST", &path(), &[], vec![b'<', 0xff, b'>'])

@@ -6,5 +6,6 @@ mod booking;
 mod door;
 mod race;
 mod redelivery;
+mod start;
 mod talk;
 mod tickets;

@@ -60,10 +60,8 @@ async fn a_refused_message_is_logged_without_what_it_says() {
         assert!(record.logged().contains(why), "{}", record.logged());
     }
     // Anybody can send these: they do not fill the log.
-    let unsigned = ("content-type", "text/xml");
-    let sent = server
-        .buyer
-        .send("POST", "/wechat", &[unsigned], Vec::new());
+    let xml = [("content-type", "text/xml")];
+    let sent = server.buyer.send("POST", "/wechat", &xml, Vec::new());
     assert_eq!(sent.await.status, 403);
     server.kill();
     let logged = record.logged();
