@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::config::{AdminToken, Config, RedisUrl};
+use crate::config::{AdminToken, Config, RedisUrl, Wechat};
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{SaleEdit, StockKind};
 use crate::error::{Error, Result};
@@ -54,11 +54,7 @@ impl App {
             demo_sale(&store, &config.doors.seckill, StockKind::List).await?;
             demo_sale(&store, &config.doors.incr, StockKind::Counter).await?;
         }
-        if config.wechat.is_unguarded() {
-            tracing::warn!(
-                "wechat.ignore_signature is on: whoever reaches /wechat can speak for every user"
-            );
-        }
+        warn_of_office(&config.wechat);
         let token = config.admin.token.clone();
         let token = token.unwrap_or_else(AdminToken::random);
         let metrics = Arc::new(Metrics::new()?);
@@ -147,6 +143,14 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
         println!("\nbuy from the demo sale {}:\n", config.doors.seckill);
         println!("  curl -d username=alice -d purchase=1 http://{address}/seckill\n");
     }
+    if config.wechat.token.is_some() {
+        let site = config.wechat.site(address);
+        let site = site.as_str();
+        println!(
+            "the ticket office, for the settings of the platform and for the staff at the door:\n"
+        );
+        println!("  {site}/wechat\n  {site}/wechat/checkin\n");
+    }
     if config.wechat.is_unguarded() {
         println!(
             "WARNING: wechat.ignore_signature is on. Whoever reaches /wechat can book and return"
@@ -158,6 +162,25 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
         println!("  {}\n", operators_line(&app, &config.doors.seckill));
     }
     app.run().await
+}
+
+/// What whoever runs the ticket office should mend; `seckill doctor` says how.
+fn warn_of_office(wechat: &Wechat) {
+    if wechat.is_unguarded() {
+        tracing::warn!(
+            "wechat.ignore_signature is on: whoever reaches /wechat can speak for every user"
+        );
+    }
+    if wechat.has_short_token() {
+        tracing::warn!(
+            "wechat.token is short: whoever has a link to the binding page may find it by trying"
+        );
+    }
+    if wechat.has_no_site() {
+        tracing::warn!(
+            "wechat.site is not set: links lead to where this server listens, where phones may not find it"
+        );
+    }
 }
 
 /// The command `seckill relay`: delivers until a signal, then finishes what is in flight; the

@@ -16,9 +16,6 @@ const OPEN_FILES_MIN: u64 = 65_536;
 /// Connections that Redis should allow: every worker of every server holds one, commands a few.
 const REDIS_CLIENTS_MIN: u64 = 1_000;
 
-/// Letters and digits of the chat platform's token that nobody tries out.
-const CHAT_TOKEN_CHARS_MIN: usize = 16;
-
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Grade {
@@ -82,6 +79,7 @@ pub async fn run(store: &Store, config: &Config, output: Output) -> Result<ExitC
     findings.extend(open_files());
     findings.extend(signatures(config));
     findings.extend(chat_token(config));
+    findings.extend(chat_links(config));
     let rows: Vec<Vec<String>> = findings
         .iter()
         .map(|f| {
@@ -234,16 +232,33 @@ fn signatures(config: &Config) -> Option<Finding> {
 /// Says how long the token is and nothing else of it.
 fn chat_token(config: &Config) -> Option<Finding> {
     let chars = config.wechat.token.as_ref()?.expose().len();
-    let grade = if chars >= CHAT_TOKEN_CHARS_MIN {
-        Grade::Good
-    } else {
+    let grade = if config.wechat.has_short_token() {
         Grade::Warning
+    } else {
+        Grade::Good
     };
     Some(Finding::new(
         "chat token",
         grade,
         format!("{chars} characters; whoever has a link to the binding page can try tokens on it"),
         "wechat.token of 32 random letters and digits, here and in the platform's settings",
+    ))
+}
+
+fn chat_links(config: &Config) -> Option<Finding> {
+    config.wechat.token.as_ref()?;
+    let site = config.wechat.site(config.http.listen);
+    let (grade, found) = if config.wechat.has_no_site() {
+        let found = "they start with http.listen, where phones may not find this server";
+        (Grade::Warning, format!("{}: {found}", site.as_str()))
+    } else {
+        (Grade::Good, site.as_str().to_owned())
+    };
+    Some(Finding::new(
+        "chat links",
+        grade,
+        found,
+        "set wechat.site to where people reach this server, like https://tickets.example.com",
     ))
 }
 

@@ -10,6 +10,8 @@ use super::Secret;
 /// Characters of a token, as the platform takes it.
 const TOKEN_CHARS_MIN: usize = 3;
 const TOKEN_CHARS_MAX: usize = 32;
+/// Letters and digits of a token that nobody finds by trying.
+const TOKEN_CHARS_SAFE: usize = 16;
 /// Longest name of an account, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 /// Longest pattern, in bytes: a pattern takes memory when it is read.
@@ -66,6 +68,17 @@ impl Wechat {
     pub fn site(&self, listen: SocketAddr) -> Site {
         let site = self.site.clone();
         site.unwrap_or_else(|| Site(format!("http://{listen}")))
+    }
+
+    /// True when whoever has a link to the binding page may find the token by trying.
+    pub fn has_short_token(&self) -> bool {
+        let token = self.token.as_ref();
+        token.is_some_and(|token| token.expose().len() < TOKEN_CHARS_SAFE)
+    }
+
+    /// True when links lead to where this server listens, for want of a better address.
+    pub fn has_no_site(&self) -> bool {
+        self.token.is_some() && self.site.is_none()
     }
 
     /// True when whoever finds the ticket office can speak for everybody.
@@ -163,6 +176,19 @@ mod tests {
     }
 
     #[test]
+    fn a_short_token_is_told() {
+        assert!(!Wechat::default().has_short_token(), "there is no office");
+        for (chars, is_short) in [(15, true), (16, false)] {
+            let office = Wechat {
+                token: Some(Secret::new("x".repeat(chars))),
+                ..Wechat::default()
+            };
+            assert_eq!(office.has_short_token(), is_short, "{chars}");
+            assert!(office.has_no_site());
+        }
+    }
+
+    #[test]
     fn a_site_is_an_address_without_an_end() {
         for (text, site) in [
             ("https://x.example", "https://x.example"),
@@ -187,6 +213,7 @@ mod tests {
             assert!(Site::parse(text).is_err(), "{text}");
         }
         let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
+        assert!(!Wechat::default().has_no_site(), "there is no office");
         let site = Wechat::default().site(listen);
         assert_eq!(site.as_str(), "http://127.0.0.1:8080");
     }

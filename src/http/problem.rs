@@ -188,6 +188,11 @@ impl Problem {
         self
     }
 
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
     fn hinting(mut self, hint: Hint) -> Self {
         self.hint = hint;
         self

@@ -6,9 +6,9 @@ use crate::domain::order::Order;
 use crate::error::Result;
 use crate::store::Store;
 
-/// What somebody shows at the door.
+/// What somebody presents at the door.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shown {
+pub enum Presented {
     /// The ticket: its QR code was scanned.
     Ticket(OrderId),
     /// The number of a person, whose ticket it then is.
@@ -43,13 +43,13 @@ pub enum Refusal {
     NotConfirmed,
 }
 
-/// Lets in whoever shows a good ticket of `activity`, and marks the ticket as used. Of many who
-/// show the same one, one comes in.
+/// Lets in whoever presents a good ticket of `activity`, and marks the ticket as used. Of many who
+/// present the same one, one comes in.
 ///
 /// # Errors
 /// As [`Store::order_use`].
-pub async fn check_in(store: &Store, activity: &SaleId, shown: &Shown) -> Result<CheckIn> {
-    let checked = check(store, activity, shown).await?;
+pub async fn check_in(store: &Store, activity: &SaleId, presented: &Presented) -> Result<CheckIn> {
+    let checked = check(store, activity, presented).await?;
     let ticket = match checked {
         Ok(ticket) => ticket,
         Err(refusal) => return Ok(CheckIn::Refused(refusal)),
@@ -67,7 +67,7 @@ pub async fn check_in(store: &Store, activity: &SaleId, shown: &Shown) -> Result
 async fn check(
     store: &Store,
     activity: &SaleId,
-    shown: &Shown,
+    presented: &Presented,
 ) -> Result<Result<OrderId, Refusal>> {
     let snapshot = store.sale_snapshot(activity).await?;
     let Some((now, own)) = snapshot.and_then(|read| Some((read.now, read.sale.activity?))) else {
@@ -76,9 +76,9 @@ async fn check(
     if own.ends_at.is_some_and(|ends| now > ends) {
         return Ok(Err(Refusal::Over));
     }
-    let order = match shown {
-        Shown::Ticket(ticket) => store.order(ticket).await?,
-        Shown::Number(number) => {
+    let order = match presented {
+        Presented::Ticket(ticket) => store.order(ticket).await?,
+        Presented::Number(number) => {
             let buyer = number.username();
             let mut held = store.orders_of_buyer(&[activity], &buyer).await?;
             held.pop().flatten()

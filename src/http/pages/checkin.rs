@@ -23,7 +23,7 @@ use crate::http::negotiate::Manner;
 use crate::http::operator;
 use crate::http::orders::Sentence;
 use crate::http::problem::Problem;
-use crate::wechat::checkin::{CheckIn, Refusal, Shown, check_in};
+use crate::wechat::checkin::{CheckIn, Presented, Refusal, check_in};
 
 const FIELDS: [FieldName; 3] = ["sale", "ticket", "number"];
 const ADMITTED: &str = "checked_in";
@@ -73,16 +73,30 @@ pub async fn check(
     let manner = Manner::of(&request, context.strict_status);
     let fields = Fields::read(&request, body, FIELDS).await;
     let fields = fields.map_err(|fault| Problem::of_fault(&fault, manner))?;
-    let (activity, shown) = asked(fields, manner)?;
-    let outcome = check_in(&context.store, &activity, &shown).await;
-    tracing::info!(who = operator::who(&request), sale = %activity, ?shown, ?outcome, "ticket checked over HTTP");
-    match outcome.map_err(|error| failed(&error, manner))? {
-        CheckIn::Admitted(order) => Ok(admitted(&activity, &order, manner)),
-        CheckIn::Refused(refusal) => Err(refused(&refusal, manner)),
-    }
+    let (activity, presented) = asked(fields, manner)?;
+    let checked = check_in(&context.store, &activity, &presented).await;
+    let answer = match &checked {
+        Ok(CheckIn::Admitted(order)) => Ok(admitted(&activity, order, manner)),
+        Ok(CheckIn::Refused(refusal)) => Err(refused(refusal, manner)),
+        Err(error) => Err(failed(error, manner)),
+    };
+    let (ticket, number) = match &presented {
+        Presented::Ticket(ticket) => (Some(ticket.as_str()), None),
+        Presented::Number(number) => (None, Some(number.as_str())),
+    };
+    tracing::info!(
+        who = operator::who(&request),
+        sale = %activity,
+        ticket,
+        number,
+        outcome = answer.as_ref().map_or_else(Problem::code, |_| ADMITTED),
+        error = checked.as_ref().err().map(tracing::field::display),
+        "ticket checked over HTTP"
+    );
+    answer
 }
 
-fn asked(fields: Fields<3>, manner: Manner) -> Result<(SaleId, Shown), Problem> {
+fn asked(fields: Fields<3>, manner: Manner) -> Result<(SaleId, Presented), Problem> {
     let faulty = |fault: Fault| Problem::of_fault(&fault, manner);
     let [activity, ticket, number] = fields.into_values();
     let activity = required(activity, "sale").and_then(|value| text(value, "sale"));
@@ -92,20 +106,20 @@ fn asked(fields: Fields<3>, manner: Manner) -> Result<(SaleId, Shown), Problem> 
     let given = |value: Option<Value>| value.filter(|value| !value.is_null());
     // What can be no name of a ticket or a person is simply not known.
     let unknown = || refused(&Refusal::NoSuchTicket, manner);
-    let shown = match (given(ticket), given(number)) {
+    let presented = match (given(ticket), given(number)) {
         (Some(ticket), None) => {
             let ticket = text(ticket, "ticket").map_err(faulty)?;
             // Typed with caps lock, it is the same ticket.
             let ticket = OrderId::parse(&ticket.to_ascii_lowercase());
-            Shown::Ticket(ticket.map_err(|_| unknown())?)
+            Presented::Ticket(ticket.map_err(|_| unknown())?)
         }
         (None, Some(number)) => {
             let number = text(number, "number").map_err(faulty)?;
-            Shown::Number(Number::parse(&number).map_err(|_| unknown())?)
+            Presented::Number(Number::parse(&number).map_err(|_| unknown())?)
         }
         (Some(_), Some(_)) | (None, None) => return Err(Problem::invalid(EITHER.said(manner))),
     };
-    Ok((activity, shown))
+    Ok((activity, presented))
 }
 
 fn admitted(activity: &SaleId, order: &Order, manner: Manner) -> HttpResponse {
