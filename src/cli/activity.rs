@@ -59,14 +59,18 @@ fn keyword_shown(activity: &Activity) -> String {
     keyword.unwrap_or_else(|| "none: not on show".to_owned())
 }
 
-/// The lines of an activity.
-pub fn rows(activity: &Activity) -> [(&'static str, String); 6] {
-    [
+/// The lines of an activity, and each line of its description.
+pub fn rows(activity: &Activity) -> Vec<(&'static str, String)> {
+    let mut description = activity.description.lines();
+    let first = description.next().unwrap_or_default();
+    let mut rows = vec![
         ("keyword", keyword_shown(activity)),
         ("place", activity.place.clone()),
         ("starts at", times::show(activity.starts_at)),
         ("ends at", times::show(activity.ends_at)),
         ("picture", activity.picture.clone()),
-        ("description", activity.description.clone()),
-    ]
+        ("description", first.to_owned()),
+    ];
+    rows.extend(description.map(|line| ("", line.to_owned())));
+    rows
 }

@@ -202,6 +202,12 @@ pub async fn run(operation: &Operation, arguments: &Arguments, config: Config) -
 
 async fn attach(config: &Config) -> Result<Attached> {
     let data_dir = config.data_dir.clone();
+    if !data_dir.exists() {
+        let path = data_dir.display();
+        eprintln!(
+            "seckill: making the data directory {path}; name the right --data-dir if it is elsewhere"
+        );
+    }
     let opened = tokio::task::spawn_blocking(move || Attached::open(&data_dir)).await;
     opened.map_err(|e| Error::Embedded(e.to_string()))?
 }

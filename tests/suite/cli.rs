@@ -72,6 +72,17 @@ impl Shop {
 }
 
 #[test]
+fn a_new_data_directory_is_told() {
+    let shop = Shop::new();
+    let told = || {
+        let said = shop.run("sale list").stderr;
+        String::from_utf8_lossy(&said).contains("making the data directory")
+    };
+    assert!(told());
+    assert!(!told());
+}
+
+#[test]
 fn a_sale_from_nothing_to_its_audit_without_a_server() {
     let shop = Shop::new();
     assert_eq!(
@@ -118,6 +129,12 @@ fn a_sale_from_nothing_to_its_audit_without_a_server() {
     for said in ["gala", "大礼堂", "1970-01-01T00:00:06Z", "http://a/b", "春"] {
         assert!(shown.contains(said), "{said} is not in {shown}");
     }
+    let lines = ["--description", "春\n\n夏"];
+    let put = shop.command("sale put b").args(lines).output();
+    assert!(put.expect("the program runs").status.success());
+    let shown = shop.ok("sale show b");
+    let column = "description   春\n\n              夏\n";
+    assert!(shown.ends_with(column), "{shown}");
     let said = shop.fails("sale put b --hold 15m", 1);
     assert!(said.contains("an activity with a hold"), "{said}");
     let said = shop.fails("sale put b --picture x", 2);
