@@ -51,7 +51,7 @@ pub struct Admission {
 
 impl Admission {
     /// Starts a batcher on the current runtime. It ends, with everything answered, when this value
-    /// is dropped. What is cancelled goes over the shared connections of `store`.
+    /// is dropped. What is cancelled goes over the lanes of `store`.
     pub fn start(
         store: &Store,
         gates: Arc<Gates>,

@@ -16,7 +16,8 @@ pub struct Grants {
 /// What a sale says to someone who holds nothing, at one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
-    /// Where it is sold.
+    /// The door that was asked. It is the sale's own, unless it is closed with
+    /// [`Refusal::WrongDoor`] or [`Refusal::NoSuchSale`].
     pub door: Door,
     /// Units in stock.
     pub left: u64,

@@ -92,7 +92,7 @@ pub fn batch(reply: &Value, goods: &SaleId, door: Door, attempts: &[Attempt]) ->
     Ok(Batch { standing, outcomes })
 }
 
-/// Decodes how a sale stands that is sold at `door`, as `script` says it.
+/// Decodes how a sale stands that was asked for at `door`, as `script` says it.
 pub fn standing(script: &str, parts: &[Value], door: Door) -> Result<Standing> {
     let [left, count, last_at, phase, purchase_max, opens_in] = parts else {
         return Err(unexpected(script, &format!("{parts:?}")));
