@@ -9,30 +9,41 @@
 -- ARGV[1] order   [id]      which one
 -- ARGV[2] waits   [0|1]     the caller waits for replicas: an answer about the past writes a little
 -- ARGV[3] buyer   [name]    whose order it must be; empty: anybody's
--- ARGV[4...] goods [sale id], one for each sale, in the order of the keys
+-- ARGV[4] door    [word]    where he asks: office, where it is known who he is; empty: anywhere else
+-- ARGV[5...] goods [sale id], one for each sale, in the order of the keys
 --
 -- Returns {changed | repeated | expired | used | not_cancellable, record}, or {no_such_order}:
 --   repeated when the order had been cancelled before, the others when nothing changed. A confirmed
---   order is not_cancellable when one of its sales has no cancel_until, or that has passed
+--   order is not_cancellable when one of its sales has no cancel_until, or that has passed. A ticket,
+--   an order of a sale that has the field keyword, is no order to a buyer outside the office
 -- Writes only for "changed", so a repeat is safe. With waits, an order that was not changed has its
 --   record written again as it is: replicas are waited for from the last write on.
 -- Flags: allow-oom, so that what was granted is settled when Redis is full.
 -- Uses: lib/clock, lib/stock, lib/order, lib/feed, lib/change
 
 local orders, holds, feed = KEYS[1], KEYS[2], KEYS[3]
-local id, waits, buyer = ARGV[1], ARGV[2] == "1", ARGV[3]
+local id, waits, buyer, door = ARGV[1], ARGV[2] == "1", ARGV[3], ARGV[4]
 local count = (#KEYS - 3) / 3
-if count < 1 or count ~= #ARGV - 3 then
-  error({ err = "ERR order_cancel takes 3 keys and 3 for each sale, order, waits, buyer and the sales" })
+if count < 1 or count ~= #ARGV - 4 or (door ~= "" and door ~= "office") then
+  error({ err = "ERR order_cancel takes 3 keys and 3 for each sale, order, waits, buyer, door and "
+    .. "the sales" })
 end
 local sales = {}
 for n = 1, count do
-  sales[ARGV[n + 3]] = { key = KEYS[3 * n + 1], stock = KEYS[3 * n + 2], buyers = KEYS[3 * n + 3] }
+  sales[ARGV[n + 4]] = { key = KEYS[3 * n + 1], stock = KEYS[3 * n + 2], buyers = KEYS[3 * n + 3] }
 end
 
 local order = order_of(orders, id, buyer)
 if not order then
   return { "no_such_order" }
+end
+-- Whoever saw a ticket knows whose it is, too: to name him is not enough.
+if buyer ~= "" and door ~= "office" then
+  for _, sale in pairs(sales) do
+    if redis.call("HEXISTS", sale.key, "keyword") == 1 then
+      return { "no_such_order" }
+    end
+  end
 end
 
 local now = now_ms()

@@ -30,7 +30,7 @@ use self::learner::Learner;
 use self::placer::Placer;
 use crate::domain::attempt::{Attempt, Purchase};
 use crate::domain::bid::{Amount, BidOutcome};
-use crate::domain::change::ChangeOutcome;
+use crate::domain::change::{Asker, ChangeOutcome};
 use crate::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, RequestId, SaleId, Username};
 use crate::domain::outcome::Outcome;
 use crate::domain::place::{Basket, PlaceOutcome};
@@ -140,14 +140,14 @@ impl Admission {
         decided
     }
 
-    /// Gives an order or a bid back, which must be `buyer`'s if one is named. When units came back
+    /// Gives an order or a bid back, which must be `asker`'s if there is one. When units came back
     /// by that, the very next attempt at this server reaches them.
     ///
     /// # Errors
     /// [`Error::Busy`] when it was certainly not executed; anything else means that it may have
     /// been, and that the same may safely be asked again.
-    pub async fn cancel(&self, id: &OrderId, buyer: Option<&Username>) -> Result<ChangeOutcome> {
-        let outcome = self.store.order_cancel(id, buyer).await?;
+    pub async fn cancel(&self, id: &OrderId, asker: Option<Asker<'_>>) -> Result<ChangeOutcome> {
+        let outcome = self.store.order_cancel(id, asker).await?;
         if let ChangeOutcome::Changed(order) = &outcome {
             for line in &order.lines {
                 self.gates.open(&line.goods);

@@ -1,6 +1,8 @@
 //! Changes of an order that somebody asks for, and the closed set of answers.
 
+use super::ids::Username;
 use super::order::Order;
+use super::sale::Door;
 
 /// A change of an order that somebody asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +15,33 @@ pub enum Change {
     Use,
 }
 
+/// A buyer who asks for an order of his.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker<'a> {
+    /// Somebody names this buyer, and is believed. That is too little for a ticket: whoever saw
+    /// one knows its number, too.
+    Named(&'a Username),
+    /// The ticket office knows that it is this buyer.
+    Known(&'a Username),
+}
+
+impl<'a> Asker<'a> {
+    /// Whose order it must be.
+    pub fn username(self) -> &'a Username {
+        match self {
+            Self::Named(username) | Self::Known(username) => username,
+        }
+    }
+
+    /// The word in Lua for where he asks: `office`, or nothing for anywhere else.
+    pub fn door(self) -> &'static str {
+        match self {
+            Self::Named(_) => "",
+            Self::Known(_) => Door::Office.as_str(),
+        }
+    }
+}
+
 /// What became of it. Failures to decide are errors, not outcomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangeOutcome {
@@ -22,7 +51,7 @@ pub enum ChangeOutcome {
     Repeated(Order),
     /// Its state, or the sale, does not allow it. Nothing changed.
     Refused(ChangeRefusal, Order),
-    /// No such order, or not one of this buyer.
+    /// No such order, or not one of this buyer; or it is a ticket, and he is only named.
     NoSuchOrder,
 }
 

@@ -1,8 +1,8 @@
 //! The life of an order over HTTP: look at it, confirm, cancel and use it.
 //!
 //! Confirming and using need the operators' token: the shop's payment and the doormen ask for
-//! that. Looking and cancelling need the token or the buyer's own name. Whoever may not see an
-//! order is told the same as if there were none.
+//! that. Looking and cancelling need the token or the buyer's own name; that is not enough for a
+//! ticket. Whoever may not see an order is told the same as if there were none.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
@@ -16,7 +16,7 @@ use super::fault::BODY_BYTES_MAX;
 use super::negotiate::Manner;
 use super::operator::{self, Shown};
 use super::problem::Problem;
-use crate::domain::change::{Change, ChangeOutcome, ChangeRefusal};
+use crate::domain::change::{Asker, Change, ChangeOutcome, ChangeRefusal};
 use crate::domain::ids::{OrderId, Username};
 use crate::domain::order::Order;
 use crate::error::Error;
@@ -60,13 +60,17 @@ pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpRe
         Shown::Nothing => Some(asking(&request, manner)?),
     };
     let id = order_id(&request, manner)?;
-    let found = context.store.order(&id).await;
-    let found = found.map_err(|error| match buyer {
-        None => Problem::of_reading(&error),
-        Some(_) => unseen(&error, manner),
-    })?;
-    let visible = found.filter(|order| buyer.is_none_or(|buyer| buyer == order.username));
-    let order = visible.ok_or_else(|| no_such_order(manner))?;
+    let found = match buyer {
+        None => {
+            let found = context.store.order(&id).await;
+            found.map_err(|error| Problem::of_reading(&error))?
+        }
+        Some(buyer) => {
+            let found = context.store.order_named(&id, &buyer).await;
+            found.map_err(|error| unseen(&error, manner))?
+        }
+    };
+    let order = found.ok_or_else(|| no_such_order(manner))?;
     Ok(json(&mut HttpResponse::Ok(), &OrderView::from(&order)))
 }
 
@@ -118,7 +122,8 @@ pub async fn cancel(
         }
     };
     let id = order_id(&request, manner)?;
-    let outcome = context.admission.cancel(&id, buyer.as_ref()).await;
+    let asker = buyer.as_ref().map(Asker::Named);
+    let outcome = context.admission.cancel(&id, asker).await;
     if buyer.is_none() {
         log(Change::Cancel, &request, &id, &outcome);
     }

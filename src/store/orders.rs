@@ -9,7 +9,7 @@ use super::recount::Pair;
 use super::reply;
 use super::script::{Call, ORDER_CANCEL, ORDER_CONFIRM, ORDER_USE, Script};
 use super::{Store, record};
-use crate::domain::change::{Change, ChangeOutcome};
+use crate::domain::change::{Asker, Change, ChangeOutcome};
 use crate::domain::ids::{OrderId, SaleId, Username};
 use crate::domain::order::Order;
 use crate::error::{Error, Result};
@@ -25,6 +25,28 @@ impl Store {
     /// within the timeout.
     pub async fn order(&self, id: &OrderId) -> Result<Option<Order>> {
         self.order_read(id, self.deadline()).await
+    }
+
+    /// An order as whoever names this buyer may see it; `None` when there is none, when it is
+    /// somebody else's, and when it is a ticket ([`Asker::Named`]).
+    ///
+    /// # Errors
+    /// As [`Store::order`].
+    pub async fn order_named(&self, id: &OrderId, buyer: &Username) -> Result<Option<Order>> {
+        let deadline = self.deadline();
+        let order = self.order_read(id, deadline).await?;
+        match order.filter(|order| order.username == *buyer) {
+            Some(own) if !self.is_ticket(&own, deadline).await? => Ok(Some(own)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether a sale of this order is an activity: it has the field `keyword`, be it empty.
+    async fn is_ticket(&self, order: &Order, deadline: Instant) -> Result<bool> {
+        let sales = order.lines.iter().map(|line| self.keys.sale(&line.goods));
+        let asked: Vec<_> = sales.map(|sale| (sale, "keyword")).collect();
+        let keywords = self.reads.hash_fields(&asked, deadline).await?;
+        Ok(keywords.iter().any(Option::is_some))
     }
 
     /// What a buyer holds of each of these sales, in their order: an order that is held, confirmed
@@ -79,16 +101,16 @@ impl Store {
         self.change(Change::Confirm, id, None).await
     }
 
-    /// Gives an order or a bid back, which must be `buyer`'s if one is named. Safe to repeat.
+    /// Gives an order or a bid back, which must be `asker`'s if there is one. Safe to repeat.
     ///
     /// # Errors
     /// As [`Store::order_confirm`].
     pub async fn order_cancel(
         &self,
         id: &OrderId,
-        buyer: Option<&Username>,
+        asker: Option<Asker<'_>>,
     ) -> Result<ChangeOutcome> {
-        self.change(Change::Cancel, id, buyer).await
+        self.change(Change::Cancel, id, asker).await
     }
 
     /// Marks a confirmed order as handed out. Safe to repeat.
@@ -103,12 +125,13 @@ impl Store {
         &self,
         change: Change,
         id: &OrderId,
-        buyer: Option<&Username>,
+        asker: Option<Asker<'_>>,
     ) -> Result<ChangeOutcome> {
         let deadline = self.deadline();
         let Some(order) = self.order_read(id, deadline).await? else {
             return Ok(ChangeOutcome::NoSuchOrder);
         };
+        let buyer = asker.map(Asker::username);
         // The scripts read the order again; its sales never change.
         if let (Change::Cancel, Some((line, _))) = (change, order.bid()) {
             let goods = &line.goods;
@@ -120,6 +143,7 @@ impl Store {
         let mut call = script.on(&keys).arg(id.as_str()).arg(self.waits());
         if change == Change::Cancel {
             call = call.arg(buyer.map_or("", Username::as_str));
+            call = call.arg(asker.map_or("", Asker::door));
         }
         let call = call.arg(names);
         self.settle(call, id, deadline).await

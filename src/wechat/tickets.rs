@@ -7,7 +7,7 @@ use super::office::Office;
 use super::reply::{Article, Listed, Reply};
 use super::wording::{self, List};
 use crate::domain::attempt::Purchase;
-use crate::domain::change::ChangeOutcome;
+use crate::domain::change::{Asker, ChangeOutcome};
 use crate::domain::ids::{Number, OpenId, OrderId};
 use crate::domain::order::{Order, OrderState};
 use crate::domain::outcome::Outcome;
@@ -128,7 +128,8 @@ impl<'a> Holder<'a> {
     /// Gives a ticket back; `repeated` is said when it is cancelled already.
     async fn cancel(&self, ticket: &OrderId, repeated: &str) -> Result<Reply> {
         let buyer = self.number.username();
-        let outcome = self.office.admission.cancel(ticket, Some(&buyer)).await?;
+        let asker = Some(Asker::Known(&buyer));
+        let outcome = self.office.admission.cancel(ticket, asker).await?;
         Ok(Reply::text(match outcome {
             ChangeOutcome::Changed(_) => wording::RETURNED,
             ChangeOutcome::Repeated(_) => repeated,

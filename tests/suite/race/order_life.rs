@@ -382,7 +382,7 @@ async fn a_cancel_that_does_not_look_at_the_state_is_convicted() {
         let confirmed = world.store.order_confirm(id).await.expect("decided");
         told.push((id.clone(), confirmed));
         for _ in 0..2 {
-            let args = [id.as_str(), "0", "", "rush"];
+            let args = [id.as_str(), "0", "", "", "rush"];
             let reply = run_with_bug(&world, &ORDER_CANCEL, &blind, &keys, &args).await;
             let outcome = seckill::store::reply::change("order_cancel", id, &reply);
             told.push((id.clone(), outcome.expect("understood")));

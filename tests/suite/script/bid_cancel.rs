@@ -1,6 +1,6 @@
 //! `lua/bid_cancel.lua`
 
-use seckill::domain::change::{ChangeOutcome, ChangeRefusal};
+use seckill::domain::change::{Asker, ChangeOutcome, ChangeRefusal};
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::OrderState;
 use seckill::domain::sale::{EpochMs, SaleEdit};
@@ -155,13 +155,13 @@ async fn nobody_cancels_the_bid_of_another() {
     let before = world.dump().await;
     let other = world
         .store
-        .order_cancel(&bid.id, Some(&username("y")))
+        .order_cancel(&bid.id, Some(Asker::Named(&username("y"))))
         .await;
     assert_eq!(other.expect("decided"), ChangeOutcome::NoSuchOrder);
     assert_eq!(world.dump().await, before);
     let own = world
         .store
-        .order_cancel(&bid.id, Some(&username("x")))
+        .order_cancel(&bid.id, Some(Asker::Named(&username("x"))))
         .await;
     changed(own.expect("decided"));
     let none = cancel(&world, &new_order_id(&loan)).await;

@@ -1,6 +1,6 @@
 //! `lua/order_cancel.lua`
 
-use seckill::domain::change::{ChangeOutcome, ChangeRefusal};
+use seckill::domain::change::{Asker, ChangeOutcome, ChangeRefusal};
 use seckill::domain::order::OrderState;
 use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
 use seckill::store::reply;
@@ -12,6 +12,7 @@ use super::{
 };
 use crate::support::orders::{new_order_id, username};
 use crate::support::redis::World;
+use crate::support::wechat::on_show;
 
 #[tokio::test]
 async fn a_grab_and_its_cancel_leave_the_stock_as_it_was() {
@@ -161,14 +162,70 @@ async fn nobody_cancels_the_order_of_another() {
     let id = world.granted(&sale, "秒杀", 1).await;
     let before = world.dump().await;
     for other in ["x", "秒", "秒杀 "] {
-        let outcome = world.store.order_cancel(&id, Some(&username(other))).await;
-        assert_eq!(outcome.expect("decided"), ChangeOutcome::NoSuchOrder);
+        let other = username(other);
+        for asker in [Asker::Named(&other), Asker::Known(&other)] {
+            let outcome = world.store.order_cancel(&id, Some(asker)).await;
+            assert_eq!(outcome.expect("decided"), ChangeOutcome::NoSuchOrder);
+        }
     }
     assert_eq!(world.dump().await, before);
-    let own = world.store.order_cancel(&id, Some(&username("秒杀"))).await;
+    let own = username("秒杀");
+    let own = world
+        .store
+        .order_cancel(&id, Some(Asker::Named(&own)))
+        .await;
     changed(own.expect("decided"));
     let none = world.store.order_cancel(&new_order_id(&sale), None).await;
     assert_eq!(none.expect("decided"), ChangeOutcome::NoSuchOrder);
+}
+
+/// The number stands on the ticket: naming it is not enough, whatever became of the ticket. A
+/// keyword that was taken away leaves a trace, and still says what the sale is.
+#[tokio::test]
+async fn only_the_office_and_operators_cancel_a_ticket() {
+    for keyword in ["key", ""] {
+        let mut world = World::new().await;
+        let sale = world.activity("a", 5, &on_show("key")).await;
+        let owner = username("2019010001");
+        let [named, known] = [Asker::Named(&owner), Asker::Known(&owner)];
+        for asker in [Some(known), None] {
+            let id = world.granted(&sale, owner.as_str(), 1).await;
+            let key = world.store.keys().sale(&sale);
+            let _: u64 = world.run(&["HSET", &key, "keyword", keyword]).await;
+            let refused = async |world: &mut World| {
+                let before = world.dump().await;
+                let outcome = world.store.order_cancel(&id, Some(named)).await;
+                assert_eq!(outcome.expect("decided"), ChangeOutcome::NoSuchOrder);
+                assert_eq!(world.dump().await, before, "{keyword:?}");
+            };
+            refused(&mut world).await;
+            changed(world.store.order_cancel(&id, asker).await.expect("decided"));
+            refused(&mut world).await;
+            let _: u64 = world.run(&["HSET", &key, "keyword", "key"]).await;
+        }
+        assert_eq!(world.left(&sale).await, 5);
+        world.assert_holds(&sale).await;
+    }
+}
+
+/// One ticket among what an order has is enough.
+#[tokio::test]
+async fn every_sale_of_an_order_is_asked_whether_it_is_an_activity() {
+    for tickets in ["spring.tea", "spring.cup"] {
+        let mut world = World::new().await;
+        let tea = world.held_sale("spring.tea", StockKind::List, 5).await;
+        let cup = world.held_sale("spring.cup", StockKind::Counter, 5).await;
+        let lines = [(&tea, StockKind::List, 2), (&cup, StockKind::Counter, 1)];
+        let id = world.write_order("x", OrderState::Held, 5, &lines).await;
+        let key = format!("{}{{spring}}:sale:{tickets}", world.prefix);
+        let _: u64 = world.run(&["HSET", &key, "keyword", "key"]).await;
+        let owner = username("x");
+        let named = Some(Asker::Named(&owner));
+        let outcome = world.store.order_cancel(&id, named).await;
+        assert_eq!(outcome.expect("decided"), ChangeOutcome::NoSuchOrder);
+        let _: u64 = world.run(&["HDEL", &key, "keyword"]).await;
+        changed(world.store.order_cancel(&id, named).await.expect("decided"));
+    }
 }
 
 /// Cancels as if it were `now`.
@@ -179,7 +236,7 @@ async fn cancel_at(
     sales: &[&seckill::domain::ids::SaleId],
 ) -> ChangeOutcome {
     let keys = world.store.keys().of_return(id.event(), sales);
-    let mut args = vec![id.as_str(), "0", ""];
+    let mut args = vec![id.as_str(), "0", "", ""];
     args.extend(sales.iter().map(|sale| sale.as_str()));
     let reply = call_at(world, &ORDER_CANCEL, now, &keys, &args).await;
     reply::change("order_cancel", id, &reply).expect("understood")
@@ -251,17 +308,18 @@ async fn what_came_first_stays_and_a_refusal_writes_nothing() {
 }
 
 const KEYS: [&str; 6] = ["orders", "holds", "feed", "sale", "stock", "buyers"];
-const ARGS: [&str; 4] = ["a-1", "0", "", "a"];
+const ARGS: [&str; 5] = ["a-1", "0", "", "", "a"];
 
 #[tokio::test]
 async fn wrong_calls_raise() {
     let mut world = World::new().await;
     for (keys, args) in [
-        (&KEYS[..3], &ARGS[..3]),
+        (&KEYS[..3], &ARGS[..4]),
         (&KEYS[..4], &ARGS[..]),
-        (&KEYS[..], &ARGS[..3]),
+        (&KEYS[..], &ARGS[..4]),
         (&KEYS[..], &[]),
-        (&KEYS[..], &["a-1", "0", "", "a", "b"]),
+        (&KEYS[..], &["a-1", "0", "", "", "a", "b"]),
+        (&KEYS[..], &["a-1", "0", "x", "counter", "a"]),
     ] {
         let words = "order_cancel takes 3 keys";
         assert_raises(&mut world, &ORDER_CANCEL, keys, args, words).await;

@@ -403,7 +403,7 @@ impl Walk {
         let keys = self.world.store.keys();
         let (keys, buyer): (_, &[&str]) = match script.name {
             "order_confirm" => (keys.of_confirm("e", &sales), &[]),
-            "order_cancel" => (keys.of_return("e", &sales), &[""]),
+            "order_cancel" => (keys.of_return("e", &sales), &["", ""]),
             _ => (keys.of_use("e", &sales), &[]),
         };
         let names: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();

@@ -2,8 +2,10 @@
 
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::OrderState;
-use seckill::domain::sale::SaleEdit;
+use seckill::domain::sale::{SaleEdit, StockKind};
 
+use crate::support::app::TestApp;
+use crate::support::buyer::Reply;
 use crate::support::redis::World;
 use crate::support::wechat::{FAR, Follower, Heard, SITE, office, on_show};
 
@@ -274,5 +276,79 @@ async fn nobody_gives_back_the_ticket_of_another() {
     assert_eq!(stranger.says("退票 key").await.text, NO_TICKET);
     assert_eq!(owner.says("取票 key").await.ticket(), ticket);
     world.assert_holds(&sale).await;
+    app.stop().await;
+}
+
+/// What somebody sees and cancels who read this order and this name somewhere.
+async fn at_orders(app: &TestApp, order: &str, username: &str) -> [Reply; 2] {
+    let path = format!("/orders/{order}");
+    let seen = app.buyer.get(&format!("{path}?username={username}")).await;
+    let cancel = path + "/cancel";
+    let cancelled = app.buyer.form(&cancel, &[("username", username)]).await;
+    [seen, cancelled]
+}
+
+/// A photo of somebody's phone has the ticket, and the number beside it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_photo_of_a_ticket_is_worth_nothing_at_orders() {
+    let number = "2019010001";
+    let mut world = World::new().await;
+    let sale = world.activity("a", 5, &on_show("key")).await;
+    let plain = world.sale("plain", StockKind::Counter, 5).await;
+    let key = world.store.keys().sale(&sale);
+    let app = office(&world).await;
+    let owner = world.bound(&app, "o-1", number).await;
+    let foreign = world.granted(&plain, "alice", 1).await.to_string();
+    let foreign = at_orders(&app, &foreign, number).await;
+    for reply in &foreign {
+        assert_eq!(
+            (reply.status, reply.result.as_str()),
+            (404, "no_such_order")
+        );
+    }
+    let ticket = owner.says("抢票 key").await.ticket();
+    // Also while it is off show, which leaves the keyword empty.
+    for keyword in ["", "key"] {
+        let _: u64 = world.run(&["HSET", &key, "keyword", keyword]).await;
+        let before = world.dump().await;
+        assert_eq!(at_orders(&app, &ticket, number).await, foreign);
+        assert_eq!(world.dump().await, before, "{keyword:?}");
+    }
+    assert_eq!(owner.says("取票 key").await.ticket(), ticket);
+
+    // Operators see it and the owner gives it back; it is as dead to all others as it was alive.
+    let operator = app.operator();
+    let seen = operator.get(&format!("/orders/{ticket}")).await;
+    assert_eq!(seen.json()["state"], "confirmed", "{seen:?}");
+    assert_eq!(owner.says("退票 key").await.text, RETURNED);
+    assert_eq!(at_orders(&app, &ticket, number).await, foreign);
+    let second = owner.says("抢票 key").await.ticket();
+    let cancelled = operator.post(&format!("/orders/{second}/cancel")).await;
+    assert_eq!(cancelled.result, "cancelled", "{cancelled:?}");
+    assert_eq!(owner.says("查票").await.text, NO_TICKETS);
+    for sale in [&sale, &plain] {
+        world.assert_holds(sale).await;
+    }
+    app.stop().await;
+}
+
+/// What a student number buys at a shop is no ticket; nor is an order whose sale is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_orders_are_their_buyers_as_ever() {
+    let number = "2019010001";
+    let mut world = World::new().await;
+    world.activity("a", 5, &on_show("key")).await;
+    let plain = world.held_sale("plain", StockKind::Counter, 5).await;
+    let app = office(&world).await;
+    let order = world.granted(&plain, number, 1).await.to_string();
+    let [seen, cancelled] = at_orders(&app, &order, number).await;
+    assert_eq!(seen.json()["state"], "held", "{seen:?}");
+    assert_eq!(cancelled.result, "cancelled");
+    world.assert_holds(&plain).await;
+    let key = world.store.keys().sale(&plain);
+    let _: u64 = world.run(&["DEL", &key]).await;
+    let [seen, cancelled] = at_orders(&app, &order, number).await;
+    assert_eq!(seen.json()["state"], "cancelled", "{seen:?}");
+    assert_eq!(cancelled.result, "already_cancelled");
     app.stop().await;
 }
