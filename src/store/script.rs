@@ -99,7 +99,7 @@ pub static NUMBER_UNBIND: LazyLock<Script> =
     script!("number_unbind", flags: " flags=allow-oom", uses: []);
 /// Decides who answers a message.
 pub static REPLY_CLAIM: LazyLock<Script> =
-    script!("reply_claim", flags: "", uses: ["clock", "stock", "claim"]);
+    script!("reply_claim", flags: " flags=allow-oom", uses: ["clock", "stock", "claim"]);
 /// Notes what is about to be done for a message.
 pub static REPLY_NOTE: LazyLock<Script> =
     script!("reply_note", flags: " flags=allow-oom", uses: ["claim"]);

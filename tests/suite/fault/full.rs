@@ -8,8 +8,10 @@ use seckill::domain::sale::StockKind;
 use seckill::error::Error;
 use seckill::store::holds::Slice;
 
+use crate::support::bindings::openid;
 use crate::support::orders::{attempt, held_for};
 use crate::support::redis::{PrivateRedis, World};
+use crate::support::wechat::{Follower, office, on_show};
 
 #[tokio::test]
 async fn selling_stops_and_settling_goes_on() {
@@ -50,4 +52,38 @@ async fn selling_stops_and_settling_goes_on() {
         assert_eq!(world.left(&sale).await, 49);
         world.assert_holds(&sale).await;
     }
+}
+
+/// The claim of a message stands before everything that is said in the chat.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_chat_books_and_binds_nothing_and_takes_back() {
+    let busy = "对不起，服务器现在有点忙，暂时不能给您答复 T T";
+    let redis = PrivateRedis::forgetful();
+    let mut world = World::at(redis.url()).await;
+    let sale = world.activity("a", 5, &on_show("key")).await;
+    let app = office(&world).await;
+    let holder = world.bound(&app, "o-1", "2019010001").await;
+    let buyer = world.bound(&app, "o-2", "2019010002").await;
+    let stranger = Follower::new(&app, "o-3");
+    let ticket = holder.says("抢票 key").await.ticket();
+    let _: () = world.run(&["CONFIG", "SET", "maxmemory", "1mb"]).await;
+
+    assert_eq!(holder.says("取票 key").await.ticket(), ticket);
+    assert_eq!(holder.says("退票 key").await.text, "退票成功！");
+    let (booked, bound) = tokio::join!(buyer.says("抢票 key"), stranger.says("绑定 2019010003"));
+    assert_eq!((booked.text.as_str(), bound.text.as_str()), (busy, busy));
+    let freed = holder.says("解绑").await.text;
+    assert!(freed.contains("学号绑定已经解除"), "{freed}");
+    assert_eq!(world.left(&sale).await, 5);
+    for (who, number) in [("o-1", None), ("o-2", Some("2019010002")), ("o-3", None)] {
+        let found = world.store.number_of(&openid(who)).await.expect("read");
+        assert_eq!(found.as_ref().map(|found| found.as_str()), number, "{who}");
+    }
+    world.assert_holds(&sale).await;
+
+    // Nothing was remembered that would be in the way later.
+    let _: () = world.run(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    assert_eq!(buyer.says("抢票 key").await.text, "恭喜您，抢票成功！");
+    world.assert_holds(&sale).await;
+    app.stop().await;
 }
