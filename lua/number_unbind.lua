@@ -4,7 +4,6 @@
 -- KEYS[2] openids [hash]          number -> openid
 -- ARGV[1] by      [openid|number] what the name is
 -- ARGV[2] name    [text]          the openid who speaks, or the number that an operator frees
--- ARGV[3] seen    [text]          of a number: the openid that seemed to have it; else empty
 --
 -- Returns {unbound, other}: the number, or the openid, that the name was bound to; {not_bound}
 -- Writes only for unbound, both ways. The tickets of the number stay its own.
@@ -12,9 +11,9 @@
 -- Uses: none
 
 local numbers, openids = KEYS[1], KEYS[2]
-local by, name, seen = ARGV[1], ARGV[2], ARGV[3]
-if #KEYS ~= 2 or #ARGV ~= 3 or (by ~= "openid" and by ~= "number") then
-  error({ err = "ERR number_unbind takes 2 keys, openid or number, its name, and who has it" })
+local by, name = ARGV[1], ARGV[2]
+if #KEYS ~= 2 or #ARGV ~= 2 or (by ~= "openid" and by ~= "number") then
+  error({ err = "ERR number_unbind takes 2 keys, openid or number, and its name" })
 end
 
 local there, back = numbers, openids
@@ -22,14 +21,10 @@ if by == "number" then
   there, back = openids, numbers
 end
 local other = redis.call("HGET", there, name)
--- Somebody's hand may have taken this way, and left the one back.
-if not other and redis.call("HGET", back, seen) == name then
-  other = seen
-end
 if not other then
   return { "not_bound" }
 end
--- By hand again, the other may be bound to somebody else: that stays.
+-- By somebody's hand, the other may be bound to somebody else: that stays.
 local own = redis.call("HGET", back, other) == name
 redis.call("HDEL", there, name)
 if own then

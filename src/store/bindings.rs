@@ -1,14 +1,10 @@
 //! Bindings: which student number somebody on the chat platform has, one to one.
 
 use super::Store;
-use super::recount::Pair;
 use super::reply::{unexpected, words};
 use super::script::{NUMBER_BIND, NUMBER_UNBIND};
 use crate::domain::ids::{Number, OpenId};
 use crate::error::{Error, Result};
-
-/// Bindings that are looked through in one step.
-const PAGE_BINDINGS: usize = 1000;
 
 /// The closed set of answers to binding a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,22 +47,17 @@ impl Store {
     /// # Errors
     /// As [`Store::number_bind`].
     pub async fn number_unbind(&self, openid: &OpenId) -> Result<Option<Number>> {
-        let freed = self.unbind("openid", openid.as_str(), "").await?;
+        let freed = self.unbind("openid", openid.as_str()).await?;
         freed.as_deref().map(number_in).transpose()
     }
 
-    /// Frees a number from its openid, and gives that back; `None` when it had none. A binding of
-    /// which somebody's hand left half is found, too: of several openids each call frees one.
+    /// Frees a number from its openid, and gives that back; `None` when it had none.
     ///
     /// # Errors
     /// As [`Store::number_bind`]; [`Error::Contract`] also when what had the number is no openid.
     /// The number is free then, too.
     pub async fn number_free(&self, number: &Number) -> Result<Option<OpenId>> {
-        let Some(seen) = self.holder(number).await? else {
-            return Ok(None);
-        };
-        // The script looks for itself. Only one who has half a binding must be shown to it.
-        let freed = self.unbind("number", number.as_str(), &seen).await?;
+        let freed = self.unbind("number", number.as_str()).await?;
         let freed = freed.map(|openid| {
             let wrong = |e| format!("number {number} is free now; it was bound to {openid:?}: {e}");
             OpenId::parse(&openid).map_err(|e| Error::Contract(wrong(e)))
@@ -74,9 +65,9 @@ impl Store {
         freed.transpose()
     }
 
-    async fn unbind(&self, by: &str, name: &str, seen: &str) -> Result<Option<String>> {
+    async fn unbind(&self, by: &str, name: &str) -> Result<Option<String>> {
         let keys = self.keys.of_bindings();
-        let call = NUMBER_UNBIND.on(&keys).arg(by).arg(name).arg(seen);
+        let call = NUMBER_UNBIND.on(&keys).arg(by).arg(name);
         let reply = self.send_in_time(call, true).await?;
         let parts = words("number_unbind", reply)?;
         match parts.as_slice() {
@@ -97,43 +88,18 @@ impl Store {
         found.as_deref().map(number_in).transpose()
     }
 
-    /// The openid that a number is bound to; `None` when there is none. It is found, too, when
-    /// somebody's hand left half of the binding.
+    /// The openid that a number is bound to; `None` when there is none.
     ///
     /// # Errors
     /// As [`Store::number_of`].
     pub async fn openid_of(&self, number: &Number) -> Result<Option<OpenId>> {
-        let openid = self.holder(number).await?.map(|openid| {
+        let [_, openids] = self.keys.of_bindings();
+        let found = self.hash_field(openids, number.as_str()).await?;
+        let openid = found.map(|openid| {
             let wrong = |e| Error::Contract(format!("number {number} is bound to {openid:?}: {e}"));
             OpenId::parse(&openid).map_err(wrong)
         });
         openid.transpose()
-    }
-
-    /// Who has a number, as the number says, or else as the first says who has it.
-    async fn holder(&self, number: &Number) -> Result<Option<String>> {
-        let [numbers, openids] = self.keys.of_bindings();
-        let known = self.hash_field(openids, number.as_str()).await?;
-        if known.is_some() {
-            return Ok(known);
-        }
-        let mut connection = self.connection().await?;
-        let mut cursor = 0;
-        loop {
-            let mut scan = redis::cmd("HSCAN");
-            scan.arg(&numbers).arg(cursor);
-            scan.arg("COUNT").arg(PAGE_BINDINGS);
-            let (next, bound): (u64, Vec<Pair>) =
-                self.read(scan.query_async(&mut *connection)).await?;
-            let mut bound = bound.into_iter();
-            if let Some((openid, _)) = bound.find(|(_, own)| own == number.as_str().as_bytes()) {
-                return Ok(Some(String::from_utf8_lossy(&openid).into_owned()));
-            }
-            if next == 0 {
-                return Ok(None);
-            }
-            cursor = next;
-        }
     }
 }
 

@@ -121,21 +121,6 @@ async fn a_number_is_freed_and_keeps_its_tickets() {
 }
 
 #[tokio::test]
-async fn half_a_binding_is_shown_and_freed() {
-    let mut office = Office::open().await;
-    let [numbers, openids] = office.world.store.keys().of_bindings();
-    for (key, field) in [(&numbers, "oA"), (&openids, NUMBER)] {
-        office.bind("oA", NUMBER).await;
-        let _: u64 = office.world.run(&["HDEL", key, field]).await;
-        assert_eq!(office.json("show", NUMBER)["openid"], "oA");
-        assert_eq!(office.json("unbind", NUMBER)["openid"], "oA");
-        let left: u64 = office.world.run(&["EXISTS", &numbers, &openids]).await;
-        assert_eq!(left, 0, "without {key}");
-    }
-    office.close(&[]).await;
-}
-
-#[tokio::test]
 async fn what_cannot_be_read_hides_nothing_else() {
     let mut office = Office::open().await;
     let gala = office.activity("gala", "马兰花开", 5).await;
