@@ -1,10 +1,16 @@
 //! The seeded bug: a door that checks, then acts, in separate commands, as many systems do.
 //! The crowd must convict it, or the crowd proves nothing.
 
+use std::time::Duration;
+
 use redis::aio::MultiplexedConnection;
 
 use super::crowd::Door;
 use super::history::{Answer, Promise};
+
+/// What such a system does between its check and its act. However a machine schedules a crowd, most
+/// of it has checked by then.
+const WORK: Duration = Duration::from_millis(5);
 
 pub struct NaiveDoor {
     pub connection: MultiplexedConnection,
@@ -26,6 +32,7 @@ impl Door for NaiveDoor {
         if left.unwrap_or(0) < i64::from(purchase) {
             return Answer::refusal("sold_out");
         }
+        tokio::time::sleep(WORK).await;
         let _: i64 = query(&mut connection, &["DECRBY", &stock, &purchase.to_string()]).await;
         let order = format!("naive-{:016x}", rand::random::<u64>());
         let _: i64 = query(&mut connection, &["HSET", &buyers, user, &order]).await;
