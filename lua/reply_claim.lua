@@ -10,8 +10,8 @@
 --   before, empty for none; {pending}: somebody else's, whose lease runs; or {repeated, reply}: it
 --   was answered
 -- Writes only for claimed: the claim, with the note that was left.
--- Flags: allow-oom, so that people can give back and leave when Redis is full: it takes one small
---   key for a minute. What must not be begun then is refused by the script that would begin it.
+-- Flags: allow-oom, so that people can give back and leave when Redis is full: it takes one
+--   key for a minute, which will hold the reply. What must not be begun then is refused by the script that would begin it.
 -- Uses: lib/clock, lib/stock, lib/claim
 
 local reply = KEYS[1]

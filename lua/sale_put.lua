@@ -101,7 +101,7 @@ end
 -- it off show and leaves it there. What an activity is may change at any time.
 local hold, keyword, starts_at, ends_at =
   unpack(redis.call("HMGET", sale, "hold", "keyword", "starts_at", "ends_at"))
-local becomes = not keyword and edit.keyword and (edit.keyword ~= "" or not kind)
+local becomes = not keyword and (edit.keyword or "") ~= ""
 local is_activity = keyword or becomes
 if becomes and (has_orders or grants > 0) then
   return "sold_elsewhere"

@@ -177,10 +177,15 @@ impl Gates {
         }
     }
 
-    /// Learning the buyers failed: everybody passes, and it is tried again after `pause`.
+    /// Whoever learned the buyers ended without them: everybody passes, and it is tried again after
+    /// `pause`.
     pub fn give_up(&self, sale: &SaleId, pause: Duration) {
-        let learn_at = Some(Instant::now() + pause);
-        *self.create(sale).lock() = State::Open { learn_at };
+        let gate = self.create(sale);
+        let mut state = gate.lock();
+        if matches!(*state, State::Learning { .. }) {
+            let learn_at = Some(Instant::now() + pause);
+            *state = State::Open { learn_at };
+        }
     }
 
     /// The number by which a gate knows a buyer. Two names may share one: then a stranger
@@ -641,6 +646,19 @@ mod tests {
             assert_eq!(scene.check("x", "1", ms), Verdict::Ask, "{ms}");
         }
         assert!(scene.hear(SOLD_OUT, 50));
+    }
+
+    #[test]
+    fn who_gives_up_leaves_the_learning_to_others() {
+        let scene = Scene::learning();
+        scene.gates.give_up(&scene.sale, Duration::ZERO);
+        scene.close(SOLD_OUT, 1);
+        assert_eq!(scene.check("x", "1", 2), Verdict::Ask, "too late");
+        let now = Instant::now();
+        assert!(scene.gates.hear(&scene.sale, &SOLD_OUT, false, now));
+        let closed = Scene::closed();
+        closed.gates.give_up(&closed.sale, Duration::ZERO);
+        assert_eq!(closed.check("x", "1", 1), REFUSED, "nobody learns");
     }
 
     #[test]

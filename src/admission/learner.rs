@@ -25,6 +25,18 @@ pub struct Learner {
     pub metrics: Arc<Metrics>,
 }
 
+/// The turn of the one who learns. Should its task die, the gate would wait for it for ever.
+struct Turn<'a> {
+    gates: &'a Gates,
+    sale: &'a SaleId,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.gates.give_up(self.sale, FAILURE_PAUSE);
+    }
+}
+
 impl Learner {
     /// Passes on what a reply says, and whether it granted an order; starts learning when the gate
     /// wants to close.
@@ -44,6 +56,10 @@ impl Learner {
     }
 
     async fn learn(&self, sale: &SaleId) {
+        let _turn = Turn {
+            gates: &self.gates,
+            sale,
+        };
         match self.learned(sale).await {
             Ok(Some(learned)) => {
                 let (buyers, took) = (learned.buyers.len(), learned.took);
@@ -54,7 +70,6 @@ impl Learner {
             Ok(None) => self.gates.give_up(sale, TOO_MANY_PAUSE),
             Err(error) => {
                 tracing::warn!(%sale, %error, "the buyers of a sale could not be learned");
-                self.gates.give_up(sale, FAILURE_PAUSE);
             }
         }
     }

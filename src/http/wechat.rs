@@ -54,7 +54,7 @@ pub async fn receive(
     let body = body.map_err(|fault| Problem::of_fault(&fault, manner))?;
     let message = Message::read(&body).map_err(|wrong| {
         context.metrics.chat.refused("malformed");
-        // Whoever sends this can sign it, so strangers do not fill the log.
+        // Whoever sends this can sign it (or nobody must), so strangers do not fill the log.
         let (who, why) = (operator::who(&request), wrong.kind());
         tracing::warn!(who, why, "a message is refused");
         Problem::invalid(format!("{wrong}."))

@@ -618,27 +618,39 @@ async fn the_door_of_a_sale_with_orders_is_fixed() {
 
 /// Otherwise whoever takes an activity off show would sell its tickets to anybody elsewhere.
 #[tokio::test]
-async fn what_was_an_activity_is_sold_nowhere_else() {
+async fn an_activity_off_show_is_sold_nowhere() {
     for kind in [StockKind::List, StockKind::Counter] {
         let world = World::new().await;
         let shown = world.sale("shown", kind, 2).await;
         world.put(&shown, &about(keyword("k"))).await;
-        let prepared = sale_id("prepared");
-        let unseen = SaleEdit {
-            kind: Some(kind),
-            ..about(no_keyword())
-        };
-        let created = world.store.sale_put(&prepared, &unseen).await;
-        assert_eq!(created.expect("answered"), EditOutcome::Created);
-        for id in [&shown, &prepared] {
-            world.put(id, &about(no_keyword())).await;
-            let sale = stored(&world, id).await;
-            assert_eq!((sale.door(), sale.purchase_max), (Door::Office, 1), "{id}");
-            assert_eq!(sale.activity.and_then(|activity| activity.keyword), None);
-            let batch = world.grab_all(id, kind.door(), &[("x", 1)]).await;
+        world.put(&shown, &about(no_keyword())).await;
+        let sale = stored(&world, &shown).await;
+        assert_eq!((sale.door(), sale.purchase_max), (Door::Office, 1));
+        assert_eq!(sale.activity.and_then(|activity| activity.keyword), None);
+        // Nor in the office, where nobody would find the ticket.
+        for door in [kind.door(), Door::Office] {
+            let batch = world.grab_all(&shown, door, &[("x", 1)]).await;
             assert_eq!(batch.outcomes, [Outcome::Refused(Refusal::WrongDoor)]);
-            world.put(id, &about(keyword("k"))).await;
         }
+        world.put(&shown, &about(keyword("k"))).await;
+        let batch = world.grab_all(&shown, Door::Office, &[("x", 1)]).await;
+        assert!(batch.outcomes[0].is_grabbed());
+    }
+}
+
+#[tokio::test]
+async fn who_never_had_a_keyword_is_no_activity() {
+    let world = World::new().await;
+    let id = sale_id("plain");
+    let created = SaleEdit {
+        kind: Some(StockKind::List),
+        purchase_max: Some(2),
+        ..about(no_keyword())
+    };
+    for outcome in [EditOutcome::Created, EditOutcome::Updated] {
+        let put = world.store.sale_put(&id, &created).await;
+        assert_eq!(put.expect("answered"), outcome);
+        assert_eq!(stored(&world, &id).await.door(), Door::Seckill);
     }
 }
 
