@@ -10,6 +10,17 @@ local function change_of(from, to, at, sales)
   return { from = from, to = to, at = at, sales = sales, orders = {}, fed = {} }
 end
 
+-- The order of this id with its record, if `buyer` may change it (empty: anybody may); else nil.
+local function order_of(orders, id, buyer)
+  local record = redis.call("HGET", orders, id)
+  local order = record and order_read(id, record)
+  if not order or (buyer ~= "" and buyer ~= order.username) then
+    return nil
+  end
+  order.record = record
+  return order
+end
+
 -- The answer about an order that stays as it is. For a caller who waits for replicas its record is
 -- written again: they are waited for from the last write on.
 local function unchanged(word, orders, order, waits)

@@ -84,17 +84,6 @@ local function order_read(id, record)
   }
 end
 
--- The order of this id with its record, if `buyer` may change it (empty: anybody may); else nil.
-local function order_of(orders, id, buyer)
-  local record = redis.call("HGET", orders, id)
-  local order = record and order_read(id, record)
-  if not order or (buyer ~= "" and buyer ~= order.username) then
-    return nil
-  end
-  order.record = record
-  return order
-end
-
 -- The record of an order that came into this state at this time.
 local function order_record(order, state, at)
   return table.concat({ state, order.created, order.username, at }, "\t")
