@@ -186,17 +186,23 @@ async fn units_that_come_back_are_sold_within_a_second() {
     app.stop().await;
 }
 
+/// A sale whose only unit one buyer got here, where the gate has closed since.
+async fn sold_out_by_one(world: &World) -> (SaleId, TestApp, HttpDoor) {
+    let sale = world.sale("rush", LIST, 1).await;
+    let app = TestApp::start(world).await;
+    let door = door(&app.buyer, &sale);
+    assert_eq!(ask(&door, "before", 1).await.answer.code, "grabbed");
+    until_closed(&app.buyer, &sale).await;
+    (sale, app, door)
+}
+
 /// Somebody empties Redis and sells the same again, to others, as load testers do: as many orders
 /// are granted as before, and the gate must not take the old buyers for the new ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sale_that_begins_anew_has_other_buyers() {
     let redis = PrivateRedis::forgetful();
     let mut world = World::at(redis.url()).await;
-    let sale = world.sale("rush", LIST, 1).await;
-    let app = TestApp::start(&world).await;
-    let door = door(&app.buyer, &sale);
-    assert_eq!(ask(&door, "before", 1).await.answer.code, "grabbed");
-    until_closed(&app.buyer, &sale).await;
+    let (sale, app, door) = sold_out_by_one(&world).await;
     let _: () = world.run(&["FLUSHALL"]).await;
     world.sale("rush", LIST, 1).await;
     let bought = keep_asking(&door, "after", Instant::now()).await;
@@ -217,11 +223,7 @@ async fn a_sale_that_others_sold_again_has_other_buyers() {
     for all in [true, false] {
         let redis = PrivateRedis::forgetful();
         let mut world = World::at(redis.url()).await;
-        let sale = world.sale("rush", LIST, 1).await;
-        let app = TestApp::start(&world).await;
-        let door = door(&app.buyer, &sale);
-        assert_eq!(ask(&door, "before", 1).await.answer.code, "grabbed");
-        until_closed(&app.buyer, &sale).await;
+        let (sale, app, door) = sold_out_by_one(&world).await;
         if all {
             let _: () = world.run(&["FLUSHALL"]).await;
             world.sale("rush", LIST, 1).await;

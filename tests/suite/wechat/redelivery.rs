@@ -147,6 +147,15 @@ async fn claimed_by_the_dead(world: &World, words: &str) -> (String, Claim) {
     }
 }
 
+/// The message 退票 of a server that died after it had chosen this ticket, and long ago.
+async fn chosen_by_the_dead(world: &mut World, ticket: &OrderId) -> String {
+    let (message, claim) = claimed_by_the_dead(world, "退票 key").await;
+    let noted = world.store.reply_note(&claim, ticket).await;
+    noted.expect("noted");
+    world.end_leases().await;
+    message
+}
+
 /// A server died after it gave a ticket back, and the user has booked another one since.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_dead_server_gave_back_is_told_and_nothing_else_goes_back() {
@@ -155,11 +164,9 @@ async fn what_a_dead_server_gave_back_is_told_and_nothing_else_goes_back() {
     let app = office(&world).await;
     let follower = world.bound(&app, "o-1", "2019010001").await;
     let old = order_id(&follower.says("抢票 key").await);
-    let (message, claim) = claimed_by_the_dead(&world, "退票 key").await;
-    world.store.reply_note(&claim, &old).await.expect("noted");
+    let message = chosen_by_the_dead(&mut world, &old).await;
     let cancelled = world.store.order_cancel(&old, None).await;
     assert!(matches!(cancelled, Ok(ChangeOutcome::Changed(_))));
-    world.end_leases().await;
     let new = order_id(&follower.says("抢票 key").await);
     assert_ne!(old, new);
     let heard = follower.delivers(&message).await;
@@ -186,13 +193,7 @@ async fn what_a_dead_server_had_chosen_goes_back() {
     let app = office(&world).await;
     let follower = world.bound(&app, "o-1", "2019010001").await;
     let chosen = order_id(&follower.clicks("BOOKING_ACTIVITY_a").await);
-    let (message, claim) = claimed_by_the_dead(&world, "退票 key").await;
-    world
-        .store
-        .reply_note(&claim, &chosen)
-        .await
-        .expect("noted");
-    world.end_leases().await;
+    let message = chosen_by_the_dead(&mut world, &chosen).await;
     let other = order_id(&follower.clicks("BOOKING_ACTIVITY_b").await);
     assert_eq!(follower.delivers(&message).await.text, RETURNED);
     assert_eq!(world.order(&chosen).await.state, OrderState::Cancelled);
@@ -212,13 +213,7 @@ async fn what_was_chosen_and_cannot_go_back_any_more_is_told() {
     let app = office(&world).await;
     let follower = world.bound(&app, "o-1", "2019010001").await;
     let ticket = order_id(&follower.says("抢票 key").await);
-    let (message, claim) = claimed_by_the_dead(&world, "退票 key").await;
-    world
-        .store
-        .reply_note(&claim, &ticket)
-        .await
-        .expect("noted");
-    world.end_leases().await;
+    let message = chosen_by_the_dead(&mut world, &ticket).await;
     world.store.order_use(&ticket).await.expect("used");
     let heard = follower.delivers(&message).await;
     assert_eq!(heard.text, "您的票已经使用，不能退票。");
