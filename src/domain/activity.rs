@@ -55,6 +55,13 @@ pub struct Activity {
     pub description: String,
 }
 
+impl Activity {
+    /// True when it has ended at `now`; never when nobody said when it ends.
+    pub fn is_over(&self, now: EpochMs) -> bool {
+        self.ends_at.is_some_and(|ends_at| now > ends_at)
+    }
+}
+
 /// What an edit changes about an activity: every field that is `Some`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ActivityEdit {

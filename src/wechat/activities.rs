@@ -62,10 +62,7 @@ pub fn bookable<'a>(sales: &'a [(SaleId, Result<Snapshot>)], now: EpochMs) -> Ve
 /// Those on show, as people look for them at `now`: first what is not over, in the order in which
 /// it starts, last when nobody said; then what is over, first what ended last.
 pub fn by_time(sales: &[(SaleId, Result<Snapshot>)], now: EpochMs) -> Vec<Shown<'_>> {
-    let is_over = |shown: &Shown<'_>| {
-        let ends_at = shown.activity.ends_at;
-        ends_at.is_some_and(|ends_at| now > ends_at)
-    };
+    let is_over = |shown: &Shown<'_>| shown.activity.is_over(now);
     let (mut over, mut shown): (Vec<_>, Vec<_>) = on_show(sales).into_iter().partition(is_over);
     shown.sort_by_key(|shown| shown.activity.starts_at.unwrap_or(EpochMs::MAX));
     over.sort_by_key(|over| Reverse(over.activity.ends_at));

@@ -73,7 +73,7 @@ async fn check(
     let Some((now, own)) = snapshot.and_then(|read| Some((read.now, read.sale.activity?))) else {
         return Ok(Err(Refusal::NoSuchActivity));
     };
-    if own.ends_at.is_some_and(|ends| now > ends) {
+    if own.is_over(now) {
         return Ok(Err(Refusal::Over));
     }
     let order = match presented {

@@ -106,8 +106,7 @@ pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpRe
         .map(|line| on_show(&reading, &line.goods));
     let OnShow { shown, now, .. } = found.transpose()?.flatten().ok_or_else(missing)?;
     let activity = shown.activity;
-    let over = activity.ends_at.is_some_and(|ends| now > ends);
-    let standing = Standing::of(&order, over);
+    let standing = Standing::of(&order, activity.is_over(now));
     let held = when::span(activity.starts_at, activity.ends_at);
     let template = TicketPage {
         title: shown.name(),
