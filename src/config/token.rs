@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// Random bytes of a token that nobody chose: 160 bits.
@@ -28,7 +29,7 @@ impl AdminToken {
     /// A token that nobody can guess.
     pub fn random() -> Self {
         let bytes = rand::random::<[u8; RANDOM_BYTES]>();
-        Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(HEXLOWER.encode(&bytes))
     }
 
     /// The secret itself.

@@ -1,5 +1,6 @@
 //! Proves to the receiver who sent a delivery, and when.
 
+use data_encoding::HEXLOWER;
 use ring::hmac::{HMAC_SHA256, Key, sign};
 
 use crate::config::Secret;
@@ -18,11 +19,8 @@ impl Signer {
     pub fn sign(&self, timestamp: u64, body: &[u8]) -> String {
         let mut signed = format!("{timestamp}.").into_bytes();
         signed.extend_from_slice(body);
-        let mut text = "sha256=".to_owned();
-        for byte in sign(&self.0, &signed).as_ref() {
-            text.push_str(&format!("{byte:02x}"));
-        }
-        text
+        let tag = sign(&self.0, &signed);
+        format!("sha256={}", HEXLOWER.encode(tag.as_ref()))
     }
 }
 

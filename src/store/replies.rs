@@ -10,9 +10,9 @@
 //! What cannot be done twice is noted in the claim before it is done. The note outlives its owner:
 //! whoever claims the message next gets it, and goes on with that.
 
-use std::fmt::Write;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use redis::Value;
 use ring::digest::{Context, SHA256};
 
@@ -41,7 +41,7 @@ impl MessageKey {
             digest.update(&(part.len() as u64).to_be_bytes());
             digest.update(part.as_bytes());
         }
-        Self(hex(digest.finish().as_ref()))
+        Self(HEXLOWER.encode(digest.finish().as_ref()))
     }
 }
 
@@ -81,7 +81,7 @@ impl Store {
     /// [`Error::Busy`] when nothing was executed; after [`Error::Unknown`] the message may be
     /// claimed by nobody for the time of a lease.
     pub async fn reply_claim(&self, key: &MessageKey) -> Result<ClaimOutcome> {
-        let owner = hex(&rand::random::<[u8; 16]>());
+        let owner = HEXLOWER.encode(&rand::random::<[u8; 16]>());
         let keys = [self.keys.reply(&key.0)];
         let call = REPLY_CLAIM.on(&keys);
         let call = call.arg(&owner).arg(ms(LEASE)).arg(ms(MEMORY));
@@ -157,15 +157,6 @@ fn settled(script: &str, done: &str, reply: &Value) -> Result<SettleOutcome> {
 
 fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 #[cfg(test)]

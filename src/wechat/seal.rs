@@ -1,6 +1,7 @@
 //! Whether a link to the binding page is one that the chat gave, where the platform says who
 //! speaks: it carries a seal. Without one, who invents openids could occupy every number.
 
+use data_encoding::HEXLOWER;
 use ring::hmac::{HMAC_SHA256, Key, sign};
 use subtle::ConstantTimeEq;
 
@@ -27,8 +28,7 @@ impl Sealer {
     pub fn seal(&self, user: &OpenId) -> String {
         let signed = format!("{PURPOSE}{user}");
         let tag = sign(&self.0, signed.as_bytes());
-        let digits = tag.as_ref().iter().map(|byte| format!("{byte:02x}"));
-        let mut seal: String = digits.collect();
+        let mut seal = HEXLOWER.encode(tag.as_ref());
         seal.truncate(DIGITS);
         seal
     }
