@@ -49,7 +49,7 @@ impl Pair {
             extra,
         });
         let front = Proxy::start(master.socket()).await;
-        until_linked(&replica).await;
+        until_linked(&master, &replica).await;
         Self {
             master,
             replica,
@@ -99,7 +99,7 @@ impl Pair {
         let () = promoted.expect("promoted");
         let link = Proxy::start(self.replica.socket()).await;
         let second = follower_of(&link);
-        until_linked(&second).await;
+        until_linked(&self.replica, &second).await;
         second
     }
 }
@@ -122,21 +122,26 @@ fn follower_of(link: &Proxy) -> PrivateRedis {
     with_arguments(&["--replicaof", "127.0.0.1", &link.address.port().to_string()])
 }
 
-pub(super) async fn until_linked(replica: &PrivateRedis) {
-    let mut raw = connect(&replica.url()).await;
+/// Waits until both know of each other. They learn of it apart: a master counts a replica as online
+/// when it notices that the process is gone that sent the data, up to 100 ms after the replica has
+/// them.
+pub(super) async fn until_linked(master: &PrivateRedis, replica: &PrivateRedis) {
+    until_replication_says(replica, "master_link_status:up").await;
+    until_replication_says(master, "state=online").await;
+}
+
+async fn until_replication_says(server: &PrivateRedis, words: &str) {
+    let mut raw = connect(&server.url()).await;
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let mut ask = redis::cmd("INFO");
         // A replica that takes in everything may answer late.
         let info = ask.arg("replication").query_async(&mut raw).await;
         let info: String = info.unwrap_or_default();
-        if info.contains("master_link_status:up") {
+        if info.contains(words) {
             return;
         }
-        assert!(
-            Instant::now() < deadline,
-            "the replica does not follow: {info}"
-        );
+        assert!(Instant::now() < deadline, "no {words} in {info}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -377,7 +382,7 @@ async fn a_change_of_an_order_is_answered_when_a_replica_has_it() {
     }
     pair.link.set(Fault::None);
     pair.link.close_all().await;
-    until_linked(&pair.replica).await;
+    until_linked(&pair.master, &pair.replica).await;
     let cancelled = patient
         .order_cancel(&other, None)
         .await
