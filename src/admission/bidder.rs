@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
+use super::new_id;
 use crate::domain::bid::{Amount, Bid, BidOutcome};
-use crate::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, RequestId, SaleId, Username};
+use crate::domain::ids::{RequestId, SaleId, Username};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::store::lane::Lane;
@@ -48,9 +49,8 @@ impl Bidder {
         let full = |_| Error::Busy(format!("{BIDS_MAX} bids are waiting"));
         let _room = self.room.try_acquire().map_err(full)?;
         let deadline = Instant::now() + self.timeout;
-        let random = rand::random::<[u8; ORDER_ID_RANDOM_BYTES]>();
         let bid = Bid {
-            order: OrderId::new(&goods, random),
+            order: new_id(&goods),
             username,
             request,
             goods,

@@ -128,13 +128,37 @@ impl Admission {
         username: Username,
         purchase: Purchase,
     ) -> Result<Outcome> {
+        let id = async { Ok(new_id(sale)) };
+        self.grab_as(id, sale, door, username, purchase).await
+    }
+
+    /// The same, with an id for the order that no other order has. Nobody asks for the id when the
+    /// gate refuses.
+    ///
+    /// # Errors
+    /// As [`Admission::grab`], and those of `id`, which end the attempt.
+    pub async fn grab_as(
+        &self,
+        id: impl Future<Output = Result<OrderId>>,
+        sale: &SaleId,
+        door: Door,
+        username: Username,
+        purchase: Purchase,
+    ) -> Result<Outcome> {
         let asked_at = Instant::now();
         let decided = match self.gates.check(sale, door, &username, purchase, asked_at) {
             Verdict::Refused(refusal) => {
                 self.metrics.gate_refused(refusal);
                 return Ok(Outcome::Refused(refusal));
             }
-            Verdict::Ask => self.ask(sale, door, username, purchase, asked_at).await,
+            Verdict::Ask => {
+                let attempt = Attempt {
+                    username,
+                    purchase,
+                    order: id.await?,
+                };
+                self.ask(sale, door, attempt, asked_at).await
+            }
         };
         self.metrics.decided(&decided, asked_at.elapsed());
         decided
@@ -160,16 +184,9 @@ impl Admission {
         &self,
         sale: &SaleId,
         door: Door,
-        username: Username,
-        purchase: Purchase,
+        attempt: Attempt,
         asked_at: Instant,
     ) -> Result<Outcome> {
-        let order = OrderId::new(sale, rand::random::<[u8; ORDER_ID_RANDOM_BYTES]>());
-        let attempt = Attempt {
-            username,
-            purchase,
-            order,
-        };
         let (answer, outcome) = oneshot::channel();
         let ask = Ask {
             sale: sale.clone(),
@@ -192,4 +209,9 @@ impl Admission {
         let ended = |_| Error::Unknown("the batcher ended".to_owned());
         outcome.await.map_err(ended)?
     }
+}
+
+/// An id for an order of `sale`, and for no other.
+pub fn new_id(sale: &SaleId) -> OrderId {
+    OrderId::new(sale, rand::random::<[u8; ORDER_ID_RANDOM_BYTES]>())
 }

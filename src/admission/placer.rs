@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 use super::learner::Learner;
-use crate::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, RequestId, Username};
+use super::new_id;
+use crate::domain::ids::{RequestId, Username};
 use crate::domain::place::{Basket, PlaceOutcome, Placement};
 use crate::error::{Error, Result};
 use crate::store::lane::Lane;
@@ -49,11 +50,10 @@ impl Placer {
         let full = |_| Error::Busy(format!("{PLACEMENTS_MAX} placements are waiting"));
         let _room = self.room.try_acquire().map_err(full)?;
         let asked_at = Instant::now();
-        let random = rand::random::<[u8; ORDER_ID_RANDOM_BYTES]>();
         let placement = Placement {
             username,
             request,
-            order: OrderId::new(basket.first(), random),
+            order: new_id(basket.first()),
             basket,
         };
         let deadline = asked_at + self.timeout;

@@ -50,7 +50,7 @@ impl MessageKey {
 pub struct Claim {
     key: MessageKey,
     owner: String,
-    /// The order that an earlier owner, who told nobody, was about to give back, or did.
+    /// The order that an earlier owner, who told nobody, was about to make or to give back, or did.
     pub note: Option<OrderId>,
 }
 
@@ -99,8 +99,8 @@ impl Store {
         }
     }
 
-    /// Notes in the claim of a message that this order is about to be given back. What has been
-    /// lost must not be done.
+    /// Notes in the claim of a message that this order is about to be made or given back. What has
+    /// been lost must not be done.
     ///
     /// No replica is waited for: one that has what is done next has the note, too.
     ///

@@ -1,6 +1,7 @@
 //! Which sales are activities on show: those that have a keyword now.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 use crate::domain::activity::{Activity, Keyword};
 use crate::domain::ids::SaleId;
@@ -46,6 +47,13 @@ pub fn on_show(sales: &[(SaleId, Result<Snapshot>)]) -> Vec<Shown<'_>> {
     let readable = sales.iter().filter_map(|(_, read)| read.as_ref().ok());
     let shown = readable.filter_map(|snapshot| Shown::of(&snapshot.sale));
     shown.collect()
+}
+
+/// The keywords that do not say which activity is meant: several of these have them.
+pub fn shared_keywords<'a>(on_show: &[Shown<'a>]) -> HashSet<&'a Keyword> {
+    let mut seen = HashSet::new();
+    let keywords = on_show.iter().map(|shown| shown.keyword);
+    keywords.filter(|keyword| !seen.insert(*keyword)).collect()
 }
 
 /// Those whose booking is not over at `now`, first those that close first.

@@ -89,11 +89,12 @@ impl Office {
         let reading = self.catalogue.look().await?;
         let sales = reading.sales.as_ref().map_err(Clone::clone)?;
         let bookable = activities::bookable(sales, reading.server_time().unwrap_or_default());
+        let shared = activities::shared_keywords(&activities::on_show(sales));
         let listed = bookable.into_iter().map(|shown| Listed {
-            entry: wording::entry(shown),
+            entry: wording::entry(shown, shared.contains(shown.keyword)),
             article: Article {
                 title: shown.name().to_owned(),
-                description: wording::booking(shown),
+                description: wording::booking(shown, shared.contains(shown.keyword)),
                 picture: shown.activity.picture.clone(),
                 url: self.account.links.activity(&shown.sale.id),
             },

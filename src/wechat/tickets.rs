@@ -6,6 +6,7 @@ use super::command::TicketCommand;
 use super::office::Office;
 use super::reply::{Article, Listed, Reply};
 use super::wording::{self, List};
+use crate::admission;
 use crate::domain::attempt::Purchase;
 use crate::domain::change::{Asker, ChangeOutcome};
 use crate::domain::ids::{Number, OpenId, OrderId};
@@ -57,28 +58,53 @@ impl<'a> Holder<'a> {
     }
 
     async fn book(&self, named: &[Shown<'a>]) -> Result<Reply> {
+        // What a server that died has booked is booked, also if it went back since.
+        if let Some(booked) = self.chosen().await? {
+            return Ok(self.tell(&booked));
+        }
         let shown = match named {
             [] => return Ok(Reply::text(wording::NO_SUCH_ACTIVITY)),
             [one] => *one,
             [_, _, ..] => return Ok(Reply::text(wording::SAME_KEYWORD)),
         };
-        let (sale, buyer) = (shown.sale, self.number.username());
-        let admission = &self.office.admission;
-        let decided = admission
-            .grab(&sale.id, Door::Office, buyer, Purchase::ONE)
-            .await?;
-        let (title, grant) = match decided {
-            Outcome::Grabbed(grant) => (wording::BOOKED, grant),
-            Outcome::AlreadyGrabbed(grant) => (wording::BOOKED_BEFORE, grant),
-            Outcome::Refused(refusal) => return Ok(Reply::text(wording::not_booked(refusal))),
+        let (sale, buyer) = (&shown.sale.id, self.number.username());
+        let id = async {
+            let id = admission::new_id(sale);
+            self.choose(&id).await.map(|()| id)
         };
-        let (title, description) = (title.to_owned(), wording::ticket(shown));
-        Ok(Reply::from(self.article(
-            shown,
-            &grant.order,
-            title,
-            description,
-        )))
+        let admission = &self.office.admission;
+        let decided = admission.grab_as(id, sale, Door::Office, buyer, Purchase::ONE);
+        Ok(match decided.await? {
+            Outcome::Grabbed(grant) => self.booked(shown, &grant.order, wording::BOOKED),
+            Outcome::AlreadyGrabbed(grant) => {
+                self.booked(shown, &grant.order, wording::BOOKED_BEFORE)
+            }
+            Outcome::Refused(refusal) => Reply::text(wording::not_booked(refusal)),
+        })
+    }
+
+    /// The ticket that another server chose for this message, if it is there.
+    async fn chosen(&self) -> Result<Option<Order>> {
+        let Some(chosen) = &self.claim.note else {
+            return Ok(None);
+        };
+        let order = self.office.store.order(chosen).await?;
+        let buyer = self.number.username();
+        Ok(order.filter(|order| order.username == buyer))
+    }
+
+    /// What is said of a ticket that another server booked for this message.
+    fn tell(&self, booked: &Order) -> Reply {
+        match self.activity_of(booked) {
+            _ if !booked.state.is_alive() => Reply::text(wording::BOOKED_AND_RETURNED),
+            Some(shown) => self.booked(shown, &booked.id, wording::BOOKED),
+            None => Reply::text(wording::NO_SUCH_ACTIVITY),
+        }
+    }
+
+    fn booked(&self, shown: Shown<'a>, ticket: &OrderId, title: &str) -> Reply {
+        let description = wording::ticket(shown);
+        Reply::from(self.article(shown, ticket, title.to_owned(), description))
     }
 
     async fn list(&self, activities: &[Shown<'a>], words: &List) -> Result<Reply> {
@@ -117,7 +143,7 @@ impl<'a> Holder<'a> {
         self.cancel(&order.id, wording::NO_TICKET).await
     }
 
-    /// Notes which ticket goes back: the next delivery of this message gives back no other.
+    /// Notes which ticket is meant: the next delivery of this message books or gives back no other.
     async fn choose(&self, ticket: &OrderId) -> Result<()> {
         match self.office.store.reply_note(self.claim, ticket).await? {
             SettleOutcome::Settled => Ok(()),
@@ -142,9 +168,13 @@ impl<'a> Holder<'a> {
 
     /// Until when a ticket may go back, if that is ever possible.
     fn cancel_until(&self, ticket: &Order) -> Option<EpochMs> {
-        let mut activities = self.activities.iter();
-        let own = activities.find(|shown| ticket.line(&shown.sale.id).is_some());
-        own.and_then(|shown| shown.sale.cancel_until)
+        self.activity_of(ticket)?.sale.cancel_until
+    }
+
+    /// What a ticket is for, if that is on show.
+    fn activity_of(&self, ticket: &Order) -> Option<Shown<'a>> {
+        let mut activities = self.activities.iter().copied();
+        activities.find(|shown| ticket.line(&shown.sale.id).is_some())
     }
 
     /// The user's tickets of these activities.

@@ -38,6 +38,8 @@ pub const NOT_BOUND: &str = "对不起，您还没有绑定，不能解绑。";
 pub const RETURNED: &str = "退票成功！";
 /// Title of the answer to whoever just got a ticket.
 pub const BOOKED: &str = "恭喜您，抢票成功！";
+/// To whoever got a ticket, did not hear of it in time, and gave it back.
+pub const BOOKED_AND_RETURNED: &str = "您抢到的票后来已经退掉了。若还想要，请再抢一次。";
 /// Title of the answer to whoever has a ticket already.
 pub const BOOKED_BEFORE: &str = "您已经抢到票了，请不要重复抢票！";
 
@@ -167,9 +169,14 @@ pub fn activity(shown: Shown<'_>) -> String {
     lines.join("\n")
 }
 
-/// The same, after what to type for a ticket, and when.
-pub fn booking(shown: Shown<'_>) -> String {
-    let keyword = format!("活动代称：{}", shown.keyword);
+/// The same, after what to type for a ticket, and when. What several activities share is not enough.
+pub fn booking(shown: Shown<'_>, is_shared: bool) -> String {
+    let hint = if is_shared {
+        "（与其他活动重名，请利用菜单抢票）"
+    } else {
+        ""
+    };
+    let keyword = format!("活动代称：{}{hint}", shown.keyword);
     let sale = shown.sale;
     let window = match (sale.opens_at, sale.closes_at) {
         (Some(opens), Some(closes)) => Some(format!("{} 至 {}", time(opens), time(closes))),
@@ -183,13 +190,15 @@ pub fn booking(shown: Shown<'_>) -> String {
     lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
-/// The name of an activity in a list, with what to type for it, unless that is its name.
-pub fn entry(shown: Shown<'_>) -> String {
+/// The name of an activity in a list, with what to type for it, unless that is its name or names
+/// others, too.
+pub fn entry(shown: Shown<'_>, is_shared: bool) -> String {
     let (name, keyword) = (shown.name(), shown.keyword.as_str());
-    if name == keyword {
-        return name.to_owned();
+    match keyword {
+        _ if is_shared => format!("{name}（请利用菜单抢票）"),
+        own if own == name => name.to_owned(),
+        other => format!("{name}（代称 {other}）"),
     }
-    format!("{name}（代称 {keyword}）")
 }
 
 /// The same for a ticket, after the name of its activity.

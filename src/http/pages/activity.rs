@@ -8,11 +8,10 @@ use askama::Template;
 use super::notice::Notice;
 use super::page::{Loads, page};
 use super::{OnShow, from_query, look, on_show, when};
-use crate::catalogue::Reading;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::Phase;
 use crate::http::Context;
-use crate::wechat::activities::{self, Shown};
+use crate::wechat::activities;
 
 const UNKNOWN: &str = "待定";
 
@@ -77,6 +76,7 @@ pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpRe
     let reading = look(&context).await?;
     let OnShow { shown, left, now } = on_show(&reading, &id)?.ok_or_else(missing)?;
     let (sale, activity) = (shown.sale, shown.activity);
+    let all = activities::on_show(reading.sales.as_deref().unwrap_or_default());
     let unknown = || UNKNOWN.to_owned();
     let template = ActivityPage {
         title: shown.name(),
@@ -92,17 +92,9 @@ pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpRe
             phase: sale.phase(now),
             sold_out: left == 0,
         },
-        is_ambiguous: is_ambiguous(&reading, shown),
+        is_ambiguous: activities::shared_keywords(&all).contains(shown.keyword),
     };
     Ok(page(StatusCode::OK, &template, Loads::Picture))
-}
-
-/// True when the keyword alone does not say which activity is meant.
-fn is_ambiguous(reading: &Reading, shown: Shown<'_>) -> bool {
-    let sales = reading.sales.as_deref().unwrap_or_default();
-    let others = activities::on_show(sales).into_iter();
-    let mut others = others.filter(|other| other.sale.id != shown.sale.id);
-    others.any(|other| other.keyword == shown.keyword)
 }
 
 fn missing() -> Notice {

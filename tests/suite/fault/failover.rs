@@ -10,10 +10,12 @@ use seckill::domain::ids::OrderId;
 use seckill::domain::sale::StockKind;
 use seckill::error::Error;
 use seckill::store::Store;
+use seckill::store::bindings::BindOutcome;
 use seckill::store::embedded::{Options, Persistence};
 
 use crate::support::app::TestApp;
 use crate::support::bids::terms;
+use crate::support::bindings::{number, openid};
 use crate::support::crowd::{Crowd, Door, HttpDoor};
 use crate::support::history::{Entry, History};
 use crate::support::proxy::{Fault, Proxy};
@@ -435,6 +437,13 @@ async fn with_replicas_to_wait_for_an_answer_about_the_past_writes() {
         let after = (world.dump().await, writes(&mut world).await);
         assert_eq!(after.0, before.0, "what is stored stays as it was");
         assert_eq!(after.1 - before.1, if waits { 4 } else { 0 });
+    }
+    let (openid, number) = (openid("o-1"), number("2019010001"));
+    for told in [BindOutcome::Bound, BindOutcome::Repeated] {
+        let before = writes(&mut world).await;
+        let bound = world.store.number_bind(&openid, &number).await;
+        assert_eq!(bound.expect("answered"), told);
+        assert_eq!(writes(&mut world).await - before, 2, "{told:?}");
     }
 }
 

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
+use seckill::admission::new_id;
 use seckill::domain::change::ChangeOutcome;
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::OrderState;
@@ -17,6 +18,8 @@ use crate::support::wechat::{Follower, Heard, event, numbered_text, office, on_s
 const BUSY: &str = "对不起，服务器现在有点忙，暂时不能给您答复 T T";
 const RETURNED: &str = "退票成功！";
 const NO_TICKET: &str = "您没有该活动未使用的票！";
+const BOOKED: &str = "恭喜您，抢票成功！";
+const BOOKED_AND_RETURNED: &str = "您抢到的票后来已经退掉了。若还想要，请再抢一次。";
 
 /// The ticket that an answer shows.
 fn order_id(heard: &Heard) -> OrderId {
@@ -76,7 +79,7 @@ async fn deliveries_at_the_same_time_have_one_effect() {
             let heard = join_all(deliveries.collect::<Vec<_>>()).await;
             let mut heard = heard.into_iter().map(|heard| heard.expect("an answer"));
             let first = heard.next().expect("some");
-            let expected = ["恭喜您，抢票成功！", "退票成功！"];
+            let expected = [BOOKED, "退票成功！"];
             assert!(
                 expected.contains(&first.text.as_str()),
                 "round {round}: {first:?}"
@@ -130,7 +133,7 @@ async fn the_claim_of_a_dead_server_is_taken_over() {
     assert!(waited < Duration::from_secs(5), "{waited:?}");
     // A lease is 5 s; the next delivery takes it over.
     let heard = follower.delivers(&message).await;
-    assert_eq!(heard.text, "恭喜您，抢票成功！");
+    assert_eq!(heard.text, BOOKED);
     assert_eq!(follower.delivers(&message).await, heard);
     assert_eq!(world.left(&sale).await, 4);
     world.assert_holds(&sale).await;
@@ -147,13 +150,66 @@ async fn claimed_by_the_dead(world: &World, words: &str) -> (String, Claim) {
     }
 }
 
-/// The message 退票 of a server that died after it had chosen this ticket, and long ago.
-async fn chosen_by_the_dead(world: &mut World, ticket: &OrderId) -> String {
-    let (message, claim) = claimed_by_the_dead(world, "退票 key").await;
+/// The message of a server that died after it had chosen this ticket, and long ago.
+async fn chosen_by_the_dead(world: &mut World, words: &str, ticket: &OrderId) -> String {
+    let (message, claim) = claimed_by_the_dead(world, words).await;
     let noted = world.store.reply_note(&claim, ticket).await;
     noted.expect("noted");
     world.end_leases().await;
     message
+}
+
+/// A server died after it booked a ticket: that is told, and nothing else is booked; not even when
+/// the ticket went back since, or the keyword names something else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dead_server_booked_is_told_and_nothing_else_is_booked() {
+    let mut world = World::new().await;
+    let sale = world.activity("a", 5, &on_show("key")).await;
+    let other = world.activity("b", 5, &on_show("other")).await;
+    let app = office(&world).await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    let ticket = order_id(&follower.says("抢票 key").await);
+    let message = chosen_by_the_dead(&mut world, "抢票 other", &ticket).await;
+    let heard = follower.delivers(&message).await;
+    assert_eq!(
+        (heard.text.as_str(), order_id(&heard)),
+        (BOOKED, ticket.clone())
+    );
+    assert_eq!(world.left(&other).await, 5);
+
+    let message = chosen_by_the_dead(&mut world, "抢票 key", &ticket).await;
+    assert_eq!(follower.says("退票 key").await.text, RETURNED);
+    let heard = follower.delivers(&message).await;
+    assert_eq!(heard.text, BOOKED_AND_RETURNED);
+    assert_eq!(follower.delivers(&message).await, heard);
+    assert_eq!(world.left(&sale).await, 5);
+    // Another message is another wish.
+    assert_ne!(order_id(&follower.says("抢票 key").await), ticket);
+    world.assert_holds(&sale).await;
+    app.stop().await;
+}
+
+/// A server died before it booked what it had chosen; or its user has another number since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dead_server_did_not_book_is_booked() {
+    let mut world = World::new().await;
+    let sale = world.activity("a", 5, &on_show("key")).await;
+    let app = office(&world).await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    let message = chosen_by_the_dead(&mut world, "抢票 key", &new_id(&sale)).await;
+    let heard = follower.delivers(&message).await;
+    assert_eq!(heard.text, BOOKED);
+    assert_eq!(world.left(&sale).await, 4);
+
+    let message = chosen_by_the_dead(&mut world, "抢票  key", &order_id(&heard)).await;
+    follower.says("解绑").await;
+    follower.says("绑定 2019010002").await;
+    let own = follower.delivers(&message).await;
+    assert_eq!(own.text, BOOKED);
+    assert_ne!(order_id(&own), order_id(&heard));
+    assert_eq!(world.left(&sale).await, 3);
+    world.assert_holds(&sale).await;
+    app.stop().await;
 }
 
 /// A server died after it gave a ticket back, and the user has booked another one since.
@@ -164,7 +220,7 @@ async fn what_a_dead_server_gave_back_is_told_and_nothing_else_goes_back() {
     let app = office(&world).await;
     let follower = world.bound(&app, "o-1", "2019010001").await;
     let old = order_id(&follower.says("抢票 key").await);
-    let message = chosen_by_the_dead(&mut world, &old).await;
+    let message = chosen_by_the_dead(&mut world, "退票 key", &old).await;
     let cancelled = world.store.order_cancel(&old, None).await;
     assert!(matches!(cancelled, Ok(ChangeOutcome::Changed(_))));
     let new = order_id(&follower.says("抢票 key").await);
@@ -193,7 +249,7 @@ async fn what_a_dead_server_had_chosen_goes_back() {
     let app = office(&world).await;
     let follower = world.bound(&app, "o-1", "2019010001").await;
     let chosen = order_id(&follower.clicks("BOOKING_ACTIVITY_a").await);
-    let message = chosen_by_the_dead(&mut world, &chosen).await;
+    let message = chosen_by_the_dead(&mut world, "退票 key", &chosen).await;
     let other = order_id(&follower.clicks("BOOKING_ACTIVITY_b").await);
     assert_eq!(follower.delivers(&message).await.text, RETURNED);
     assert_eq!(world.order(&chosen).await.state, OrderState::Cancelled);
@@ -213,7 +269,7 @@ async fn what_was_chosen_and_cannot_go_back_any_more_is_told() {
     let app = office(&world).await;
     let follower = world.bound(&app, "o-1", "2019010001").await;
     let ticket = order_id(&follower.says("抢票 key").await);
-    let message = chosen_by_the_dead(&mut world, &ticket).await;
+    let message = chosen_by_the_dead(&mut world, "退票 key", &ticket).await;
     world.store.order_use(&ticket).await.expect("used");
     let heard = follower.delivers(&message).await;
     assert_eq!(heard.text, "您的票已经使用，不能退票。");
@@ -222,9 +278,9 @@ async fn what_was_chosen_and_cannot_go_back_any_more_is_told() {
     app.stop().await;
 }
 
-/// Whoever lost the message to another delivery gives nothing back, and says what that one said.
+/// Whoever lost the message to another delivery changes nothing, and says what that one said.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_cannot_note_what_goes_back_gives_nothing_back() {
+async fn who_cannot_note_what_changes_changes_nothing() {
     let redis = PrivateRedis::forgetful();
     let mut world = World::at(redis.url()).await;
     let sale = world.activity("a", 5, &on_show("key")).await;
@@ -235,33 +291,47 @@ async fn who_cannot_note_what_goes_back_gives_nothing_back() {
     })
     .await;
     let follower = world.bound(&app, "o-1", "2019010001").await;
-    let ticket = order_id(&follower.says("抢票 key").await);
-    for key in world.messages().await {
-        let _: u64 = world.run(&["DEL", &key]).await;
-    }
+    forget_messages(&mut world).await;
     // Slow enough for another delivery to come between the claim and the note.
     proxy.set_latency(Duration::from_millis(100));
-    let said = "<xml><ToUserName><![CDATA[o-1]]></ToUserName>\
-                <FromUserName><![CDATA[gh_1]]></FromUserName>\
-                <MsgType><![CDATA[text]]></MsgType><Content><![CDATA[other]]></Content></xml>";
-    let taking_over = async {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        let claimed = loop {
-            if let [key] = world.messages().await.as_slice() {
-                break key.clone();
-            }
-            assert!(Instant::now() < deadline, "the message is not claimed");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        };
-        let answered = format!("={said}");
-        let _: String = world.run(&["SET", &claimed, &answered]).await;
-    };
-    let (heard, ()) = join(follower.says("退票 key"), taking_over).await;
-    assert_eq!(heard.body, said);
+    let (heard, other) = join(follower.says("抢票 key"), taken_over(&mut world)).await;
+    assert_eq!(heard.body, other);
+    assert_eq!(world.left(&sale).await, 5);
+
+    proxy.set_latency(Duration::ZERO);
+    let ticket = order_id(&follower.says("抢票 key").await);
+    forget_messages(&mut world).await;
+    proxy.set_latency(Duration::from_millis(100));
+    let (heard, other) = join(follower.says("退票 key"), taken_over(&mut world)).await;
+    assert_eq!(heard.body, other);
     assert_eq!(world.order(&ticket).await.state, OrderState::Confirmed);
     assert_eq!(world.left(&sale).await, 4);
     world.assert_holds(&sale).await;
     app.stop().await;
+}
+
+async fn forget_messages(world: &mut World) {
+    for key in world.messages().await {
+        let _: u64 = world.run(&["DEL", &key]).await;
+    }
+}
+
+/// Answers the only message as soon as it is claimed, and gives back what it said.
+async fn taken_over(world: &mut World) -> String {
+    let said = "<xml><ToUserName><![CDATA[o-1]]></ToUserName>\
+                <FromUserName><![CDATA[gh_1]]></FromUserName>\
+                <MsgType><![CDATA[text]]></MsgType><Content><![CDATA[other]]></Content></xml>";
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let claimed = loop {
+        if let [key] = world.messages().await.as_slice() {
+            break key.clone();
+        }
+        assert!(Instant::now() < deadline, "the message is not claimed");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    let answered = format!("={said}");
+    let _: String = world.run(&["SET", &claimed, &answered]).await;
+    said.to_owned()
 }
 
 /// Redis takes no writes, for less time than the platform waits: nothing was executed, so it is
@@ -291,7 +361,7 @@ async fn nobody_hears_of_a_redis_that_works_again_in_time() {
             .await;
     };
     let (heard, ()) = join(follower.says("抢票 key"), mending).await;
-    assert_eq!(heard.text, "恭喜您，抢票成功！");
+    assert_eq!(heard.text, BOOKED);
     assert_eq!(world.left(&sale).await, 4);
     world.assert_holds(&sale).await;
     app.stop().await;

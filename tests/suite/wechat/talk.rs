@@ -183,8 +183,13 @@ async fn several_activities_come_in_the_order_in_which_they_close() {
     let world = World::new().await;
     for number in 0..8u64 {
         let title = format!("第{number}场");
-        // The first has no other name than what people type.
-        let mut edit = on_show(if number == 0 { &title } else { "key" });
+        let mut edit = on_show(match number {
+            // It has no other name than what people type.
+            0 => &title,
+            1 => "key",
+            // What people type names several: only the menu tells them apart.
+            _ => "same",
+        });
         edit.title = Some(title);
         // The last of them never closes.
         edit.closes_at = Some((number < 7).then_some(FAR - number));
@@ -198,11 +203,17 @@ async fn several_activities_come_in_the_order_in_which_they_close() {
     let titles = order.map(|number| format!("第{number}场"));
     assert_eq!(clicked.text, titles.join("\n"));
     assert_eq!(clicked.urls[0], format!("{SITE}/wechat/activity?id=a6"));
+    let hint = "活动代称：same（与其他活动重名，请利用菜单抢票）";
+    assert_eq!(clicked.body.matches(hint).count(), 6);
     // To a text the platform would show one card, so they come as links.
     let said = follower.says("抢啥").await;
     assert_eq!(said.kind, "text");
     let links = order.map(|number| {
-        let keyword = if number == 0 { "" } else { "（代称 key）" };
+        let keyword = match number {
+            0 => "",
+            1 => "（代称 key）",
+            _ => "（请利用菜单抢票）",
+        };
         format!("\n<a href=\"{SITE}/wechat/activity?id=a{number}\">第{number}场{keyword}</a>")
     });
     assert_eq!(said.text, format!("可以抢票的活动：{}", links.concat()));
