@@ -12,7 +12,7 @@
 -- Returns created | updated, or a refusal that changes nothing:
 --   no_such_sale | kind_is_fixed | already_open | purchase_max_lowered | window_is_empty |
 --   feed_is_fixed | terms_are_fixed | not_of_this_kind | hold_and_keyword | one_ticket_each |
---   sold_elsewhere | tickets_are_out | not_an_activity | ends_before_start
+--   sold_elsewhere | tickets_are_out | not_an_activity | ends_before_start | ends_before_closing
 -- Writes only for "created" and "updated". The same edit again changes nothing more. A sale that
 --   becomes an activity is limited to one unit for each buyer.
 -- Flags: allow-oom, so that a sale can be paused when Redis is full.
@@ -123,9 +123,14 @@ if about and not is_activity then
   return "not_an_activity"
 end
 local starts_after = bound(edit.starts_at, edit.ends_at and starts_at, "starts_at")
-local ends_after = bound(edit.ends_at, edit.starts_at and ends_at, "ends_at")
+local ends_after = bound(edit.ends_at, (edit.starts_at or edit.closes_at) and ends_at, "ends_at")
 if starts_after and ends_after and ends_after < starts_after then
   return "ends_before_start"
+end
+-- Nobody books what is over.
+local closing_changes = edit.ends_at or edit.closes_at
+if closing_changes and ends_after and (not closes_after or closes_after > ends_after) then
+  return "ends_before_closing"
 end
 bound(edit.hold, nil, "hold")
 bound(edit.cancel_until, nil, "cancel_until")

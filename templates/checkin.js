@@ -74,7 +74,7 @@ async function check(sale, shown) {
       admitted += 1;
       at('count').textContent = '本机已检票 ' + admitted + ' 张';
       show(at('count'), true);
-      tell('good', '✓ 可以入场', '学号 ' + said.number);
+      tell('good', '✓ 可以入场', ['学号 ' + said.number, ...said.units].join(' · '));
     } else if (status === 401) {
       leave(WRONG_TOKEN);
     } else if (status < 500) {

@@ -100,16 +100,26 @@ async fn show(store: &Store, number: &Number, output: Output) -> Result<ExitCode
         vec!["openid".to_owned(), openid.unwrap_or("-").to_owned()],
     ];
     rows.extend(tickets.iter().map(|(sale, order)| {
-        let ticket = format!("{} of {sale}, {}", order.id, order.state);
+        let units = units(order, sale).join(", ");
+        let named = if units.is_empty() { "" } else { ": " };
+        let ticket = format!("{} of {sale}, {}{named}{units}", order.id, order.state);
         vec!["ticket".to_owned(), ticket]
     }));
     let tickets = tickets.iter().map(|(sale, order)| {
-        json!({"sale": sale.as_str(), "order": order.id.as_str(), "state": order.state.as_str()})
+        json!({
+            "sale": sale.as_str(), "order": order.id.as_str(), "state": order.state.as_str(),
+            "units": units(order, sale),
+        })
     });
     let tickets: Vec<_> = tickets.collect();
     let value = json!({"number": number.as_str(), "openid": openid, "tickets": tickets});
     output.result(table(&rows), &value);
     Ok(said(missing))
+}
+
+/// Which units of a sale an order has, if they have names.
+fn units<'a>(order: &'a Order, sale: &SaleId) -> &'a [String] {
+    order.line(sale).map_or(&[], |line| &line.units)
 }
 
 async fn unbind(store: &Store, number: &Number, output: Output) -> Result<ExitCode> {

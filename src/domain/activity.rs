@@ -8,19 +8,19 @@ use super::sale::EpochMs;
 /// Longest keyword, in bytes of UTF-8.
 const KEYWORD_BYTES_MAX: usize = 64;
 
-/// What people type to mean an activity: 1 to 64 bytes of UTF-8 without white space and control
-/// characters; case-sensitive. Two activities may have the same.
+/// What people type to mean an activity: 1 to 64 bytes of UTF-8 without white space, control and
+/// invisible characters; case-sensitive. Two activities may have the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Keyword(String);
 
 impl Keyword {
     /// Accepts exactly the rule above.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let breaks = |char: char| char.is_whitespace() || char.is_control();
+        let breaks = |char: char| char.is_whitespace() || char.is_control() || is_invisible(char);
         if !(1..=KEYWORD_BYTES_MAX).contains(&text.len()) || text.contains(breaks) {
             return Err(Invalid {
                 what: "keyword",
-                rule: "1 to 64 bytes of UTF-8 without white space and control characters",
+                rule: "1 to 64 bytes of UTF-8 without white space, control and invisible characters",
             });
         }
         Ok(Self(text.to_owned()))
@@ -30,6 +30,16 @@ impl Keyword {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// True for what stands between characters and shows nothing, and for what is no character.
+fn is_invisible(char: char) -> bool {
+    // Not those that join emoji.
+    matches!(
+        char,
+        '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+    )
 }
 
 impl fmt::Display for Keyword {
@@ -86,7 +96,15 @@ mod tests {
 
     #[test]
     fn a_keyword_is_one_word() {
-        for text in ["a", "马兰花开", "1", "x-Y_!", "🦀", &"x".repeat(64)] {
+        for text in [
+            "a",
+            "马兰花开",
+            "1",
+            "x-Y_!",
+            "🦀",
+            "👨\u{200d}👩\u{200d}👧",
+            &"x".repeat(64),
+        ] {
             assert_eq!(Keyword::parse(text).expect(text).as_str(), text);
         }
         for text in [
@@ -97,6 +115,9 @@ mod tests {
             "a\n",
             "\u{7f}",
             "\u{85}",
+            "a\u{200b}",
+            "\u{feff}a",
+            "a\u{ffff}",
             &"茶".repeat(22),
         ] {
             assert!(Keyword::parse(text).is_err(), "{text:?}");

@@ -252,11 +252,13 @@ pub enum EditRefusal {
     NotAnActivity,
     /// The activity would end before it starts.
     EndsBeforeStart,
+    /// The activity would be over while it can still be booked.
+    EndsBeforeClosing,
 }
 
 impl EditRefusal {
     /// Every refusal, for tables and tests.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NoSuchSale,
         Self::KindIsFixed,
         Self::AlreadyOpen,
@@ -271,6 +273,7 @@ impl EditRefusal {
         Self::TicketsAreOut,
         Self::NotAnActivity,
         Self::EndsBeforeStart,
+        Self::EndsBeforeClosing,
     ];
 
     /// The word in Lua and in answers.
@@ -290,6 +293,7 @@ impl EditRefusal {
             Self::TicketsAreOut => "tickets_are_out",
             Self::NotAnActivity => "not_an_activity",
             Self::EndsBeforeStart => "ends_before_start",
+            Self::EndsBeforeClosing => "ends_before_closing",
         }
     }
 

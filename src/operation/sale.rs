@@ -117,6 +117,10 @@ pub fn explain(id: &SaleId, refusal: EditRefusal) -> String {
              give it its keyword, too"
         ),
         EditRefusal::EndsBeforeStart => format!("the activity {id} would end before it starts"),
+        EditRefusal::EndsBeforeClosing => format!(
+            "the activity {id} would be over while its tickets are still booked: let booking close \
+             (closes_at) when it ends (ends_at), or before"
+        ),
     }
 }
 

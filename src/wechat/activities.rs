@@ -32,9 +32,14 @@ impl<'a> Shown<'a> {
         })
     }
 
+    /// True unless its booking is over at `now`.
+    pub fn is_bookable(&self, now: EpochMs) -> bool {
+        self.sale.closes_at.is_none_or(|closes| now <= closes)
+    }
+
     /// What people call it.
     pub fn name(&self) -> &'a str {
-        match self.sale.title.as_str() {
+        match self.sale.title.trim() {
             "" => self.keyword.as_str(),
             title => title,
         }
@@ -49,17 +54,17 @@ pub fn on_show(sales: &[(SaleId, Result<Snapshot>)]) -> Vec<Shown<'_>> {
     shown.collect()
 }
 
-/// The keywords that do not say which activity is meant: several of these have them.
-pub fn shared_keywords<'a>(on_show: &[Shown<'a>]) -> HashSet<&'a Keyword> {
+/// The keywords that do not say which of these activities is meant: several have them.
+pub fn shared_keywords<'a>(activities: &[Shown<'a>]) -> HashSet<&'a Keyword> {
     let mut seen = HashSet::new();
-    let keywords = on_show.iter().map(|shown| shown.keyword);
+    let keywords = activities.iter().map(|shown| shown.keyword);
     keywords.filter(|keyword| !seen.insert(*keyword)).collect()
 }
 
 /// Those whose booking is not over at `now`, first those that close first.
 pub fn bookable<'a>(sales: &'a [(SaleId, Result<Snapshot>)], now: EpochMs) -> Vec<Shown<'a>> {
     let mut shown = on_show(sales);
-    shown.retain(|shown| shown.sale.closes_at.is_none_or(|closes| now <= closes));
+    shown.retain(|shown| shown.is_bookable(now));
     shown.sort_by_key(|shown| {
         let closes = shown.sale.closes_at.unwrap_or(EpochMs::MAX);
         (closes, shown.sale.opens_at)

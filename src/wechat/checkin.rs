@@ -27,7 +27,7 @@ pub enum CheckIn {
 /// Why nobody comes in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is no activity of this name, or it is not on show any more.
+    /// No sale of this name is an activity.
     NoSuchActivity,
     /// The activity is over.
     Over,
@@ -39,8 +39,6 @@ pub enum Refusal {
     Used(Order),
     /// It was given back.
     Cancelled,
-    /// It was never paid.
-    NotConfirmed,
 }
 
 /// Lets in whoever presents a good ticket of `activity`, and marks the ticket as used. Of many who
@@ -93,10 +91,12 @@ async fn check(
 
 fn refused(refusal: ChangeRefusal, order: Order) -> Refusal {
     match refusal {
-        ChangeRefusal::Cancelled | ChangeRefusal::Expired => Refusal::Cancelled,
-        ChangeRefusal::NotConfirmed => Refusal::NotConfirmed,
+        ChangeRefusal::Cancelled => Refusal::Cancelled,
         ChangeRefusal::Used => Refusal::Used(order),
-        // Bids are no tickets; and nobody gives anything back here.
-        ChangeRefusal::NotUsable | ChangeRefusal::NotCancellable => Refusal::NoSuchTicket,
+        // Nothing that a ticket is, which is granted at once; and nobody gives anything back here.
+        ChangeRefusal::Expired
+        | ChangeRefusal::NotConfirmed
+        | ChangeRefusal::NotUsable
+        | ChangeRefusal::NotCancellable => Refusal::NoSuchTicket,
     }
 }

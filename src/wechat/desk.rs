@@ -89,7 +89,7 @@ impl Office {
         let reading = self.catalogue.look().await?;
         let sales = reading.sales.as_ref().map_err(Clone::clone)?;
         let bookable = activities::bookable(sales, reading.server_time().unwrap_or_default());
-        let shared = activities::shared_keywords(&activities::on_show(sales));
+        let shared = activities::shared_keywords(&bookable);
         let listed = bookable.into_iter().map(|shown| Listed {
             entry: wording::entry(shown, shared.contains(shown.keyword)),
             article: Article {
@@ -115,13 +115,15 @@ impl Office {
         };
         let reading = self.catalogue.look().await?;
         let sales = reading.sales.as_ref().map_err(Clone::clone)?;
+        let now = reading.server_time().unwrap_or_default();
         let holder = Holder {
             office: self,
             user,
             number: &number,
             claim,
             to_event,
-            activities: activities::by_time(sales, reading.server_time().unwrap_or_default()),
+            now,
+            activities: activities::by_time(sales, now),
         };
         holder.ask(command).await
     }

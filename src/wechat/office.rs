@@ -138,7 +138,11 @@ impl Office {
             Ok(reply) => {
                 let body = body(message, &reply);
                 settled(self.store.reply_keep(claim, &body).await);
-                Ok((body, "answered"))
+                let outcome = match reply {
+                    Reply::Silence => "silence",
+                    Reply::Text(_) | Reply::News(_) => "answered",
+                };
+                Ok((body, outcome))
             }
             Err(error) => {
                 settled(self.store.reply_release(claim).await);

@@ -10,8 +10,8 @@ use crate::admission;
 use crate::domain::attempt::Purchase;
 use crate::domain::change::{Asker, ChangeOutcome};
 use crate::domain::ids::{Number, OpenId, OrderId};
-use crate::domain::order::{Order, OrderState};
-use crate::domain::outcome::Outcome;
+use crate::domain::order::{Line, Order, OrderState};
+use crate::domain::outcome::{Grant, Outcome};
 use crate::domain::sale::{Door, EpochMs};
 use crate::error::{Error, Result};
 use crate::store::replies::{Claim, SettleOutcome};
@@ -25,6 +25,8 @@ pub(super) struct Holder<'a> {
     /// The user's message, claimed.
     pub claim: &'a Claim,
     pub to_event: bool,
+    /// When the activities were read.
+    pub now: EpochMs,
     pub activities: Vec<Shown<'a>>,
 }
 
@@ -35,7 +37,7 @@ impl<'a> Holder<'a> {
     /// Does it, and says what became of it.
     pub async fn ask(&self, command: &TicketCommand) -> Result<Reply> {
         match command {
-            TicketCommand::Book(keyword) => self.book(&self.named(keyword)).await,
+            TicketCommand::Book(keyword) => self.book(&self.meant(keyword)).await,
             TicketCommand::BookSale(id) => {
                 let sales = self.activities.iter().copied();
                 let sale: Vec<_> = sales.filter(|shown| shown.sale.id.as_str() == id).collect();
@@ -57,6 +59,14 @@ impl<'a> Holder<'a> {
             .collect()
     }
 
+    /// What a keyword names when somebody wants to book: of several, not those of last year.
+    fn meant(&self, keyword: &str) -> Vec<Shown<'a>> {
+        let named = self.named(keyword);
+        let bookable = named.iter().filter(|shown| shown.is_bookable(self.now));
+        let bookable: Vec<_> = bookable.copied().collect();
+        if bookable.is_empty() { named } else { bookable }
+    }
+
     async fn book(&self, named: &[Shown<'a>]) -> Result<Reply> {
         // What a server that died has booked is booked, also if it went back since.
         if let Some(booked) = self.chosen().await? {
@@ -75,9 +85,11 @@ impl<'a> Holder<'a> {
         let admission = &self.office.admission;
         let decided = admission.grab_as(id, sale, Door::Office, buyer, Purchase::ONE);
         Ok(match decided.await? {
-            Outcome::Grabbed(grant) => self.booked(shown, &grant.order, wording::BOOKED),
-            Outcome::AlreadyGrabbed(grant) => {
-                self.booked(shown, &grant.order, wording::BOOKED_BEFORE)
+            Outcome::Grabbed(Grant { order, line }) => {
+                self.booked(shown, &order, &line, wording::BOOKED)
+            }
+            Outcome::AlreadyGrabbed(Grant { order, line }) => {
+                self.booked(shown, &order, &line, wording::BOOKED_BEFORE)
             }
             Outcome::Refused(refusal) => Reply::text(wording::not_booked(refusal)),
         })
@@ -97,13 +109,13 @@ impl<'a> Holder<'a> {
     fn tell(&self, booked: &Order) -> Reply {
         match self.activity_of(booked) {
             _ if !booked.state.is_alive() => Reply::text(wording::BOOKED_AND_RETURNED),
-            Some(shown) => self.booked(shown, &booked.id, wording::BOOKED),
+            Some((shown, line)) => self.booked(shown, &booked.id, line, wording::BOOKED),
             None => Reply::text(wording::NO_SUCH_ACTIVITY),
         }
     }
 
-    fn booked(&self, shown: Shown<'a>, ticket: &OrderId, title: &str) -> Reply {
-        let description = wording::ticket(shown);
+    fn booked(&self, shown: Shown<'a>, ticket: &OrderId, line: &Line, title: &str) -> Reply {
+        let description = wording::ticket(shown, &line.units);
         Reply::from(self.article(shown, ticket, title.to_owned(), description))
     }
 
@@ -113,7 +125,7 @@ impl<'a> Holder<'a> {
         let listed = unused.map(|(shown, order)| {
             let (title, description) = (shown.name().to_owned(), wording::activity(*shown));
             Listed {
-                entry: title.clone(),
+                entry: wording::entry(*shown, false),
                 article: self.article(*shown, &order.id, title, description),
             }
         });
@@ -168,13 +180,14 @@ impl<'a> Holder<'a> {
 
     /// Until when a ticket may go back, if that is ever possible.
     fn cancel_until(&self, ticket: &Order) -> Option<EpochMs> {
-        self.activity_of(ticket)?.sale.cancel_until
+        let (shown, _) = self.activity_of(ticket)?;
+        shown.sale.cancel_until
     }
 
-    /// What a ticket is for, if that is on show.
-    fn activity_of(&self, ticket: &Order) -> Option<Shown<'a>> {
-        let mut activities = self.activities.iter().copied();
-        activities.find(|shown| ticket.line(&shown.sale.id).is_some())
+    /// What a ticket is for, if that is on show, and what it has of it.
+    fn activity_of<'o>(&self, ticket: &'o Order) -> Option<(Shown<'a>, &'o Line)> {
+        let mut activities = self.activities.iter();
+        activities.find_map(|shown| Some((*shown, ticket.line(&shown.sale.id)?)))
     }
 
     /// The user's tickets of these activities.

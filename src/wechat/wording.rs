@@ -11,6 +11,8 @@ use crate::domain::sale::EpochMs;
 
 /// Hours by which the clocks of the readers are ahead of UTC, all year.
 const HOURS_AHEAD: i8 = 8;
+/// Bytes of a day in a time: `2026-12-12`.
+const DAY_BYTES: usize = 10;
 /// Longest text that the platform takes, in bytes.
 const TEXT_BYTES_MAX: usize = 2_048;
 
@@ -49,27 +51,27 @@ pub struct List {
     title: &'static str,
     /// When there are none.
     pub none: &'static str,
-    /// Below the pages, about so many that there was no room for.
-    rest: fn(usize) -> String,
+    /// How to get at one of them, when there is no room for links.
+    how: &'static str,
 }
 
 /// Activities that can be booked.
 pub const ACTIVITIES: List = List {
     title: "可以抢票的活动：",
     none: NO_ACTIVITIES,
-    rest: |rest| format!("还有{rest}项，请回复“抢票 活动代称”抢票。"),
+    how: "请回复“抢票 活动代称”抢票。",
 };
-/// All tickets of a user.
+/// All unused tickets of a user.
 pub const TICKETS: List = List {
     title: "您的票：",
-    none: "您还没有票！",
-    rest: |rest| format!("还有{rest}张，请回复“取票 活动代称”查看。"),
+    none: "您没有未使用的票！",
+    how: "请回复“取票 活动代称”查看。",
 };
 /// The tickets of the activities that one keyword names.
 pub const SAME_KEYWORD_TICKETS: List = List {
     title: TICKETS.title,
     none: NO_TICKET,
-    rest: |rest| format!("还有{rest}张重名活动的票未能列出，请联系主办方。"),
+    how: "重名活动的票太多，请联系主办方。",
 };
 
 /// Title of the help.
@@ -126,7 +128,7 @@ pub fn not_booked(refusal: Refusal) -> &'static str {
         Refusal::NotStarted => "抢票尚未开始",
         Refusal::Ended => "抢票已经结束",
         Refusal::Paused => "抢票暂停中，请稍后再试",
-        Refusal::SoldOut | Refusal::InsufficientStock => "对不起,票已经被抢光啦",
+        Refusal::SoldOut | Refusal::InsufficientStock => "对不起，票已经被抢光啦",
         // Gone, or no more on show, since the activities were last read.
         Refusal::NoSuchSale | Refusal::WrongDoor | Refusal::InvalidPurchase => NO_SUCH_ACTIVITY,
     }
@@ -150,15 +152,8 @@ pub fn not_returned(refusal: ChangeRefusal, cancel_until: Option<EpochMs>) -> &'
 pub fn activity(shown: Shown<'_>) -> String {
     let activity = shown.activity;
     let mut lines = Vec::new();
-    if let Some(starts_at) = activity.starts_at {
-        let until = activity
-            .ends_at
-            .map(|ends_at| format!(" 至 {}", time(ends_at)));
-        lines.push(format!(
-            "时间：{}{}",
-            time(starts_at),
-            until.unwrap_or_default()
-        ));
+    if let Some(held) = span(activity.starts_at, activity.ends_at, ' ') {
+        lines.push(format!("时间：{held}"));
     }
     if !activity.place.is_empty() {
         lines.push(format!("地点：{}", activity.place));
@@ -169,7 +164,7 @@ pub fn activity(shown: Shown<'_>) -> String {
     lines.join("\n")
 }
 
-/// The same, after what to type for a ticket, and when. What several activities share is not enough.
+/// The same, after what to type for a ticket, and when. What several share is not enough.
 pub fn booking(shown: Shown<'_>, is_shared: bool) -> String {
     let hint = if is_shared {
         "（与其他活动重名，请利用菜单抢票）"
@@ -178,12 +173,7 @@ pub fn booking(shown: Shown<'_>, is_shared: bool) -> String {
     };
     let keyword = format!("活动代称：{}{hint}", shown.keyword);
     let sale = shown.sale;
-    let window = match (sale.opens_at, sale.closes_at) {
-        (Some(opens), Some(closes)) => Some(format!("{} 至 {}", time(opens), time(closes))),
-        (Some(opens), None) => Some(format!("{} 起", time(opens))),
-        (None, Some(closes)) => Some(format!("至 {}", time(closes))),
-        (None, None) => None,
-    };
+    let window = span(sale.opens_at, sale.closes_at, ' ');
     let window = window.map(|window| format!("抢票时间：{window}"));
     let activity = Some(activity(shown)).filter(|activity| !activity.is_empty());
     let lines = [Some(keyword), window, activity];
@@ -201,12 +191,26 @@ pub fn entry(shown: Shown<'_>, is_shared: bool) -> String {
     }
 }
 
-/// The same for a ticket, after the name of its activity.
-pub fn ticket(shown: Shown<'_>) -> String {
-    let name = shown.name();
-    match activity(shown) {
-        empty if empty.is_empty() => name.to_owned(),
-        activity => format!("{name}\n{activity}"),
+/// The same for a ticket, after the name of its activity and those of its units, if they have any.
+pub fn ticket(shown: Shown<'_>, units: &[String]) -> String {
+    let units = (!units.is_empty()).then(|| format!("座位或编号：{}", units.join("、")));
+    let activity = Some(activity(shown)).filter(|activity| !activity.is_empty());
+    let lines = [Some(shown.name().to_owned()), units, activity];
+    lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+/// From when until when, as far as somebody said: `2026-12-12 19:00 至 21:00`; the end of another
+/// day comes after `gap`.
+pub fn span(from: Option<EpochMs>, until: Option<EpochMs>, gap: char) -> Option<String> {
+    match (from.map(time), until.map(time)) {
+        (None, None) => None,
+        (Some(from), None) => Some(format!("{from} 起")),
+        (None, Some(until)) => Some(format!("{until} 止")),
+        (Some(from), Some(until)) if from.get(..DAY_BYTES) == until.get(..DAY_BYTES) => {
+            let hour = until.get(DAY_BYTES + 1..).unwrap_or_default();
+            Some(format!("{from} 至 {hour}"))
+        }
+        (Some(from), Some(until)) => Some(format!("{from} 至{gap}{until}")),
     }
 }
 
@@ -221,27 +225,41 @@ pub fn time(ms: EpochMs) -> String {
     })
 }
 
-/// Links to pages in one text: as many as the platform takes in one, and a word about the rest. A
-/// page is its address and what it is called.
+/// Links to pages in one text. When they are more than the platform takes in one, what they are
+/// called, and how to get at them. A page is its address and what it is called.
 pub fn pages(words: &List, pages: &[(&str, &str)]) -> String {
+    let links = pages.iter().map(|(url, name)| link(url, name));
+    let lines = links.map(|link| format!("\n{link}"));
+    let text = format!("{}{}", words.title, lines.collect::<String>());
+    if text.len() <= TEXT_BYTES_MAX {
+        return text;
+    }
+    names(words, pages.iter().map(|(_, name)| *name))
+}
+
+/// The names, as many as the platform takes, how many more there are, and how to get at them.
+fn names<'a>(words: &List, names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let mut text = words.title.to_owned();
-    for (number, (url, name)) in pages.iter().enumerate() {
-        let rest = pages.len() - number;
-        let more = format!("\n{}", (words.rest)(rest));
-        let line = format!("\n{}", link(url, name));
-        let reserve = if rest > 1 { more.len() } else { 0 };
-        if text.len() + line.len() + reserve > TEXT_BYTES_MAX {
-            return text + &more;
+    let count = names.len();
+    for (number, name) in names.enumerate() {
+        let line = format!("\n{}", harmless(name));
+        let rest = format!("\n还有{}项未能列出。{}", count - number, words.how);
+        if text.len() + line.len() + rest.len() > TEXT_BYTES_MAX {
+            return text + &rest;
         }
         text += &line;
     }
-    text
+    format!("{text}\n{}", words.how)
 }
 
-/// A link in a text. Its words must not end it.
+/// A link in a text.
 fn link(url: &str, words: &str) -> String {
-    let words = words.replace('<', "＜").replace('>', "＞");
-    format!("<a href=\"{url}\">{words}</a>")
+    format!("<a href=\"{url}\">{}</a>", harmless(words))
+}
+
+/// Words that neither end nor begin a link.
+fn harmless(words: &str) -> String {
+    words.replace('<', "＜").replace('>', "＞")
 }
 
 #[cfg(test)]
@@ -255,23 +273,50 @@ mod tests {
     }
 
     #[test]
+    fn a_span_says_what_is_known() {
+        // 2026-12-12T19:00:00+08:00
+        let start = 1_797_073_200_000;
+        let hour = 3_600_000;
+        for (from, until, expected) in [
+            (None, None, None),
+            (Some(start), None, Some("2026-12-12 19:00 起")),
+            (None, Some(start), Some("2026-12-12 19:00 止")),
+            (
+                Some(start),
+                Some(start + 2 * hour),
+                Some("2026-12-12 19:00 至 21:00"),
+            ),
+            (
+                Some(start),
+                Some(start + 6 * hour),
+                Some("2026-12-12 19:00 至\n2026-12-13 01:00"),
+            ),
+            (Some(u64::MAX), Some(u64::MAX), Some(" 至 ")),
+        ] {
+            assert_eq!(span(from, until, '\n').as_deref(), expected);
+        }
+    }
+
+    #[test]
     fn a_list_of_pages_fits_into_one_text() {
-        let name = "马".repeat(40);
+        let name = "马".repeat(20);
         let page = ("http://x/wechat/activity?id=a", name.as_str());
         assert_eq!(
             pages(&TICKETS, &[("u", "a<b>")]),
             "您的票：\n<a href=\"u\">a＜b＞</a>"
         );
         for words in [ACTIVITIES, TICKETS, SAME_KEYWORD_TICKETS] {
-            for count in 1..40 {
+            for count in 1..60 {
                 let text = pages(&words, &vec![page; count]);
                 assert!(text.len() <= TEXT_BYTES_MAX, "{count}: {}", text.len());
-                let shown = text.matches("<a ").count();
+                let (links, shown) = (text.matches("<a ").count(), text.matches(&name).count());
                 let last = text.lines().next_back().expect("a line");
-                if shown < count {
-                    assert_eq!(last, (words.rest)(count - shown));
+                let rest = format!("还有{}项未能列出。{}", count - shown, words.how);
+                match shown {
+                    all if all == links => assert_eq!(shown, count, "{text}"),
+                    all if all == count => assert_eq!((links, last), (0, words.how)),
+                    some => assert_eq!((some > 25, links, last), (true, 0, rest.as_str())),
                 }
-                assert!(shown > 5 || shown == count, "{count}: {text}");
             }
         }
     }

@@ -63,6 +63,13 @@ pub fn is_allowed(char: char) -> bool {
     }
 }
 
+/// True for the names of elements, without name spaces.
+fn is_name(name: &str) -> bool {
+    let letter = |char: char| char.is_alphabetic() || char == '_';
+    let other = |char: char| char.is_numeric() || matches!(char, '-' | '.');
+    name.starts_with(letter) && name.chars().all(|char| letter(char) || other(char))
+}
+
 fn broken(error: impl std::fmt::Display) -> WrongXml {
     WrongXml::Broken(error.to_string())
 }
@@ -90,7 +97,7 @@ impl Walk {
             Event::Text(text) => self.text(&text.decode().map_err(broken)?),
             Event::CData(text) => self.data(&text.decode().map_err(broken)?),
             Event::GeneralRef(reference) => self.data(&referred(&reference)?),
-            Event::Decl(_) if is_first => Ok(()),
+            Event::Decl(declared) if is_first => declared.version().map(drop).map_err(broken),
             Event::Decl(_) | Event::PI(_) => Err(WrongXml::Foreign("a processing instruction")),
             Event::DocType(_) => Err(WrongXml::Foreign("a document type")),
             Event::Comment(_) => Err(WrongXml::Foreign("a comment")),
@@ -104,6 +111,9 @@ impl Walk {
         }
         let name = tag.name();
         let name = String::from_utf8_lossy(name.as_ref());
+        if !is_name(&name) {
+            return Err(broken(format!("{name:?} is no name")));
+        }
         match self.depth {
             0 if name != "xml" => return Err(WrongXml::Foreign("a root that is not <xml>")),
             0 if self.has_root => return Err(WrongXml::Foreign("a second root")),
@@ -132,6 +142,9 @@ impl Walk {
 
     /// Characters as they are: between elements they may be white space.
     fn text(&mut self, text: &str) -> Result<(), WrongXml> {
+        if text.contains("]]>") {
+            return Err(broken("]]> outside of CDATA"));
+        }
         if self.depth < 2 && text.trim_ascii().is_empty() {
             return Ok(());
         }
@@ -271,6 +284,12 @@ mod tests {
             "&",
             "<xml><C>&#;</C></xml>",
             "<xml><C>&#x110000;</C></xml>",
+            "<xml><1a>x</1a></xml>",
+            "<xml><C><a,b>x</a,b></C></xml>",
+            "<xml><a:b:c>x</a:b:c></xml>",
+            "<xml><>x</></xml>",
+            "<xml><C>a]]>b</C></xml>",
+            "<?xml foo?><xml></xml>",
         ] {
             let wrong = read(xml.as_bytes());
             assert!(

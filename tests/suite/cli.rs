@@ -119,7 +119,7 @@ fn a_sale_from_nothing_to_its_audit_without_a_server() {
         "{shown}"
     );
     shop.ok("sale put b --kind counter");
-    let put = "sale put b --keyword gala --place 大礼堂 --starts-at 5 --ends-at 6 \
+    let put = "sale put b --keyword gala --place 大礼堂 --starts-at 5 --ends-at 6 --closes-at 6 \
                --picture http://a/b --description 春";
     shop.ok(put);
     let sale = shop.json("sale show b");

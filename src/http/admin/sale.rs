@@ -231,7 +231,8 @@ fn refused(id: &SaleId, refusal: EditRefusal) -> Problem {
         | EditRefusal::SoldElsewhere
         | EditRefusal::TicketsAreOut
         | EditRefusal::NotAnActivity
-        | EditRefusal::EndsBeforeStart => StatusCode::CONFLICT,
+        | EditRefusal::EndsBeforeStart
+        | EditRefusal::EndsBeforeClosing => StatusCode::CONFLICT,
     };
     Problem::new(status, refusal.code(), explain(id, refusal))
 }

@@ -28,7 +28,7 @@ struct ActivityPage<'a> {
     returnable: String,
     remaining: u64,
     booking: Booking,
-    /// Another activity on show has the same keyword, so that only the menu tells them apart.
+    /// Another activity has the same keyword, so that only the menu tells them apart.
     is_ambiguous: bool,
 }
 
@@ -76,7 +76,7 @@ pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpRe
     let reading = look(&context).await?;
     let OnShow { shown, left, now } = on_show(&reading, &id)?.ok_or_else(missing)?;
     let (sale, activity) = (shown.sale, shown.activity);
-    let all = activities::on_show(reading.sales.as_deref().unwrap_or_default());
+    let bookable = activities::bookable(reading.sales.as_deref().unwrap_or_default(), now);
     let unknown = || UNKNOWN.to_owned();
     let template = ActivityPage {
         title: shown.name(),
@@ -92,7 +92,7 @@ pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpRe
             phase: sale.phase(now),
             sold_out: left == 0,
         },
-        is_ambiguous: activities::shared_keywords(&all).contains(shown.keyword),
+        is_ambiguous: activities::shared_keywords(&bookable).contains(shown.keyword),
     };
     Ok(page(StatusCode::OK, &template, Loads::Picture))
 }

@@ -46,16 +46,18 @@ struct Admitted<'a> {
     sale: &'a str,
     ticket: &'a str,
     number: &'a str,
+    /// Which seats, if they have names.
+    units: &'a [String],
 }
 
-/// `GET /wechat/checkin`, perhaps with `?sale=SALE`.
+/// `GET /wechat/checkin`, perhaps with `?sale=SALE`, which fills its field.
 pub async fn show(request: HttpRequest) -> Result<HttpResponse, Notice> {
     let fields = Fields::from_form(["sale"], request.query_string().as_bytes());
     let [asked] = fields?.into_values();
-    let asked = asked.map(|asked| sale(asked).map_err(|_| Notice::wrong("sale")));
-    let sale = asked.transpose()?.map(|sale| sale.to_string());
+    // Whatever else it is, the staff can type the name.
+    let sale = asked.and_then(|asked| sale(asked).ok());
     let template = CheckInPage {
-        sale: sale.unwrap_or_default(),
+        sale: sale.map(|sale| sale.to_string()).unwrap_or_default(),
     };
     Ok(page(StatusCode::OK, &template, Loads::Script))
 }
@@ -130,6 +132,7 @@ fn admitted(activity: &SaleId, order: &Order, manner: Manner) -> HttpResponse {
         sale: activity.as_str(),
         ticket: order.id.as_str(),
         number: order.username.as_str(),
+        units: order.line(activity).map_or(&[], |line| &line.units),
     };
     HttpResponse::Ok()
         .content_type("application/json; charset=utf-8")
@@ -166,11 +169,6 @@ fn refused(refusal: &Refusal, manner: Manner) -> Problem {
             StatusCode::CONFLICT,
             "cancelled",
             Sentence::new("票已退。", "The ticket was given back."),
-        ),
-        Refusal::NotConfirmed => (
-            StatusCode::CONFLICT,
-            "not_confirmed",
-            Sentence::new("票尚未确认。", "The ticket is not confirmed yet."),
         ),
     };
     Problem::new(status, code, sentence.said(manner))

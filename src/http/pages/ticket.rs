@@ -22,6 +22,8 @@ struct TicketPage<'a> {
     /// Until when it may be given back, of a ticket that nobody used or gave back.
     returnable: Option<String>,
     number: &'a str,
+    /// Which units it is, if they have names.
+    units: String,
     ticket: &'a str,
     standing: Standing,
     /// The QR code as SVG, of a good ticket only.
@@ -36,9 +38,8 @@ enum Standing {
     Over,
     Used,
     Cancelled,
-    /// Not paid yet, or not in time.
-    Held,
-    Expired,
+    /// Nothing that a ticket is, which is granted at once.
+    Strange,
 }
 
 impl Standing {
@@ -48,15 +49,14 @@ impl Standing {
             OrderState::Confirmed => Self::Good,
             OrderState::Used => Self::Used,
             OrderState::Cancelled => Self::Cancelled,
-            OrderState::Held => Self::Held,
-            OrderState::Expired => Self::Expired,
+            OrderState::Held | OrderState::Expired => Self::Strange,
         }
     }
 
     fn is_unused(self) -> bool {
         match self {
             Self::Good | Self::Over => true,
-            Self::Used | Self::Cancelled | Self::Held | Self::Expired => false,
+            Self::Used | Self::Cancelled | Self::Strange => false,
         }
     }
 
@@ -66,16 +66,14 @@ impl Standing {
             Self::Over => "活动已结束",
             Self::Used => "已使用",
             Self::Cancelled => "已退票",
-            Self::Held => "待确认",
-            Self::Expired => "已失效",
+            Self::Strange => "无效",
         }
     }
 
     fn class(self) -> &'static str {
         match self {
             Self::Good => "good",
-            Self::Cancelled | Self::Expired => "bad",
-            Self::Held => "wait",
+            Self::Cancelled | Self::Strange => "bad",
             Self::Over | Self::Used => "over",
         }
     }
@@ -87,8 +85,7 @@ impl Standing {
             Self::Over => "活动已经结束，这张票没有使用过。",
             Self::Used => "这张票已经检票入场，不能再次使用。",
             Self::Cancelled => "这张票已经退掉，不能入场。",
-            Self::Held => "这张票还没有确认，暂时不能入场。",
-            Self::Expired => "这张票没有及时确认，已经失效。",
+            Self::Strange => "这张票不能入场，请联系主办方。",
         }
     }
 }
@@ -100,11 +97,8 @@ pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpRe
     let ticket = OrderId::parse(&ticket).map_err(|_| missing())?;
     let order = own(&context, &openid, &ticket).await?;
     let reading = look(&context).await?;
-    let found = order
-        .lines
-        .first()
-        .map(|line| on_show(&reading, &line.goods));
-    let OnShow { shown, now, .. } = found.transpose()?.flatten().ok_or_else(missing)?;
+    let line = order.lines.first().ok_or_else(missing)?;
+    let OnShow { shown, now, .. } = on_show(&reading, &line.goods)?.ok_or_else(missing)?;
     let activity = shown.activity;
     let standing = Standing::of(&order, activity.is_over(now));
     let held = when::span(activity.starts_at, activity.ends_at);
@@ -117,6 +111,7 @@ pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpRe
             .is_unused()
             .then(|| when::returnable(shown.sale.cancel_until)),
         number: order.username.as_str(),
+        units: line.units.join("、"),
         ticket: order.id.as_str(),
         standing,
         code: (standing == Standing::Good).then(|| qr::svg(&order.id)),

@@ -369,6 +369,13 @@ async fn every_wrong_sale_is_named_and_changes_nothing() {
             "ends_before_start",
             "would end before it starts",
         ),
+        (
+            "/admin/sales/b",
+            r#"{"kind":"list","keyword":"k","closes_at":2,"ends_at":1}"#,
+            409,
+            "ends_before_closing",
+            "let booking close (closes_at)",
+        ),
     ] {
         let reply = operator.json("PUT", path, body).await;
         assert_refused(&reply, status, code, words);
@@ -393,7 +400,7 @@ async fn an_activity_is_put_on_show_and_taken_off() {
     let world = World::new().await;
     let app = TestApp::start(&world).await;
     let operator = app.operator();
-    let body = r#"{"kind":"counter","keyword":"gala","place":"大礼堂","starts_at":5,"ends_at":"1970-01-01T00:00:06Z","picture":"https://a.example/b.png","description":"one\ntwo"}"#;
+    let body = r#"{"kind":"counter","keyword":"gala","place":"大礼堂","starts_at":5,"ends_at":"1970-01-01T00:00:06Z","closes_at":6,"picture":"https://a.example/b.png","description":"one\ntwo"}"#;
     let created = operator.json("PUT", PUT_A, body).await;
     assert_eq!(told(&created), (201, "created"), "{}", created.body);
     let expected = json!({

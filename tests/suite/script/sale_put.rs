@@ -396,7 +396,11 @@ async fn a_keyword_makes_an_activity_and_none_takes_it_off_show() {
             description: Some("two\nlines".to_owned()),
             ..keyword("马兰花开")
         };
-        assert_eq!(put(&id, &about(change)).await, EditOutcome::Updated);
+        let closing = SaleEdit {
+            closes_at: Some(Some(5)),
+            ..about(change)
+        };
+        assert_eq!(put(&id, &closing).await, EditOutcome::Updated);
         said = Activity {
             keyword: Keyword::parse("马兰花开").ok(),
             place: "大礼堂".to_owned(),
@@ -413,6 +417,14 @@ async fn a_keyword_makes_an_activity_and_none_takes_it_off_show() {
         said.keyword = Keyword::parse("k").ok();
         assert_eq!(activity(&id).await, Some(said.clone()));
         // What it is may change when there are tickets, too.
+        let reopened = SaleEdit {
+            closes_at: Some(None),
+            ..about(ActivityEdit {
+                ends_at: Some(None),
+                ..ActivityEdit::default()
+            })
+        };
+        assert_eq!(put(&id, &reopened).await, EditOutcome::Updated);
         world.granted(&id, "x", 1).await;
         let emptied = ActivityEdit {
             place: Some(String::new()),
@@ -453,6 +465,11 @@ async fn what_no_activity_may_be_is_refused_and_writes_nothing() {
         })
     };
     world.put(&shown, &about(keyword("k"))).await;
+    let closing = |closes_at| SaleEdit {
+        closes_at: Some(closes_at),
+        ..edit()
+    };
+    world.put(&shown, &closing(Some(9))).await;
     world
         .put(&shown, &times(Some(Some(10)), Some(Some(20))))
         .await;
@@ -519,6 +536,13 @@ async fn what_no_activity_may_be_is_refused_and_writes_nothing() {
             times(Some(Some(8)), Some(Some(7))),
             EditRefusal::EndsBeforeStart,
         ),
+        (
+            &shown,
+            times(Some(None), Some(Some(8))),
+            EditRefusal::EndsBeforeClosing,
+        ),
+        (&shown, closing(Some(21)), EditRefusal::EndsBeforeClosing),
+        (&shown, closing(None), EditRefusal::EndsBeforeClosing),
     ] {
         let outcome = world.store.sale_put(id, &edit).await.expect("answered");
         assert_eq!(outcome, EditOutcome::Refused(refusal), "{id} {edit:?}");
@@ -532,6 +556,8 @@ async fn what_no_activity_may_be_is_refused_and_writes_nothing() {
         (&held, unheld),
         (&shown, times(Some(Some(20)), None)),
         (&shown, times(Some(None), Some(Some(9)))),
+        (&shown, times(None, Some(None))),
+        (&shown, closing(None)),
     ] {
         let outcome = world.store.sale_put(id, &edit).await.expect("answered");
         assert_eq!(outcome, EditOutcome::Updated, "{id} {edit:?}");

@@ -8,7 +8,7 @@ use seckill::domain::attempt::{Attempt, Purchase};
 use seckill::domain::ids::{OrderId, SaleId, Username};
 use seckill::domain::order::{Order, OrderState};
 use seckill::domain::outcome::Outcome;
-use seckill::domain::sale::{Door, EpochMs, SaleEdit, StockKind};
+use seckill::domain::sale::{Door, EditOutcome, EpochMs, SaleEdit, StockKind};
 use seckill::domain::standing::Standing;
 use seckill::store::reply::Batch;
 
@@ -66,7 +66,8 @@ impl World {
     }
 
     pub async fn put(&self, sale: &SaleId, edit: &SaleEdit) {
-        self.store.sale_put(sale, edit).await.expect("put");
+        let put = self.store.sale_put(sale, edit).await.expect("answered");
+        assert!(!matches!(put, EditOutcome::Refused(_)), "{put:?}");
     }
 
     /// Decides these attempts in one batch.

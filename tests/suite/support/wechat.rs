@@ -257,7 +257,7 @@ impl World {
     /// Puts an activity on show and stocks it.
     pub async fn activity(&self, id: &str, stock: u64, edit: &SaleEdit) -> SaleId {
         let id = sale_id(id);
-        self.store.sale_put(&id, edit).await.expect("put");
+        self.put(&id, edit).await;
         if stock > 0 {
             self.store.stock_add_count(&id, stock).await.expect("added");
         }

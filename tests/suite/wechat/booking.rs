@@ -13,7 +13,7 @@ use crate::support::wechat::{FAR, Follower, Heard, SITE, office, on_show};
 const BOOKED: &str = "恭喜您，抢票成功！";
 const BEFORE: &str = "您已经抢到票了，请不要重复抢票！";
 const NOT_FOUND: &str = "活动不存在";
-const SOLD_OUT: &str = "对不起,票已经被抢光啦";
+const SOLD_OUT: &str = "对不起，票已经被抢光啦";
 
 fn said(heard: &Heard) -> (&str, &str) {
     (&heard.kind, &heard.text)
@@ -54,10 +54,12 @@ async fn a_ticket_is_booked_once_by_menu_or_by_keyword() {
         let follower = world.bound(&app, "o-1", "2019010001").await;
         let booked = follower.clicks("BOOKING_ACTIVITY_drama.sat-12").await;
         assert_eq!(said(&booked), ("news", BOOKED));
-        assert!(
-            booked.body.contains("<![CDATA[马兰花开\n地点：大礼堂]]>"),
-            "{booked:?}"
-        );
+        let unit = match kind {
+            StockKind::List => "\n座位或编号：sn-1",
+            StockKind::Counter | StockKind::Target => "",
+        };
+        let description = format!("<![CDATA[马兰花开{unit}\n地点：大礼堂]]>");
+        assert!(booked.body.contains(&description), "{booked:?}");
         let ticket = booked.ticket();
         assert_eq!(
             booked.urls,
@@ -228,8 +230,9 @@ async fn a_common_keyword_is_left_to_the_menu() {
     let heard = follower.says("取票 key").await;
     assert_eq!(heard.kind, "text");
     for ticket in [&first, &second] {
-        let link =
-            format!("<a href=\"{SITE}/wechat/ticket?openid=o-1&ticket={ticket}\">活动 key</a>");
+        let link = format!(
+            "<a href=\"{SITE}/wechat/ticket?openid=o-1&ticket={ticket}\">活动 key（代称 key）</a>"
+        );
         assert!(heard.text.contains(&link), "{heard:?}");
     }
     let both = "您持有多个重名活动的票，无法确定要退哪一张，请联系主办方。";
@@ -244,6 +247,45 @@ async fn a_common_keyword_is_left_to_the_menu() {
     assert_eq!(follower.says("退票 key").await.text, "退票成功！");
     for sale in &sales {
         assert_eq!(world.left(sale).await, 5);
+        world.assert_holds(sale).await;
+    }
+    app.stop().await;
+}
+
+/// A keyword may come again every year: who books means what can be booked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_keyword_means_what_can_be_booked() {
+    let world = World::new().await;
+    let mut edit = on_show("key");
+    let old = world.activity("a-25", 5, &edit).await;
+    let app = office(&world).await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    let last_year = follower.says("抢票 key").await.ticket();
+    edit.closes_at = Some(Some(1_000));
+    edit.activity.ends_at = Some(Some(1_000));
+    world.put(&old, &edit).await;
+    // Alone, it is meant: here is the ticket again, and to somebody else the reason.
+    assert_eq!(follower.says("抢票 key").await.ticket(), last_year);
+    let other = world.bound(&app, "o-2", "2019010002").await;
+    hears(&other, "抢票 key", "抢票已经结束").await;
+    let new = world.activity("a-26", 5, &on_show("key")).await;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let this_year = loop {
+        let ticket = follower.says("抢票 key").await.ticket();
+        if ticket != last_year {
+            break ticket;
+        }
+        assert!(Instant::now() < deadline, "the new one is not found");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(this_year.starts_with("a-26-"), "{this_year}");
+    // Of the tickets, both are there.
+    assert_eq!(
+        follower.says("取票 key").await.text.matches("<a ").count(),
+        2
+    );
+    for sale in [&old, &new] {
+        assert_eq!(world.left(sale).await, 4);
         world.assert_holds(sale).await;
     }
     app.stop().await;
@@ -268,7 +310,7 @@ async fn an_activity_is_found_by_the_keyword_that_it_has_just_got() {
     off.activity.keyword = Some(None);
     world.put(&sale, &off).await;
     hears(&follower, "抢票 key", NOT_FOUND).await;
-    assert_eq!(follower.says("查票").await.text, "您还没有票！");
+    assert_eq!(follower.says("查票").await.text, "您没有未使用的票！");
     world.activity("a", 5, &on_show("key2")).await;
     hears(&follower, "抢票 key2", BOOKED).await;
     // Whoever has a ticket finds it by the new word, and nobody can hide it any more.

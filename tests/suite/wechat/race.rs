@@ -13,7 +13,7 @@ use crate::support::wechat::{Follower, Heard, office, on_show};
 
 const BOOKED: &str = "恭喜您，抢票成功！";
 const BEFORE: &str = "您已经抢到票了，请不要重复抢票！";
-const SOLD_OUT: &str = "对不起,票已经被抢光啦";
+const SOLD_OUT: &str = "对不起，票已经被抢光啦";
 const NO_TICKET: &str = "您没有该活动未使用的票！";
 const RETURNED: &str = "退票成功！";
 

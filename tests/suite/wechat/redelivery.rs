@@ -381,7 +381,7 @@ async fn an_apology_is_in_time_and_is_not_remembered() {
     })
     .await;
     let follower = world.bound(&app, "o-1", "2019010001").await;
-    assert_eq!(follower.says("查票").await.text, "您还没有票！");
+    assert_eq!(follower.says("查票").await.text, "您没有未使用的票！");
     let message = text("o-1", "抢票 key");
     signal("-STOP", redis.server_id());
     let began = Instant::now();

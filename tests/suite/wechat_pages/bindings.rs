@@ -74,14 +74,14 @@ async fn a_number_is_shown_with_its_tickets() {
     office.book(&ball, OTHER).await;
     office.book(&plain, NUMBER).await;
     let tickets = json!([
-        {"sale": "ball", "order": unused, "state": "confirmed"},
-        {"sale": "gala", "order": used, "state": "used"},
+        {"sale": "ball", "order": unused, "state": "confirmed", "units": ["sn-1"]},
+        {"sale": "gala", "order": used, "state": "used", "units": ["sn-1"]},
     ]);
     let whole = json!({"number": NUMBER, "openid": "oA", "tickets": tickets});
     assert_eq!(office.json("show", NUMBER), whole);
     let lines = format!(
-        "number  {NUMBER}\nopenid  oA\nticket  {unused} of ball, confirmed\n\
-         ticket  {used} of gala, used\n"
+        "number  {NUMBER}\nopenid  oA\nticket  {unused} of ball, confirmed: sn-1\n\
+         ticket  {used} of gala, used: sn-1\n"
     );
     assert_eq!(office.printed("show", NUMBER), lines);
     office.close(&[&gala, &ball, &plain]).await;
@@ -98,7 +98,9 @@ async fn a_number_is_freed_and_keeps_its_tickets() {
         said.contains(NUMBER) && said.contains("oA") && said.contains("tickets stay its own"),
         "{said}"
     );
-    let tickets = json!([{"sale": "gala", "order": ticket, "state": "confirmed"}]);
+    let tickets = json!([
+        {"sale": "gala", "order": ticket, "state": "confirmed", "units": ["sn-1"]},
+    ]);
     let free = json!({"number": NUMBER, "openid": null, "tickets": tickets});
     assert_eq!(office.json("show", NUMBER), free);
     let refused = office.fails("unbind", NUMBER, 1);
@@ -133,7 +135,9 @@ async fn what_cannot_be_read_hides_nothing_else() {
     let _: u64 = office.world.run(&["HSET", &key, &lost, "lost"]).await;
     let output = office.wechat("show", NUMBER, &["--json"]);
     let printed: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let tickets = json!([{"sale": "gala", "order": ticket, "state": "confirmed"}]);
+    let tickets = json!([
+        {"sale": "gala", "order": ticket, "state": "confirmed", "units": ["sn-1"]},
+    ]);
     assert_eq!(
         (&printed["tickets"], &printed["openid"]),
         (&tickets, &json!("oA"))

@@ -10,7 +10,7 @@ mod ticket;
 
 use seckill::domain::activity::{ActivityEdit, Keyword};
 use seckill::domain::ids::SaleId;
-use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
+use seckill::domain::sale::{EditOutcome, EpochMs, SaleEdit, StockKind};
 
 use crate::support::app::TestApp;
 use crate::support::buyer::{Buyer, Reply};
@@ -53,6 +53,7 @@ impl Office {
         let edit = SaleEdit {
             kind: Some(StockKind::List),
             title: Some(title.to_owned()),
+            closes_at: Some(Some(FUTURE)),
             cancel_until: Some(Some(FUTURE)),
             activity,
             ..SaleEdit::default()
@@ -65,11 +66,26 @@ impl Office {
 
     pub async fn put(&self, sale: &SaleId, edit: SaleEdit) {
         let put = self.world.store.sale_put(sale, &edit).await;
-        put.expect("put");
+        let put = put.expect("answered");
+        assert!(!matches!(put, EditOutcome::Refused(_)), "{put:?}");
     }
 
     pub async fn change(&self, sale: &SaleId, activity: ActivityEdit) {
         let edit = SaleEdit {
+            activity,
+            ..SaleEdit::default()
+        };
+        self.put(sale, edit).await;
+    }
+
+    /// Lets an activity end, and its booking with it.
+    pub async fn end(&self, sale: &SaleId, ends_at: EpochMs) {
+        let activity = ActivityEdit {
+            ends_at: Some(Some(ends_at)),
+            ..ActivityEdit::default()
+        };
+        let edit = SaleEdit {
+            closes_at: Some(Some(ends_at)),
             activity,
             ..SaleEdit::default()
         };

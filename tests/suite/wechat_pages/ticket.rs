@@ -1,6 +1,5 @@
 //! The page of a ticket: who sees it, and what it says in each state.
 
-use seckill::domain::activity::ActivityEdit;
 use seckill::domain::ids::SaleId;
 use seckill::domain::sale::StockKind;
 
@@ -30,7 +29,16 @@ async fn a_good_ticket_has_a_code_and_a_used_one_has_none() {
     let own = path("oA", &ticket);
     let page = office.shows(&own, "有效").await;
     let until = "id=\"returnable\">至 2096-10-02 15:06<";
-    for text in [QR, "<h1>马兰花开</h1>", "大礼堂", until, NUMBER, &ticket] {
+    let unit = "id=\"units\">sn-1<";
+    for text in [
+        QR,
+        "<h1>马兰花开</h1>",
+        "大礼堂",
+        until,
+        unit,
+        NUMBER,
+        &ticket,
+    ] {
         assert_page(&page, 200, text);
     }
     assert!(!page.body.contains("<?xml"), "{page:?}");
@@ -60,11 +68,7 @@ async fn a_returned_ticket_stays_dead() {
 #[tokio::test]
 async fn after_the_activity_a_ticket_has_no_code() {
     let (office, sale, ticket) = with_ticket().await;
-    let over = ActivityEdit {
-        ends_at: Some(Some(PAST)),
-        ..ActivityEdit::default()
-    };
-    office.change(&sale, over).await;
+    office.end(&sale, PAST).await;
     let page = office.shows(&path("oA", &ticket), "活动已结束").await;
     assert!(!page.body.contains(QR), "{page:?}");
     office.close(&[&sale]).await;
