@@ -311,7 +311,8 @@ async fn a_reading_that_is_cut_off_may_be_tried_again() {
             }
         }
     });
-    let deadline = Instant::now() + Duration::from_secs(20);
+    // Most are cut off while they connect, and on a busy machine few get so far.
+    let deadline = Instant::now() + Duration::from_secs(120);
     let mut failures = 0;
     while failures < 100 {
         assert!(Instant::now() < deadline, "only {failures} readings failed");
