@@ -61,10 +61,7 @@ impl<'a> Holder<'a> {
 
     /// What a keyword names when somebody wants to book: of several, not those of last year.
     fn meant(&self, keyword: &str) -> Vec<Shown<'a>> {
-        let named = self.named(keyword);
-        let bookable = named.iter().filter(|shown| shown.is_bookable(self.now));
-        let bookable: Vec<_> = bookable.copied().collect();
-        if bookable.is_empty() { named } else { bookable }
+        preferred(self.named(keyword), |shown| shown.is_bookable(self.now))
     }
 
     async fn book(&self, named: &[Shown<'a>]) -> Result<Reply> {
@@ -140,11 +137,10 @@ impl<'a> Holder<'a> {
         if named.is_empty() {
             return Ok(Reply::text(wording::NO_SUCH_ACTIVITY));
         }
-        let mut tickets = self.tickets(named).await?;
+        let tickets = self.tickets(named).await?;
         // A used one is asked about only when there is no other: to be told that it is used.
-        if tickets.iter().any(|(_, order)| is_unused(order)) {
-            tickets.retain(|(_, order)| is_unused(order));
-        }
+        let tickets = preferred(tickets, |(_, order)| is_unused(order));
+        let tickets = preferred(tickets, |(shown, _)| !shown.activity.is_over(self.now));
         let (_, order) = match tickets.as_slice() {
             [] => return Ok(Reply::text(wording::NO_TICKET)),
             [one] => one,
@@ -214,6 +210,14 @@ impl<'a> Holder<'a> {
             url: self.office.account.links.ticket(self.user, ticket),
         }
     }
+}
+
+/// Those that are meant, if there are any; or else all of them.
+fn preferred<T>(all: Vec<T>, is_meant: impl Fn(&T) -> bool) -> Vec<T> {
+    if !all.iter().any(&is_meant) {
+        return all;
+    }
+    all.into_iter().filter(is_meant).collect()
 }
 
 fn is_unused(order: &Order) -> bool {

@@ -284,8 +284,9 @@ async fn a_keyword_means_what_can_be_booked() {
         follower.says("取票 key").await.text.matches("<a ").count(),
         2
     );
-    for sale in [&old, &new] {
-        assert_eq!(world.left(sale).await, 4);
+    assert_eq!(follower.says("退票 key").await.text, "退票成功！");
+    for (sale, left) in [(&old, 4), (&new, 5)] {
+        assert_eq!(world.left(sale).await, left);
         world.assert_holds(sale).await;
     }
     app.stop().await;
