@@ -8,11 +8,12 @@
 -- ARGV[2] waits   [0|1]     the caller waits for replicas: an answer about the past writes a little
 -- ARGV[3...] goods [sale id], one for each sale, in the order of the keys
 --
--- Returns {changed | repeated | expired | cancelled, record}, or {no_such_order}: repeated when the
---   order had been confirmed before, expired or cancelled when that came first and nothing changed
+-- Returns {changed | repeated | expired | cancelled | not_confirmable, record}, or {no_such_order}:
+--   repeated when the order had been confirmed before, expired or cancelled when that came first and
+--   nothing changed; a bid is not_confirmable, whatever its state: no payment waits for a word here
 -- Writes only for "changed", so a repeat is safe. The deadline plays no part: until the order is
---   expired, it can be confirmed. With waits, an order that was changed before has its record
---   written again as it is: replicas are waited for from the last write on.
+--   expired, it can be confirmed. With waits, an order that was not changed has its record written
+--   again as it is: replicas are waited for from the last write on.
 -- Flags: allow-oom, so that what was granted is settled when Redis is full.
 -- Uses: lib/clock, lib/stock, lib/order, lib/feed, lib/change
 
@@ -33,8 +34,9 @@ end
 local before = {
   confirmed = "repeated", used = "repeated", cancelled = "cancelled", expired = "expired",
 }
-if before[order.state] then
-  return unchanged(before[order.state], orders, order, waits)
+local answer = order.lines[1].bid and "not_confirmable" or before[order.state]
+if answer then
+  return unchanged(answer, orders, order, waits)
 end
 
 redis.call("ZCARD", holds) -- raises here, before the first write, if it is no zset

@@ -152,11 +152,15 @@ fn refused(change: Change, refusal: ChangeRefusal, order: &Order) -> Error {
             "order {id} is confirmed, and its sale does not take confirmed orders back, or not any \
              more (see `cancel until` in `seckill sale show`)"
         ),
+        ChangeRefusal::NotConfirmable => {
+            format!("order {id} is a bid: there is nothing to confirm")
+        }
         ChangeRefusal::NotUsable => format!("order {id} is a bid: there is nothing to hand out"),
     };
-    let refund = match change {
-        Change::Confirm => "; whoever paid for it is due a refund",
-        Change::Cancel | Change::Use => "",
+    let refund = if refusal.refund_due(change) {
+        "; whoever paid for it is due a refund"
+    } else {
+        ""
     };
     Error::Refused(format!("{why}{refund}"))
 }

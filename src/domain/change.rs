@@ -69,18 +69,21 @@ pub enum ChangeRefusal {
     /// It is confirmed, and one of its sales does not take confirmed orders back, or not any more;
     /// or it is a bid, and its target is full.
     NotCancellable,
+    /// It is a bid, accepted when it was made: there is nothing to confirm.
+    NotConfirmable,
     /// It is a bid: there is nothing to hand out.
     NotUsable,
 }
 
 impl ChangeRefusal {
     /// Every refusal, for tables and tests.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Expired,
         Self::Cancelled,
         Self::Used,
         Self::NotConfirmed,
         Self::NotCancellable,
+        Self::NotConfirmable,
         Self::NotUsable,
     ];
 
@@ -92,7 +95,21 @@ impl ChangeRefusal {
             Self::Used => "used",
             Self::NotConfirmed => "not_confirmed",
             Self::NotCancellable => "not_cancellable",
+            Self::NotConfirmable => "not_confirmable",
             Self::NotUsable => "not_usable",
+        }
+    }
+
+    /// Whether money must go back: a confirmation means that somebody paid, and the order is dead.
+    /// A bid is nothing that a confirmation pays for.
+    pub fn refund_due(self, change: Change) -> bool {
+        match self {
+            Self::Expired | Self::Cancelled => change == Change::Confirm,
+            Self::Used
+            | Self::NotConfirmed
+            | Self::NotCancellable
+            | Self::NotConfirmable
+            | Self::NotUsable => false,
         }
     }
 

@@ -189,7 +189,7 @@ fn answer(
     match outcome {
         Ok(ChangeOutcome::Changed(order)) => Ok(changed(change_row(change), &order, manner)),
         Ok(ChangeOutcome::Repeated(order)) => Ok(changed(repeat_row(change), &order, manner)),
-        Ok(ChangeOutcome::Refused(refusal, _)) => Err(refused(change, refusal, manner)),
+        Ok(ChangeOutcome::Refused(refusal, order)) => Err(refused(change, refusal, &order, manner)),
         Ok(ChangeOutcome::NoSuchOrder) => Err(no_such_order(manner)),
         Err(error) => Err(failed(&error, manner)),
     }
@@ -257,12 +257,19 @@ pub(super) fn with_order(
     json(response, &body)
 }
 
-/// A confirmation means that somebody paid: when there is nothing to confirm any more, the money
-/// must go back.
-fn refused(change: Change, refusal: ChangeRefusal, manner: Manner) -> Problem {
-    let dead = matches!(refusal, ChangeRefusal::Expired | ChangeRefusal::Cancelled);
-    let refund_due = dead && change == Change::Confirm;
-    let sentence = match refusal {
+fn refused(change: Change, refusal: ChangeRefusal, order: &Order, manner: Manner) -> Problem {
+    let refund_due = refusal.refund_due(change);
+    let detail = refusal_sentence(refusal, refund_due, order).said(manner);
+    let problem = Problem::new(StatusCode::CONFLICT, refusal.code(), detail);
+    if refund_due {
+        problem.with_refund_due()
+    } else {
+        problem
+    }
+}
+
+fn refusal_sentence(refusal: ChangeRefusal, refund_due: bool, order: &Order) -> Sentence {
+    match refusal {
         ChangeRefusal::Expired if refund_due => Sentence::new(
             "订单已过期，应当退款。",
             "The order has expired: a refund is due.",
@@ -277,21 +284,22 @@ fn refused(change: Change, refusal: ChangeRefusal, manner: Manner) -> Problem {
         ChangeRefusal::NotConfirmed => {
             Sentence::new("订单尚未确认。", "The order is not confirmed yet.")
         }
+        ChangeRefusal::NotCancellable if order.bid().is_some() => Sentence::new(
+            "投标不能取消：标的已满标，或不接受取消，或已过取消期限。",
+            "The bid cannot be cancelled: its target is full, or takes no bids back, or not any more.",
+        ),
         ChangeRefusal::NotCancellable => Sentence::new(
             "订单已确认，不能再取消。",
             "The order is confirmed and cannot be cancelled any more.",
+        ),
+        ChangeRefusal::NotConfirmable => Sentence::new(
+            "投标无需确认。",
+            "The order is a bid: there is nothing to confirm.",
         ),
         ChangeRefusal::NotUsable => Sentence::new(
             "投标没有可领取的商品。",
             "The order is a bid: there is nothing to hand out.",
         ),
-    };
-    let detail = sentence.said(manner);
-    let problem = Problem::new(StatusCode::CONFLICT, refusal.code(), detail);
-    if refund_due {
-        problem.with_refund_due()
-    } else {
-        problem
     }
 }
 

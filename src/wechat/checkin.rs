@@ -96,6 +96,7 @@ fn refused(refusal: ChangeRefusal, order: Order) -> Refusal {
         // Nothing that a ticket is, which is granted at once; and nobody gives anything back here.
         ChangeRefusal::Expired
         | ChangeRefusal::NotConfirmed
+        | ChangeRefusal::NotConfirmable
         | ChangeRefusal::NotUsable
         | ChangeRefusal::NotCancellable => Refusal::NoSuchTicket,
     }

@@ -144,6 +144,7 @@ pub fn not_returned(refusal: ChangeRefusal, cancel_until: Option<EpochMs>) -> &'
         ChangeRefusal::Expired
         | ChangeRefusal::Cancelled
         | ChangeRefusal::NotConfirmed
+        | ChangeRefusal::NotConfirmable
         | ChangeRefusal::NotUsable => NO_TICKET,
     }
 }

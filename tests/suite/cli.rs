@@ -856,6 +856,9 @@ async fn a_target_from_its_accounts_to_its_audit() {
     }
     let said = shop.fails(&at(&format!("order use {}", bid.id)), 1);
     assert!(said.contains("is a bid"), "{said}");
+    let said = shop.fails(&at(&format!("order confirm {}", bid.id)), 1);
+    let nothing = format!("order {} is a bid: there is nothing to confirm\n", bid.id);
+    assert!(said.ends_with(&nothing), "{said}");
     let audit = shop.json(&at("audit p.loan --deep"));
     assert_eq!(
         (&audit["holds"], &audit["confirmed"]),

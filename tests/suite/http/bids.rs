@@ -79,6 +79,54 @@ async fn a_cancelled_bid_is_repeated_as_what_it_is() {
     app.stop().await;
 }
 
+/// Whoever goes by `refund_due` must not pay for a bid what its account has back already.
+#[tokio::test]
+async fn a_bid_is_never_confirmed_and_owes_no_refund() {
+    let world = World::new().await;
+    let app = TestApp::start(&world).await;
+    let operator = app.operator();
+    let loan = world.target("p.loan", 100, &terms(1, 0)).await;
+    world.set_accounts("p", &[("x", 50)]).await;
+    let bid = world.accepted("x", "r", &loan, 50).await;
+    for _ in ["alive", "cancelled"] {
+        let reply = operator.post(&format!("/orders/{}/confirm", bid.id)).await;
+        let expected = r#"{"status":409,"code":"not_confirmable","title":"Conflict","detail":"投标无需确认。"}"#;
+        assert_eq!((reply.status, reply.body.as_str()), (409, expected));
+        let cancel = operator.post(&format!("/orders/{}/cancel", bid.id)).await;
+        assert_eq!(cancel.status, 200, "{}", cancel.body);
+        assert_eq!(world.balance("p", "x").await, Some(50));
+    }
+    world.assert_holds(&loan).await;
+    app.stop().await;
+}
+
+/// The bid cannot go back because its target is full, or because of the time: what is said is true
+/// of both.
+#[tokio::test]
+async fn whoever_cannot_cancel_a_bid_is_told_of_its_target() {
+    let world = World::new().await;
+    let app = TestApp::start(&world).await;
+    let never = SaleEdit {
+        cancel_until: Some(None),
+        ..terms(1, 0)
+    };
+    world.target("full", 50, &terms(1, 0)).await;
+    world.target("final", 60, &never).await;
+    for goods in ["full", "final"] {
+        let order = app.buyer.bid("x", "r", goods, 50).await.order();
+        let path = format!("/orders/{}/cancel", order.expect("an order"));
+        let reply = app.buyer.form(&path, &[("username", "x")]).await;
+        let expected = r#"{"status":409,"code":"not_cancellable","title":"Conflict","detail":"投标不能取消：标的已满标，或不接受取消，或已过取消期限。"}"#;
+        assert_eq!((reply.status, reply.body.as_str()), (409, expected));
+        let wishes = [FORM, ("accept-language", "en")];
+        let body = b"username=x".to_vec();
+        let english = app.buyer.send("POST", &path, &wishes, body).await;
+        let words = "The bid cannot be cancelled: its target is full, or takes no bids back, or not any more.";
+        assert_eq!(english.json()["detail"], words);
+    }
+    app.stop().await;
+}
+
 /// Targets of the event `p` with accounts, one for each refusal.
 async fn a_world_of_refusals() -> World {
     let world = World::new().await;

@@ -9,6 +9,7 @@ use super::{
     AN_ORDER, BROKEN_KEYS, BROKEN_ORDERS, Words, assert_broken_data_raises, assert_raises, changed,
     counted,
 };
+use crate::support::bids::terms;
 use crate::support::orders::new_order_id;
 use crate::support::redis::World;
 
@@ -72,6 +73,24 @@ async fn what_came_first_stays_and_a_refusal_writes_nothing() {
     assert_eq!(outcome, ChangeOutcome::Repeated(world.order(&used).await));
     let none = world.store.order_confirm(&new_order_id(&sale)).await;
     assert_eq!(none.expect("decided"), ChangeOutcome::NoSuchOrder);
+}
+
+#[tokio::test]
+async fn a_bid_has_nothing_to_confirm_alive_or_cancelled() {
+    let mut world = World::new().await;
+    let loan = world.target("loan", 100, &terms(1, 0)).await;
+    let id = world.accepted("x", "r", &loan, 60).await.id;
+    for state in [OrderState::Confirmed, OrderState::Cancelled] {
+        let bid = world.order(&id).await;
+        assert_eq!(bid.state, state);
+        let before = world.dump().await;
+        let outcome = world.store.order_confirm(&id).await.expect("decided");
+        let expected = ChangeOutcome::Refused(ChangeRefusal::NotConfirmable, bid);
+        assert_eq!(outcome, expected);
+        assert_eq!(world.dump().await, before, "{state}");
+        let cancelled = world.store.order_cancel(&id, None).await;
+        cancelled.expect("decided");
+    }
 }
 
 #[tokio::test]
