@@ -93,8 +93,9 @@ pub enum StopReason {
     NoSuchSale,
     /// Only list stock has identities.
     NeedsCount,
-    /// The sale would have more than [`STOCK_UNITS_MAX`] units, or [`CENTS_MAX`] cents.
-    LimitPassed,
+    /// More would ever have been added than a sale of this kind gets: [`STOCK_UNITS_MAX`] units, or
+    /// [`CENTS_MAX`] cents.
+    LimitPassed(StockKind),
     /// Redis did not do it, or nobody knows.
     Failed(Error),
 }
@@ -108,11 +109,12 @@ impl fmt::Display for Stopped {
                 f,
                 "the stock of sale {id} is a number, without identities: give a count"
             )?,
-            StopReason::LimitPassed => {
+            StopReason::LimitPassed(kind) => {
+                let (most, what) = (limit(*kind), counted(*kind));
                 write!(
                     f,
-                    "sale {id} can have {STOCK_UNITS_MAX} units at most, or {CENTS_MAX} cents if \
-                     it is a target"
+                    "sale {id} can get {most} {what} in all, also if some were removed: see \
+                     its `added`"
                 )?;
             }
             StopReason::Failed(error) => write!(f, "{error}")?,
@@ -160,18 +162,18 @@ pub async fn add(
                 store.stock_add_units(id, &units).await
             }
         };
-        left = left_after(added).map_err(|why| stopped(done, why))?;
+        left = left_after(sale.sale.kind, added).map_err(|why| stopped(done, why))?;
         done += count;
         progress(done);
     }
     Ok(left)
 }
 
-fn left_after(added: Result<AddOutcome>) -> Result<u64, StopReason> {
+fn left_after(kind: StockKind, added: Result<AddOutcome>) -> Result<u64, StopReason> {
     match added.map_err(StopReason::Failed)? {
         AddOutcome::Added { left, .. } => Ok(left),
         AddOutcome::NoSuchSale => Err(StopReason::NoSuchSale),
         AddOutcome::NeedsCount => Err(StopReason::NeedsCount),
-        AddOutcome::LimitPassed => Err(StopReason::LimitPassed),
+        AddOutcome::LimitPassed => Err(StopReason::LimitPassed(kind)),
     }
 }

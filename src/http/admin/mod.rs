@@ -51,10 +51,43 @@ fn must_be_json(request: &HttpRequest) -> Result<(), Problem> {
         .ok_or_else(not_json)
 }
 
-/// Reads the fields that `T` knows; others are refused by name.
+/// Reads the fields that `T` knows; others are refused by name. `T` takes any value: what a field
+/// must be is for [`field`] to say, which names it.
 fn fields<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Problem> {
     let read = serde_json::from_slice(body).map(|Object(fields)| fields);
-    read.map_err(|e| Problem::invalid(format!("the body is not a valid JSON object: {e}")))
+    read.map_err(|e| {
+        let wrong = if e.is_data() {
+            "the body"
+        } else {
+            "the body is not a valid JSON object"
+        };
+        Problem::invalid(format!("{wrong}: {e}"))
+    })
+}
+
+/// A field as a domain value, or what is wrong with it.
+fn field<T>(
+    name: &str,
+    value: Option<Value>,
+    read: impl FnOnce(Value) -> Result<T, String>,
+) -> Result<Option<T>, Problem> {
+    let read = value.map(read).transpose();
+    read.map_err(|why| Problem::invalid(format!("{name}: {why}")))
+}
+
+fn whole(value: Value) -> Result<u64, String> {
+    let Value::Number(number) = value else {
+        return Err("it must be a number".to_owned());
+    };
+    let wrong = || format!("it must be a whole number from 0, and is {number}");
+    number.as_u64().ok_or_else(wrong)
+}
+
+fn text(value: Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(text),
+        _ => Err("it must be a text".to_owned()),
+    }
 }
 
 /// A field that is there, `null` or not.
@@ -76,6 +109,18 @@ fn parameter(request: &HttpRequest, known: &str) -> Result<Option<String>, Probl
         }
     }
     Ok(found)
+}
+
+/// Refuses a query by name, where none is known.
+fn no_parameter(request: &HttpRequest) -> Result<(), Problem> {
+    match form::fields(request.query_string().as_bytes()).next() {
+        None => Ok(()),
+        Some(field) => {
+            let (name, _) = field.map_err(|e| fault(&e))?;
+            let detail = format!("there is no parameter {name:?} here, nor any other");
+            Err(Problem::invalid(detail))
+        }
+    }
 }
 
 fn answer(status: StatusCode, code: &'static str, body: &Value) -> HttpResponse {

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    JSON_BYTES_MAX, answer, fault, fields, must_be_json, parameter, present, sale_id, who,
+    JSON_BYTES_MAX, answer, fault, field, fields, must_be_json, no_parameter, parameter, present,
+    sale_id, text, who, whole,
 };
 use crate::domain::activity::ActivityEdit;
 use crate::domain::ids::SaleId;
@@ -68,7 +69,7 @@ impl Fields {
             opens_at: field("opens_at", self.opens_at, time)?,
             closes_at: field("closes_at", self.closes_at, time)?,
             purchase_max: field("purchase_max", self.purchase_max, |value| {
-                purchase_max(whole(&value)?)
+                purchase_max(whole(value)?)
             })?,
             paused: None,
             hold: field("hold", self.hold, |value| match value {
@@ -81,8 +82,8 @@ impl Fields {
                     .as_bool()
                     .ok_or_else(|| "it must be true or false".to_owned())
             })?,
-            bid_min: field("bid_min", self.bid_min, |value| bid_min(whole(&value)?))?,
-            bonus_bp: field("bonus_bp", self.bonus_bp, |value| bonus_bp(whole(&value)?))?,
+            bid_min: field("bid_min", self.bid_min, |value| bid_min(whole(value)?))?,
+            bonus_bp: field("bonus_bp", self.bonus_bp, |value| bonus_bp(whole(value)?))?,
             activity: ActivityEdit {
                 keyword: field("keyword", self.keyword, |value| keyword(&removable(value)?))?,
                 place: field("place", self.place, |value| place(&removable(value)?))?,
@@ -94,28 +95,6 @@ impl Fields {
                 })?,
             },
         })
-    }
-}
-
-/// A field as a domain value, or what is wrong with it.
-fn field<T>(
-    name: &str,
-    value: Option<Value>,
-    read: impl FnOnce(Value) -> Result<T, String>,
-) -> Result<Option<T>, Problem> {
-    let read = value.map(read).transpose();
-    read.map_err(|why| Problem::invalid(format!("{name}: {why}")))
-}
-
-fn whole(value: &Value) -> Result<u64, String> {
-    let number = value.as_u64();
-    number.ok_or_else(|| "it must be a whole number".to_owned())
-}
-
-fn text(value: Value) -> Result<String, String> {
-    match value {
-        Value::String(text) => Ok(text),
-        _ => Err("it must be a text".to_owned()),
     }
 }
 
@@ -146,6 +125,7 @@ pub async fn put(
         .await
         .map_err(|e| fault(&e))?;
     let id = sale_id(&request)?;
+    no_parameter(&request)?;
     must_be_json(&request)?;
     let edit = fields::<Fields>(&body)?.checked()?;
     if edit == SaleEdit::default() {
@@ -181,6 +161,7 @@ async fn set_paused(
 ) -> Result<HttpResponse, Problem> {
     discard(body).await;
     let id = sale_id(request)?;
+    no_parameter(request)?;
     let edit = SaleEdit {
         paused: Some(paused),
         ..SaleEdit::default()

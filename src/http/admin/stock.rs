@@ -4,11 +4,14 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 
-use super::{JSON_BYTES_MAX, answer, fault, fields, must_be_json, sale_id, who};
+use super::{
+    JSON_BYTES_MAX, answer, fault, field, fields, must_be_json, no_parameter, sale_id, text, who,
+    whole,
+};
 use crate::domain::bid::CENTS_MAX;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{Sale, StockKind};
@@ -29,9 +32,9 @@ const LOAD_UNITS_MAX: usize = 1_000_000;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    count: Option<u64>,
-    units: Option<Vec<String>>,
-    remove: Option<u64>,
+    count: Option<Value>,
+    units: Option<Value>,
+    remove: Option<Value>,
 }
 
 /// `POST /admin/sales/{id}/stock`
@@ -47,26 +50,25 @@ pub async fn change(
         };
         let units = read_lines(body).await?;
         let id = sale_id(&request)?;
+        no_parameter(&request)?;
         return load(&context, &request, id, Load::Units(units), Some(turn)).await;
     }
     let body = read_body(body, JSON_BYTES_MAX).await;
     let body = body.map_err(|e| fault(&e))?;
     let id = sale_id(&request)?;
+    no_parameter(&request)?;
     must_be_json(&request)?;
     let asked = fields::<Asked>(&body)?;
-    match (asked.count, asked.units, asked.remove) {
-        (Some(count), None, None) => {
-            let count = in_bounds("count", count)?;
-            load(&context, &request, id, Load::Count(count), None).await
-        }
+    let count = field("count", asked.count, in_bounds)?;
+    let units = field("units", asked.units, list)?;
+    let removed = field("remove", asked.remove, in_bounds)?;
+    match (count, units, removed) {
+        (Some(count), None, None) => load(&context, &request, id, Load::Count(count), None).await,
         (None, Some(units), None) => {
-            let units = aside(move || listed(&units)).await??;
+            let units = aside(move || listed(units)).await??;
             load(&context, &request, id, Load::Units(units), None).await
         }
-        (None, None, Some(count)) => {
-            let count = in_bounds("remove", count)?;
-            remove(&context, &request, &id, count).await
-        }
+        (None, None, Some(count)) => remove(&context, &request, &id, count).await,
         _ => Err(Problem::invalid("say one of count, units and remove")),
     }
 }
@@ -76,12 +78,17 @@ fn is_text(request: &HttpRequest) -> bool {
 }
 
 /// Checks a number before the kind of the sale is known.
-fn in_bounds(name: &str, count: u64) -> Result<u64, Problem> {
-    let wrong = || Problem::invalid(format!("{name}: {count} is not in 1..={CENTS_MAX}"));
-    (1..=CENTS_MAX)
-        .contains(&count)
-        .then_some(count)
-        .ok_or_else(wrong)
+fn in_bounds(value: Value) -> Result<u64, String> {
+    let count = whole(value)?;
+    let fits = (1..=CENTS_MAX).contains(&count).then_some(count);
+    fits.ok_or_else(|| format!("{count} is not in 1..={CENTS_MAX}"))
+}
+
+fn list(value: Value) -> Result<Vec<Value>, String> {
+    match value {
+        Value::Array(values) => Ok(values),
+        _ => Err("it must be a list of texts".to_owned()),
+    }
 }
 
 /// Reads units as they come, one a line; none is sent before the last is read and found right.
@@ -115,11 +122,12 @@ fn too_many() -> Problem {
 }
 
 /// The units of a JSON list.
-fn listed(texts: &[String]) -> Result<UnitList, Problem> {
+fn listed(values: Vec<Value>) -> Result<UnitList, Problem> {
     let mut units = UnitList::default();
-    for (place, text) in texts.iter().enumerate() {
-        let wrong = |invalid| Problem::invalid(format!("units[{place}]: {invalid}"));
-        units.push(text).map_err(wrong)?;
+    for (place, value) in values.into_iter().enumerate() {
+        let wrong = |why| Problem::invalid(format!("units[{place}]: {why}"));
+        let unit = text(value).map_err(wrong)?;
+        units.push(&unit).map_err(|why| wrong(why.to_string()))?;
     }
     match units.repeated() {
         Some(repeated) => Err(Problem::invalid(format!(
@@ -192,7 +200,7 @@ fn stopped_problem(stopped: &Stopped) -> Problem {
     let problem = match &stopped.why {
         StopReason::NoSuchSale => return Problem::no_such_sale(stopped.id.as_str()),
         StopReason::NeedsCount => Problem::new(StatusCode::CONFLICT, "needs_count", detail),
-        StopReason::LimitPassed => Problem::new(StatusCode::CONFLICT, "limit_passed", detail),
+        StopReason::LimitPassed(_) => Problem::new(StatusCode::CONFLICT, "limit_passed", detail),
         // Some units are in stock: to repeat the request would add them again.
         StopReason::Failed(Error::Busy(_)) if stopped.done == 0 => Problem::later("busy", detail),
         StopReason::Failed(_) => Problem::unknown(detail),

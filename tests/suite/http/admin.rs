@@ -129,6 +129,13 @@ async fn every_wrong_sale_is_named_and_changes_nothing() {
         ),
         (PUT_A, r#"{"feed":false}"#, 409, "feed_is_fixed", "feed"),
         (
+            "/admin/sales/a?x=1",
+            r#"{"title":"x"}"#,
+            400,
+            "invalid_request",
+            "there is no parameter",
+        ),
+        (
             "/admin/sales/b",
             r#"{"kind":"list","opens_at":2,"closes_at":1}"#,
             409,
@@ -383,6 +390,9 @@ async fn every_wrong_sale_is_named_and_changes_nothing() {
     for change in ["pause", "resume"] {
         let reply = operator.post(&format!("/admin/sales/b/{change}")).await;
         assert_refused(&reply, 404, "no_such_sale", "there is no sale b");
+        let path = format!("/admin/sales/a/{change}?x=1");
+        let reply = operator.post(&path).await;
+        assert_refused(&reply, 400, "invalid_request", "there is no parameter");
     }
     let form = "application/x-www-form-urlencoded";
     let reply = operator.send("PUT", PUT_A, form, b"kind=list").await;
@@ -536,7 +546,7 @@ async fn every_wrong_load_is_named_and_adds_nothing() {
             r#"{"count":1000000000}"#,
             409,
             "limit_passed",
-            "1000000000",
+            "sale b can get 1000000000 units in all, also if some were removed",
         ),
         (
             STOCK_A,
@@ -559,13 +569,33 @@ async fn every_wrong_load_is_named_and_adds_nothing() {
             "invalid_request",
             "count: ",
         ),
-        (STOCK_A, r#"{"count":-1}"#, 400, "invalid_request", "-1"),
+        (
+            STOCK_A,
+            r#"{"count":-1}"#,
+            400,
+            "invalid_request",
+            "count: it must be a whole number from 0, and is -1",
+        ),
         (
             STOCK_A,
             r#"{"count":"1"}"#,
             400,
             "invalid_request",
-            "the body",
+            "count: it must be a number",
+        ),
+        (
+            STOCK_A,
+            r#"{"remove":[]}"#,
+            400,
+            "invalid_request",
+            "remove: it must be a number",
+        ),
+        (
+            "/admin/sales/a/stock?x=1",
+            r#"{"count":1}"#,
+            400,
+            "invalid_request",
+            "there is no parameter",
         ),
         (
             STOCK_A,
@@ -611,10 +641,17 @@ async fn every_wrong_load_is_named_and_adds_nothing() {
         ),
         (
             STOCK_A,
-            r#"{"units":[1]}"#,
+            r#"{"units":["y",1]}"#,
             400,
             "invalid_request",
-            "the body",
+            "units[1]: it must be a text",
+        ),
+        (
+            STOCK_A,
+            r#"{"units":"x"}"#,
+            400,
+            "invalid_request",
+            "units: it must be a list",
         ),
         (
             STOCK_A,
@@ -656,6 +693,8 @@ async fn every_wrong_load_is_named_and_adds_nothing() {
     let wrong = format!("{}\t\n{}", "unit\n", "x\n".repeat(1 << 20));
     let reply = operator.lines(STOCK_A, &wrong).await;
     assert_refused(&reply, 400, "invalid_request", "line 2: ");
+    let reply = operator.lines("/admin/sales/a/stock?x=1", "x\n").await;
+    assert_refused(&reply, 400, "invalid_request", "there is no parameter");
     let reply = operator.lines("/admin/sales/b/stock", "x\n").await;
     assert_refused(&reply, 409, "needs_count", "give a count");
     for (media_type, packed) in [("", false), ("text/html", false), ("text/plain", true)] {
