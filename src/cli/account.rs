@@ -1,21 +1,24 @@
 //! `seckill account`: what the buyers of an event may spend on its targets.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{self, Read};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use csv::{ReaderBuilder, StringRecord};
+use csv::{ByteRecord, Position, ReaderBuilder};
 use serde_json::{Value, json};
 
 use super::print::{Output, progress, table};
 use crate::domain::account::Account;
-use crate::domain::bid::CENTS_MAX;
-use crate::domain::ids::{Event, Username};
+use crate::domain::bid::{CENTS_MAX, cents};
+use crate::domain::ids::{Event, SaleId, Username};
+use crate::domain::sale::StockKind;
 use crate::error::{Error, Result};
 use crate::operation::account::{limit_passed, to_json};
 use crate::store::Store;
 use crate::store::accounts::{ACCOUNTS_PER_CALL_MAX, SetOutcome};
+use crate::store::reply::Snapshot;
 
 /// `seckill account ...`
 #[derive(Debug, Subcommand)]
@@ -30,7 +33,7 @@ pub enum AccountCommand {
         #[arg(value_parser = username, value_name = "USER")]
         username: Username,
         /// What it has from now on, in cents
-        #[arg(value_name = "CENTS", value_parser = clap::value_parser!(u64).range(0..=CENTS_MAX))]
+        #[arg(value_name = "CENTS", value_parser = balance)]
         balance: u64,
     },
     /// State the balances of many accounts: lines `user,cents`. What stands there is what they have
@@ -55,6 +58,11 @@ pub enum AccountCommand {
 
 fn username(text: &str) -> Result<Username, String> {
     Username::parse(text.to_owned()).map_err(|e| e.to_string())
+}
+
+fn balance(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no whole number of cents from 0 to {CENTS_MAX}, in digits");
+    cents(text).ok_or_else(wrong)
 }
 
 impl AccountCommand {
@@ -82,11 +90,17 @@ async fn set(
     balances: &[(Username, u64)],
     output: Output,
 ) -> Result<ExitCode> {
+    let first = !store.keeps_accounts(event).await?;
+    if first && !has_target(store, event).await? {
+        eprintln!("seckill: event {event} has no target: is it the event that you mean?");
+    }
+    let begins = format!("event {event} keeps accounts from now on: who has none cannot bid");
     let bar = progress("accounts", balances.len() as u64, output);
     let (mut done, mut created, mut changed) = (0, 0, 0);
     for slice in balances.chunks(ACCOUNTS_PER_CALL_MAX) {
         let answered = store.account_set(event, slice).await;
-        let partly = |error| partly(done, balances.len(), error);
+        let begins = first.then_some(begins.as_str());
+        let partly = |error| partly(done, balances.len(), begins, error);
         match answered.map_err(partly)? {
             SetOutcome::Set {
                 created: new,
@@ -101,25 +115,42 @@ async fn set(
     }
     bar.finish_and_clear();
     let same = done as u64 - created - changed;
-    let line = format!(
+    let mut line = format!(
         "set {done} accounts of event {event}: {created} new, {changed} changed, {same} as before"
     );
+    if first {
+        line = format!("{line}\n{begins}");
+    }
     let value = json!({
         "event": event.as_str(), "accounts": done, "created": created, "changed": changed,
+        "first_of_event": first,
     });
     output.result(line, &value);
     Ok(ExitCode::SUCCESS)
 }
 
-/// An error after some accounts were set must say so.
-fn partly(done: usize, of: usize, error: Error) -> Error {
+/// Whether somebody bids in this event. A sale that cannot be read may be a target.
+async fn has_target(store: &Store, event: &Event) -> Result<bool> {
+    let sales = store.sales().await?;
+    let of_event = |(id, read): &(SaleId, Result<Snapshot>)| {
+        let target = |snapshot: &Snapshot| snapshot.sale.kind == StockKind::Target;
+        id.event() == event.as_str() && read.as_ref().map_or(true, target)
+    };
+    Ok(sales.iter().any(of_event))
+}
+
+/// An error after some accounts were set must say so, and what begins with the first of them.
+fn partly(done: usize, of: usize, begins: Option<&str>, error: Error) -> Error {
     let so_far = match &error {
         Error::Unknown(_) => "the next ones perhaps",
         _ if done > 0 => "the others were not",
         _ => return error,
     };
+    let begins = begins.filter(|_| done > 0);
+    let begins = begins.map_or_else(String::new, |begins| format!("; {begins}"));
     Error::Refused(format!(
-        "{error}; {done} of {of} accounts were set, {so_far}: the same again is safe while nobody bids"
+        "{error}; {done} of {of} accounts were set, {so_far}: the same again is safe while nobody \
+         bids{begins}"
     ))
 }
 
@@ -153,6 +184,11 @@ async fn list(store: &Store, event: &Event, output: Output) -> Result<ExitCode> 
         cursor = next;
     }
     let mut accounts: Vec<Account> = accounts.into_values().collect();
+    if accounts.is_empty() && !unreadable {
+        let none = format!("event {event} keeps no accounts: everybody may bid");
+        output.result(none, &Value::Array(Vec::new()));
+        return Ok(ExitCode::SUCCESS);
+    }
     accounts.sort_by(|one, other| one.username.cmp(&other.username));
     let rows: Vec<_> = [header()]
         .into_iter()
@@ -181,31 +217,34 @@ fn row(account: &Account) -> Vec<String> {
 
 /// Reads all accounts before any is set, so that a wrong line changes nothing.
 fn read(file: &str) -> Result<Vec<(Username, u64)>> {
-    if file == "-" {
-        return parse(file, io::stdin().lock());
-    }
-    let failed = |e: io::Error| Error::Config(format!("{file}: {e}"));
-    parse(file, std::fs::File::open(file).map_err(failed)?)
+    let mut text = Vec::new();
+    let read = match file {
+        "-" => io::stdin().lock().read_to_end(&mut text),
+        _ => File::open(file).and_then(|mut file| file.read_to_end(&mut text)),
+    };
+    read.map_err(|e| Error::Config(format!("{file}: {e}")))?;
+    parse(file, &text)
 }
 
-fn parse(file: &str, lines: impl Read) -> Result<Vec<(Username, u64)>> {
+fn parse(file: &str, text: &[u8]) -> Result<Vec<(Username, u64)>> {
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
-        .from_reader(lines);
+        .from_reader(text);
     let mut balances: Vec<(Username, u64)> = Vec::new();
-    let mut seen: HashMap<Username, u64> = HashMap::new();
-    let mut line = 0;
-    for record in reader.records() {
-        let wrong = |line: u64, why: String| {
+    let mut seen: HashMap<Username, usize> = HashMap::new();
+    for record in reader.byte_records() {
+        let record = record.map_err(|e| Error::Config(format!("{file}: {e}")))?;
+        let at = start(text, &record);
+        let wrong = |why: String| {
+            let line = line_at(text, at);
             Error::Config(format!("{file}, line {line}: {why}; nothing was changed"))
         };
-        let record = record.map_err(|e| wrong(line + 1, e.to_string()))?;
-        line = record.position().map_or(line + 1, csv::Position::line);
-        let (username, cents) = account(&record).map_err(|why| wrong(line, why))?;
-        if let Some(first) = seen.insert(username.clone(), line) {
+        let (username, cents) = account(&record).map_err(wrong)?;
+        if let Some(first) = seen.insert(username.clone(), at) {
+            let first = line_at(text, first);
             let why = format!("{username} stands in line {first} already");
-            return Err(wrong(line, why));
+            return Err(wrong(why));
         }
         balances.push((username, cents));
     }
@@ -215,19 +254,31 @@ fn parse(file: &str, lines: impl Read) -> Result<Vec<(Username, u64)>> {
     Ok(balances)
 }
 
-fn account(record: &StringRecord) -> Result<(Username, u64), String> {
-    let fields: Vec<&str> = record.iter().collect();
+/// Where a record starts. The reader says where it began to look for it, which is before the end of
+/// the line above, or before empty lines.
+fn start(text: &[u8], record: &ByteRecord) -> usize {
+    let place = record.position().map_or(0, Position::byte);
+    let at = usize::try_from(place).map_or(text.len(), |at| at.min(text.len()));
+    let is_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+    at + text[at..].iter().take_while(is_end).count()
+}
+
+/// The number of the line in which this byte is.
+fn line_at(text: &[u8], at: usize) -> usize {
+    1 + text[..at].iter().filter(|&&byte| byte == b'\n').count()
+}
+
+fn account(record: &ByteRecord) -> Result<(Username, u64), String> {
+    let fields: Result<Vec<&str>, _> = record.iter().map(str::from_utf8).collect();
+    let fields = fields.map_err(|_| "it is not UTF-8".to_owned())?;
     let [name, cents] = fields.as_slice() else {
         return Err(format!(
             "it must be user,cents, and has {} fields",
             fields.len()
         ));
     };
-    let digits = cents.bytes().all(|byte| byte.is_ascii_digit());
-    let number = cents.parse().ok().filter(|&n| digits && n <= CENTS_MAX);
-    let number = number
-        .ok_or_else(|| format!("{cents:?} is no whole number of cents from 0 to {CENTS_MAX}"))?;
-    Ok((username(name)?, number))
+    let balance = balance(cents)?;
+    Ok((username(name)?, balance))
 }
 
 #[cfg(test)]
@@ -242,6 +293,15 @@ mod tests {
     }
 
     #[test]
+    fn a_load_that_breaks_off_says_what_it_began() {
+        let begins = Some("event e keeps accounts");
+        let broken = |done| partly(done, 9, begins, Error::Busy("late".to_owned())).to_string();
+        assert!(broken(5).contains("5 of 9 accounts were set, the others were not"));
+        assert!(broken(5).ends_with("; event e keeps accounts"));
+        assert!(!broken(0).contains("event e"));
+    }
+
+    #[test]
     fn a_wrong_line_is_named_and_nothing_is_changed() {
         for (text, named) in [
             ("a,1\nb,2\na,3\n", "line 3: a stands in line 1"),
@@ -251,6 +311,11 @@ mod tests {
             ("a,1.5\n", "line 1: \"1.5\""),
             ("a,\n", "line 1: \"\""),
             ("a,+1\n", "line 1: \"+1\""),
+            ("a,007\n", "line 1: \"007\""),
+            ("\n\na,1\n\nb,x\n", "line 5: \"x\""),
+            ("a,1\r\n\r\nb,2\r\na,3", "line 4: a stands in line 1"),
+            ("\u{feff}a,1\nb,x\n", "line 2: \"x\""),
+            ("a,1\n\"b\n\",2\nc,x\n", "line 2: the username"),
             ("a,100000000000001\n", "line 1"),
             (",1\n", "line 1: the username"),
             ("user,cents\n", "line 1: \"cents\""),
@@ -259,6 +324,11 @@ mod tests {
             let error = parse("f", text.as_bytes()).expect_err(text).to_string();
             assert!(error.contains(named), "{text:?} gives {error}");
         }
-        assert!(parse("f", &b"\xff,1\n"[..]).is_err());
+        let error = parse("f", &b"a,1\n\n\xff,1\n"[..]).expect_err("no UTF-8");
+        let error = error.to_string();
+        assert!(
+            error.contains("f, line 3: ") && error.contains("UTF-8"),
+            "{error}"
+        );
     }
 }

@@ -12,6 +12,16 @@ pub const BID_MIN_DEFAULT: u64 = 1;
 /// account richer, and what a cancelled bid gives back always covers its bonus.
 pub const BONUS_BP_MAX: u32 = 10_000;
 
+/// Reads cents, at most [`CENTS_MAX`]: decimal digits without sign, leading zero, separators or
+/// spaces.
+pub fn cents(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = digits && (text == "0" || !text.starts_with('0'));
+    text.parse()
+        .ok()
+        .filter(|&cents| plain && cents <= CENTS_MAX)
+}
+
 /// How much a bid offers, in cents: from 1 to [`CENTS_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Amount(u64);
@@ -19,16 +29,11 @@ pub struct Amount(u64);
 impl Amount {
     /// Accepts decimal digits without sign, leading zero, separators or spaces.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let bytes = text.as_bytes();
-        let whole = bytes.iter().all(u8::is_ascii_digit);
-        let plain = whole && matches!(bytes.first(), Some(b'1'..=b'9'));
-        match text.parse() {
-            Ok(cents) if plain && cents <= CENTS_MAX => Ok(Self(cents)),
-            _ => Err(Invalid {
-                what: "amount",
-                rule: "a whole number of cents from 1 to 100000000000000, in digits",
-            }),
-        }
+        let offered = cents(text).filter(|&cents| cents > 0).map(Self);
+        offered.ok_or(Invalid {
+            what: "amount",
+            rule: "a whole number of cents from 1 to 100000000000000, in digits",
+        })
     }
 
     /// The number of cents.
@@ -195,9 +200,11 @@ mod tests {
         for (text, cents) in [("1", 1), ("30", 30), ("100000000000000", CENTS_MAX)] {
             assert_eq!(Amount::parse(text).map(Amount::get), Ok(cents));
         }
+        assert!(Amount::parse("0").is_err());
+        assert_eq!(cents("0"), Some(0));
         for text in [
             "",
-            "0",
+            "00",
             "01",
             " 1",
             "1 ",
@@ -212,6 +219,7 @@ mod tests {
             "99999999999999999999999",
         ] {
             assert!(Amount::parse(text).is_err(), "{text:?}");
+            assert_eq!(cents(text), None, "{text:?}");
         }
     }
 

@@ -15,6 +15,15 @@ pub fn to_json(account: &Account) -> Value {
     })
 }
 
+/// Accepts a balance, in cents.
+///
+/// # Errors
+/// Its bounds.
+pub fn balance(cents: u64) -> Result<u64, String> {
+    let fits = (cents <= CENTS_MAX).then_some(cents);
+    fits.ok_or_else(|| format!("{cents} is not in 0..={CENTS_MAX}"))
+}
+
 /// Why the balance of this account could not be set, for the operator.
 pub fn limit_passed(username: &Username) -> String {
     format!("more than {CENTS_MAX} cents would have been paid into the account of {username}")

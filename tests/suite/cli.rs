@@ -804,7 +804,8 @@ async fn a_target_from_its_accounts_to_its_audit() {
     let loaded = shop.ok(&at("account load p accounts.csv"));
     assert_eq!(
         loaded,
-        "set 2500 accounts of event p: 2500 new, 0 changed, 0 as before\n"
+        "set 2500 accounts of event p: 2500 new, 0 changed, 0 as before\n\
+         event p keeps accounts from now on: who has none cannot bid\n"
     );
     std::fs::write(folder.join("wrong.csv"), format!("{accounts}user 7,1\n")).expect("written");
     let said = shop.fails(&at("account load p wrong.csv"), 2);
@@ -820,6 +821,8 @@ async fn a_target_from_its_accounts_to_its_audit() {
         "account set p alice -1",
         "account set p.x alice 1",
         "account set p alice 1.5",
+        "account set p alice +5",
+        "account set p alice 007",
     ] {
         shop.fails(&at(wrong), 2);
     }
@@ -886,4 +889,41 @@ async fn a_target_from_its_accounts_to_its_audit() {
         said.contains("\"alice\" has a balance of 6001, not of 6000"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn whoever_makes_an_event_keep_accounts_is_told() {
+    let (shop, world) = (Shop::new(), World::new().await);
+    let at = |line: &str| Shop::at(&world, line);
+    for (line, printed) in [
+        (
+            "account show q",
+            "event q keeps no accounts: everybody may bid\n",
+        ),
+        ("account show q --json", "[]\n"),
+    ] {
+        assert_eq!(shop.ok(&at(line)), printed);
+    }
+    // Nobody bids in an event without targets: perhaps another one is meant.
+    world.sale("q.tea", StockKind::Counter, 5).await;
+    let first = shop.run(&at("account set q al 50"));
+    let said = String::from_utf8_lossy(&first.stderr);
+    assert_eq!(first.status.code(), Some(0), "{said}");
+    assert!(said.contains("event q has no target"), "{said}");
+    assert_eq!(
+        String::from_utf8_lossy(&first.stdout),
+        "set 1 accounts of event q: 1 new, 0 changed, 0 as before\n\
+         event q keeps accounts from now on: who has none cannot bid\n"
+    );
+    world.target("q.loan", 100, &terms(1, 0)).await;
+    let next = shop.run(&at("account set q bo 50"));
+    assert_eq!(String::from_utf8_lossy(&next.stderr), "");
+    assert_eq!(
+        String::from_utf8_lossy(&next.stdout),
+        "set 1 accounts of event q: 1 new, 0 changed, 0 as before\n"
+    );
+    let again = shop.json(&at("account set q al 50"));
+    assert_eq!(again["first_of_event"], false);
+    let other = shop.json(&at("account set r al 50"));
+    assert_eq!(other["first_of_event"], true);
 }

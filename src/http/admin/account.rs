@@ -4,23 +4,23 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::{JSON_BYTES_MAX, answer, fault, fields, must_be_json, who};
-use crate::domain::bid::CENTS_MAX;
+use super::{JSON_BYTES_MAX, answer, fault, field, fields, must_be_json, no_parameter, who, whole};
 use crate::domain::ids::{Event, Username};
 use crate::error::Error;
 use crate::http::Context;
 use crate::http::attempt::read_body;
 use crate::http::form;
 use crate::http::problem::Problem;
-use crate::operation::account::{limit_passed, to_json};
+use crate::operation::account::{balance, limit_passed, to_json};
 use crate::store::accounts::SetOutcome;
 
 /// What the body says.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stated {
-    balance: u64,
+    balance: Option<Value>,
 }
 
 /// `PUT /admin/accounts/{event}/{user}`
@@ -32,12 +32,14 @@ pub async fn put(
     let body = read_body(body, JSON_BYTES_MAX).await;
     let body = body.map_err(|e| fault(&e))?;
     let (event, username) = (event(&request)?, username(&request)?);
+    no_parameter(&request)?;
     must_be_json(&request)?;
-    let Stated { balance } = fields(&body)?;
-    if balance > CENTS_MAX {
-        let detail = format!("balance: {balance} is not in 0..={CENTS_MAX}");
-        return Err(Problem::invalid(detail));
-    }
+    let Stated { balance: stated } = fields(&body)?;
+    let stated = field("balance", stated, |value| balance(whole(value)?))?;
+    let balance = stated.ok_or_else(|| Problem::invalid("balance: it must be there"))?;
+    // Two who set the first account at the same time may both be told.
+    let kept = context.store.keeps_accounts(&event).await;
+    let first = !kept.map_err(|error| Problem::of_reading(&error))?;
     let stated = [(username, balance)];
     let outcome = context.store.account_set(&event, &stated).await;
     let [(username, _)] = stated;
@@ -46,11 +48,12 @@ pub async fn put(
         event = event.as_str(),
         user = username.as_str(),
         balance,
+        first,
         ?outcome,
         "account set over HTTP"
     );
     match outcome.map_err(|error| failed(&error))? {
-        SetOutcome::Set { .. } => shown(&context, &event, &username).await,
+        SetOutcome::Set { .. } => shown(&context, &event, &username, first).await,
         SetOutcome::LimitPassed(username) => Err(Problem::new(
             StatusCode::CONFLICT,
             "limit_passed",
@@ -73,18 +76,21 @@ fn username(request: &HttpRequest) -> Result<Username, Problem> {
     Username::parse(name.into_owned()).map_err(|invalid| wrong(&invalid.to_string()))
 }
 
-/// The account as it is then.
+/// The account as it is then, and whether it is the one from which on its event keeps accounts.
 async fn shown(
     context: &Context,
     event: &Event,
     username: &Username,
+    first: bool,
 ) -> Result<HttpResponse, Problem> {
     let found = context.store.account(event, username).await;
     // The balance is set: if it cannot be shown now, it is not for sure that nothing was.
     let unseen = |why: &str| Problem::unknown(format!("it was set, but cannot be shown: {why}"));
     let found = found.map_err(|error| unseen(&error.to_string()))?;
     let account = found.ok_or_else(|| unseen("there is no account"))?;
-    Ok(answer(StatusCode::OK, "set", &to_json(&account)))
+    let mut shown = to_json(&account);
+    shown["first_of_event"] = first.into();
+    Ok(answer(StatusCode::OK, "set", &shown))
 }
 
 /// To state a balance again undoes what was bid meanwhile, so nobody is asked to try again.

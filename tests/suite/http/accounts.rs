@@ -10,6 +10,7 @@ use crate::support::buyer::Reply;
 use crate::support::redis::{World, sale_id};
 
 const ALICE: &str = "/admin/accounts/p2p/alice";
+const STRANGE: &str = "/admin/accounts/p2p/a+b%2Fc%20%E7%A7%92%25";
 
 fn told(reply: &Reply) -> (u16, &str) {
     (reply.status, reply.result.as_str())
@@ -21,18 +22,20 @@ async fn a_balance_is_stated_and_shown() {
     let app = TestApp::start(&world).await;
     let operator = app.operator();
     let loan = world.target("p2p.loan", 1000, &terms(1, 100)).await;
-    for (path, balance, user) in [
-        (ALICE, 500, "alice"),
-        (ALICE, 500, "alice"),
-        (ALICE, 300, "alice"),
-        ("/admin/accounts/p2p/a+b%2Fc%20%E7%A7%92%25", 7, "a+b/c 秒%"),
-        ("/admin/accounts/p2p/none", 0, "none"),
+    for (path, balance, user, first) in [
+        (ALICE, 500, "alice", true),
+        (ALICE, 500, "alice", false),
+        (ALICE, 300, "alice", false),
+        (STRANGE, 7, "a+b/c 秒%", false),
+        ("/admin/accounts/p2p/none", 0, "none", false),
     ] {
         let stated = format!(r#"{{"balance":{balance}}}"#);
         let reply = operator.json("PUT", path, &stated).await;
         assert_eq!(told(&reply), (200, "set"), "{path}: {}", reply.body);
         assert_eq!(reply.content_type, "application/json; charset=utf-8");
-        let shown = json!({"username": user, "balance": balance, "paid_in": balance});
+        let shown = json!({
+            "username": user, "balance": balance, "paid_in": balance, "first_of_event": first,
+        });
         assert_eq!(reply.json(), shown, "{path}");
         assert_eq!(world.balance("p2p", user).await, Some(balance));
     }
@@ -40,7 +43,9 @@ async fn a_balance_is_stated_and_shown() {
     assert_eq!(bid.result, "bid_accepted");
     // 300 - 200 + a bonus of 2 are 102; 8 more are paid in.
     let reply = operator.json("PUT", ALICE, r#"{"balance":110}"#).await;
-    let shown = json!({"username": "alice", "balance": 110, "paid_in": 308});
+    let shown = json!({
+        "username": "alice", "balance": 110, "paid_in": 308, "first_of_event": false,
+    });
     assert_eq!(reply.json(), shown);
     world.assert_holds(&loan).await;
     app.stop().await;
@@ -83,10 +88,42 @@ async fn every_wrong_account_is_named_and_changes_nothing() {
         ),
         (ALICE, "", 400, "invalid_request", "JSON object"),
         (ALICE, "[1]", 400, "invalid_request", "JSON object"),
-        (ALICE, "{}", 400, "invalid_request", "`balance`"),
-        (ALICE, r#"{"balance":-1}"#, 400, "invalid_request", "-1"),
-        (ALICE, r#"{"balance":1.5}"#, 400, "invalid_request", "1.5"),
-        (ALICE, r#"{"balance":"1"}"#, 400, "invalid_request", "\"1\""),
+        (
+            "/admin/accounts/p/x?x=1",
+            one,
+            400,
+            "invalid_request",
+            "\"x\"",
+        ),
+        (ALICE, "{}", 400, "invalid_request", "\"balance: it must be"),
+        (
+            ALICE,
+            r#"{"balance":null}"#,
+            400,
+            "invalid_request",
+            "\"balance: it must be",
+        ),
+        (
+            ALICE,
+            r#"{"balance":-1}"#,
+            400,
+            "invalid_request",
+            "\"balance: it must be a whole number from 0, and is -1",
+        ),
+        (
+            ALICE,
+            r#"{"balance":1.5}"#,
+            400,
+            "invalid_request",
+            "and is 1.5",
+        ),
+        (
+            ALICE,
+            r#"{"balance":"1"}"#,
+            400,
+            "invalid_request",
+            "\"balance: it must be a number",
+        ),
         (
             ALICE,
             r#"{"balance":1,"x":1}"#,
