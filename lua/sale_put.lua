@@ -58,7 +58,8 @@ if kind and edit.kind and edit.kind ~= kind then
 end
 local about = edit.place or edit.starts_at or edit.ends_at or edit.picture or edit.description
 local of_targets = edit.bid_min or edit.bonus_bp
-local of_units = edit.purchase_max or edit.hold or edit.keyword or about
+-- Whoever takes away a hold or a keyword that no target has changes nothing.
+local of_units = edit.purchase_max or (edit.hold or "") ~= "" or (edit.keyword or "") ~= "" or about
 if (kind or edit.kind) == "target" and of_units or (kind or edit.kind) ~= "target" and of_targets then
   return "not_of_this_kind"
 end

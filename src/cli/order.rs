@@ -91,8 +91,13 @@ fn line_text(line: &Line) -> String {
             requested, bonus, ..
         } = accepted;
         let filled = if accepted.filled { ", filled it" } else { "" };
+        let paid = if accepted.paid {
+            ", paid from the account"
+        } else {
+            ""
+        };
         let (cents, goods) = (line.purchase, &line.goods);
-        return format!("{cents} of {requested} cents for {goods}, bonus {bonus}{filled}");
+        return format!("{cents} of {requested} cents for {goods}, bonus {bonus}{filled}{paid}");
     }
     let counted = format!("{} of {}", line.purchase, line.goods);
     if line.units.is_empty() {

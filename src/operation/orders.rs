@@ -7,9 +7,9 @@ use crate::domain::order::{Line, Order};
 use crate::domain::sale::EpochMs;
 use crate::error::Error;
 
-/// The header line of the CSV form. The purchase of a bid is what was accepted, in cents; what is
-/// no bid has nothing requested and no bonus.
-const COLUMNS: [&str; 12] = [
+/// The header line of the CSV form. The purchase of a bid is what was accepted, in cents; the
+/// columns from `requested` on are of bids alone.
+const COLUMNS: [&str; 14] = [
     "order",
     "state",
     "username",
@@ -22,6 +22,8 @@ const COLUMNS: [&str; 12] = [
     "units",
     "requested",
     "bonus",
+    "paid",
+    "filled",
 ];
 /// Spreadsheets take a cell that starts with one of these for a formula; in some languages the
 /// wide ones, too. The quote is here so that taking one quote off always gives the text back.
@@ -72,7 +74,7 @@ impl Format {
         match self {
             Self::Ndjson => json_lines([serde_json::json!({"error": error})]),
             Self::Csv => {
-                let mut cells = [const { String::new() }; 12];
+                let mut cells = [const { String::new() }; 14];
                 cells[1] = "unreadable".to_owned();
                 cells[9] = harmless(&error);
                 csv_rows([cells])
@@ -91,8 +93,9 @@ fn json_lines(values: impl IntoIterator<Item = impl Serialize>) -> Vec<u8> {
     lines
 }
 
-fn cells(order: &Order, line: &Line) -> [String; 12] {
+fn cells(order: &Order, line: &Line) -> [String; 14] {
     let number = |number: Option<u64>| number.map_or_else(String::new, |n| n.to_string());
+    let truth = |truth: Option<bool>| truth.map_or_else(String::new, |is| is.to_string());
     [
         order.id.to_string(),
         order.state.to_string(),
@@ -107,6 +110,8 @@ fn cells(order: &Order, line: &Line) -> [String; 12] {
         harmless(&line.units.join("\t")),
         number(line.bid.map(|bid| bid.requested)),
         number(line.bid.map(|bid| bid.bonus)),
+        truth(line.bid.map(|bid| bid.paid)),
+        truth(line.bid.map(|bid| bid.filled)),
     ]
 }
 
@@ -117,7 +122,7 @@ fn harmless(text: &str) -> String {
     format!("{quote}{text}")
 }
 
-fn csv_rows(rows: impl IntoIterator<Item = [String; 12]>) -> Vec<u8> {
+fn csv_rows(rows: impl IntoIterator<Item = [String; 14]>) -> Vec<u8> {
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());

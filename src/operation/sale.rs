@@ -124,9 +124,9 @@ pub fn explain(id: &SaleId, refusal: EditRefusal) -> String {
     }
 }
 
-/// A sale for scripts; times in epoch milliseconds. Only a target has terms, and what is counted of
-/// it is cents. Only an activity has a keyword, null while it is not on show, and what comes with
-/// it.
+/// A sale for scripts; times in epoch milliseconds. Only a target has terms, instead of a limit for
+/// one attempt, and what is counted of it is cents. Only an activity has a keyword, null while it
+/// is not on show, and what comes with it.
 pub fn to_json(snapshot: &Snapshot) -> Value {
     let (sale, figures) = (&snapshot.sale, &snapshot.figures);
     let mut value = json!({
@@ -136,7 +136,6 @@ pub fn to_json(snapshot: &Snapshot) -> Value {
         "phase": sale.phase(snapshot.now).as_str(),
         "opens_at": sale.opens_at,
         "closes_at": sale.closes_at,
-        "purchase_max": sale.purchase_max,
         "hold": sale.hold,
         "cancel_until": sale.cancel_until,
         "feed": sale.feed,
@@ -149,9 +148,12 @@ pub fn to_json(snapshot: &Snapshot) -> Value {
         "buyers": figures.buyers,
         "server_time": snapshot.now,
     });
-    if sale.kind == StockKind::Target {
-        value["bid_min"] = json!(sale.bid_min);
-        value["bonus_bp"] = json!(sale.bonus_bp);
+    match sale.kind {
+        StockKind::List | StockKind::Counter => value["purchase_max"] = json!(sale.purchase_max),
+        StockKind::Target => {
+            value["bid_min"] = json!(sale.bid_min);
+            value["bonus_bp"] = json!(sale.bonus_bp);
+        }
     }
     for (name, field) in sale.activity.iter().flat_map(activity::to_fields) {
         value[name] = field;

@@ -730,10 +730,10 @@ async fn the_orders_of_a_sale_are_printed_page_by_page() {
     };
     assert_eq!(
         head,
-        "order,state,username,created_at,deadline,changed_at,request_id,goods,purchase,units,requested,bonus"
+        "order,state,username,created_at,deadline,changed_at,request_id,goods,purchase,units,requested,bonus,paid,filled"
     );
     assert!(row.contains(",confirmed,another,"), "{row}");
-    assert!(row.ends_with(",,,,spring.cup,2,,,"), "{row}");
+    assert!(row.ends_with(",,,,spring.cup,2,,,,,"), "{row}");
     let printed = shop.ok(&at("orders spring.tea --format csv"));
     assert_eq!(printed.lines().count(), 2501);
     assert!(printed.contains("held,\"user,\"\"7\"\"\","), "quoted");
@@ -786,6 +786,7 @@ async fn a_target_from_its_accounts_to_its_audit() {
         (&sale["bid_min"], &sale["bonus_bp"]),
         (&50.into(), &100.into())
     );
+    assert_eq!(sale.get("purchase_max"), None, "{sale}");
 
     let shown = shop.ok(&at("sale show p.loan"));
     assert!(shown.contains("bid min") && shown.contains("bonus bp"));
@@ -839,11 +840,14 @@ async fn a_target_from_its_accounts_to_its_audit() {
     assert_eq!(shown, "USER   BALANCE  PAID IN\nalice  1050     6000\n");
     let shown = shop.ok(&at(&format!("order show {}", bid.id)));
     assert!(
-        shown.contains("5000 of 5000 cents for p.loan, bonus 50"),
+        shown.contains("5000 of 5000 cents for p.loan, bonus 50, paid from the account\n"),
         "{shown}"
     );
     let csv = shop.ok(&at("orders p.loan --format csv"));
-    assert!(csv.ends_with(",r,p.loan,5000,,5000,50\r\n"), "{csv}");
+    assert!(
+        csv.ends_with(",r,p.loan,5000,,5000,50,true,false\r\n"),
+        "{csv}"
+    );
     let orders = shop.json(&at("orders p.loan"));
     let line = serde_json::json!([{
         "goods": "p.loan", "requested": 5000, "accepted": 5000, "bonus": 50, "paid": true,

@@ -180,10 +180,12 @@ async fn a_target_of_the_door_takes_bids_and_shows_them() {
     assert_eq!(told(&created), (201, "created"), "{}", created.body);
     assert_eq!(created.json()["bid_min"], 50);
     assert_eq!(created.json()["bonus_bp"], 100);
+    assert_eq!(created.json().get("purchase_max"), None);
     for (body, status, code, words) in [
         (r#"{"bid_min":0}"#, 400, "invalid_request", "bid_min: 0"),
         (r#"{"bid_min":null}"#, 400, "invalid_request", "bid_min: "),
         (r#"{"bonus_bp":10001}"#, 400, "invalid_request", "10001"),
+        (r#"{"hold":null}"#, 200, "updated", "\"bid_min\":50"),
         (r#"{"hold":"5m"}"#, 409, "not_of_this_kind", "for targets"),
         (r#"{"purchase_max":1}"#, 409, "not_of_this_kind", "p2p.loan"),
     ] {
@@ -216,7 +218,8 @@ async fn a_target_of_the_door_takes_bids_and_shows_them() {
         .get("/admin/sales/p2p.loan/orders?format=csv")
         .await;
     assert!(
-        csv.body.ends_with(",r,p2p.loan,5000,,5000,50\r\n"),
+        csv.body
+            .ends_with(",r,p2p.loan,5000,,5000,50,false,false\r\n"),
         "{}",
         csv.body
     );

@@ -15,7 +15,7 @@ use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{PrivateRedis, World};
 
 const ORDERS_A: &str = "/admin/sales/a/orders";
-const HEAD: &str = "order,state,username,created_at,deadline,changed_at,request_id,goods,purchase,units,requested,bonus\r\n";
+const HEAD: &str = "order,state,username,created_at,deadline,changed_at,request_id,goods,purchase,units,requested,bonus,paid,filled\r\n";
 /// The most that a server may need for an export on top of what it needs anyway, in KiB.
 const EXPORT_KIB_MAX: u64 = 16 * 1024;
 
@@ -61,7 +61,7 @@ async fn the_bytes_of_both_forms_are_a_contract() {
         );
         let name = r#""'=HYPERLINK(""x"")""#;
         let row = format!(
-            "{id},held,{name},1700000000000,1700000900000,,\"'-req, 1\",{sale},{purchase},{units},,\r\n"
+            "{id},held,{name},1700000000000,1700000900000,,\"'-req, 1\",{sale},{purchase},{units},,,,\r\n"
         );
         assert_eq!(reply.body, format!("{HEAD}{row}"));
     }

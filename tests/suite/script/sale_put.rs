@@ -308,7 +308,19 @@ async fn a_target_has_its_own_terms_and_they_stay_once_there_are_bids() {
     for wrong in [purchase_max, hold] {
         assert_eq!(put(&loan, &wrong).await, never, "{wrong:?}");
     }
-    for right in [bid_min(20), bonus_bp(5), bid_min(10), bonus_bp(50)] {
+    let no_hold = SaleEdit {
+        hold: Some(None),
+        ..edit()
+    };
+    let no_keyword = about(no_keyword());
+    for right in [
+        bid_min(20),
+        bonus_bp(5),
+        no_hold,
+        no_keyword,
+        bid_min(10),
+        bonus_bp(50),
+    ] {
         assert_eq!(put(&loan, &right).await, EditOutcome::Updated);
     }
     let bid = world.accepted("x", "r", &loan, 50).await;
