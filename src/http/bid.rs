@@ -113,7 +113,7 @@ pub async fn bid(
     let manner = Manner::of(&request, context.strict_status);
     let asked = BidRequest::read(&request, body).await;
     let asked = asked.map_err(|wrong| {
-        context.metrics.invalid_request();
+        context.metrics.wrong_bid(wrong.fault.code());
         faulty(&wrong, manner)
     })?;
     let goods = asked.goods.clone();

@@ -200,6 +200,11 @@ impl Metrics {
         self.bids.with_label_values(&[outcome]).inc();
     }
 
+    /// A request to bid was wrong, and was told this code.
+    pub fn wrong_bid(&self, code: &str) {
+        self.bids.with_label_values(&[code]).inc();
+    }
+
     /// A gate answered.
     pub fn gate_refused(&self, refusal: Refusal) {
         self.gate_refused[refusal.index()].inc();
