@@ -46,7 +46,7 @@ async fn buy(
     let asked = match AttemptRequest::read(request, body, default_goods).await {
         Ok(asked) => asked,
         Err(faulty) => {
-            context.metrics.invalid_request();
+            context.metrics.wrong_attempt(faulty.fault.code());
             return answer::faulty(&faulty, manner);
         }
     };

@@ -25,7 +25,7 @@ pub async fn place(
     let manner = Manner::of(&request, context.strict_status);
     let asked = PlacementRequest::read(&request, body).await;
     let asked = asked.map_err(|fault| {
-        context.metrics.invalid_request();
+        context.metrics.wrong_placement(fault.code());
         faulty(&fault, manner)
     })?;
     let admission = &context.admission;

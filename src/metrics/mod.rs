@@ -38,7 +38,7 @@ pub struct Metrics {
     gate_refused: Vec<IntCounter>,
     placements: IntCounterVec,
     bids: IntCounterVec,
-    invalid_requests: IntCounter,
+    attempts: IntCounterVec,
     queue_depth: IntGauge,
     queue_seconds: Histogram,
     redis_seconds: Histogram,
@@ -113,6 +113,10 @@ impl Metrics {
             move |outcome: &str| outcomes.with_label_values(&[outcome, by])
         };
         let (redis, gate, server) = (by("redis"), by("gate"), by("server"));
+        // Shown from the start, before anybody sends one.
+        for code in ["invalid_request", "invalid_purchase"] {
+            server(code);
+        }
         let counters = |name, help, label| {
             let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
             registry.register(Box::new(counters.clone()))?;
@@ -140,7 +144,7 @@ impl Metrics {
             busy: server("busy"),
             unknown: server("unknown"),
             gate_refused: Refusal::ALL.map(|refusal| gate(refusal.code())).to_vec(),
-            invalid_requests: server("invalid_request"),
+            attempts: outcomes.clone(),
             queue_seconds: seconds("seckill_queue_seconds", "Time of an attempt in the queue")?,
             redis_seconds: seconds("seckill_redis_seconds", "Time of a batch in Redis")?,
             decision_seconds: seconds(
@@ -200,7 +204,7 @@ impl Metrics {
         self.bids.with_label_values(&[outcome]).inc();
     }
 
-    /// A request to bid was wrong, and was told this code.
+    /// A bid was wrong, and was told this code.
     pub fn wrong_bid(&self, code: &str) {
         self.bids.with_label_values(&[code]).inc();
     }
@@ -210,9 +214,14 @@ impl Metrics {
         self.gate_refused[refusal.index()].inc();
     }
 
-    /// A request was wrong.
-    pub fn invalid_request(&self) {
-        self.invalid_requests.inc();
+    /// An attempt was wrong, and was told this code.
+    pub fn wrong_attempt(&self, code: &str) {
+        self.attempts.with_label_values(&[code, "server"]).inc();
+    }
+
+    /// A placement was wrong, and was told this code.
+    pub fn wrong_placement(&self, code: &str) {
+        self.placements.with_label_values(&[code]).inc();
     }
 
     /// An attempt began to wait.

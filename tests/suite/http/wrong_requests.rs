@@ -313,3 +313,38 @@ proptest! {
         })?;
     }
 }
+
+#[tokio::test]
+async fn a_wrong_request_is_counted_as_what_it_is_told() {
+    let world = World::new().await;
+    let app = TestApp::start(&world).await;
+    world.target("p", 100, &terms(20, 0)).await;
+    let bid = "username=x&goods=p&request_id=r&amount=";
+    for (path, body, code) in [
+        ("/seckill", "username=x&purchase=0", "invalid_purchase"),
+        ("/incr", "username=x&purchase=a", "invalid_purchase"),
+        ("/incr", "purchase=1", "invalid_request"),
+        ("/bids", &format!("{bid}1.5"), "invalid_amount"),
+        ("/bids", &format!("{bid}19"), "invalid_amount"),
+        ("/bids", "username=x", "invalid_request"),
+    ] {
+        let reply = app.buyer.raw_form(path, body.as_bytes()).await;
+        assert_eq!(reply.result, code, "{path} {body}");
+    }
+    let nothing = app.buyer.place("x", "r", &[("a", 0)]).await;
+    assert_eq!(nothing.json()["code"], "invalid_purchase");
+    let broken = app.buyer.json("/orders", "{").await;
+    assert_eq!(broken.json()["code"], "invalid_request");
+    let metrics = app.buyer.get("/metrics").await.body;
+    for line in [
+        r#"seckill_attempts_total{by="server",outcome="invalid_purchase"} 2"#,
+        r#"seckill_attempts_total{by="server",outcome="invalid_request"} 1"#,
+        r#"seckill_bids_total{outcome="invalid_amount"} 2"#,
+        r#"seckill_bids_total{outcome="invalid_request"} 1"#,
+        r#"seckill_placements_total{outcome="invalid_purchase"} 1"#,
+        r#"seckill_placements_total{outcome="invalid_request"} 1"#,
+    ] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
+    app.stop().await;
+}
