@@ -6,6 +6,7 @@ use super::Store;
 use super::recount::Pair;
 use super::reply::{number, unexpected, word};
 use super::script::ACCOUNT_SET;
+use super::whole::whole_of;
 use crate::domain::account::Account;
 use crate::domain::bid::CENTS_MAX;
 use crate::domain::ids::{Event, Username};
@@ -77,10 +78,11 @@ impl Store {
         let [accounts, paid_in, _] = self.keys.of_accounts(event.as_str());
         let mut get = redis::pipe();
         get.atomic()
-            .hget(accounts, username.as_str())
-            .hget(paid_in, username.as_str());
+            .hget(&accounts, username.as_str())
+            .hget(&paid_in, username.as_str());
+        let found = get.query_async(&mut *connection);
         let found: (Option<Vec<u8>>, Option<Vec<u8>>) =
-            self.read(get.query_async(&mut *connection)).await?;
+            self.read(&[&accounts, &paid_in], found).await?;
         match found {
             (None, _) => Ok(None),
             (Some(balance), paid_in) => account(username.clone(), &balance, paid_in).map(Some),
@@ -101,21 +103,22 @@ impl Store {
         let mut connection = self.connection().await?;
         let [accounts, paid_in, _] = self.keys.of_accounts(event.as_str());
         let mut scan = redis::cmd("HSCAN");
-        scan.arg(accounts).arg(cursor);
+        scan.arg(&accounts).arg(cursor);
         scan.arg("COUNT").arg(ACCOUNTS_PER_CALL_MAX);
-        let (next, balances): (u64, Vec<Pair>) =
-            self.read(scan.query_async(&mut *connection)).await?;
+        let page = scan.query_async(&mut *connection);
+        let (next, balances): (u64, Vec<Pair>) = self.read(&[&accounts], page).await?;
         let next = (next != 0).then_some(next);
         if balances.is_empty() {
             return Ok((next, Vec::new()));
         }
         let mut get = redis::cmd("HMGET");
-        get.arg(paid_in);
+        get.arg(&paid_in);
         for (username, _) in &balances {
             get.arg(username);
         }
-        let paid_in: Vec<Option<Vec<u8>>> = self.read(get.query_async(&mut *connection)).await?;
-        let accounts = balances.into_iter().zip(paid_in);
+        let found = get.query_async(&mut *connection);
+        let found: Vec<Option<Vec<u8>>> = self.read(&[&paid_in], found).await?;
+        let accounts = balances.into_iter().zip(found);
         let accounts = accounts.map(|((username, balance), paid_in)| {
             let name = String::from_utf8_lossy(&username).into_owned();
             let unreadable = |e| Error::Contract(format!("account {name:?}: {e}"));
@@ -127,19 +130,14 @@ impl Store {
 }
 
 fn account(username: Username, balance: &[u8], paid_in: Option<Vec<u8>>) -> Result<Account> {
-    let cents = |bytes: &[u8]| {
-        let text = String::from_utf8_lossy(bytes);
-        let wrong = |_| {
-            Error::Contract(format!(
-                "account {:?} has {text:?}, not a whole number of cents",
-                username.as_str()
-            ))
-        };
-        text.parse().map_err(wrong)
-    };
+    let name = username.as_str();
+    let balance = whole_of(format_args!("the balance of {name:?}"), balance)?;
+    let paid_in = paid_in.map_or(Ok(0), |paid_in| {
+        whole_of(format_args!("what was paid in by {name:?}"), &paid_in)
+    })?;
     Ok(Account {
-        balance: cents(balance)?,
-        paid_in: paid_in.map_or(Ok(0), |bytes| cents(&bytes))?,
-        username: username.clone(),
+        username,
+        balance,
+        paid_in,
     })
 }

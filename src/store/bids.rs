@@ -43,9 +43,11 @@ impl Store {
     /// As [`Store::account`].
     pub async fn keeps_accounts(&self, event: &Event) -> Result<bool> {
         let mut connection = self.connection().await?;
+        let accounts = self.keys.accounts(event.as_str());
         let mut exists = redis::cmd("EXISTS");
-        exists.arg(self.keys.accounts(event.as_str()));
-        self.read(exists.query_async(&mut *connection)).await
+        exists.arg(&accounts);
+        let kept = exists.query_async(&mut *connection);
+        self.read(&[&accounts], kept).await
     }
 
     /// Takes back the bid `id` for `goods`, before `deadline`.

@@ -48,9 +48,11 @@ impl Store {
         let mut connection = self.connection().await?;
         let from = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
         let mut range = redis::cmd("XRANGE");
-        range.arg(self.keys.dead(event)).arg(from).arg("+");
+        let dead = self.keys.dead(event);
+        range.arg(&dead).arg(from).arg("+");
         range.arg("COUNT").arg(at_most);
-        let rows: Vec<Row> = self.read(range.query_async(&mut *connection)).await?;
+        let rows = range.query_async(&mut *connection);
+        let rows: Vec<Row> = self.read(&[&dead], rows).await?;
         let mut dead = Vec::with_capacity(rows.len());
         for (id, fields) in rows {
             let field = |name| text(fields.as_deref().unwrap_or_default(), name);
@@ -82,7 +84,9 @@ impl Store {
     pub async fn feed_dead_remove(&self, event: &str, id: &str) -> Result<()> {
         let mut connection = self.connection().await?;
         let mut delete = redis::cmd("XDEL");
-        delete.arg(self.keys.dead(event)).arg(id);
-        self.read(delete.query_async(&mut *connection)).await
+        let dead = self.keys.dead(event);
+        delete.arg(&dead).arg(id);
+        self.read(&[&dead], delete.query_async(&mut *connection))
+            .await
     }
 }

@@ -1,6 +1,6 @@
 //! What a failed call means: certainly not executed, or perhaps.
 
-use redis::RedisError;
+use redis::{ErrorKind, RedisError};
 
 use crate::error::Error;
 
@@ -43,6 +43,27 @@ pub fn of_look(name: &str, error: &RedisError) -> Error {
             Error::Contract(format!("{name}: {error}"))
         }
         Some(_) | None => Error::Busy(format!("{name}: {error}")),
+    }
+}
+
+/// The same for commands that read these keys, one key for each: one that is of another type than
+/// it should be, or has no such value, stays so, however often it is read.
+pub fn of_read(keys: &[&str], error: &RedisError) -> Error {
+    let no_value = matches!(
+        error.kind(),
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType
+    );
+    if no_value && !keys.is_empty() {
+        return Error::Contract(format!("{}: {error}", keys.join(", ")));
+    }
+    let answers = error.clone().into_server_errors();
+    let mut answers = answers.iter().flat_map(|answers| answers.iter());
+    match answers.find(|(_, answer)| answer.code() == "WRONGTYPE") {
+        Some(&(command, _)) => Error::Contract(format!(
+            "{} is of another type than it should be",
+            keys.get(command).unwrap_or(&"a key")
+        )),
+        None => Error::Busy(format!("reading: {error}")),
     }
 }
 

@@ -134,7 +134,7 @@ impl Store {
             claim.arg(ms(idle)).arg(&start);
             claim.arg("COUNT").arg(at_most - rows.len());
             let reply = claim.query_async::<(String, Vec<Row>, Vec<String>)>(&mut *connection);
-            let Some((next, claimed, _deleted)) = self.unless_gone(reply).await? else {
+            let Some((next, claimed, _deleted)) = self.unless_gone(event, reply).await? else {
                 return Ok(Taken::default());
             };
             rows.extend(claimed);
@@ -182,8 +182,10 @@ impl Store {
         }
         let mut connection = self.connection().await?;
         let mut acknowledge = redis::cmd("XACK");
-        acknowledge.arg(self.keys.feed(event)).arg(GROUP).arg(ids);
-        self.read(acknowledge.query_async(&mut *connection)).await
+        let feed = self.keys.feed(event);
+        acknowledge.arg(&feed).arg(GROUP).arg(ids);
+        let acknowledged = acknowledge.query_async(&mut *connection);
+        self.read(&[&feed], acknowledged).await
     }
 
     /// Lets any other worker take over these entries at once.
@@ -230,7 +232,7 @@ impl Store {
         read.arg("COUNT").arg(at_most);
         read.arg("STREAMS").arg(self.keys.feed(event)).arg(start);
         let reply = read.query_async::<Option<HashMap<String, Vec<Row>>>>(connection);
-        let streams = self.unless_gone(reply).await?;
+        let streams = self.unless_gone(event, reply).await?;
         Ok(streams.map(|streams| {
             streams
                 .into_iter()
@@ -256,8 +258,8 @@ impl Store {
         claim.arg(self.keys.feed(event)).arg(GROUP).arg(worker);
         claim.arg(0).arg(ids);
         claim.arg("IDLE").arg(ms(idle)).arg("JUSTID");
-        self.unless_gone::<Vec<String>>(claim.query_async(connection))
-            .await?;
+        let claimed = claim.query_async::<Vec<String>>(connection);
+        self.unless_gone(event, claimed).await?;
         Ok(())
     }
 
@@ -279,9 +281,10 @@ impl Store {
         self.durability.map_or(0, Durability::replicas)
     }
 
-    /// Waits for a reply that may be lost; `None` when the feed or its group is gone.
+    /// Waits for a reply about the feed that may be lost; `None` when it or its group is gone.
     async fn unless_gone<T>(
         &self,
+        event: &str,
         reply: impl Future<Output = RedisResult<T>>,
     ) -> Result<Option<T>> {
         let gone = |error: RedisError| match error.code() {
@@ -289,7 +292,7 @@ impl Store {
             _ => Err(error),
         };
         let reply = async { reply.await.map(Some).or_else(gone) };
-        self.read(reply).await
+        self.read(&[&self.keys.feed(event)], reply).await
     }
 
     /// Adds to each entry the order that it tells of.
@@ -310,12 +313,14 @@ impl Store {
         if entries.is_empty() {
             return Ok(taken);
         }
+        let orders = self.keys.orders(event);
         let mut get = redis::cmd("HMGET");
-        get.arg(self.keys.orders(event));
+        get.arg(&orders);
         for entry in &entries {
             get.arg(entry.order.as_str());
         }
-        let records: Vec<Option<Vec<u8>>> = self.read(get.query_async(connection)).await?;
+        let records = get.query_async(connection);
+        let records: Vec<Option<Vec<u8>>> = self.read(&[&orders], records).await?;
         for (entry, record) in entries.into_iter().zip(records) {
             match order(&entry, record) {
                 Ok(order) => taken.letters.push(Letter { entry, order }),

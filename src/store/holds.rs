@@ -57,7 +57,7 @@ impl Store {
     /// `busy`: there is none.
     pub async fn ping(&self) -> Result<()> {
         let mut connection = self.connection().await?;
-        self.read(redis::cmd("PING").query_async(&mut *connection))
+        self.read(&[], redis::cmd("PING").query_async(&mut *connection))
             .await
     }
 
@@ -125,7 +125,7 @@ impl Store {
         let now = self.now(connection).await?;
         let mut count = redis::cmd("ZCOUNT");
         count.arg(&holds).arg("-inf").arg(format!("({now}"));
-        let overdue: u64 = self.read(count.query_async(connection)).await?;
+        let overdue: u64 = self.read(&[&holds], count.query_async(connection)).await?;
         if overdue == 0 {
             return Ok((0, Vec::new()));
         }
@@ -137,7 +137,8 @@ impl Store {
         // By rank, not by score: an offset into scores is walked, however long the backlog.
         let mut range = redis::cmd("ZRANGE");
         range.arg(&holds).arg(start).arg(start + at_most - 1);
-        Ok((overdue, self.read(range.query_async(connection)).await?))
+        let ids = self.read(&[&holds], range.query_async(connection)).await?;
+        Ok((overdue, ids))
     }
 
     /// The orders among `ids` that can be read; the script says what is wrong with the others.
@@ -147,9 +148,11 @@ impl Store {
         event: &str,
         ids: &[Vec<u8>],
     ) -> Result<Vec<Order>> {
+        let orders = self.keys.orders(event);
         let mut get = redis::cmd("HMGET");
-        get.arg(self.keys.orders(event)).arg(ids);
-        let records: Vec<Option<Vec<u8>>> = self.read(get.query_async(connection)).await?;
+        get.arg(&orders).arg(ids);
+        let records = get.query_async(connection);
+        let records: Vec<Option<Vec<u8>>> = self.read(&[&orders], records).await?;
         let orders = ids
             .iter()
             .zip(records)
@@ -160,7 +163,7 @@ impl Store {
     /// The clock of Redis.
     async fn now(&self, connection: &mut MultiplexedConnection) -> Result<EpochMs> {
         let time = redis::cmd("TIME");
-        let (seconds, micros): (u64, u64) = self.read(time.query_async(connection)).await?;
+        let (seconds, micros): (u64, u64) = self.read(&[], time.query_async(connection)).await?;
         Ok(seconds * 1000 + micros / 1000)
     }
 }

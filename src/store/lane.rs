@@ -12,9 +12,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::keys::Keys;
 use super::link::{Link, Live};
-use super::replicas;
 use super::reply::{self, Batch};
 use super::script::{Call, SALE_GRAB};
+use super::{failure, replicas};
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::SaleId;
 use crate::domain::outcome::Outcome;
@@ -124,6 +124,7 @@ impl Lane {
     ///
     /// # Errors
     /// [`Error::Busy`] when there is no answer before `deadline`: reading may be tried again.
+    /// [`Error::Contract`] when one of them is no hash.
     pub(super) async fn hash_fields(
         &self,
         fields: &[(String, &str)],
@@ -135,7 +136,10 @@ impl Lane {
         }
         let ask = async |live: &mut Live| gets.query_async(live).await;
         match self.ask(deadline, ask).await? {
-            Some(found) => found.map_err(|e| Error::Busy(format!("reading: {e}"))),
+            Some(found) => found.map_err(|e| {
+                let keys: Vec<&str> = fields.iter().map(|(key, _)| key.as_str()).collect();
+                failure::of_read(&keys, &e)
+            }),
             None => Err(Error::Busy("no answer from Redis in time".to_owned())),
         }
     }

@@ -27,6 +27,7 @@ pub mod script;
 pub mod server;
 pub mod stock;
 mod walk;
+mod whole;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -201,10 +202,15 @@ impl Store {
             .map_err(late)?
     }
 
-    /// Waits for a command that changes nothing, so that any failure may be tried again.
-    async fn read<T>(&self, reply: impl Future<Output = RedisResult<T>>) -> Result<T> {
+    /// Waits for a command that changes nothing, so that any failure may be tried again. `keys` are
+    /// those that it reads, one for each command of a pipeline; none when it is about the server.
+    async fn read<T>(
+        &self,
+        keys: &[&str],
+        reply: impl Future<Output = RedisResult<T>>,
+    ) -> Result<T> {
         let late = |_| Error::Busy(format!("no answer within {OPERATOR_TIMEOUT:?}"));
-        let failed = |e: RedisError| Error::Busy(format!("reading: {e}"));
+        let failed = |e: RedisError| failure::of_read(keys, &e);
         timeout(OPERATOR_TIMEOUT, reply)
             .await
             .map_err(late)?

@@ -192,10 +192,12 @@ impl Store {
         cursor: u64,
     ) -> Result<(Option<u64>, Vec<Result<Order>>)> {
         let mut connection = self.connection().await?;
+        let orders = self.keys.orders(event);
         let mut scan = redis::cmd("HSCAN");
-        scan.arg(self.keys.orders(event)).arg(cursor);
+        scan.arg(&orders).arg(cursor);
         scan.arg("COUNT").arg(PAGE_ORDERS);
-        let (next, pairs): (u64, Vec<Pair>) = self.read(scan.query_async(&mut *connection)).await?;
+        let page = scan.query_async(&mut *connection);
+        let (next, pairs): (u64, Vec<Pair>) = self.read(&[&orders], page).await?;
         let orders = pairs
             .iter()
             .map(|(id, found)| record::decode(&String::from_utf8_lossy(id), found));

@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 
+use super::whole::whole;
 use crate::domain::bid::Accepted;
 use crate::domain::ids::{OrderId, RequestId, SaleId, Username};
 use crate::domain::order::{Line, Order, OrderState};
@@ -26,11 +27,11 @@ fn parse(id: &str, text: &str) -> Option<Order> {
     let (head, lines) = text.split_once('\n')?;
     let mut head = head.split('\t');
     let state = OrderState::parse(head.next()?)?;
-    let created_at = head.next()?.parse().ok()?;
+    let created_at = whole(head.next()?)?;
     let username = Username::parse(head.next()?.to_owned()).ok()?;
     let at = match head.next() {
         None | Some("") => None,
-        Some(at) => Some(at.parse().ok()?),
+        Some(at) => Some(whole(at)?),
     };
     let request = match head.next() {
         None => None,
@@ -58,7 +59,7 @@ fn line(text: &str) -> Option<Line> {
     let (count, bid) = count
         .split_once('/')
         .map_or((count, None), |(count, bid)| (count, Some(bid)));
-    let purchase = count.parse().ok()?;
+    let purchase = whole(count).filter(|&purchase| purchase > 0)?;
     let bid = match bid {
         None => None,
         Some(text) => Some(accepted(purchase, text)?),
@@ -87,8 +88,8 @@ fn accepted(purchase: u64, text: &str) -> Option<Accepted> {
         return None;
     };
     let accepted = Accepted {
-        requested: requested.parse().ok()?,
-        bonus: bonus.parse().ok()?,
+        requested: whole(requested)?,
+        bonus: whole(bonus)?,
         paid: bit(paid)?,
         filled: bit(filled)?,
     };
@@ -215,6 +216,10 @@ mod tests {
             "a\t2/3/0/2/0",
             "a\t2/3/0/0/0\tsn-1",
             "a\t/3/0/0/0",
+            "a\t0/3/0/0/0",
+            "a\t02/3/0/0/0",
+            "a\t2/+3/0/0/0",
+            "a\t2/3/00/0/0",
         ] {
             let record = format!("confirmed\t1\tx\t\tr\n{line}");
             assert!(decode(ID, record.as_bytes()).is_err(), "{line}");
@@ -236,6 +241,11 @@ mod tests {
             "confirmed\t1\t\na\t1",
             "confirmed\t1\tx\nA\t1",
             "confirmed\t1\tx\na\t-1",
+            "confirmed\t1\tx\na\t+1",
+            "confirmed\t1\tx\na\t01",
+            "confirmed\t1\tx\na\t0",
+            "confirmed\t01\tx\na\t1",
+            "confirmed\t1\tx\t+1\na\t1",
             "confirmed\t1\tx\na\t1\n",
         ] {
             let error = decode(ID, record.as_bytes()).expect_err(record).to_string();

@@ -3,11 +3,12 @@
 use redis::{Cmd, FromRedisValue};
 
 use super::reply::Snapshot;
+use super::whole::{whole, whole_of};
 use super::{Store, record};
 use crate::domain::account::AccountRecount;
 use crate::domain::ids::{OrderId, RequestId, SaleId, Username};
 use crate::domain::recount::Recount;
-use crate::domain::sale::{EpochMs, StockKind};
+use crate::domain::sale::StockKind;
 use crate::domain::violation::Violation;
 use crate::error::{Error, Result};
 
@@ -18,13 +19,13 @@ pub(super) type Pair = (Vec<u8>, Vec<u8>);
 const STEP: usize = 1000;
 
 impl Store {
-    /// Recounts the sale from its orders, the indexes and its stock: the figures that were
-    /// judged, and what is wrong with them; `None` when there is no such sale. `progress` is told
-    /// how many entries have been read.
+    /// Recounts the sale from its orders, the indexes and its stock, and if it is a target, the
+    /// accounts of its event; `None` when there is no such sale. `progress` is told how many
+    /// entries have been read.
     ///
     /// # Errors
     /// [`Error::Refused`] when the sale moved meanwhile: figures of different instants prove
-    /// nothing.
+    /// nothing. [`Error::Contract`] when a key of it is none.
     pub async fn recount(
         &self,
         id: &SaleId,
@@ -82,17 +83,17 @@ impl Store {
     /// [`Error::Busy`]: Redis did not answer.
     pub async fn recount_entries(&self, id: &SaleId) -> Result<u64> {
         let event = id.event();
-        let mut sizes = redis::pipe();
-        sizes
-            .hlen(self.keys.orders(event))
-            .hlen(self.keys.buyers(id))
-            .zcard(self.keys.holds(event))
-            .hlen(self.keys.requests(event));
+        let (orders, buyers) = (self.keys.orders(event), self.keys.buyers(id));
+        let (holds, requests) = (self.keys.holds(event), self.keys.requests(event));
         let [accounts, paid_in, _] = self.keys.of_accounts(event);
-        sizes.hlen(accounts).hlen(paid_in);
+        let keys = [&orders, &buyers, &holds, &requests, &accounts, &paid_in];
+        let mut sizes = redis::pipe();
+        sizes.hlen(&orders).hlen(&buyers).zcard(&holds);
+        sizes.hlen(&requests).hlen(&accounts).hlen(&paid_in);
         let sizes: Vec<u64> = {
             let mut connection = self.connection().await?;
-            self.read(sizes.query_async(&mut *connection)).await?
+            let sizes = sizes.query_async(&mut *connection);
+            self.read(&keys.map(String::as_str), sizes).await?
         };
         let (sizes, accounts) = sizes.split_at(sizes.len() - 2);
         let snapshot = self.sale_snapshot(id).await?;
@@ -120,13 +121,10 @@ impl Reader<'_> {
         while let Some(at) = cursor {
             let (next, fields) = self.scan("HSCAN", &key, at).await?;
             for (field, value) in fields {
-                let field = text(&field);
-                match (
-                    Username::parse(field.clone()),
-                    OrderId::parse(&text(&value)),
-                ) {
+                let (field, order) = (text(&field), text(&value));
+                match (Username::parse(field.clone()), OrderId::parse(&order)) {
                     (Ok(username), Ok(order)) => recount.buyer(username, order),
-                    _ => recount.unreadable(format!("the entry {field:?} of {key}")),
+                    _ => recount.unreadable(entry(&key, &field, &order)),
                 }
             }
             cursor = next;
@@ -160,10 +158,11 @@ impl Reader<'_> {
 
     /// How often the accounts of the event changed; 0 when it never kept any.
     async fn account_changes(&mut self, id: &SaleId) -> Result<u64> {
+        let key = self.store.keys.accounts_changes(id.event());
         let mut get = redis::cmd("GET");
-        get.arg(self.store.keys.accounts_changes(id.event()));
-        let changes: Option<u64> = self.ask(&get).await?;
-        Ok(changes.unwrap_or(0))
+        get.arg(&key);
+        let changes: Option<Vec<u8>> = self.ask(&key, &get).await?;
+        changes.map_or(Ok(0), |changes| whole_of(&key, &changes))
     }
 
     async fn accounts(
@@ -178,13 +177,13 @@ impl Reader<'_> {
             while let Some(at) = cursor {
                 let (next, fields) = self.scan("HSCAN", &key, at).await?;
                 for (field, value) in fields {
-                    let field = text(&field);
-                    match (Username::parse(field.clone()), text(&value).parse()) {
-                        (Ok(username), Ok(cents)) if is_balance => {
+                    let (field, value) = (text(&field), text(&value));
+                    match (Username::parse(field.clone()), whole(&value)) {
+                        (Ok(username), Some(cents)) if is_balance => {
                             accounts.balance(username, cents);
                         }
-                        (Ok(username), Ok(cents)) => accounts.paid_in(username, cents),
-                        _ => recount.unreadable(format!("the entry {field:?} of {key}")),
+                        (Ok(username), Some(cents)) => accounts.paid_in(username, cents),
+                        _ => recount.unreadable(entry(&key, &field, &value)),
                     }
                 }
                 cursor = next;
@@ -201,9 +200,9 @@ impl Reader<'_> {
             let mut holds = Vec::new();
             for (order, deadline) in entries {
                 let (order, deadline) = (text(&order), text(&deadline));
-                match (OrderId::parse(&order), deadline.parse::<EpochMs>()) {
-                    (Ok(order), Ok(deadline)) => holds.push((order, deadline)),
-                    _ => recount.unreadable(format!("the entry {order:?} of {key}")),
+                match (OrderId::parse(&order), whole(&deadline)) {
+                    (Ok(order), Some(deadline)) => holds.push((order, deadline)),
+                    _ => recount.unreadable(entry(&key, &order, &deadline)),
                 }
             }
             for (order, deadline) in self.of_this_sale(id, recount, holds).await? {
@@ -221,10 +220,10 @@ impl Reader<'_> {
             let (next, entries) = self.scan("HSCAN", &key, at).await?;
             let mut requests = Vec::new();
             for (field, order) in entries {
-                let field = text(&field);
-                match OrderId::parse(&text(&order)).ok().zip(request(&field)) {
-                    Some(entry) => requests.push(entry),
-                    None => recount.unreadable(format!("the entry {field:?} of {key}")),
+                let (field, order) = (text(&field), text(&order));
+                match OrderId::parse(&order).ok().zip(request(&field)) {
+                    Some(found) => requests.push(found),
+                    None => recount.unreadable(entry(&key, &field, &order)),
                 }
             }
             for (order, (username, request)) in self.of_this_sale(id, recount, requests).await? {
@@ -249,12 +248,13 @@ impl Reader<'_> {
         if unknown.is_empty() {
             return Ok(known);
         }
+        let key = self.store.keys.orders(id.event());
         let mut get = redis::cmd("HMGET");
-        get.arg(self.store.keys.orders(id.event()));
+        get.arg(&key);
         for (order, _) in &unknown {
             get.arg(order.as_str());
         }
-        let records: Vec<Option<Vec<u8>>> = self.ask(&get).await?;
+        let records: Vec<Option<Vec<u8>>> = self.ask(&key, &get).await?;
         let found = unknown.into_iter().zip(records);
         known.extend(found.filter_map(|(entry, found)| {
             let decoded = found.map(|found| record::decode(entry.0.as_str(), &found));
@@ -269,7 +269,7 @@ impl Reader<'_> {
         for start in (0..left).step_by(STEP) {
             let mut range = redis::cmd("LRANGE");
             range.arg(&key).arg(start).arg(start + STEP as u64 - 1);
-            let units: Vec<Vec<u8>> = self.ask(&range).await?;
+            let units: Vec<Vec<u8>> = self.ask(&key, &range).await?;
             for unit in &units {
                 recount.stocked_unit(unit);
             }
@@ -286,20 +286,26 @@ impl Reader<'_> {
     ) -> Result<(Option<u64>, Vec<Pair>)> {
         let mut scan = redis::cmd(command);
         scan.arg(key).arg(cursor).arg("COUNT").arg(STEP);
-        let (next, fields): (u64, Vec<Pair>) = self.ask(&scan).await?;
+        let (next, fields): (u64, Vec<Pair>) = self.ask(key, &scan).await?;
         self.count(fields.len());
         Ok(((next != 0).then_some(next), fields))
     }
 
-    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
+    async fn ask<T: FromRedisValue>(&self, key: &str, command: &Cmd) -> Result<T> {
         let mut connection = self.store.connection().await?;
-        self.store.read(command.query_async(&mut *connection)).await
+        let reply = command.query_async(&mut *connection);
+        self.store.read(&[key], reply).await
     }
 
     fn count(&mut self, entries: usize) {
         self.read += entries as u64;
         (self.progress)(self.read);
     }
+}
+
+/// An entry of an index that cannot be read.
+fn entry(key: &str, field: &str, value: &str) -> String {
+    format!("the entry {field:?} of {key}, which is {value:?}")
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -6,6 +6,7 @@ use redis::{FromRedisValue, Value};
 
 use super::feed::Lag;
 use super::record;
+use super::whole::whole_of;
 use crate::domain::activity::{Activity, Keyword};
 use crate::domain::attempt::Attempt;
 use crate::domain::bid::BID_MIN_DEFAULT;
@@ -315,17 +316,14 @@ impl<'a> Fields<'a> {
         }))
     }
 
-    fn number<N: std::str::FromStr>(&self, name: &str) -> Result<Option<N>> {
+    fn number<N: TryFrom<u64>>(&self, name: &str) -> Result<Option<N>> {
         let Some(text) = self.text(name) else {
             return Ok(None);
         };
-        let wrong = || {
-            Error::Contract(format!(
-                "sale {}: {name} is {text:?}, not a whole number",
-                self.id
-            ))
-        };
-        text.parse().map(Some).map_err(|_| wrong())
+        let what = format!("sale {}: {name}", self.id);
+        let number = whole_of(&what, text.as_bytes())?;
+        let large = |_| Error::Contract(format!("{what} is {number}, which is too large"));
+        N::try_from(number).map(Some).map_err(large)
     }
 }
 

@@ -98,12 +98,11 @@ impl Store {
         cursor: u64,
     ) -> Result<(Option<u64>, Vec<Username>)> {
         let mut connection = self.connection().await?;
+        let buyers = self.keys.buyers(id);
         let mut scan = redis::cmd("HSCAN");
-        scan.arg(self.keys.buyers(id))
-            .arg(cursor)
-            .arg("COUNT")
-            .arg(PAGE_BUYERS);
-        let (next, pairs): (u64, Vec<Pair>) = self.read(scan.query_async(&mut *connection)).await?;
+        scan.arg(&buyers).arg(cursor).arg("COUNT").arg(PAGE_BUYERS);
+        let page = scan.query_async(&mut *connection);
+        let (next, pairs): (u64, Vec<Pair>) = self.read(&[&buyers], page).await?;
         let names = pairs
             .into_iter()
             .map(|(name, _)| String::from_utf8_lossy(&name).into_owned());

@@ -110,7 +110,7 @@ impl Store {
     pub async fn server_facts(&self) -> Result<ServerFacts> {
         let mut connection = self.connection().await?;
         let info: String = self
-            .read(redis::cmd("INFO").query_async(&mut *connection))
+            .read(&[], redis::cmd("INFO").query_async(&mut *connection))
             .await?;
         let info = info
             .lines()
@@ -119,7 +119,7 @@ impl Store {
             .collect();
         let mut get = redis::cmd("CONFIG");
         get.arg("GET").arg(&SETTINGS);
-        let settings = self.read(get.query_async(&mut *connection)).await;
+        let settings = self.read(&[], get.query_async(&mut *connection)).await;
         // Managed services hide CONFIG; the doctor then says that it cannot see.
         let settings = settings.unwrap_or_default();
         Ok(ServerFacts { info, settings })

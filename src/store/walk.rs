@@ -35,7 +35,7 @@ impl Store {
             scan.arg(cursor).arg("MATCH").arg(pattern);
             scan.arg("COUNT").arg(STEP_KEYS).arg("TYPE").arg(kind);
             let (next, keys): (u64, Vec<Vec<u8>>) =
-                self.read(scan.query_async(&mut *connection)).await?;
+                self.read(&[], scan.query_async(&mut *connection)).await?;
             // Others may keep keys here that are no text.
             let keys = keys.iter().filter_map(|key| str::from_utf8(key).ok());
             found.extend(keys.filter_map(&way_back));

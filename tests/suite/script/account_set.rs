@@ -108,6 +108,48 @@ async fn an_account_that_was_changed_by_hand_is_caught() {
     assert_eq!(judged.expect("the sale exists").1.len(), 1);
 }
 
+/// What the one reads and the other does not, no audit would see.
+#[tokio::test]
+async fn the_store_reads_just_the_numbers_that_scripts_read() {
+    let mut world = World::new().await;
+    world.set_accounts("p", &[("x", 60)]).await;
+    let [balances, paid_in, _] = world.store.keys().of_accounts("p");
+    for text in [
+        "0",
+        "7",
+        "10",
+        "999999999999999",
+        "1000000000000000",
+        "",
+        "00",
+        "07",
+        "+7",
+        "-7",
+        "-0",
+        " 7",
+        "7 ",
+        "7\n",
+        "7.0",
+        "7e0",
+        "0x7",
+        "１",
+        "seven",
+        "inf",
+        "nan",
+    ] {
+        for key in [&balances, &paid_in] {
+            let _: i64 = world.run(&["HSET", key, "x", text]).await;
+            let read = world.store.account(&event("p"), &username("x")).await;
+            let users = [(username("y"), 1), (username("x"), 0)];
+            let set = world.store.account_set(&event("p"), &users).await;
+            let raised = matches!(&set, Err(e) if e.to_string().contains("is not a whole number"));
+            assert_eq!(read.is_err(), raised, "{key} {text:?}: {read:?} {set:?}");
+            let _: i64 = world.run(&["HSET", &balances, "x", "60"]).await;
+            let _: i64 = world.run(&["HSET", &paid_in, "x", "60"]).await;
+        }
+    }
+}
+
 const KEYS: [&str; 3] = ["accounts", "paid_in", "changes"];
 
 #[tokio::test]

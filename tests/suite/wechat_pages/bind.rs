@@ -103,7 +103,7 @@ async fn without_the_seal_of_the_chat_nothing_is_bound_or_shown() {
         let _: String = office.world.run(&["SET", &key, "x"]).await;
     }
     assert_eq!(refused().await, heard);
-    assert_page(&good.looks().await, 503, "请稍后再试");
+    assert_page(&good.looks().await, 500, "数据无法读取");
     office.close(&[]).await;
 }
 
