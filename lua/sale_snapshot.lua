@@ -5,7 +5,7 @@
 -- KEYS[3] buyers  [hash]            username -> order id
 --
 -- Returns {now [ms], left [units], buyers, field, value, ...} with all fields of the sale,
---   or no_such_sale
+--   or no_such_sale; left is below 0 when somebody decremented a counter by hand
 -- Writes nothing.
 -- Flags: no-writes, so it runs in every state of Redis, on replicas too.
 -- Uses: lib/clock, lib/stock
@@ -19,4 +19,4 @@ local kind = redis.call("HGET", sale, "kind")
 if not kind then
   return "no_such_sale"
 end
-return { now_ms(), stock_left(kind, stock), redis.call("HLEN", buyers), unpack(redis.call("HGETALL", sale)) }
+return { now_ms(), stock_counted(kind, stock), redis.call("HLEN", buyers), unpack(redis.call("HGETALL", sale)) }

@@ -7,7 +7,8 @@
 -- ARGV[3] target_limit [cents]      the same of a target
 -- ARGV[4...] the number of units, or the units
 --
--- Returns {added, left}: units ever added and units left after this call, or a refusal:
+-- Returns {added, left}: units ever added and units left after this call (still below 0 when a
+--   counter was further below it than this adds), or a refusal:
 --   no_such_sale | needs_count (only list stock has identities) | limit_passed
 -- Writes only when it returns numbers. Not idempotent: each call adds.
 -- Flags: none, so nothing is added when Redis is read-only, full or cannot persist.
@@ -27,7 +28,7 @@ if kind ~= "list" and mode == "units" then
   return "needs_count"
 end
 added = whole(added, 0, "added")
-local left = stock_left(kind, stock)
+local left = stock_counted(kind, stock)
 local count = mode == "count" and whole(ARGV[4], nil, "count") or #ARGV - 3
 if added + count > (kind == "target" and target_limit or limit) then
   return "limit_passed"

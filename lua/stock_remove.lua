@@ -4,8 +4,8 @@
 -- KEYS[2] stock   [list or string]  the units, or the number left, of a target in cents
 -- ARGV[1] count   [units]           how many to take; fewer are taken when fewer are left
 --
--- Returns {taken, left, unit...}: units taken, units left, and which ones for list stock
---   (the last added first), or no_such_sale
+-- Returns {taken, left, unit...}: units taken, units left (below 0 when somebody decremented a
+--   counter by hand), and which ones for list stock (the last added first), or no_such_sale
 -- Writes only when it takes something. Sold units are out of reach. Not idempotent.
 -- Flags: allow-oom, because it only shrinks.
 -- Uses: lib/stock
@@ -21,8 +21,8 @@ if not kind then
   return "no_such_sale"
 end
 whole(removed, 0, "removed")
-local left = stock_left(kind, stock)
-local taken = math.min(count, left)
+local left = stock_counted(kind, stock)
+local taken = math.min(count, math.max(0, left))
 if taken == 0 then
   return { 0, left }
 end

@@ -13,17 +13,23 @@ local function whole(text, default, what)
   return tonumber(text)
 end
 
--- Units in stock. A key that does not exist is a stock of 0, and so is a counter that somebody
--- decremented below 0 by hand: nothing can be sold from it, and the audit names what is missing.
-local function stock_left(kind, stock)
+-- Units in stock, as the key says: below 0 when somebody decremented a counter by hand. A key that
+-- does not exist is a stock of 0.
+local function stock_counted(kind, stock)
   if kind == "list" then
     return redis.call("LLEN", stock)
   end
   local text = redis.call("GET", stock)
   if text and #text <= 16 and string.find(text, "^%-[1-9]%d*$") then
-    return 0
+    return tonumber(text)
   end
   return whole(text, 0, stock)
+end
+
+-- Units that can be sold: none of a stock below 0. The audit names what is missing there.
+local function stock_left(kind, stock)
+  local counted = stock_counted(kind, stock)
+  return counted > 0 and counted or 0
 end
 
 -- Puts units back at the head of a list, in their order: the first of them is sold first.

@@ -7,7 +7,6 @@ use clap::Args;
 use super::print::{Output, progress, table};
 use super::sale::no_such_sale;
 use crate::domain::ids::SaleId;
-use crate::domain::ledger::Figures;
 use crate::error::Result;
 use crate::operation::audit::{Verdict, audit};
 use crate::store::Store;
@@ -37,7 +36,7 @@ impl AuditCommand {
     /// Runs the command. The exit code is the verdict: 0 holds, 1 violated; an error is neither.
     pub async fn run(&self, store: &Store, output: Output) -> Result<ExitCode> {
         let verdict = self.verdict(store, output).await?;
-        let report = report(&self.id, &verdict.snapshot.figures, &verdict.named());
+        let report = report(&self.id, &verdict);
         output.result(report, &verdict.to_json());
         Ok(if verdict.holds() {
             ExitCode::SUCCESS
@@ -58,21 +57,37 @@ impl AuditCommand {
     }
 }
 
-fn report(id: &SaleId, figures: &Figures, violations: &[String]) -> String {
-    let rows = [
-        ("added", figures.added),
-        ("removed", figures.removed),
-        ("left", figures.left),
-        ("held", figures.held),
-        ("confirmed", figures.confirmed),
-        ("used", figures.used),
-        ("buyers", figures.buyers),
+fn report(id: &SaleId, verdict: &Verdict) -> String {
+    let figures = &verdict.snapshot.figures;
+    let mut rows = vec![
+        ("added", figures.added.to_string()),
+        ("removed", figures.removed.to_string()),
+        ("left", figures.left.to_string()),
+        ("held", figures.held.to_string()),
+        ("confirmed", figures.confirmed.to_string()),
+        ("used", figures.used.to_string()),
+        ("buyers", figures.buyers.to_string()),
     ];
-    let rows = rows.map(|(name, units)| vec![name.to_owned(), units.to_string()]);
-    let verdict = if violations.is_empty() {
-        format!("sale {id} holds: added - removed = left + held + confirmed + used")
-    } else {
-        format!("sale {id} is VIOLATED:\n- {}", violations.join("\n- "))
+    rows.extend(
+        verdict
+            .accounts
+            .map(|count| ("accounts", count.to_string())),
+    );
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|(name, value)| vec![name.to_owned(), value])
+        .collect();
+    format!("{}\n\n{}", table(&rows), conclusion(id, verdict))
+}
+
+fn conclusion(id: &SaleId, verdict: &Verdict) -> String {
+    if !verdict.holds() {
+        let violations = verdict.named().join("\n- ");
+        return format!("sale {id} is VIOLATED:\n- {violations}");
+    }
+    let accounts = match verdict.accounts {
+        Some(1..) => ", and for each account paid in = balance + accepted - bonuses",
+        Some(0) | None => "",
     };
-    format!("{}\n\n{verdict}", table(&rows))
+    format!("sale {id} holds: added - removed = left + held + confirmed + used{accounts}")
 }

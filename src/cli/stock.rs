@@ -113,7 +113,7 @@ async fn remove(store: &Store, id: &SaleId, count: u64, output: Output) -> Resul
 #[derive(Default)]
 struct Removed {
     done: u64,
-    left: u64,
+    left: i64,
     units: Vec<String>,
 }
 

@@ -16,8 +16,9 @@ pub struct Figures {
     pub added: u64,
     /// Ever taken back out by an operator.
     pub removed: u64,
-    /// In stock now: the length of the list, or the counter.
-    pub left: u64,
+    /// In stock now: the length of the list, or the counter, which is below 0 when somebody
+    /// decremented it by hand.
+    pub left: i64,
     /// In orders that wait for confirmation.
     pub held: u64,
     /// In confirmed orders.
@@ -37,17 +38,30 @@ impl Figures {
         u128::from(self.held) + u128::from(self.confirmed) + u128::from(self.used)
     }
 
+    /// Units that can be sold: none of a stock below 0.
+    pub fn for_sale(&self) -> u64 {
+        self.left.max(0).unsigned_abs()
+    }
+
+    /// Units ever put in, less those taken back.
+    pub(super) fn stocked(&self) -> i128 {
+        i128::from(self.added) - i128::from(self.removed)
+    }
+
     /// Units that are somewhere: in stock or in orders.
-    pub(super) fn accounted(&self) -> u128 {
-        u128::from(self.left) + self.granted()
+    pub(super) fn accounted(&self) -> i128 {
+        i128::from(self.left) + self.granted().cast_signed()
     }
 
     /// What the counters say against the stock: empty when the law holds.
     pub fn check(&self) -> Vec<Violation> {
         let mut violations = Vec::new();
-        let stocked = self.added.checked_sub(self.removed).map(u128::from);
-        if stocked != Some(self.accounted()) {
+        if self.removed > self.added || self.stocked() != self.accounted() {
             violations.push(Violation::NotConserved(*self));
+        }
+        // The sum alone would excuse a unit that was sold twice: it is granted, and less is left.
+        if self.left < 0 {
+            violations.push(Violation::BelowZero { left: self.left });
         }
         if !self.buyers_agree() {
             violations.push(Violation::BuyersDisagree(*self));
@@ -103,11 +117,42 @@ mod tests {
     }
 
     #[test]
+    fn a_stock_below_zero_is_named_whatever_the_sum_says() {
+        let oversold = Figures {
+            left: -1,
+            added: 3,
+            ..GOOD
+        };
+        assert_eq!((oversold.for_sale(), GOOD.for_sale()), (0, 6));
+        assert_eq!(oversold.check(), [Violation::BelowZero { left: -1 }]);
+        let tampered = Figures {
+            left: -7,
+            added: 4,
+            ..GOOD
+        };
+        let [missing, Violation::BelowZero { left: -7 }] = &tampered.check()[..] else {
+            panic!("two violations");
+        };
+        let said = missing.to_string();
+        assert!(
+            said.contains("left -7 + granted 3 = -4: 7 missing"),
+            "{said}"
+        );
+    }
+
+    #[test]
     fn figures_that_cannot_be_are_named_not_summed_over_the_edge() {
         let most = u64::MAX;
         for figures in [
             Figures { held: most, ..GOOD },
-            Figures { left: most, ..GOOD },
+            Figures {
+                left: i64::MAX,
+                ..GOOD
+            },
+            Figures {
+                left: i64::MIN,
+                ..GOOD
+            },
             Figures {
                 confirmed: most,
                 used: most,

@@ -6,6 +6,7 @@ pub mod account;
 pub mod activity;
 pub mod attempt;
 pub mod bid;
+pub mod bid_violation;
 pub mod change;
 pub mod durability;
 pub mod feed;

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::{BuildHasher, Hash};
 
-use super::bid::bonus;
+use super::bid::{Accepted, BONUS_BP_MAX, bonus};
+use super::bid_violation::BidViolation;
 use super::ids::{OrderId, RequestId, SaleId, Username};
 use super::ledger::Figures;
 use super::order::{Line, Order, OrderState};
@@ -23,7 +24,8 @@ pub struct Recount {
     goods: SaleId,
     kind: StockKind,
     purchase_max: u32,
-    bonus_bp: u32,
+    /// `None` when it cannot be: then no bonus is judged by it.
+    bonus_bp: Option<u32>,
     seals: Seals,
     orders: HashMap<u128, Kept>,
     /// Seal of a unit → number of its order, or [`STOCK`].
@@ -77,14 +79,18 @@ impl Recount {
             goods: sale.id.clone(),
             kind: sale.kind,
             purchase_max: sale.purchase_max,
-            bonus_bp: sale.bonus_bp,
+            bonus_bp: Some(sale.bonus_bp).filter(|&points| points <= BONUS_BP_MAX),
             seals: Seals::default(),
             orders: HashMap::new(),
             units: HashMap::new(),
             held: 0,
             confirmed: 0,
             used: 0,
-            problems: Vec::new(),
+            problems: sale
+                .broken_terms()
+                .into_iter()
+                .map(Violation::from)
+                .collect(),
             unnamed: 0,
         }
     }
@@ -133,7 +139,7 @@ impl Recount {
         match (self.kind, line.bid) {
             (StockKind::List | StockKind::Counter, None) => self.units(order, line),
             (StockKind::Target, Some(accepted)) if may_be_a_bid(order) => {
-                self.bonus(order, line.purchase, accepted.bonus);
+                self.bid(order, line.purchase, accepted);
             }
             (StockKind::List | StockKind::Counter | StockKind::Target, _) => {
                 self.problem(Violation::Misfit {
@@ -144,13 +150,22 @@ impl Recount {
         }
     }
 
-    fn bonus(&mut self, order: &Order, accepted: u64, bonus_of_record: u64) {
-        let expected = bonus(accepted, self.bonus_bp);
-        if bonus_of_record != expected {
-            self.problem(Violation::BonusWrong {
+    /// Only the last bid of a target is cut, to what was left. A record that accepts more than was
+    /// asked for is none.
+    fn bid(&mut self, order: &Order, cents: u64, accepted: Accepted) {
+        let expected = self.bonus_bp.map(|points| bonus(cents, points));
+        if let Some(expected) = expected.filter(|&expected| expected != accepted.bonus) {
+            self.problem(BidViolation::BonusWrong {
                 order: order.id.clone(),
-                bonus: bonus_of_record,
+                bonus: accepted.bonus,
                 expected,
+            });
+        }
+        if cents < accepted.requested && !accepted.filled {
+            self.problem(BidViolation::CutShort {
+                order: order.id.clone(),
+                accepted: cents,
+                requested: accepted.requested,
             });
         }
     }
@@ -191,13 +206,12 @@ impl Recount {
 
     /// Counts one entry of the buyers' index of the sale.
     pub fn buyer(&mut self, username: Username, order: OrderId) {
+        if self.kind == StockKind::Target {
+            return self.problem(BidViolation::Indexed { username, order });
+        }
         let buyer = self.seals.short(username.as_str());
         match self.orders.get_mut(&order.to_number()) {
-            Some(kept)
-                if self.kind != StockKind::Target && kept.is_alive && kept.buyer == buyer =>
-            {
-                kept.indexed = true;
-            }
+            Some(kept) if kept.is_alive && kept.buyer == buyer => kept.indexed = true,
             _ => self.problem(Violation::Dangling { username, order }),
         }
     }
@@ -217,6 +231,7 @@ impl Recount {
         match self.orders.get_mut(&order.to_number()) {
             Some(kept) if kept.request == seal && kept.buyer == buyer => kept.in_requests = true,
             _ => self.problem(Violation::RequestStale {
+                username: username.clone(),
                 request: request.clone(),
                 order,
             }),
@@ -289,9 +304,9 @@ impl Recount {
         }
     }
 
-    fn problem(&mut self, violation: Violation) {
+    fn problem(&mut self, violation: impl Into<Violation>) {
         if self.problems.len() < NAMED_MAX {
-            self.problems.push(violation);
+            self.problems.push(violation.into());
         } else {
             self.unnamed += 1;
         }
@@ -353,7 +368,11 @@ mod tests {
     }
 
     fn of_kind(kind: StockKind) -> Recount {
-        Recount::new(&Sale {
+        Recount::new(&sale_of(kind))
+    }
+
+    fn sale_of(kind: StockKind) -> Sale {
+        Sale {
             id: sale(),
             title: String::new(),
             kind,
@@ -367,10 +386,10 @@ mod tests {
             bid_min: 1,
             bonus_bp: 500,
             activity: None,
-        })
+        }
     }
 
-    /// A bid of 90 cents with a bonus of 4.
+    /// A bid of 90 cents, all that was left, with a bonus of 4.
     fn bid(seed: u8, name: &str) -> Order {
         let mut order = order(seed, name, &[]);
         order.request = Some(request("r"));
@@ -379,7 +398,7 @@ mod tests {
             requested: 100,
             bonus: 4,
             paid: true,
-            filled: false,
+            filled: true,
         });
         order
     }
@@ -642,7 +661,7 @@ mod tests {
         indexed.buyer(user("x"), bid(1, "x").id);
         assert!(matches!(
             indexed.check(&TARGET)[..],
-            [Violation::Dangling { .. }]
+            [Violation::Bid(BidViolation::Indexed { .. })]
         ));
     }
 
@@ -670,15 +689,53 @@ mod tests {
         }
         assert!(matches!(
             bids(&[bid(1, "x"), greedy]).check(&TARGET)[..],
-            [Violation::BonusWrong {
+            [Violation::Bid(BidViolation::BonusWrong {
                 bonus: 5,
                 expected: 4,
                 ..
-            }]
+            })]
         ));
         let mut bought = recount(&[bid(1, "x")], &[]).check(&GOOD);
         bought.retain(|violation| matches!(violation, Violation::Misfit { .. }));
         assert_eq!(bought.len(), 1, "a bid for units");
+    }
+
+    #[test]
+    fn only_the_bid_that_filled_the_target_was_cut() {
+        let judged = |requested, filled| {
+            let mut cut = bid(2, "y");
+            if let Some(accepted) = &mut cut.lines[0].bid {
+                (accepted.requested, accepted.filled) = (requested, filled);
+            }
+            bids(&[bid(1, "x"), cut]).check(&TARGET)
+        };
+        for (requested, filled) in [(90, false), (90, true), (91, true)] {
+            assert_eq!(judged(requested, filled), [], "{requested} {filled}");
+        }
+        let wrong = BidViolation::CutShort {
+            order: bid(2, "y").id,
+            accepted: 90,
+            requested: 91,
+        };
+        assert_eq!(judged(91, false), [wrong.into()]);
+    }
+
+    #[test]
+    fn a_bonus_that_cannot_be_is_named_once_and_no_bid_for_it() {
+        let mut recount = Recount::new(&Sale {
+            bonus_bp: 10_001,
+            ..sale_of(StockKind::Target)
+        });
+        for bid in [bid(1, "x"), bid(2, "y")] {
+            recount.order(&bid);
+            recount.request(&bid.username, &request("r"), bid.id);
+        }
+        let wrong = BidViolation::TermWrong {
+            field: "bonus_bp",
+            value: 10_001,
+            range: 0..=10_000,
+        };
+        assert_eq!(recount.check(&TARGET), [wrong.into()]);
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::fmt;
 
 use super::Invalid;
 use super::activity::{Activity, ActivityEdit};
+use super::bid::{BONUS_BP_MAX, CENTS_MAX};
+use super::bid_violation::BidViolation;
 use super::ids::SaleId;
 
 /// Units that one buyer may ask for when the sale does not say otherwise.
@@ -140,6 +142,24 @@ impl Sale {
             Some(_) => Door::Office,
             None => self.kind.door(),
         }
+    }
+
+    /// The terms for bids that no operator can have decided. Scripts refuse each bid for some of
+    /// them.
+    pub fn broken_terms(&self) -> Vec<BidViolation> {
+        let terms = [
+            ("bid_min", self.bid_min, 1..=CENTS_MAX),
+            ("bonus_bp", self.bonus_bp.into(), 0..=BONUS_BP_MAX.into()),
+        ];
+        let broken = terms
+            .into_iter()
+            .filter(|(_, value, range)| !range.contains(value));
+        let named = broken.map(|(field, value, range)| BidViolation::TermWrong {
+            field,
+            value,
+            range,
+        });
+        named.collect()
     }
 
     /// What the doors do at `now`. A pause wins over the window; both ends are inclusive.

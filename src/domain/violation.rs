@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::bid_violation::BidViolation;
 use super::ids::{OrderId, RequestId, Username};
 use super::ledger::Figures;
 use super::order::OrderState;
@@ -12,13 +13,18 @@ use super::sale::{EpochMs, StockKind};
 pub enum Violation {
     /// `added - removed` is not `left + held + confirmed + used`.
     NotConserved(Figures),
+    /// The stock is below 0.
+    BelowZero {
+        /// What it says.
+        left: i64,
+    },
     /// The number of buyers cannot hold the number of units granted.
     BuyersDisagree(Figures),
     /// The order records add up to something else than the counters.
     RecordsDisagree {
         /// Of the orders in this state.
         state: OrderState,
-        /// Their units, by the records.
+        /// What they add up to, in units, of a target in cents.
         recorded: u128,
         /// The same, by the counter of the sale.
         counted: u64,
@@ -81,6 +87,8 @@ pub enum Violation {
     },
     /// The index of requests names an order that another request or buyer made, or none.
     RequestStale {
+        /// Who sent the request, by the index.
+        username: Username,
         /// The request.
         request: RequestId,
         /// The order of the index.
@@ -93,24 +101,8 @@ pub enum Violation {
         /// What the sale is.
         kind: StockKind,
     },
-    /// The bonus of a bid is not what its target gives.
-    BonusWrong {
-        /// The order.
-        order: OrderId,
-        /// Cents, by its record.
-        bonus: u64,
-        /// Cents that it should be.
-        expected: u64,
-    },
-    /// A balance is not what was paid in, less what bids took, plus their bonuses.
-    BalanceWrong {
-        /// Whose.
-        username: Username,
-        /// Cents of the account; `None` when there is none.
-        balance: Option<u64>,
-        /// Cents that it should be.
-        expected: i128,
-    },
+    /// Something that only targets, bids and accounts can break.
+    Bid(BidViolation),
     /// A record or key that cannot be read.
     Unreadable {
         /// What it is.
@@ -120,13 +112,23 @@ pub enum Violation {
     More(usize),
 }
 
+impl From<BidViolation> for Violation {
+    fn from(violation: BidViolation) -> Self {
+        Self::Bid(violation)
+    }
+}
+
 impl Violation {
     /// What an operator can do about it; empty when the text says it already.
     pub fn cure(&self) -> &'static str {
         match self {
             Self::NotConserved(_) => {
-                "units pushed or popped by hand: undo it, or book it with `seckill stock add` and \
+                "the stock was changed by hand: undo it, and use `seckill stock add` and \
                  `stock remove`; else `seckill audit --deep` names what is wrong"
+            }
+            Self::BelowZero { .. } => {
+                "if the sum of the figures is right, more was granted than there was: cancel orders or cover \
+                 them with `seckill stock add`; else the stock was changed by hand: undo it"
             }
             Self::BuyersDisagree(_) => "`seckill audit --deep` names the orders and buyers",
             Self::RecordsDisagree { .. } => {
@@ -158,14 +160,13 @@ impl Violation {
             Self::RequestMissing { .. } => {
                 "its request sent again would be a new order: write the entry back with HSET"
             }
-            Self::RequestStale { .. } => "delete the entry with HDEL",
-            Self::Misfit { .. } | Self::BonusWrong { .. } => {
+            Self::RequestStale { .. } => {
+                "delete the entry with HDEL: its field is the username, a tab and the request"
+            }
+            Self::Misfit { .. } => {
                 "the record was changed by hand: compare with the feed, then mend it with HSET"
             }
-            Self::BalanceWrong { .. } => {
-                "the account was changed by hand: `seckill account set` is how to change it; set \
-                 the balance back with HSET"
-            }
+            Self::Bid(violation) => violation.cure(),
             Self::Unreadable { .. } => {
                 "it was written by hand or by another program: mend or delete it"
             }
@@ -178,6 +179,7 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotConserved(figures) => not_conserved(figures, f),
+            Self::BelowZero { left } => write!(f, "the stock is {left}, which is below 0"),
             Self::BuyersDisagree(figures) => buyers_disagree(figures, f),
             Self::RecordsDisagree {
                 state,
@@ -185,7 +187,7 @@ impl fmt::Display for Violation {
                 counted,
             } => write!(
                 f,
-                "the {state} order records hold {recorded} units, the counter says {counted}"
+                "the {state} order records add up to {recorded}, the counter says {counted}"
             ),
             Self::UnitTwice { unit, places } => write!(f, "unit {unit:?} is {places}"),
             Self::UnitsMiscounted {
@@ -207,8 +209,9 @@ impl fmt::Display for Violation {
             ),
             Self::Dangling { username, order } => write!(
                 f,
-                "the buyers' index says that {username:?} holds {order}, which is no living order \
-                 of that buyer in this sale"
+                "the buyers' index says that {:?} holds {order}, which is no living order of that \
+                 buyer in this sale",
+                username.as_str()
             ),
             Self::HoldMissing { order, deadline } => write!(
                 f,
@@ -222,24 +225,21 @@ impl fmt::Display for Violation {
             Self::RequestMissing { order } => {
                 write!(f, "the index of requests does not name order {order}")
             }
-            Self::RequestStale { request, order } => write!(
+            Self::RequestStale {
+                username,
+                request,
+                order,
+            } => write!(
                 f,
-                "the index of requests says that {request:?} made {order}, whose record does not \
-                 say so"
+                "the index of requests says that request {:?} of {:?} made {order}, whose record \
+                 does not say so",
+                request.as_str(),
+                username.as_str()
             ),
             Self::Misfit { order, kind } => {
                 write!(f, "order {order} is none that a {kind} sale can have")
             }
-            Self::BonusWrong {
-                order,
-                bonus,
-                expected,
-            } => write!(f, "order {order} has a bonus of {bonus}, not of {expected}"),
-            Self::BalanceWrong {
-                username,
-                balance,
-                expected,
-            } => balance_wrong(username, *balance, *expected, f),
+            Self::Bid(violation) => violation.fmt(f),
             Self::Unreadable { what } => write!(f, "cannot be read: {what}"),
             Self::More(count) => write!(f, "and {count} more of these"),
         }
@@ -260,25 +260,9 @@ fn buyers_disagree(figures: &Figures, f: &mut fmt::Formatter<'_>) -> fmt::Result
     }
 }
 
-fn balance_wrong(
-    username: &Username,
-    balance: Option<u64>,
-    expected: i128,
-    f: &mut fmt::Formatter<'_>,
-) -> fmt::Result {
-    let user = username.as_str();
-    match balance {
-        Some(cents) => write!(f, "{user:?} has a balance of {cents}, not of {expected}"),
-        None => write!(
-            f,
-            "{user:?} has no account, and should have {expected} in it"
-        ),
-    }
-}
-
 fn not_conserved(figures: &Figures, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let accounted = figures.accounted();
-    let (added, removed) = (u128::from(figures.added), u128::from(figures.removed));
+    let (stocked, accounted) = (figures.stocked(), figures.accounted());
+    let (added, removed) = (figures.added, figures.removed);
     if removed > added {
         let surplus = removed - added;
         return write!(
@@ -287,7 +271,6 @@ fn not_conserved(figures: &Figures, f: &mut fmt::Formatter<'_>) -> fmt::Result {
              {accounted} are left or granted: the counters are wrong"
         );
     }
-    let stocked = added - removed;
     write!(f, "added {added} - removed {removed} = {stocked}, but ")?;
     write!(
         f,
@@ -296,8 +279,8 @@ fn not_conserved(figures: &Figures, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         figures.granted()
     )?;
     if accounted > stocked {
-        write!(f, "{} units too many", accounted - stocked)
+        write!(f, "{} too many", accounted - stocked)
     } else {
-        write!(f, "{} units missing", stocked - accounted)
+        write!(f, "{} missing", stocked - accounted)
     }
 }

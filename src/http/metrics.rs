@@ -47,7 +47,7 @@ async fn sales(store: &Store) -> Result<Vec<SaleFigures>> {
     let figures = readable.map(|snapshot| SaleFigures {
         sale: snapshot.sale.id.to_string(),
         units: [
-            ("left", snapshot.figures.left),
+            ("left", snapshot.figures.for_sale()),
             ("held", snapshot.figures.held),
             ("confirmed", snapshot.figures.confirmed),
             ("used", snapshot.figures.used),

@@ -40,7 +40,7 @@ enum More {
     /// The target that it is about, and its smallest bid.
     BidMin(Box<(SaleId, u64)>),
     /// Units that are left.
-    Left(u64),
+    Left(i64),
     /// Units that were added all the same.
     Added(u64),
 }
@@ -73,7 +73,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     bid_min: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    left: Option<u64>,
+    left: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     added: Option<u64>,
 }
@@ -177,7 +177,7 @@ impl Problem {
     }
 
     /// Says how many units are left.
-    pub fn with_left(mut self, left: u64) -> Self {
+    pub fn with_left(mut self, left: i64) -> Self {
         self.more = More::Left(left);
         self
     }

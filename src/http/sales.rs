@@ -85,7 +85,7 @@ impl<'a> SaleView<'a> {
             title: &sale.title,
             kind: sale.kind.as_str(),
             phase: sale.phase(server_time).as_str(),
-            remaining: snapshot.figures.left,
+            remaining: snapshot.figures.for_sale(),
             remaining_at: snapshot.now,
             opens_at: sale.opens_at,
             closes_at: sale.closes_at,

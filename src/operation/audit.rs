@@ -18,6 +18,8 @@ pub struct Verdict {
     pub violations: Vec<Violation>,
     /// Whether every record was recounted.
     pub deep: bool,
+    /// Accounts of the event that were added up; `None` unless a target was judged deep.
+    pub accounts: Option<u64>,
 }
 
 impl Verdict {
@@ -36,6 +38,9 @@ impl Verdict {
         let mut value = to_json(&self.snapshot);
         value["holds"] = json!(self.holds());
         value["deep"] = json!(self.deep);
+        if let Some(accounts) = self.accounts {
+            value["accounts"] = json!(accounts);
+        }
         value["violations"] = json!(self.named());
         value
     }
@@ -59,19 +64,21 @@ pub async fn audit(
     deep: bool,
     progress: &dyn Fn(u64),
 ) -> Result<Option<Verdict>> {
-    let judged = if deep {
-        store.recount(id, progress).await?
-    } else {
-        let snapshot = store.sale_snapshot(id).await?;
-        snapshot.map(|snapshot| {
-            let violations = snapshot.figures.check();
-            (snapshot, violations)
-        })
-    };
     // What is reported is what was judged: the figures of one and the same instant.
-    Ok(judged.map(|(snapshot, violations)| Verdict {
+    if deep {
+        let recounted = store.recount(id, progress).await?;
+        return Ok(recounted.map(|recounted| Verdict {
+            snapshot: recounted.snapshot,
+            violations: recounted.violations,
+            deep,
+            accounts: recounted.accounts,
+        }));
+    }
+    let snapshot = store.sale_snapshot(id).await?;
+    Ok(snapshot.map(|snapshot| Verdict {
+        violations: snapshot.check(),
         snapshot,
-        violations,
         deep,
+        accounts: None,
     }))
 }

@@ -141,7 +141,7 @@ pub async fn add(
     id: &SaleId,
     load: &Load,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<u64, Stopped> {
+) -> Result<i64, Stopped> {
     let (mut done, mut left) = (0, 0);
     let stopped = |done, why| Stopped {
         id: id.clone(),
@@ -169,7 +169,7 @@ pub async fn add(
     Ok(left)
 }
 
-fn left_after(kind: StockKind, added: Result<AddOutcome>) -> Result<u64, StopReason> {
+fn left_after(kind: StockKind, added: Result<AddOutcome>) -> Result<i64, StopReason> {
     match added.map_err(StopReason::Failed)? {
         AddOutcome::Added { left, .. } => Ok(left),
         AddOutcome::NoSuchSale => Err(StopReason::NoSuchSale),

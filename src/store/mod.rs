@@ -18,7 +18,7 @@ mod link;
 mod orders;
 pub mod place;
 mod record;
-mod recount;
+pub mod recount;
 mod replicas;
 pub mod replies;
 pub mod reply;

@@ -18,6 +18,17 @@ pub(super) type Pair = (Vec<u8>, Vec<u8>);
 /// Hash fields or list elements read in one step.
 const STEP: usize = 1000;
 
+/// A sale that was recounted.
+#[derive(Debug)]
+pub struct Recounted {
+    /// The figures that were judged.
+    pub snapshot: Snapshot,
+    /// What is wrong with them.
+    pub violations: Vec<Violation>,
+    /// Accounts that were added up; `None` when the sale is no target.
+    pub accounts: Option<u64>,
+}
+
 impl Store {
     /// Recounts the sale from its orders, the indexes and its stock, and if it is a target, the
     /// accounts of its event; `None` when there is no such sale. `progress` is told how many
@@ -26,11 +37,7 @@ impl Store {
     /// # Errors
     /// [`Error::Refused`] when the sale moved meanwhile: figures of different instants prove
     /// nothing. [`Error::Contract`] when a key of it is none.
-    pub async fn recount(
-        &self,
-        id: &SaleId,
-        progress: &dyn Fn(u64),
-    ) -> Result<Option<(Snapshot, Vec<Violation>)>> {
+    pub async fn recount(&self, id: &SaleId, progress: &dyn Fn(u64)) -> Result<Option<Recounted>> {
         let Some(before) = self.sale_snapshot(id).await? else {
             return Ok(None);
         };
@@ -47,9 +54,11 @@ impl Store {
         reader.holds(id, &mut recount).await?;
         reader.requests(id, &mut recount).await?;
         if before.sale.kind == StockKind::List {
-            reader.stock(id, before.figures.left, &mut recount).await?;
+            reader
+                .stock(id, before.figures.for_sale(), &mut recount)
+                .await?;
         }
-        let mut wrong_accounts = Vec::new();
+        let (mut checked_accounts, mut wrong_accounts) = (None, Vec::new());
         if before.sale.kind == StockKind::Target {
             reader.accounts(id, &mut recount, &mut accounts).await?;
             if reader.account_changes(id).await? != changes {
@@ -59,6 +68,7 @@ impl Store {
                     id.event()
                 )));
             }
+            checked_accounts = Some(accounts.counted());
             wrong_accounts = accounts.check();
         }
         let after = self.sale_snapshot(id).await?;
@@ -72,7 +82,11 @@ impl Store {
         }
         let mut violations = recount.check(&before.figures);
         violations.append(&mut wrong_accounts);
-        Ok(Some((before, violations)))
+        Ok(Some(Recounted {
+            snapshot: before,
+            violations,
+            accounts: checked_accounts,
+        }))
     }
 }
 
@@ -98,7 +112,7 @@ impl Store {
         let (sizes, accounts) = sizes.split_at(sizes.len() - 2);
         let snapshot = self.sale_snapshot(id).await?;
         let others = snapshot.map_or(0, |snapshot| match snapshot.sale.kind {
-            StockKind::List => snapshot.figures.left,
+            StockKind::List => snapshot.figures.for_sale(),
             StockKind::Counter => 0,
             StockKind::Target => accounts.iter().sum(),
         });
@@ -183,7 +197,10 @@ impl Reader<'_> {
                             accounts.balance(username, cents);
                         }
                         (Ok(username), Some(cents)) => accounts.paid_in(username, cents),
-                        _ => recount.unreadable(entry(&key, &field, &value)),
+                        (username, _) => {
+                            recount.unreadable(entry(&key, &field, &value));
+                            accounts.unreadable(username.ok());
+                        }
                     }
                 }
                 cursor = next;

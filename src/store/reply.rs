@@ -19,6 +19,7 @@ use crate::domain::sale::{
     Door, EditOutcome, EditRefusal, EpochMs, PURCHASE_MAX_DEFAULT, Phase, Sale, StockKind,
 };
 use crate::domain::standing::{Grants, Standing};
+use crate::domain::violation::Violation;
 use crate::error::{Error, Result};
 
 /// Ends each answer of a `sale_grab` reply but the last: no answer contains it.
@@ -48,6 +49,14 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// What is wrong with it, as far as it says: empty when the law holds.
+    pub fn check(&self) -> Vec<Violation> {
+        let mut violations = self.figures.check();
+        let broken = self.sale.broken_terms();
+        violations.extend(broken.into_iter().map(Violation::from));
+        violations
+    }
+
     /// What the sale says to someone who holds nothing.
     pub fn standing(&self) -> Standing {
         let closed = match self.sale.phase(self.now) {
@@ -58,7 +67,7 @@ impl Snapshot {
         };
         Standing {
             door: self.sale.door(),
-            left: self.figures.left,
+            left: self.figures.for_sale(),
             grants: self.grants,
             closed,
             purchase_max: self.sale.purchase_max,
@@ -253,7 +262,7 @@ pub fn snapshot(id: &SaleId, reply: Value) -> Result<Option<Snapshot>> {
         kind: sale.kind,
         added: fields.number("added")?.unwrap_or(0),
         removed: fields.number("removed")?.unwrap_or(0),
-        left: number("sale_snapshot", left)?,
+        left: left_over("sale_snapshot", left)?,
         held: fields.number("held")?.unwrap_or(0),
         confirmed: fields.number("confirmed")?.unwrap_or(0),
         used: fields.number("used")?.unwrap_or(0),
@@ -357,6 +366,11 @@ pub fn array(script: &str, reply: Value) -> Result<Vec<Value>> {
 /// Reads a whole number that is not negative.
 pub fn number(script: &str, value: &Value) -> Result<u64> {
     u64::from_redis_value_ref(value).map_err(|e| unexpected(script, &e.to_string()))
+}
+
+/// Reads what is left in stock: below 0 when somebody decremented a counter by hand.
+pub fn left_over(script: &str, value: &Value) -> Result<i64> {
+    i64::from_redis_value_ref(value).map_err(|e| unexpected(script, &e.to_string()))
 }
 
 /// Reads a text.

@@ -3,7 +3,7 @@
 use redis::Value;
 
 use super::Store;
-use super::reply::{array, number, unexpected, word};
+use super::reply::{array, left_over, number, unexpected, word};
 use super::script::{STOCK_ADD, STOCK_REMOVE};
 use crate::domain::bid::CENTS_MAX;
 use crate::domain::ids::SaleId;
@@ -21,8 +21,8 @@ pub enum AddOutcome {
     Added {
         /// Units ever added to the sale.
         total: u64,
-        /// Units in stock now.
-        left: u64,
+        /// Units in stock now; below 0 when a counter was further below it than was added.
+        left: i64,
     },
     /// There is no such sale.
     NoSuchSale,
@@ -40,8 +40,8 @@ pub enum RemoveOutcome {
     Removed {
         /// Units taken.
         taken: u64,
-        /// Units still in stock.
-        left: u64,
+        /// Units still in stock; below 0 when somebody decremented a counter by hand.
+        left: i64,
         /// Which ones, for list stock; the last added first.
         units: Vec<String>,
     },
@@ -86,7 +86,7 @@ impl Store {
             Value::Array(parts) => match parts.as_slice() {
                 [total, left] => Ok(AddOutcome::Added {
                     total: number("stock_add", total)?,
-                    left: number("stock_add", left)?,
+                    left: left_over("stock_add", left)?,
                 }),
                 _ => Err(unexpected("stock_add", &format!("{parts:?}"))),
             },
@@ -115,7 +115,7 @@ impl Store {
         };
         Ok(RemoveOutcome::Removed {
             taken: number("stock_remove", taken)?,
-            left: number("stock_remove", left)?,
+            left: left_over("stock_remove", left)?,
             units: units.iter().map(removed_unit).collect(),
         })
     }

@@ -320,13 +320,13 @@ async fn commands_work_beside_a_running_server_and_the_audit_convicts_tampering(
             &["RPUSH", "seckill:{a}:stock:a", "extra"],
             &["RPOP", "seckill:{a}:stock:a"],
             "audit a",
-            "1 units too many",
+            "1 too many",
         ),
         (
             &["DECR", "seckill:{b}:stock:b"],
             &["INCR", "seckill:{b}:stock:b"],
             "audit b",
-            "1 units missing",
+            "1 missing",
         ),
         (
             &["HDEL", "seckill:{a}:orders", order],
@@ -589,8 +589,11 @@ async fn a_recount_gives_the_figures_that_it_judged_or_no_verdict() {
         .recount(&id, &|_| {})
         .await
         .expect("stands still");
-    let (snapshot, violations) = judged.expect("exists");
-    assert_eq!((snapshot.figures.left, violations), (5, vec![]));
+    let recounted = judged.expect("exists");
+    assert_eq!(
+        (recounted.snapshot.figures.left, recounted.violations),
+        (5, vec![])
+    );
     // The sale moves, then vanishes, while its parts are read.
     let stock = format!("{}{{a}}:stock:a", world.prefix);
     let sale = format!("{}{{a}}:sale:a", world.prefix);
@@ -609,7 +612,7 @@ async fn a_recount_gives_the_figures_that_it_judged_or_no_verdict() {
         assert!(said.contains("moved while it was read"), "{said}");
     }
     let gone = world.store.recount(&id, &|_| {}).await.expect("answered");
-    assert_eq!(gone, None);
+    assert!(gone.is_none());
     let _: i64 = world.run(&["DEL", &stock]).await;
 }
 
@@ -874,9 +877,16 @@ async fn a_target_from_its_accounts_to_its_audit() {
     assert!(said.ends_with(&nothing), "{said}");
     let audit = shop.json(&at("audit p.loan --deep"));
     assert_eq!(
-        (&audit["holds"], &audit["confirmed"]),
-        (&true.into(), &5000.into())
+        (&audit["holds"], &audit["confirmed"], &audit["accounts"]),
+        (&true.into(), &5000.into(), &2501.into())
     );
+    let said = shop.ok(&at("audit p.loan --deep"));
+    assert!(
+        said.contains("for each account paid in = balance"),
+        "{said}"
+    );
+    let shallow = shop.json(&at("audit p.loan"));
+    assert_eq!(shallow.get("accounts"), None, "they were not looked at");
     let full = world.target("q.full", 10, &terms(1, 0)).await;
     let last = world.accepted("alice", "full", &full, 10).await;
     let said = shop.fails(&at(&format!("order cancel {}", last.id)), 1);
@@ -896,7 +906,7 @@ async fn a_target_from_its_accounts_to_its_audit() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
-        said.contains("\"alice\" has a balance of 6001, not of 6000"),
+        said.contains("\"alice\" has a balance of 6001, but"),
         "{said}"
     );
 }

@@ -167,7 +167,7 @@ async fn load(
 }
 
 /// Counters and targets take any number at once; a list takes its units one by one.
-async fn add_within_bounds(store: &Store, id: &SaleId, load: &Load) -> Result<u64, Problem> {
+async fn add_within_bounds(store: &Store, id: &SaleId, load: &Load) -> Result<i64, Problem> {
     if load.len() > LOAD_UNITS_MAX as u64 {
         let kind = kind(store, id).await?;
         fitting("count", id, kind, load.len())?;
@@ -219,7 +219,7 @@ async fn remove(
     let found = found.map_err(|error| Problem::of_reading(&error))?;
     let sale = found.ok_or_else(|| Problem::no_such_sale(id.as_str()))?;
     fitting("remove", id, sale.sale.kind, count)?;
-    if count > sale.figures.left {
+    if count > sale.figures.for_sale() {
         return Err(too_few(&sale.sale, count, sale.figures.left));
     }
     if sale.sale.kind == StockKind::List && count > UNITS_PER_CALL_MAX as u64 {
@@ -247,7 +247,7 @@ async fn remove(
     Ok(answer(StatusCode::OK, "removed", &body))
 }
 
-fn too_few(sale: &Sale, count: u64, left: u64) -> Problem {
+fn too_few(sale: &Sale, count: u64, left: i64) -> Problem {
     let (id, what) = (&sale.id, counted(sale.kind));
     let detail = format!(
         "sale {id} has {left} {what} left, which is fewer than {count}: what is sold stays sold; \

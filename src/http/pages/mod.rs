@@ -101,7 +101,7 @@ fn on_show<'a>(reading: &'a Reading, id: &SaleId) -> Result<Option<OnShow<'a>>, 
         return Ok(None);
     };
     let snapshot = sales[place].1.as_ref().map_err(failed)?;
-    let left = snapshot.figures.left;
+    let left = snapshot.figures.for_sale();
     let now = reading.server_time().unwrap_or(snapshot.now);
     Ok(Shown::of(&snapshot.sale).map(|shown| OnShow { shown, left, now }))
 }

@@ -349,6 +349,9 @@ async fn audits_under_way_keep_nobody_from_looking_at_an_order() {
         () = looking => panic!("there is always another look"),
     };
     for judged in judged {
-        assert_eq!(judged.expect("judged").expect("the sale exists").1, []);
+        assert_eq!(
+            judged.expect("judged").expect("the sale exists").violations,
+            []
+        );
     }
 }

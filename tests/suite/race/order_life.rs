@@ -101,7 +101,7 @@ async fn crimes(
         crimes.push(format!("{} entries for {} orders", feed.len(), ids.len()));
     }
     let judged = world.store.recount(sale, &|_| {}).await.expect("recount");
-    let violations = judged.expect("the sale exists").1;
+    let violations = judged.expect("the sale exists").violations;
     crimes.extend(violations.iter().map(ToString::to_string));
     crimes
 }

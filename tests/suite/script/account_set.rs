@@ -2,7 +2,7 @@
 
 use seckill::domain::account::Account;
 use seckill::domain::bid::CENTS_MAX;
-use seckill::domain::violation::Violation;
+use seckill::domain::bid_violation::BidViolation;
 use seckill::store::accounts::SetOutcome;
 use seckill::store::script::ACCOUNT_SET;
 
@@ -97,15 +97,16 @@ async fn an_account_that_was_changed_by_hand_is_caught() {
     let key = world.store.keys().accounts("p");
     let _: u64 = world.run(&["HSET", &key, "x", "11"]).await;
     let judged = world.store.recount(&loan, &|_| {}).await.expect("recount");
-    let wrong = Violation::BalanceWrong {
+    let wrong = BidViolation::BalanceWrong {
         username: username("x"),
         balance: Some(11),
-        expected: 10,
+        paid_in: 60,
+        spent: 50,
     };
-    assert_eq!(judged.expect("the sale exists").1, [wrong]);
+    assert_eq!(judged.expect("the sale exists").violations, [wrong.into()]);
     let _: u64 = world.run(&["HDEL", &key, "x"]).await;
     let judged = world.store.recount(&loan, &|_| {}).await.expect("recount");
-    assert_eq!(judged.expect("the sale exists").1.len(), 1);
+    assert_eq!(judged.expect("the sale exists").violations.len(), 1);
 }
 
 /// What the one reads and the other does not, no audit would see.

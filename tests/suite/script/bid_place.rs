@@ -618,7 +618,7 @@ async fn judge(source: &str, case: &Case, judge: Judge) -> Result<(), String> {
     }
     for sale in &targets {
         let judged = world.store.recount(sale, &|_| {}).await.expect("recount");
-        let violations = judged.expect("the sale exists").1;
+        let violations = judged.expect("the sale exists").violations;
         if !violations.is_empty() {
             return Err(format!("{violations:?}"));
         }

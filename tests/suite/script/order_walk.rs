@@ -489,7 +489,7 @@ impl Walk {
                 .recount(sale, &|_| {})
                 .await
                 .expect("recount");
-            prop_assert_eq!(judged.expect("the sale exists").1, []);
+            prop_assert_eq!(judged.expect("the sale exists").violations, []);
         }
         Ok(())
     }

@@ -41,6 +41,19 @@ async fn it_reads_every_figure_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_counter_below_zero_is_shown_as_it_is_and_sells_nothing() {
+    let mut world = World::new().await;
+    let id = world.sale("b", StockKind::Counter, 4).await;
+    let stock = world.store.keys().stock(&id);
+    for (text, left) in [("-1", -1), ("-999999999999999", -999_999_999_999_999)] {
+        let _: () = world.run(&["SET", &stock, text]).await;
+        let read = world.store.sale_snapshot(&id).await.expect("read");
+        let snapshot = read.expect("exists");
+        assert_eq!((snapshot.figures.left, snapshot.standing().left), (left, 0));
+    }
+}
+
+#[tokio::test]
 async fn wrong_calls_and_broken_data_raise() {
     let mut world = World::new().await;
     let keys = ["sale", "stock", "buyers"];

@@ -98,7 +98,7 @@ async fn refusals_write_nothing() {
         added,
         AddOutcome::Added {
             total: all,
-            left: all
+            left: all.cast_signed()
         }
     );
 }
@@ -134,6 +134,20 @@ async fn wrong_calls_raise() {
 }
 
 #[tokio::test]
+async fn a_counter_below_zero_is_filled_up_from_there() {
+    let mut world = World::new().await;
+    let id = world.sale("b", StockKind::Counter, 4).await;
+    let stock = world.store.keys().stock(&id);
+    let _: i64 = world.run(&["DECRBY", &stock, "11"]).await;
+    for (count, total, left) in [(5, 9, -2), (10, 19, 8)] {
+        let added = world.store.stock_add_count(&id, count).await;
+        assert_eq!(added.expect("answered"), AddOutcome::Added { total, left });
+        let counted: i64 = world.run(&["GET", &stock]).await;
+        assert_eq!(counted, left);
+    }
+}
+
+#[tokio::test]
 async fn a_target_is_raised_and_lowered_by_cents() {
     let world = World::new().await;
     let id = world.sale("loan", StockKind::Target, 3).await;
@@ -141,7 +155,7 @@ async fn a_target_is_raised_and_lowered_by_cents() {
     let named = store.stock_add_units(&id, &units(&["u"])).await;
     assert_eq!(named.expect("answered"), AddOutcome::NeedsCount);
     let most = store.stock_add_count(&id, CENTS_MAX - 3).await;
-    let (total, left) = (CENTS_MAX, CENTS_MAX);
+    let (total, left) = (CENTS_MAX, CENTS_MAX.cast_signed());
     assert_eq!(most.expect("answered"), AddOutcome::Added { total, left });
     let more = store.stock_add_count(&id, 1).await;
     assert_eq!(more.expect("answered"), AddOutcome::LimitPassed);

@@ -70,6 +70,25 @@ async fn a_counter_gives_back_what_it_has() {
 }
 
 #[tokio::test]
+async fn a_counter_below_zero_gives_nothing_and_says_where_it_is() {
+    let mut world = World::new().await;
+    let id = world.sale("b", StockKind::Counter, 4).await;
+    let stock = world.store.keys().stock(&id);
+    let _: i64 = world.run(&["DECRBY", &stock, "11"]).await;
+    let before = world.dump().await;
+    let removed = world.store.stock_remove(&id, 1).await.expect("answered");
+    assert_eq!(
+        removed,
+        RemoveOutcome::Removed {
+            taken: 0,
+            left: -7,
+            units: vec![]
+        }
+    );
+    assert_eq!(world.dump().await, before);
+}
+
+#[tokio::test]
 async fn wrong_calls_raise() {
     let mut world = World::new().await;
     let keys = ["sale", "stock"];

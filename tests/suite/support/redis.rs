@@ -216,16 +216,16 @@ impl World {
         dump
     }
 
-    /// Units left in stock, by the store's own count.
+    /// Units that can be sold, by the store's own count.
     pub async fn left(&self, id: &SaleId) -> u64 {
         let snapshot = self.store.sale_snapshot(id).await.expect("snapshot");
-        snapshot.expect("the sale exists").figures.left
+        snapshot.expect("the sale exists").figures.for_sale()
     }
 
     /// The law, recounted from every record: each test that sells ends with it.
     pub async fn assert_holds(&self, id: &SaleId) {
         let judged = self.store.recount(id, &|_| {}).await.expect("recount");
-        assert_eq!(judged.expect("the sale exists").1, []);
+        assert_eq!(judged.expect("the sale exists").violations, []);
     }
 }
 
