@@ -95,7 +95,13 @@ impl Metrics {
     /// # Errors
     /// [`Error::Contract`] when two metrics have one name, which a test would see first.
     pub fn new() -> Result<Self> {
-        Self::registered().map_err(|e| Error::Contract(format!("metrics: {e}")))
+        let failed = |e| Error::Contract(format!("metrics: {e}"));
+        let metrics = Self::registered().map_err(failed)?;
+        // Shown from the start, before anybody sends one.
+        for code in ["invalid_request", "invalid_purchase"] {
+            metrics.attempts.with_label_values(&[code, "server"]);
+        }
+        Ok(metrics)
     }
 
     fn registered() -> prometheus::Result<Self> {
@@ -113,10 +119,6 @@ impl Metrics {
             move |outcome: &str| outcomes.with_label_values(&[outcome, by])
         };
         let (redis, gate, server) = (by("redis"), by("gate"), by("server"));
-        // Shown from the start, before anybody sends one.
-        for code in ["invalid_request", "invalid_purchase"] {
-            server(code);
-        }
         let counters = |name, help, label| {
             let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
             registry.register(Box::new(counters.clone()))?;
