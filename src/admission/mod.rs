@@ -133,7 +133,7 @@ impl Admission {
     }
 
     /// The same, with an id for the order that no other order has. Nobody asks for the id when the
-    /// gate refuses.
+    /// gate refuses; the time that it takes is part of the timeout.
     ///
     /// # Errors
     /// As [`Admission::grab`], and those of `id`, which end the attempt.
@@ -151,14 +151,17 @@ impl Admission {
                 self.metrics.gate_refused(refusal);
                 return Ok(Outcome::Refused(refusal));
             }
-            Verdict::Ask => {
-                let attempt = Attempt {
-                    username,
-                    purchase,
-                    order: id.await?,
-                };
-                self.ask(sale, door, attempt, asked_at).await
-            }
+            Verdict::Ask => match id.await {
+                Ok(order) => {
+                    let attempt = Attempt {
+                        username,
+                        purchase,
+                        order,
+                    };
+                    self.ask(sale, door, attempt, asked_at).await
+                }
+                Err(error) => Err(error),
+            },
         };
         self.metrics.decided(&decided, asked_at.elapsed());
         decided

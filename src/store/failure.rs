@@ -1,6 +1,6 @@
 //! What a failed call means: certainly not executed, or perhaps.
 
-use redis::{ErrorKind, RedisError};
+use redis::RedisError;
 
 use crate::error::Error;
 
@@ -47,15 +47,9 @@ pub fn of_look(name: &str, error: &RedisError) -> Error {
 }
 
 /// The same for commands that read these keys, one key for each: one that is of another type than
-/// it should be, or has no such value, stays so, however often it is read.
+/// it should be stays so, however often it is read. A reply that cannot be parsed may have broken
+/// off in the middle.
 pub fn of_read(keys: &[&str], error: &RedisError) -> Error {
-    let no_value = matches!(
-        error.kind(),
-        ErrorKind::Parse | ErrorKind::UnexpectedReturnType
-    );
-    if no_value && !keys.is_empty() {
-        return Error::Contract(format!("{}: {error}", keys.join(", ")));
-    }
     let answers = error.clone().into_server_errors();
     let mut answers = answers.iter().flat_map(|answers| answers.iter());
     match answers.find(|(_, answer)| answer.code() == "WRONGTYPE") {

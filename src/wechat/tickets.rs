@@ -65,9 +65,9 @@ impl<'a> Holder<'a> {
     }
 
     async fn book(&self, named: &[Shown<'a>]) -> Result<Reply> {
-        // What a server that died has booked is booked, also if it went back since.
-        if let Some(booked) = self.chosen().await? {
-            return Ok(self.tell(&booked));
+        // What an earlier delivery has booked is booked, also if it went back since.
+        if let Some(ticket) = self.noted().await? {
+            return Ok(self.told_again(&ticket));
         }
         let shown = match named {
             [] => return Ok(Reply::text(wording::NO_SUCH_ACTIVITY)),
@@ -77,7 +77,7 @@ impl<'a> Holder<'a> {
         let (sale, buyer) = (&shown.sale.id, self.number.username());
         let id = async {
             let id = admission::new_id(sale);
-            self.choose(&id).await.map(|()| id)
+            self.note(&id).await.map(|()| id)
         };
         let admission = &self.office.admission;
         let decided = admission.grab_as(id, sale, Door::Office, buyer, Purchase::ONE);
@@ -92,27 +92,33 @@ impl<'a> Holder<'a> {
         })
     }
 
-    /// The ticket that another server chose for this message, if it is there.
-    async fn chosen(&self) -> Result<Option<Order>> {
-        let Some(chosen) = &self.claim.note else {
+    /// The ticket that an earlier delivery of this message was about to book, if it did. To confirm
+    /// a ticket changes nothing, and tells of it only when replicas have it that must.
+    async fn noted(&self) -> Result<Option<Order>> {
+        let Some(noted) = &self.claim.note else {
             return Ok(None);
         };
-        let order = self.office.store.order(chosen).await?;
-        let buyer = self.number.username();
-        Ok(order.filter(|order| order.username == buyer))
+        let confirmed = self.office.store.order_confirm(noted).await;
+        let ticket = match confirmed.map_err(harmless)? {
+            ChangeOutcome::Changed(order)
+            | ChangeOutcome::Repeated(order)
+            | ChangeOutcome::Refused(_, order) => order,
+            ChangeOutcome::NoSuchOrder => return Ok(None),
+        };
+        Ok(Some(ticket).filter(|ticket| ticket.username == self.number.username()))
     }
 
-    /// What is said of a ticket that another server booked for this message.
-    fn tell(&self, booked: &Order) -> Reply {
-        match self.activity_of(booked) {
-            _ if !booked.state.is_alive() => Reply::text(wording::BOOKED_AND_RETURNED),
-            Some((shown, line)) => self.booked(shown, &booked.id, line, wording::BOOKED),
+    /// What is said of a ticket that an earlier delivery booked.
+    fn told_again(&self, ticket: &Order) -> Reply {
+        match self.activity_of(ticket) {
+            _ if !ticket.state.is_alive() => Reply::text(wording::BOOKED_AND_RETURNED),
+            Some((shown, line)) => self.booked(shown, &ticket.id, line, wording::BOOKED),
             None => Reply::text(wording::NO_SUCH_ACTIVITY),
         }
     }
 
     fn booked(&self, shown: Shown<'a>, ticket: &OrderId, line: &Line, title: &str) -> Reply {
-        let description = wording::ticket(shown, &line.units);
+        let description = wording::booked(shown, &line.units);
         Reply::from(self.article(shown, ticket, title.to_owned(), description))
     }
 
@@ -120,7 +126,9 @@ impl<'a> Holder<'a> {
         let tickets = self.tickets(activities).await?;
         let unused = tickets.iter().filter(|(_, order)| is_unused(order));
         let listed = unused.map(|(shown, order)| {
-            let (title, description) = (shown.name().to_owned(), wording::activity(*shown));
+            let line = order.line(&shown.sale.id);
+            let description = wording::ticket(*shown, line.map_or(&[], |line| &line.units));
+            let title = shown.name().to_owned();
             Listed {
                 entry: wording::entry(*shown, false),
                 article: self.article(*shown, &order.id, title, description),
@@ -130,9 +138,9 @@ impl<'a> Holder<'a> {
     }
 
     async fn give_back(&self, named: &[Shown<'a>]) -> Result<Reply> {
-        // A server that died had chosen this ticket. The user may have booked another one since.
-        if let Some(chosen) = &self.claim.note {
-            return self.cancel(chosen, wording::RETURNED).await;
+        // An earlier delivery meant this ticket. The user may have booked another one since.
+        if let Some(noted) = &self.claim.note {
+            return self.cancel(noted, wording::RETURNED).await;
         }
         if named.is_empty() {
             return Ok(Reply::text(wording::NO_SUCH_ACTIVITY));
@@ -146,14 +154,15 @@ impl<'a> Holder<'a> {
             [one] => one,
             [_, _, ..] => return Ok(Reply::text(wording::SAME_KEYWORD_RETURN)),
         };
-        self.choose(&order.id).await?;
+        self.note(&order.id).await?;
         // Another message that has given it back meanwhile was told so.
         self.cancel(&order.id, wording::NO_TICKET).await
     }
 
     /// Notes which ticket is meant: the next delivery of this message books or gives back no other.
-    async fn choose(&self, ticket: &OrderId) -> Result<()> {
-        match self.office.store.reply_note(self.claim, ticket).await? {
+    async fn note(&self, ticket: &OrderId) -> Result<()> {
+        let noted = self.office.store.reply_note(self.claim, ticket).await;
+        match noted.map_err(harmless)? {
             SettleOutcome::Settled => Ok(()),
             SettleOutcome::Lost => Err(Error::Busy("another delivery took over".to_owned())),
         }
@@ -209,6 +218,14 @@ impl<'a> Holder<'a> {
             picture: shown.activity.picture.clone(),
             url: self.office.account.links.ticket(self.user, ticket),
         }
+    }
+}
+
+/// The failure of what did nothing to tickets, if it was executed at all: it is tried again.
+fn harmless(error: Error) -> Error {
+    match error {
+        Error::Unknown(why) => Error::Busy(why),
+        other => other,
     }
 }
 

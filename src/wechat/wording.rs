@@ -150,22 +150,18 @@ pub fn not_returned(refusal: ChangeRefusal, cancel_until: Option<EpochMs>) -> &'
 }
 
 /// When and where an activity is, and what it is about.
-pub fn activity(shown: Shown<'_>) -> String {
+fn activity(shown: Shown<'_>) -> String {
     let activity = shown.activity;
-    let mut lines = Vec::new();
-    if let Some(held) = span(activity.starts_at, activity.ends_at, ' ') {
-        lines.push(format!("时间：{held}"));
-    }
-    if !activity.place.is_empty() {
-        lines.push(format!("地点：{}", activity.place));
-    }
-    if !activity.description.is_empty() {
-        lines.push(activity.description.clone());
-    }
-    lines.join("\n")
+    let held = span(activity.starts_at, activity.ends_at, ' ');
+    lines([
+        labelled("时间", &held.unwrap_or_default()),
+        labelled("地点", &activity.place),
+        activity.description.clone(),
+    ])
 }
 
-/// The same, after what to type for a ticket, and when. What several share is not enough.
+/// What is known of an activity, after what to type for a ticket, and when. What several share is
+/// not enough.
 pub fn booking(shown: Shown<'_>, is_shared: bool) -> String {
     let hint = if is_shared {
         "（与其他活动重名，请利用菜单抢票）"
@@ -175,10 +171,8 @@ pub fn booking(shown: Shown<'_>, is_shared: bool) -> String {
     let keyword = format!("活动代称：{}{hint}", shown.keyword);
     let sale = shown.sale;
     let window = span(sale.opens_at, sale.closes_at, ' ');
-    let window = window.map(|window| format!("抢票时间：{window}"));
-    let activity = Some(activity(shown)).filter(|activity| !activity.is_empty());
-    let lines = [Some(keyword), window, activity];
-    lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
+    let window = labelled("抢票时间", &window.unwrap_or_default());
+    lines([keyword, window, activity(shown)])
 }
 
 /// The name of an activity in a list, with what to type for it, unless that is its name or names
@@ -192,12 +186,28 @@ pub fn entry(shown: Shown<'_>, is_shared: bool) -> String {
     }
 }
 
-/// The same for a ticket, after the name of its activity and those of its units, if they have any.
+/// What is known of a ticket: its units, if they have names, and its activity.
 pub fn ticket(shown: Shown<'_>, units: &[String]) -> String {
-    let units = (!units.is_empty()).then(|| format!("座位或编号：{}", units.join("、")));
-    let activity = Some(activity(shown)).filter(|activity| !activity.is_empty());
-    let lines = [Some(shown.name().to_owned()), units, activity];
-    lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
+    lines([labelled("座位或编号", &units.join("、")), activity(shown)])
+}
+
+/// The same after the name of the activity.
+pub fn booked(shown: Shown<'_>, units: &[String]) -> String {
+    lines([shown.name().to_owned(), ticket(shown, units)])
+}
+
+/// A text after what it says; nothing for nothing.
+fn labelled(label: &str, text: &str) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    format!("{label}：{text}")
+}
+
+/// Those that say something, one below the other.
+fn lines<const N: usize>(lines: [String; N]) -> String {
+    let said = lines.into_iter().filter(|line| !line.is_empty());
+    said.collect::<Vec<_>>().join("\n")
 }
 
 /// From when until when, as far as somebody said: `2026-12-12 19:00 至 21:00`; the end of another

@@ -31,17 +31,17 @@ const CROWD: Crowd = Crowd {
 };
 
 /// A master and a replica, each behind a proxy that can be told to fail.
-pub(super) struct Pair {
-    pub(super) master: PrivateRedis,
+pub struct Pair {
+    pub master: PrivateRedis,
     pub(super) replica: PrivateRedis,
     /// Between the replica and its master.
-    pub(super) link: Proxy,
+    pub link: Proxy,
     /// Between the server and whoever is master.
     pub(super) front: Proxy,
 }
 
 impl Pair {
-    pub(super) async fn start() -> Self {
+    pub async fn start() -> Self {
         let master = with_arguments(&[]);
         let link = Proxy::start(master.socket()).await;
         let of = ["--replicaof", "127.0.0.1", &link.address.port().to_string()].map(str::to_owned);

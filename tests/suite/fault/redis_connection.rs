@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use seckill::domain::ids::OrderId;
+use seckill::domain::ids::{Event, OrderId, Username};
 use seckill::domain::sale::{Door, StockKind};
 use seckill::error::Error;
 use seckill::store::Store;
@@ -353,5 +353,32 @@ async fn audits_under_way_keep_nobody_from_looking_at_an_order() {
             judged.expect("judged").expect("the sale exists").violations,
             []
         );
+    }
+}
+
+/// A reply that breaks off in the middle says nothing about what is in Redis.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_breaks_off_may_be_asked_for_again() {
+    let world = World::new().await;
+    let sale = world.sell("a", 0, 100).await;
+    let event = Event::parse("a").expect("an event");
+    let name = |number| Username::parse(format!("user-{number}")).expect("a name");
+    let balances: Vec<_> = (0..100).map(|number| (name(number), 100)).collect();
+    let set = world.store.account_set(&event, &balances).await;
+    set.expect("set");
+    let proxy = Proxy::to_shared_redis().await;
+    let store = Store::new(&proxy.url(), &world.prefix, TIMEOUT).expect("a store");
+    let read = async |number| match number {
+        0 => store.orders_page("a", 0).await.map(drop),
+        1 => store.accounts_page(&event, 0).await.map(drop),
+        _ => store.recount(&sale, &|_| ()).await.map(drop),
+    };
+    for number in 0..3 {
+        read(number).await.expect("read");
+        proxy.set(Fault::CutWithin);
+        let cut = read(number).await;
+        let said = matches!(&cut, Err(Error::Busy(why)) if why.contains("reading"));
+        assert!(said, "{number}: {cut:?}");
+        proxy.set(Fault::None);
     }
 }

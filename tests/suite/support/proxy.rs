@@ -23,17 +23,23 @@ pub enum Fault {
     CutBefore,
     /// Forwards a request, then closes the connection instead of forwarding the reply.
     CutAfter,
+    /// Forwards a request, then closes the connection in the middle of the reply, if that is long.
+    CutWithin,
     /// Forwards requests, keeps replies back from now on, and leaves the connection open.
     SwallowReply,
     /// Forwards nothing from now on and leaves the connection open.
     Stall,
 }
 
+/// From so many bytes on, a reply is long.
+const LONG_BYTES: usize = 512;
+
 impl Fault {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::None,
         Self::CutBefore,
         Self::CutAfter,
+        Self::CutWithin,
         Self::SwallowReply,
         Self::Stall,
     ];
@@ -168,6 +174,10 @@ async fn carry(mut client: TcpStream, mut server: UnixStream, shared: &Shared) {
                 let bytes = read.unwrap_or(0);
                 let fault = shared.fault();
                 if bytes == 0 || fault == Fault::CutAfter {
+                    return;
+                }
+                if fault == Fault::CutWithin && bytes >= LONG_BYTES {
+                    let _ = client.write_all(&reply[..bytes / 2]).await;
                     return;
                 }
                 mute |= matches!(fault, Fault::SwallowReply | Fault::Stall);

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use futures_util::future::{join, join_all};
 use seckill::admission::new_id;
 use seckill::domain::change::ChangeOutcome;
+use seckill::domain::durability::Durability;
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::OrderState;
 use seckill::store::replies::{Claim, ClaimOutcome, MessageKey};
 
+use crate::fault::failover::Pair;
 use crate::support::app::TestApp;
-use crate::support::proxy::Proxy;
+use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{PrivateRedis, World, signal};
 use crate::support::wechat::{Follower, Heard, event, numbered_text, office, on_show, open, text};
 
@@ -185,6 +187,39 @@ async fn what_a_dead_server_booked_is_told_and_nothing_else_is_booked() {
     assert_eq!(world.left(&sale).await, 5);
     // Another message is another wish.
     assert_ne!(order_id(&follower.says("抢票 key").await), ticket);
+    world.assert_holds(&sale).await;
+    app.stop().await;
+}
+
+/// What replicas do not have may be forgotten: nobody is told of it yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dead_server_booked_is_told_when_a_replica_has_it() {
+    let pair = Pair::start().await;
+    let mut world = World::at(pair.master.url()).await;
+    let sale = world.activity("a", 5, &on_show("key")).await;
+    let app = TestApp::with(&world, |config| {
+        open(config);
+        config.redis.timeout = Duration::from_millis(500);
+        config.durability = Some(Durability::Replicated(1));
+    })
+    .await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    pair.link.set(Fault::Stall);
+    let ticket = world.granted(&sale, "2019010001", 1).await;
+    let message = chosen_by_the_dead(&mut world, "抢票 key", &ticket).await;
+    assert_eq!(follower.delivers(&message).await.text, BUSY);
+    pair.link.set(Fault::None);
+    pair.link.close_all().await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let heard = loop {
+        world.end_leases().await;
+        let heard = follower.delivers(&message).await;
+        if heard.text != BUSY {
+            break heard;
+        }
+        assert!(Instant::now() < deadline, "the replica does not follow");
+    };
+    assert_eq!((heard.text.as_str(), order_id(&heard)), (BOOKED, ticket));
     world.assert_holds(&sale).await;
     app.stop().await;
 }
