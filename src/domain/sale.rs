@@ -144,9 +144,12 @@ impl Sale {
         }
     }
 
-    /// The terms for bids that no operator can have decided. Scripts refuse each bid for some of
-    /// them.
+    /// The terms of a target that no operator can have decided. Scripts refuse each bid for some of
+    /// them; no other sale has any.
     pub fn broken_terms(&self) -> Vec<BidViolation> {
+        if self.kind != StockKind::Target {
+            return Vec::new();
+        }
         let terms = [
             ("bid_min", self.bid_min, 1..=CENTS_MAX),
             ("bonus_bp", self.bonus_bp.into(), 0..=BONUS_BP_MAX.into()),

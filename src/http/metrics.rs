@@ -46,8 +46,8 @@ async fn sales(store: &Store) -> Result<Vec<SaleFigures>> {
     let readable = sales.iter().filter_map(|(_, read)| read.as_ref().ok());
     let figures = readable.map(|snapshot| SaleFigures {
         sale: snapshot.sale.id.to_string(),
-        units: [
-            ("left", snapshot.figures.for_sale()),
+        left: snapshot.figures.left,
+        granted: [
             ("held", snapshot.figures.held),
             ("confirmed", snapshot.figures.confirmed),
             ("used", snapshot.figures.used),

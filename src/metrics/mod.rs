@@ -59,8 +59,10 @@ pub struct Metrics {
 pub struct SaleFigures {
     /// The sale's id.
     pub sale: String,
-    /// Units, of a target cents, by where they are: `left`, `held`, `confirmed`, `used`.
-    pub units: [(&'static str, u64); 4],
+    /// Units in stock, of a target cents: below 0 when somebody decremented it by hand.
+    pub left: i64,
+    /// The same in orders, by their state: `held`, `confirmed`, `used`.
+    pub granted: [(&'static str, u64); 3],
     /// Buyers who hold an order.
     pub buyers: u64,
 }
@@ -352,10 +354,11 @@ fn truth(sales: Option<&[SaleFigures]>, gates: &[GateFigures]) -> prometheus::Re
     )?;
     let buyers = gauges("seckill_buyers", "Buyers who hold an order", &["sale"])?;
     for figures in sales.unwrap_or_default() {
-        for (state, count) in figures.units {
+        let granted = figures.granted.map(|(state, count)| (state, gauge(count)));
+        for (state, count) in [("left", figures.left)].into_iter().chain(granted) {
             units
                 .with_label_values(&[figures.sale.as_str(), state])
-                .set(gauge(count));
+                .set(count);
         }
         buyers
             .with_label_values(&[figures.sale.as_str()])
@@ -396,7 +399,8 @@ mod tests {
         metrics.expiry.overdue(7);
         let figures = SaleFigures {
             sale: "a".to_owned(),
-            units: [("left", 7), ("held", 0), ("confirmed", 3), ("used", 0)],
+            left: 7,
+            granted: [("held", 0), ("confirmed", 3), ("used", 0)],
             buyers: 3,
         };
         let gate = GateFigures {

@@ -1,8 +1,10 @@
 //! Reads a whole sale in small steps and recounts it from its parts, for the deep audit.
 
-use redis::{Cmd, FromRedisValue};
+use std::collections::HashMap;
 
-use super::reply::Snapshot;
+use redis::{Cmd, FromRedisValue, Value};
+
+use super::reply::{Snapshot, word};
 use super::whole::{whole, whole_of};
 use super::{Store, record};
 use crate::domain::account::AccountRecount;
@@ -53,6 +55,9 @@ impl Store {
         reader.buyers(id, &mut recount).await?;
         reader.holds(id, &mut recount).await?;
         reader.requests(id, &mut recount).await?;
+        if before.sale.feed {
+            reader.feed(id, &mut recount).await?;
+        }
         if before.sale.kind == StockKind::List {
             reader
                 .stock(id, before.figures.for_sale(), &mut recount)
@@ -94,7 +99,7 @@ impl Store {
     /// Entries that [`Store::recount`] will read, as of now.
     ///
     /// # Errors
-    /// [`Error::Busy`]: Redis did not answer.
+    /// [`Error::Busy`]: Redis did not answer. [`Error::Contract`]: a key of it is none.
     pub async fn recount_entries(&self, id: &SaleId) -> Result<u64> {
         let event = id.event();
         let (orders, buyers) = (self.keys.orders(event), self.keys.buyers(id));
@@ -279,6 +284,22 @@ impl Reader<'_> {
             (!elsewhere).then_some(entry)
         }));
         Ok(known)
+    }
+
+    /// The feed, if it exists. Redis counts on from the last id that it ever had.
+    async fn feed(&mut self, id: &SaleId, recount: &mut Recount) -> Result<()> {
+        let key = self.store.keys.feed(id.event());
+        if !self.ask(&key, redis::cmd("EXISTS").arg(&key)).await? {
+            return Ok(());
+        }
+        let about = redis::cmd("XINFO").arg("STREAM").arg(&key).to_owned();
+        let about: HashMap<String, Value> = self.ask(&key, &about).await?;
+        let last = about.get("last-generated-id").unwrap_or(&Value::Nil);
+        let last = word("XINFO STREAM", last)?;
+        if last.strip_prefix("0-").and_then(whole).is_none() {
+            recount.unreadable(format!("{key}, which cannot go on after its entry {last}"));
+        }
+        Ok(())
     }
 
     async fn stock(&mut self, id: &SaleId, left: u64, recount: &mut Recount) -> Result<()> {

@@ -92,6 +92,9 @@ async fn a_stock_below_zero_is_missing_and_nobody_is_sold_it() {
     let operator = app.operator();
     let listed = operator.get("/admin/sales/p.cup/audit").await.json();
     assert_eq!(listed["left"], -7);
+    let scraped = app.buyer.get("/metrics").await.body;
+    let gauge = "seckill_units{sale=\"p.cup\",state=\"left\"} -7\n";
+    assert!(scraped.contains(gauge), "{scraped}");
     let answered = app.buyer.code("/incr", "p.cup", "y", "1").await;
     assert_eq!(answered, "sold_out");
     let path = "/admin/sales/p.cup/stock";
@@ -198,8 +201,8 @@ async fn keys_of_another_kind_are_named_as_unreadable() {
         world.store.keys().holds("p"),
         world.store.keys().requests("p"),
     );
-    let orders = world.store.keys().orders("p");
-    for key in [balances, paid_in, changes, holds, requests, orders] {
+    let (orders, feed) = (world.store.keys().orders("p"), world.store.keys().feed("p"));
+    for key in [balances, paid_in, changes, holds, requests, orders, feed] {
         let dumped: Option<Vec<u8>> = world.run(&["DUMP", &key]).await;
         let _: () = world.run(&["SET", &key, "x"]).await;
         let reply = operator.get("/admin/sales/p.loan/audit?deep=true").await;
@@ -212,7 +215,7 @@ async fn keys_of_another_kind_are_named_as_unreadable() {
         ] {
             match named {
                 Err(Error::Contract(why)) => assert!(why.contains(&key), "{key}: {why}"),
-                Ok(()) if key.ends_with("changes") => {} // it has no entries
+                Ok(()) if key.ends_with("changes") || key.ends_with("feed") => {} // none is counted
                 other => panic!("{key}: {other:?}"),
             }
         }
@@ -225,6 +228,21 @@ async fn keys_of_another_kind_are_named_as_unreadable() {
     }
     assert_eq!(judge(&world, &loan, true).await.expect("judged"), [""; 0]);
     app.stop().await;
+}
+
+#[tokio::test]
+async fn a_feed_that_cannot_go_on_does_not_hold() {
+    let (mut world, loan, _) = full_loan().await;
+    let feed = world.store.keys().feed("p");
+    let by_hand = ["XADD", &feed, "5-1", "what", "by hand"];
+    let trim = ["XTRIM", &feed, "MAXLEN", "0"]; // what it held is gone, but not what it counted
+    for words in [&by_hand[..], &trim] {
+        let _: redis::Value = world.run(words).await;
+        let said = only(&world, &loan, true).await;
+        assert!(said.contains(&feed) && said.contains("5-1"), "{said}");
+    }
+    let _: i64 = world.run(&["DEL", &feed]).await;
+    assert_eq!(judge(&world, &loan, true).await.expect("judged"), [""; 0]);
 }
 
 #[tokio::test]
@@ -316,6 +334,21 @@ async fn an_account_that_does_not_add_up_blames_nobody_alone() {
     let named = judge(&world, &loan, true).await.expect("judged");
     let unread = |said: &String| said.contains("cannot be read") && said.contains(cut.id.as_str());
     assert!(named.iter().any(unread), "{named:?}");
+}
+
+#[tokio::test]
+async fn only_a_target_has_terms() {
+    let mut world = World::new().await;
+    for kind in [StockKind::List, StockKind::Counter] {
+        let tea = world.sale(&format!("p.{kind}"), kind, 2).await;
+        let sale = world.store.keys().sale(&tea);
+        set(&mut world, &sale, "bid_min", "0").await;
+        set(&mut world, &sale, "bonus_bp", "20000").await;
+        world.granted(&tea, "x", 1).await;
+        for deep in [false, true] {
+            assert_eq!(judge(&world, &tea, deep).await.expect("judged"), [""; 0]);
+        }
+    }
 }
 
 #[tokio::test]
