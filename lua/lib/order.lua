@@ -69,15 +69,17 @@ local function order_lines(id, text)
   return lines
 end
 
--- An order from its record; raises when that is none. What no change touches stays text.
+-- An order from its record; raises when that is none for the reader of the store: it must read what
+-- a change leaves behind. What no change touches stays text.
 local function order_read(id, record)
   local state, created, username, tail, text =
-    string.match(record, "^(%l+)\t(%d+)\t([^\t\n]+)([^\n]*)\n(.+)$")
+    string.match(record, "^(%l+)\t(%d+)\t([^%c]+)([^\n]*)\n(.+)$")
   local at, request = string.match(tail or "", "^\t?(%d*)(.*)$")
   if not order_states[state] or (state == "held" and at == "")
-    or not (tail == "" or string.find(tail, "^\t%d*$") or string.find(tail, "^\t%d*\t[^\t]+$")) then
+    or not (tail == "" or string.find(tail, "^\t%d*$") or string.find(tail, "^\t%d*\t[^%c]+$")) then
     order_unreadable(id)
   end
+  whole(created, nil, "time of order " .. id) -- stays text, too
   return {
     id = id, state = state, created = created, username = username, request = request, text = text,
     at = whole(at ~= "" and at, nil, "time of order " .. id), lines = order_lines(id, text),

@@ -120,7 +120,7 @@ const AN_ORDER: [Words; 5] = [
 ];
 
 /// Ways to break the order `a-1`, and what a script says of it.
-const BROKEN_ORDERS: [(Words, &str); 17] = [
+const BROKEN_ORDERS: [(Words, &str); 21] = [
     (
         &["HSET", "orders", "a-1", "held"],
         "a-1 has a record that is none",
@@ -143,6 +143,27 @@ const BROKEN_ORDERS: [(Words, &str); 17] = [
     ),
     (
         &["HSET", "orders", "a-1", "held\t1\tx\t9\t\na\t2\tu\tv"],
+        "a-1 has a record that is none",
+    ),
+    (
+        &["HSET", "orders", "a-1", "held\t01\tx\t9\na\t2\tu\tv"],
+        "time of order a-1 is not a whole number: 01",
+    ),
+    (
+        &["HSET", "orders", "a-1", "held\t1\tx\t09\na\t2\tu\tv"],
+        "time of order a-1 is not a whole number: 09",
+    ),
+    (
+        &["HSET", "orders", "a-1", "held\t1\tx\u{1}\t9\na\t2\tu\tv"],
+        "a-1 has a record that is none",
+    ),
+    (
+        &[
+            "HSET",
+            "orders",
+            "a-1",
+            "held\t1\tx\t9\tr\u{7f}\na\t2\tu\tv",
+        ],
         "a-1 has a record that is none",
     ),
     (
