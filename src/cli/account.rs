@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 
 use super::print::{Output, progress, table};
 use crate::domain::account::Account;
-use crate::domain::bid::{CENTS_MAX, cents};
 use crate::domain::ids::{Event, SaleId, Username};
 use crate::domain::sale::StockKind;
+use crate::domain::whole::whole;
 use crate::error::{Error, Result};
-use crate::operation::account::{limit_passed, to_json};
+use crate::operation::account::{balance, limit_passed, to_json};
 use crate::store::Store;
 use crate::store::accounts::{ACCOUNTS_PER_CALL_MAX, SetOutcome};
 use crate::store::reply::Snapshot;
@@ -33,7 +33,7 @@ pub enum AccountCommand {
         #[arg(value_parser = username, value_name = "USER")]
         username: Username,
         /// What it has from now on, in cents
-        #[arg(value_name = "CENTS", value_parser = balance)]
+        #[arg(value_name = "CENTS", value_parser = cents)]
         balance: u64,
     },
     /// State the balances of many accounts: lines `user,cents`. What stands there is what they have
@@ -60,9 +60,9 @@ fn username(text: &str) -> Result<Username, String> {
     Username::parse(text.to_owned()).map_err(|e| e.to_string())
 }
 
-fn balance(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is no whole number of cents from 0 to {CENTS_MAX}, in digits");
-    cents(text).ok_or_else(wrong)
+fn cents(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no whole number of cents, in 1 to 15 digits");
+    balance(whole(text).ok_or_else(wrong)?)
 }
 
 impl AccountCommand {
@@ -91,16 +91,15 @@ async fn set(
     output: Output,
 ) -> Result<ExitCode> {
     let first = !store.keeps_accounts(event).await?;
-    if first && !has_target(store, event).await? {
+    // A hint must not stop the command: where it cannot be had, there is none.
+    if first && matches!(has_target(store, event).await, Ok(false)) {
         eprintln!("seckill: event {event} has no target: is it the event that you mean?");
     }
-    let begins = format!("event {event} keeps accounts from now on: who has none cannot bid");
     let bar = progress("accounts", balances.len() as u64, output);
     let (mut done, mut created, mut changed) = (0, 0, 0);
     for slice in balances.chunks(ACCOUNTS_PER_CALL_MAX) {
         let answered = store.account_set(event, slice).await;
-        let begins = first.then_some(begins.as_str());
-        let partly = |error| partly(done, balances.len(), begins, error);
+        let partly = |error| partly(done, balances.len(), first.then_some(event), error);
         match answered.map_err(partly)? {
             SetOutcome::Set {
                 created: new,
@@ -119,7 +118,7 @@ async fn set(
         "set {done} accounts of event {event}: {created} new, {changed} changed, {same} as before"
     );
     if first {
-        line = format!("{line}\n{begins}");
+        line = format!("{line}\n{}", begins(event, "keeps"));
     }
     let value = json!({
         "event": event.as_str(), "accounts": done, "created": created, "changed": changed,
@@ -139,15 +138,20 @@ async fn has_target(store: &Store, event: &Event) -> Result<bool> {
     Ok(sales.iter().any(of_event))
 }
 
-/// An error after some accounts were set must say so, and what begins with the first of them.
-fn partly(done: usize, of: usize, begins: Option<&str>, error: Error) -> Error {
-    let so_far = match &error {
-        Error::Unknown(_) => "the next ones perhaps",
-        _ if done > 0 => "the others were not",
+/// What the first account of an event begins, or may have begun.
+fn begins(event: &Event, keeps: &str) -> String {
+    format!("event {event} {keeps} accounts from now on: who has none cannot bid")
+}
+
+/// An error after some accounts may have been set must say so, and what begins with the first of
+/// them, if it is the `first_of` its event.
+fn partly(done: usize, of: usize, first_of: Option<&Event>, error: Error) -> Error {
+    let (so_far, keeps) = match &error {
+        Error::Unknown(_) | Error::Contract(_) => ("the next ones perhaps", "may keep"),
+        _ if done > 0 => ("the others were not", "keeps"),
         _ => return error,
     };
-    let begins = begins.filter(|_| done > 0);
-    let begins = begins.map_or_else(String::new, |begins| format!("; {begins}"));
+    let begins = first_of.map_or_else(String::new, |event| format!("; {}", begins(event, keeps)));
     Error::Refused(format!(
         "{error}; {done} of {of} accounts were set, {so_far}: the same again is safe while nobody \
          bids{begins}"
@@ -240,13 +244,13 @@ fn parse(file: &str, text: &[u8]) -> Result<Vec<(Username, u64)>> {
             let line = line_at(text, at);
             Error::Config(format!("{file}, line {line}: {why}; nothing was changed"))
         };
-        let (username, cents) = account(&record).map_err(wrong)?;
+        let (username, balance) = account(&record).map_err(wrong)?;
         if let Some(first) = seen.insert(username.clone(), at) {
             let first = line_at(text, first);
             let why = format!("{username} stands in line {first} already");
             return Err(wrong(why));
         }
-        balances.push((username, cents));
+        balances.push((username, balance));
     }
     if balances.is_empty() {
         return Err(Error::Config(format!("{file}: no accounts in it")));
@@ -263,21 +267,26 @@ fn start(text: &[u8], record: &ByteRecord) -> usize {
     at + text[at..].iter().take_while(is_end).count()
 }
 
-/// The number of the line in which this byte is.
+/// The number of the line in which this byte is. Lines end as records do: with `\r`, `\n` or both.
 fn line_at(text: &[u8], at: usize) -> usize {
-    1 + text[..at].iter().filter(|&&byte| byte == b'\n').count()
+    let is_end = |&at: &usize| match text[at] {
+        b'\n' => true,
+        b'\r' => text.get(at + 1) != Some(&b'\n'),
+        _ => false,
+    };
+    1 + (0..at).filter(is_end).count()
 }
 
 fn account(record: &ByteRecord) -> Result<(Username, u64), String> {
     let fields: Result<Vec<&str>, _> = record.iter().map(str::from_utf8).collect();
     let fields = fields.map_err(|_| "it is not UTF-8".to_owned())?;
-    let [name, cents] = fields.as_slice() else {
+    let [name, balance] = fields.as_slice() else {
         return Err(format!(
             "it must be user,cents, and has {} fields",
             fields.len()
         ));
     };
-    let balance = balance(cents)?;
+    let balance = cents(balance)?;
     Ok((username(name)?, balance))
 }
 
@@ -294,11 +303,30 @@ mod tests {
 
     #[test]
     fn a_load_that_breaks_off_says_what_it_began() {
-        let begins = Some("event e keeps accounts");
-        let broken = |done| partly(done, 9, begins, Error::Busy("late".to_owned())).to_string();
-        assert!(broken(5).contains("5 of 9 accounts were set, the others were not"));
-        assert!(broken(5).ends_with("; event e keeps accounts"));
-        assert!(!broken(0).contains("event e"));
+        let event = Event::parse("e").expect("valid");
+        let broken = |done, first_of, why: fn(String) -> Error| {
+            partly(done, 9, first_of, why("late".to_owned())).to_string()
+        };
+        let busy = broken(5, Some(&event), Error::Busy);
+        assert!(busy.contains("5 of 9 accounts were set, the others were not"));
+        assert!(
+            busy.contains("; event e keeps accounts from now on"),
+            "{busy}"
+        );
+        let nothing = broken(0, Some(&event), Error::Busy);
+        assert_eq!(nothing, "not executed: late");
+        for done in [0, 5] {
+            for why in [Error::Unknown, Error::Contract] {
+                let perhaps = broken(done, Some(&event), why);
+                let set = format!("{done} of 9 accounts were set, the next ones perhaps");
+                assert!(perhaps.contains(&set), "{perhaps}");
+                assert!(
+                    perhaps.contains("; event e may keep accounts from now on"),
+                    "{perhaps}"
+                );
+                assert!(!broken(done, None, why).contains("event e"), "{perhaps}");
+            }
+        }
     }
 
     #[test]
@@ -314,6 +342,7 @@ mod tests {
             ("a,007\n", "line 1: \"007\""),
             ("\n\na,1\n\nb,x\n", "line 5: \"x\""),
             ("a,1\r\n\r\nb,2\r\na,3", "line 4: a stands in line 1"),
+            ("a,1\rb,2\r\r\na,3", "line 4: a stands in line 1"),
             ("\u{feff}a,1\nb,x\n", "line 2: \"x\""),
             ("a,1\n\"b\n\",2\nc,x\n", "line 2: the username"),
             ("a,100000000000001\n", "line 1"),

@@ -20,6 +20,7 @@ pub mod sale;
 pub mod standing;
 pub mod unit;
 pub mod violation;
+pub mod whole;
 
 use std::fmt;
 

@@ -21,7 +21,7 @@ pub fn to_json(account: &Account) -> Value {
 /// Its bounds.
 pub fn balance(cents: u64) -> Result<u64, String> {
     let fits = (cents <= CENTS_MAX).then_some(cents);
-    fits.ok_or_else(|| format!("{cents} is not in 0..={CENTS_MAX}"))
+    fits.ok_or_else(|| format!("{cents} is not in 0..={CENTS_MAX} cents"))
 }
 
 /// Why the balance of this account could not be set, for the operator.

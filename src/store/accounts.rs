@@ -69,6 +69,19 @@ impl Store {
         }
     }
 
+    /// Whether bids of the event are paid from accounts.
+    ///
+    /// # Errors
+    /// As [`Store::account`].
+    pub async fn keeps_accounts(&self, event: &Event) -> Result<bool> {
+        let mut connection = self.connection().await?;
+        let accounts = self.keys.accounts(event.as_str());
+        let mut exists = redis::cmd("EXISTS");
+        exists.arg(&accounts);
+        let kept = exists.query_async(&mut *connection);
+        self.read(&[&accounts], kept).await
+    }
+
     /// The account of a buyer at one instant; `None` when there is none.
     ///
     /// # Errors

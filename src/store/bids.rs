@@ -10,7 +10,7 @@ use super::reply::{unexpected, word};
 use super::script::{BID_CANCEL, BID_PLACE};
 use crate::domain::bid::{Bid, BidOutcome, BidRefusal};
 use crate::domain::change::ChangeOutcome;
-use crate::domain::ids::{Event, OrderId, SaleId, Username};
+use crate::domain::ids::{OrderId, SaleId, Username};
 use crate::error::Result;
 
 impl Lane {
@@ -37,19 +37,6 @@ impl Lane {
 }
 
 impl Store {
-    /// Whether bids of the event are paid from accounts.
-    ///
-    /// # Errors
-    /// As [`Store::account`].
-    pub async fn keeps_accounts(&self, event: &Event) -> Result<bool> {
-        let mut connection = self.connection().await?;
-        let accounts = self.keys.accounts(event.as_str());
-        let mut exists = redis::cmd("EXISTS");
-        exists.arg(&accounts);
-        let kept = exists.query_async(&mut *connection);
-        self.read(&[&accounts], kept).await
-    }
-
     /// Takes back the bid `id` for `goods`, before `deadline`.
     pub(super) async fn bid_cancel(
         &self,

@@ -202,8 +202,12 @@ impl Store {
             .map_err(late)?
     }
 
-    /// Waits for a command that changes nothing, so that any failure may be tried again. `keys` are
-    /// those that it reads, one for each command of a pipeline; none when it is about the server.
+    /// Waits for a command that may be sent again, whatever became of it: it reads, or what it does
+    /// is done once (`XACK`, `XDEL`). `keys` are its own, one for each command of a pipeline; none
+    /// when it is about the server.
+    ///
+    /// # Errors
+    /// [`Error::Contract`] when a key is of another type than it should be, else [`Error::Busy`].
     async fn read<T>(
         &self,
         keys: &[&str],

@@ -85,6 +85,8 @@ impl Store {
         held.collect()
     }
 
+    /// # Errors
+    /// As [`Store::order`].
     async fn order_read(&self, id: &OrderId, deadline: Instant) -> Result<Option<Order>> {
         let asked = [(self.keys.orders(id.event()), id.as_str())];
         let found = self.reads.hash_fields(&asked, deadline).await?;

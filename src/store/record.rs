@@ -8,10 +8,10 @@
 
 use std::borrow::Cow;
 
-use super::whole::whole;
 use crate::domain::bid::Accepted;
 use crate::domain::ids::{OrderId, RequestId, SaleId, Username};
 use crate::domain::order::{Line, Order, OrderState};
+use crate::domain::whole::whole;
 use crate::error::{Error, Result};
 
 /// The order of a record: the one place that decodes it.

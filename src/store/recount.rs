@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use redis::{Cmd, FromRedisValue, Value};
 
 use super::reply::{Snapshot, word};
-use super::whole::{whole, whole_of};
+use super::whole::whole_of;
 use super::{Store, record};
 use crate::domain::account::AccountRecount;
 use crate::domain::ids::{OrderId, RequestId, SaleId, Username};
 use crate::domain::recount::Recount;
 use crate::domain::sale::StockKind;
 use crate::domain::violation::Violation;
+use crate::domain::whole::whole;
 use crate::error::{Error, Result};
 
 /// A field of a hash and its value.

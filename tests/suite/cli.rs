@@ -947,3 +947,17 @@ async fn whoever_makes_an_event_keep_accounts_is_told() {
     let other = shop.json(&at("account set r al 50"));
     assert_eq!(other["first_of_event"], true);
 }
+
+#[tokio::test]
+async fn a_hint_that_cannot_be_had_stops_no_command() {
+    let redis = PrivateRedis::forgetful();
+    let (shop, mut world) = (Shop::new(), World::at(redis.url()).await);
+    let _: () = world.run(&["ACL", "SETUSER", "default", "-scan"]).await;
+    let set = shop.run(&Shop::at(&world, "account set q al 50"));
+    assert_eq!(String::from_utf8_lossy(&set.stderr), "");
+    assert_eq!(
+        String::from_utf8_lossy(&set.stdout),
+        "set 1 accounts of event q: 1 new, 0 changed, 0 as before\n\
+         event q keeps accounts from now on: who has none cannot bid\n"
+    );
+}
