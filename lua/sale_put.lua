@@ -99,7 +99,8 @@ if terms_change and grants > 0 then
 end
 
 -- Whoever has the field `keyword` is an activity, for ever, and has its own door: an empty one takes
--- it off show and leaves it there. What an activity is may change at any time.
+-- it off show and leaves it there. What an activity is may change at any time, but its end never
+-- comes before that of its booking.
 local hold, keyword, starts_at, ends_at =
   unpack(redis.call("HMGET", sale, "hold", "keyword", "starts_at", "ends_at"))
 local becomes = not keyword and (edit.keyword or "") ~= ""
