@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::print::{Output, progress, table};
+use super::print::{Output, facts, figures, progress};
 use super::sale::no_such_sale;
 use crate::domain::ids::SaleId;
 use crate::error::Result;
@@ -58,26 +58,13 @@ impl AuditCommand {
 }
 
 fn report(id: &SaleId, verdict: &Verdict) -> String {
-    let figures = &verdict.snapshot.figures;
-    let mut rows = vec![
-        ("added", figures.added.to_string()),
-        ("removed", figures.removed.to_string()),
-        ("left", figures.left.to_string()),
-        ("held", figures.held.to_string()),
-        ("confirmed", figures.confirmed.to_string()),
-        ("used", figures.used.to_string()),
-        ("buyers", figures.buyers.to_string()),
-    ];
-    rows.extend(
-        verdict
-            .accounts
-            .map(|count| ("accounts", count.to_string())),
-    );
-    let rows: Vec<_> = rows
+    let accounts = verdict
+        .accounts
+        .map(|count| ("accounts", count.to_string()));
+    let rows = figures(&verdict.snapshot.figures)
         .into_iter()
-        .map(|(name, value)| vec![name.to_owned(), value])
-        .collect();
-    format!("{}\n\n{}", table(&rows), conclusion(id, verdict))
+        .chain(accounts);
+    format!("{}\n\n{}", facts(rows), conclusion(id, verdict))
 }
 
 fn conclusion(id: &SaleId, verdict: &Verdict) -> String {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::print::{Output, table};
+use super::print::{Output, facts};
 use crate::domain::bid::Accepted;
 use crate::domain::change::{Change, ChangeOutcome, ChangeRefusal};
 use crate::domain::ids::OrderId;
@@ -77,11 +77,7 @@ async fn show(store: &Store, id: &OrderId, output: Output) -> Result<ExitCode> {
             .map(|id| ("request", id.as_str().to_owned())),
     );
     rows.extend(order.lines.iter().map(|line| ("has", line_text(line))));
-    let rows: Vec<_> = rows
-        .into_iter()
-        .map(|(name, value)| vec![name.to_owned(), value])
-        .collect();
-    output.result(table(&rows), &OrderView::from(&order));
+    output.result(facts(rows), &OrderView::from(&order));
     Ok(ExitCode::SUCCESS)
 }
 

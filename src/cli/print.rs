@@ -4,6 +4,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::domain::ledger::Figures;
+
 /// Shorter operations are over before anybody could read a bar.
 const PROGRESS_MIN: u64 = 1000;
 
@@ -62,6 +64,28 @@ pub fn table(rows: &[Vec<String>]) -> String {
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Lines of a name and what it is.
+pub fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> String {
+    let rows = rows.into_iter();
+    let rows: Vec<_> = rows
+        .map(|(name, value)| vec![name.to_owned(), value])
+        .collect();
+    table(&rows)
+}
+
+/// The figures of a sale, as facts.
+pub fn figures(figures: &Figures) -> [(&'static str, String); 7] {
+    [
+        ("added", figures.added.to_string()),
+        ("removed", figures.removed.to_string()),
+        ("left", figures.left.to_string()),
+        ("held", figures.held.to_string()),
+        ("confirmed", figures.confirmed.to_string()),
+        ("used", figures.used.to_string()),
+        ("buyers", figures.buyers.to_string()),
+    ]
 }
 
 /// A bar on a terminal that counts `what`; nothing elsewhere, and nothing beside JSON.

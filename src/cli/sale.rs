@@ -7,7 +7,7 @@ use clap::builder::RangedI64ValueParser;
 use serde_json::{Value, json};
 
 use super::activity::{self, ActivityFlags};
-use super::print::{Output, table};
+use super::print::{Output, facts, figures, table};
 use crate::domain::bid::{BONUS_BP_MAX, CENTS_MAX};
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{
@@ -243,7 +243,7 @@ fn row(snapshot: &Snapshot) -> Vec<String> {
 
 async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
     let snapshot = existing(store, id).await?;
-    let (sale, figures) = (&snapshot.sale, &snapshot.figures);
+    let sale = &snapshot.sale;
     let mut rows = vec![
         ("sale", sale.id.to_string()),
         ("title", sale.title.clone()),
@@ -254,22 +254,12 @@ async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
         ("hold", times::show_duration(sale.hold)),
         ("cancel until", times::show(sale.cancel_until)),
         ("feed", if sale.feed { "on" } else { "off" }.to_owned()),
-        ("added", figures.added.to_string()),
-        ("removed", figures.removed.to_string()),
-        ("left", figures.left.to_string()),
-        ("held", figures.held.to_string()),
-        ("confirmed", figures.confirmed.to_string()),
-        ("used", figures.used.to_string()),
-        ("buyers", figures.buyers.to_string()),
-        ("server time", times::show(Some(snapshot.now))),
     ];
+    rows.extend(figures(&snapshot.figures));
+    rows.push(("server time", times::show(Some(snapshot.now))));
     rows.extend(limits(sale));
     rows.extend(sale.activity.iter().flat_map(activity::rows));
-    let rows: Vec<_> = rows
-        .into_iter()
-        .map(|(name, value)| vec![name.to_owned(), value])
-        .collect();
-    output.result(table(&rows), &to_json(&snapshot));
+    output.result(facts(rows), &to_json(&snapshot));
     Ok(ExitCode::SUCCESS)
 }
 

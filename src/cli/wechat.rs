@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::print::{Output, table};
+use super::print::{Output, facts};
 use crate::domain::ids::{Number, SaleId};
 use crate::domain::order::Order;
 use crate::error::{Error, Result};
@@ -96,14 +96,14 @@ async fn show(store: &Store, number: &Number, output: Output) -> Result<ExitCode
     }
     let openid = openid.as_ref().map(|openid| openid.as_str());
     let mut rows = vec![
-        vec!["number".to_owned(), number.to_string()],
-        vec!["openid".to_owned(), openid.unwrap_or("-").to_owned()],
+        ("number", number.to_string()),
+        ("openid", openid.unwrap_or("-").to_owned()),
     ];
     rows.extend(tickets.iter().map(|(sale, order)| {
         let units = units(order, sale).join(", ");
         let named = if units.is_empty() { "" } else { ": " };
         let ticket = format!("{} of {sale}, {}{named}{units}", order.id, order.state);
-        vec!["ticket".to_owned(), ticket]
+        ("ticket", ticket)
     }));
     let tickets = tickets.iter().map(|(sale, order)| {
         json!({
@@ -113,7 +113,7 @@ async fn show(store: &Store, number: &Number, output: Output) -> Result<ExitCode
     });
     let tickets: Vec<_> = tickets.collect();
     let value = json!({"number": number.as_str(), "openid": openid, "tickets": tickets});
-    output.result(table(&rows), &value);
+    output.result(facts(rows), &value);
     Ok(said(missing))
 }
 
