@@ -139,7 +139,14 @@ fn role(facts: &ServerFacts) -> Finding {
 }
 
 fn durability(facts: &ServerFacts, wanted: Option<Durability>) -> Finding {
-    let mend = "CONFIG SET appendonly yes, appendfsync always, no-appendfsync-on-rewrite no";
+    let mend = match wanted {
+        Some(Durability::Replicated(_)) => {
+            "attach so many replicas to this Redis, or choose another durability"
+        }
+        None | Some(Durability::Memory | Durability::Fsync) => {
+            "CONFIG SET appendonly yes, appendfsync always, no-appendfsync-on-rewrite no"
+        }
+    };
     let (grade, found) = match (facts.verify(wanted), facts.persistence()) {
         (Err(error), _) => (Grade::Wrong, error.to_string()),
         (Ok(_), None) => (

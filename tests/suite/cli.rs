@@ -651,6 +651,21 @@ async fn the_doctor_says_whose_limits_it_read() {
 }
 
 #[tokio::test]
+async fn the_doctor_asks_for_the_replicas_that_are_missing() {
+    let redis = PrivateRedis::forgetful();
+    let (shop, world) = (Shop::new(), World::at(redis.url()).await);
+    let doctor = Shop::at(&world, "doctor --set durability=replicated:1");
+    let output = shop.command(&doctor).output().expect("the program runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let durability = said.lines().find(|line| line.starts_with("durability"));
+    let durability = durability.expect("a line");
+    for words in ["WRONG", "0 replicas are online", "attach so many replicas"] {
+        assert!(durability.contains(words), "{words} is not in {durability}");
+    }
+    assert_eq!(output.status.code(), Some(1), "{said}");
+}
+
+#[tokio::test]
 async fn an_order_is_shown_and_led_through_its_life() {
     let (shop, world) = (Shop::new(), World::new().await);
     let sale = world.held_sale("spring.tea", StockKind::List, 5).await;
