@@ -100,7 +100,7 @@ async fn show(store: &Store, number: &Number, output: Output) -> Result<ExitCode
         ("openid", openid.unwrap_or("-").to_owned()),
     ];
     rows.extend(tickets.iter().map(|(sale, order)| {
-        let units = units(order, sale).join(", ");
+        let units = order.units(sale).join(", ");
         let named = if units.is_empty() { "" } else { ": " };
         let ticket = format!("{} of {sale}, {}{named}{units}", order.id, order.state);
         ("ticket", ticket)
@@ -108,18 +108,13 @@ async fn show(store: &Store, number: &Number, output: Output) -> Result<ExitCode
     let tickets = tickets.iter().map(|(sale, order)| {
         json!({
             "sale": sale.as_str(), "order": order.id.as_str(), "state": order.state.as_str(),
-            "units": units(order, sale),
+            "units": order.units(sale),
         })
     });
     let tickets: Vec<_> = tickets.collect();
     let value = json!({"number": number.as_str(), "openid": openid, "tickets": tickets});
     output.result(facts(rows), &value);
     Ok(said(missing))
-}
-
-/// Which units of a sale an order has, if they have names.
-fn units<'a>(order: &'a Order, sale: &SaleId) -> &'a [String] {
-    order.line(sale).map_or(&[], |line| &line.units)
 }
 
 async fn unbind(store: &Store, number: &Number, output: Output) -> Result<ExitCode> {

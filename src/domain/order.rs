@@ -115,6 +115,11 @@ impl Order {
     pub fn line(&self, goods: &SaleId) -> Option<&Line> {
         self.lines.iter().find(|line| line.goods == *goods)
     }
+
+    /// Which units it has of a sale; empty when they have no names, or when it has none.
+    pub fn units(&self, goods: &SaleId) -> &[String] {
+        self.line(goods).map_or(&[], |line| &line.units)
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::admission;
 use crate::domain::attempt::Purchase;
 use crate::domain::change::{Asker, ChangeOutcome};
 use crate::domain::ids::{Number, OpenId, OrderId};
-use crate::domain::order::{Line, Order, OrderState};
+use crate::domain::order::{Order, OrderState};
 use crate::domain::outcome::{Grant, Outcome};
 use crate::domain::sale::{Door, EpochMs};
 use crate::error::{Error, Result};
@@ -83,10 +83,10 @@ impl<'a> Holder<'a> {
         let decided = admission.grab_as(id, sale, Door::Office, buyer, Purchase::ONE);
         Ok(match decided.await? {
             Outcome::Grabbed(Grant { order, line }) => {
-                self.booked(shown, &order, &line, wording::BOOKED)
+                self.booked(shown, &order, &line.units, wording::BOOKED)
             }
             Outcome::AlreadyGrabbed(Grant { order, line }) => {
-                self.booked(shown, &order, &line, wording::BOOKED_BEFORE)
+                self.booked(shown, &order, &line.units, wording::BOOKED_BEFORE)
             }
             Outcome::Refused(refusal) => Reply::text(wording::not_booked(refusal)),
         })
@@ -112,13 +112,16 @@ impl<'a> Holder<'a> {
     fn told_again(&self, ticket: &Order) -> Reply {
         match self.activity_of(ticket) {
             _ if !ticket.state.is_alive() => Reply::text(wording::BOOKED_AND_RETURNED),
-            Some((shown, line)) => self.booked(shown, &ticket.id, line, wording::BOOKED),
+            Some(shown) => {
+                let units = ticket.units(&shown.sale.id);
+                self.booked(shown, &ticket.id, units, wording::BOOKED)
+            }
             None => Reply::text(wording::NO_SUCH_ACTIVITY),
         }
     }
 
-    fn booked(&self, shown: Shown<'a>, ticket: &OrderId, line: &Line, title: &str) -> Reply {
-        let description = wording::booked(shown, &line.units);
+    fn booked(&self, shown: Shown<'a>, ticket: &OrderId, units: &[String], title: &str) -> Reply {
+        let description = wording::booked(shown, units);
         Reply::from(self.article(shown, ticket, title.to_owned(), description))
     }
 
@@ -126,8 +129,7 @@ impl<'a> Holder<'a> {
         let tickets = self.tickets(activities).await?;
         let unused = tickets.iter().filter(|(_, order)| is_unused(order));
         let listed = unused.map(|(shown, order)| {
-            let line = order.line(&shown.sale.id);
-            let description = wording::ticket(*shown, line.map_or(&[], |line| &line.units));
+            let description = wording::ticket(*shown, order.units(&shown.sale.id));
             let title = shown.name().to_owned();
             Listed {
                 entry: wording::entry(*shown, false),
@@ -185,14 +187,13 @@ impl<'a> Holder<'a> {
 
     /// Until when a ticket may go back, if that is ever possible.
     fn cancel_until(&self, ticket: &Order) -> Option<EpochMs> {
-        let (shown, _) = self.activity_of(ticket)?;
-        shown.sale.cancel_until
+        self.activity_of(ticket)?.sale.cancel_until
     }
 
-    /// What a ticket is for, if that is on show, and what it has of it.
-    fn activity_of<'o>(&self, ticket: &'o Order) -> Option<(Shown<'a>, &'o Line)> {
-        let mut activities = self.activities.iter();
-        activities.find_map(|shown| Some((*shown, ticket.line(&shown.sale.id)?)))
+    /// What a ticket is for, if that is on show.
+    fn activity_of(&self, ticket: &Order) -> Option<Shown<'a>> {
+        let mut activities = self.activities.iter().copied();
+        activities.find(|shown| ticket.line(&shown.sale.id).is_some())
     }
 
     /// The user's tickets of these activities.

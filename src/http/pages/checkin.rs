@@ -132,7 +132,7 @@ fn admitted(activity: &SaleId, order: &Order, manner: Manner) -> HttpResponse {
         sale: activity.as_str(),
         ticket: order.id.as_str(),
         number: order.username.as_str(),
-        units: order.line(activity).map_or(&[], |line| &line.units),
+        units: order.units(activity),
     };
     HttpResponse::Ok()
         .content_type("application/json; charset=utf-8")
