@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use tokio::time::Instant;
 
 use super::Context;
 use super::attempt::{discard, media_type, read_body};
@@ -40,6 +41,7 @@ pub async fn receive(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
+    let since = Instant::now();
     let office = match admitted(&context, &request) {
         Ok(office) if is_xml(&request) => office,
         refused => {
@@ -59,7 +61,7 @@ pub async fn receive(
         tracing::warn!(who, why, "a message is refused");
         Problem::invalid(format!("{wrong}."))
     })?;
-    let answer = office.answer(message).await;
+    let answer = office.answer(message, since).await;
     let media_type = match answer.as_str() {
         SILENCE => "text/plain; charset=utf-8",
         _ => "application/xml; charset=utf-8",

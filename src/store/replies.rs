@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! none ──claim──→ claimed ──keep──→ kept, for 60 s
-//!   ↑                └─release, or the lease of 5 s ends
+//!   ↑                └─release, or the lease of 3 s ends
 //!   └────────────────────┘
 //! ```
 //!
@@ -22,8 +22,9 @@ use super::script::{REPLY_CLAIM, REPLY_KEEP, REPLY_NOTE, REPLY_RELEASE};
 use crate::domain::ids::OrderId;
 use crate::error::{Error, Result};
 
-/// How long a claim keeps others away: as long as the platform waits for a reply.
-pub const LEASE: Duration = Duration::from_secs(5);
+/// How long a claim keeps others away: so much shorter than the platform waits for a reply that a
+/// delivery right after the death of an owner can still wait, take over, and answer.
+pub const LEASE: Duration = Duration::from_secs(3);
 /// How long a message is remembered after its last claim, and its reply: longer than the platform
 /// delivers a message again.
 pub const MEMORY: Duration = Duration::from_secs(60);
@@ -78,21 +79,30 @@ impl Store {
     /// Claims a message for [`LEASE`], unless somebody else did or it was answered.
     ///
     /// # Errors
-    /// [`Error::Busy`] when nothing was executed; after [`Error::Unknown`] the message may be
-    /// claimed by nobody for the time of a lease.
+    /// [`Error::Busy`] when it may be tried again: a claim that went unanswered is given up.
     pub async fn reply_claim(&self, key: &MessageKey) -> Result<ClaimOutcome> {
-        let owner = HEXLOWER.encode(&rand::random::<[u8; 16]>());
+        let mut claim = Claim {
+            key: key.clone(),
+            owner: HEXLOWER.encode(&rand::random::<[u8; 16]>()),
+            note: None,
+        };
         let keys = [self.keys.reply(&key.0)];
-        let call = REPLY_CLAIM.on(&keys);
-        let call = call.arg(&owner).arg(ms(LEASE)).arg(ms(MEMORY));
-        let reply = self.send_in_time(call, false).await?;
+        let call = REPLY_CLAIM.on(&keys).arg(&claim.owner);
+        let call = call.arg(ms(LEASE)).arg(ms(MEMORY));
+        let reply = match self.send_in_time(call, false).await {
+            Err(Error::Unknown(why)) => {
+                // Whenever Redis executes the claim after all, this comes right behind it.
+                let _ = self.reply_release(&claim).await;
+                return Err(Error::Busy(why));
+            }
+            answered => answered?,
+        };
         let parts = words("reply_claim", reply)?;
         match parts.as_slice() {
-            [outcome, note] if outcome == "claimed" => Ok(ClaimOutcome::Claimed(Claim {
-                key: key.clone(),
-                owner,
-                note: noted(note)?,
-            })),
+            [outcome, note] if outcome == "claimed" => {
+                claim.note = noted(note)?;
+                Ok(ClaimOutcome::Claimed(claim))
+            }
             [outcome] if outcome == "pending" => Ok(ClaimOutcome::Pending),
             [outcome, reply] if outcome == "repeated" => Ok(ClaimOutcome::Repeated(reply.clone())),
             other => Err(unexpected("reply_claim", &format!("{other:?}"))),

@@ -28,7 +28,8 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::replies::{Claim, ClaimOutcome, SettleOutcome};
 
-/// Time for an answer. The platform hangs up after 5 s, which include the way.
+/// Time for an answer, from the first byte of the message. The platform hangs up after 5 s, which
+/// include the way.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(4_500);
 /// Pause before asking again for a reply that somebody else is working on.
 const PENDING_PAUSE: Duration = Duration::from_millis(25);
@@ -73,10 +74,10 @@ impl Account {
 type Answered = (String, &'static str);
 
 impl Office {
-    /// The body of the answer to a message, in time. When nothing can be said in time, that is
-    /// said, and the next delivery of the message is worked on anew.
-    pub async fn answer(&self, message: Message) -> String {
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
+    /// The body of the answer to a message that began to arrive at `since`, in time. When nothing
+    /// can be said in time, that is said, and the next delivery of the message is worked on anew.
+    pub async fn answer(&self, message: Message, since: Instant) -> String {
+        let deadline = since + ANSWER_TIMEOUT;
         let command = Command::of(&message.content);
         let label = command.label();
         if command == Command::Notice {

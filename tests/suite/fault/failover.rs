@@ -33,7 +33,7 @@ const CROWD: Crowd = Crowd {
 /// A master and a replica, each behind a proxy that can be told to fail.
 pub struct Pair {
     pub master: PrivateRedis,
-    pub(super) replica: PrivateRedis,
+    pub replica: PrivateRedis,
     /// Between the replica and its master.
     pub link: Proxy,
     /// Between the server and whoever is master.

@@ -5,20 +5,6 @@ use seckill::domain::sale::StockKind;
 use crate::support::app::TestApp;
 use crate::support::redis::{PrivateRedis, World};
 
-async fn calls(world: &mut World, command: &str) -> u64 {
-    let stats: String = world.run(&["INFO", "commandstats"]).await;
-    let line = stats
-        .lines()
-        .find(|line| line.starts_with(&format!("cmdstat_{command}:")));
-    let calls = line
-        .and_then(|line| line.split_once("calls="))
-        .and_then(|(_, rest)| {
-            let number = rest.split(',').next()?;
-            number.parse().ok()
-        });
-    calls.unwrap_or(0)
-}
-
 #[tokio::test]
 async fn flushed_scripts_are_loaded_once_and_nothing_runs_twice() {
     let redis = PrivateRedis::forgetful();
@@ -37,9 +23,9 @@ async fn flushed_scripts_are_loaded_once_and_nothing_runs_twice() {
             assert_eq!(app.buyer.code("/seckill", "a", &user, "1").await, "grabbed");
         }
         // Three answers, one refused call before the load: no grab ran twice.
-        assert_eq!(calls(&mut world, "script|load").await, 1);
-        assert_eq!(calls(&mut world, "evalsha").await, 4);
-        assert_eq!(calls(&mut world, "lpop").await, 3);
+        assert_eq!(world.calls("script|load").await, 1);
+        assert_eq!(world.calls("evalsha").await, 4);
+        assert_eq!(world.calls("lpop").await, 3);
     }
     world.assert_holds(&sale).await;
     app.stop().await;

@@ -204,16 +204,6 @@ async fn the_clock_goes_on_between_two_readings() {
     app.stop().await;
 }
 
-/// Calls of a command since the server began.
-async fn calls(world: &mut World, command: &str) -> u64 {
-    let info: String = world.run(&["INFO", "commandstats"]).await;
-    let line = info
-        .lines()
-        .find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
-    let calls = line.and_then(|line| line.split(',').next());
-    calls.map_or(0, |calls| calls.parse().expect("a number"))
-}
-
 #[tokio::test]
 async fn a_crowd_of_lookers_costs_redis_next_to_nothing() {
     let redis = PrivateRedis::forgetful();
@@ -222,7 +212,7 @@ async fn a_crowd_of_lookers_costs_redis_next_to_nothing() {
         world.sale(sale, StockKind::List, 1).await;
     }
     let app = TestApp::start(&world).await;
-    let before = calls(&mut world, "evalsha").await + calls(&mut world, "scan").await;
+    let before = world.calls("evalsha").await + world.calls("scan").await;
     let since = Instant::now();
     let lookers: Vec<_> = (0..50)
         .map(|number| {
@@ -250,7 +240,7 @@ async fn a_crowd_of_lookers_costs_redis_next_to_nothing() {
         looker.await.expect("answered");
     }
     let took = since.elapsed();
-    let after = calls(&mut world, "evalsha").await + calls(&mut world, "scan").await;
+    let after = world.calls("evalsha").await + world.calls("scan").await;
     // One scan and three sales for each reading, and a quarter of a second between two.
     let most = 4 * (took.as_millis() / 250 + 2);
     assert!(

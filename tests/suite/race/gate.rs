@@ -334,7 +334,7 @@ async fn a_crowd_after_the_sell_out_costs_redis_almost_nothing() {
     let app = TestApp::start(&world).await;
     let door = door(&app.buyer, &sale);
     until_closed(&app.buyer, &sale).await;
-    let (before, started) = (script_calls(&mut world).await, Instant::now());
+    let (before, started) = (world.calls("evalsha").await, Instant::now());
     for tick in 0..100 {
         let users: Vec<_> = (0..20).map(|n| format!("late-{tick}-{n}")).collect();
         for entry in join_all(users.iter().map(|user| ask(&door, user, 1))).await {
@@ -345,22 +345,13 @@ async fn a_crowd_after_the_sell_out_costs_redis_almost_nothing() {
     }
     // A slow machine takes longer than the second, and a gate probes as long as it is asked.
     let allowed = 100 * started.elapsed().as_millis() / 1000;
-    let cost = script_calls(&mut world).await - before;
+    let cost = world.calls("evalsha").await - before;
     assert!(cost > 0, "nobody looked whether stock came back");
     assert!(
         u128::from(cost) <= allowed.max(100),
         "2000 refusals cost {cost} calls, at most {allowed}"
     );
     app.stop().await;
-}
-
-/// Script calls that this Redis has served.
-async fn script_calls(world: &mut World) -> u64 {
-    let stats: String = world.run(&["INFO", "commandstats"]).await;
-    let calls = stats
-        .split_once("cmdstat_evalsha:calls=")
-        .and_then(|(_, rest)| rest.split(',').next());
-    calls.map_or(0, |calls| calls.parse().expect("a number"))
 }
 
 /// One attempt of a burst.

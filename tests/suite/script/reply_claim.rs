@@ -1,11 +1,16 @@
 //! `lua/reply_claim.lua`
 
+use std::time::{Duration, Instant};
+
 use seckill::domain::ids::OrderId;
+use seckill::error::Error;
+use seckill::store::Store;
 use seckill::store::replies::{Claim, ClaimOutcome, LEASE, MEMORY, MessageKey};
 use seckill::store::script::REPLY_CLAIM;
 
 use super::{assert_raises, call_at};
-use crate::support::redis::World;
+use crate::support::proxy::{Fault, Proxy};
+use crate::support::redis::{PrivateRedis, World};
 
 async fn claim(world: &World, message: &str) -> ClaimOutcome {
     let key = MessageKey::new(&[message]);
@@ -58,6 +63,28 @@ async fn of_many_at_once_one_gets_the_claim() {
         let tried = futures_util::future::join_all(tries).await;
         let pending = tried.iter().filter(|one| **one == ClaimOutcome::Pending);
         assert_eq!(pending.count(), 19, "{tried:?}");
+    }
+}
+
+/// Whoever claims does not hear of it: whenever Redis does so after all, nobody else has to wait.
+#[tokio::test]
+async fn a_claim_that_nobody_heard_of_is_given_up() {
+    let redis = PrivateRedis::forgetful();
+    let mut world = World::at(redis.url()).await;
+    let proxy = Proxy::start(redis.socket()).await;
+    let store = Store::new(&proxy.url(), &world.prefix, Duration::from_millis(300));
+    let store = store.expect("a store");
+    // Redis knows the scripts, as it does after a server's first minutes.
+    let first = claimed(&world, "m").await;
+    store.reply_release(&first).await.expect("answered");
+
+    proxy.set(Fault::SwallowReply);
+    let unheard = store.reply_claim(&MessageKey::new(&["m"])).await;
+    assert!(matches!(unheard, Err(Error::Busy(_))), "{unheard:?}");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while world.calls("set").await < 2 || world.messages().await != [""; 0] {
+        assert!(Instant::now() < deadline, "it is still claimed");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

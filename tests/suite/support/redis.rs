@@ -204,6 +204,15 @@ impl World {
             .expect("raw command")
     }
 
+    /// Calls of a command since the server began.
+    pub async fn calls(&mut self, command: &str) -> u64 {
+        let stats: String = self.run(&["INFO", "commandstats"]).await;
+        let head = format!("cmdstat_{command}:calls=");
+        let line = stats.lines().find_map(|line| line.strip_prefix(&head));
+        let calls = line.and_then(|line| line.split(',').next());
+        calls.map_or(0, |calls| calls.parse().expect("a number"))
+    }
+
     /// Everything that is stored under this prefix, to compare before and after.
     pub async fn dump(&mut self) -> Vec<(String, Vec<u8>)> {
         let mut keys: Vec<String> = self.run(&["KEYS", &format!("{}*", self.prefix)]).await;

@@ -4,6 +4,7 @@
 mod binding;
 mod booking;
 mod door;
+mod in_time;
 mod race;
 mod redelivery;
 mod start;
