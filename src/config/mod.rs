@@ -229,6 +229,11 @@ impl Config {
             "redis.timeout must be from 1ms to 60s"
         } else if self.redis.prefix.contains(['{', '}']) {
             "redis.prefix contains { or }: they mark the hash tag of an event"
+        } else if self.redis.url.is_none()
+            && matches!(self.durability, Some(Durability::Replicated(_)))
+        {
+            "durability replicated:K needs a Redis that has replicas, and the private one has none: \
+             set redis.url to one that has, or durability to fsync"
         } else if let Some(wrong) = self.relay.wrong().or_else(|| self.wechat.wrong()) {
             wrong
         } else {
@@ -300,6 +305,7 @@ mod tests {
             ("[redis]\nprefix = '{x}'", "redis.prefix"),
             ("[doors]\nseckill = 'A B'", "doors.seckill"),
             ("durability = 'disk'", "durability"),
+            ("durability = 'replicated:1'", "redis.url"),
             ("[admin]\ntoken = ''", "admin.token"),
             ("[admin]\ntoken = 'hunter 2'", "admin.token"),
             ("[admin]\ntoken = 'hunter2\u{e9}'", "admin.token"),
@@ -323,6 +329,13 @@ mod tests {
             assert!(error.contains(named), "{toml:?} gives {error:?}");
             assert!(!error.contains("hunter"), "{toml:?} gives {error:?}");
         }
+    }
+
+    #[test]
+    fn a_redis_that_may_have_replicas_may_be_asked_for_them() {
+        let toml = "durability = 'replicated:1'\n[redis]\nurl = 'redis://localhost'";
+        let config = load(toml, &[]).expect("valid");
+        assert_eq!(config.durability, Some(Durability::Replicated(1)));
     }
 
     #[test]
