@@ -110,12 +110,7 @@ pub async fn cancel(
     let buyer = match operator::shown(&request, &context.token) {
         Shown::Token => None,
         Shown::Wrong => return Err(operator::wrong()),
-        Shown::Nothing if body.is_empty() => {
-            return Err(Problem::unauthorized(
-                "Send the buyer's username, or the operators' token: \
-                 `Authorization: Bearer TOKEN`.",
-            ));
-        }
+        Shown::Nothing if body.is_empty() => return Err(nobody()),
         Shown::Nothing => {
             let username = username_in_body(&request, &body);
             Some(username.map_err(|fault| Problem::of_fault(&fault, manner))?)
@@ -142,11 +137,18 @@ async fn asked_by_operator(
     Ok((order_id(request, manner)?, manner))
 }
 
-/// The buyer that the query names; nobody in particular sees nothing.
+/// 401 for whoever shows no token and names no buyer. It does not depend on the order.
+fn nobody() -> Problem {
+    Problem::unauthorized(
+        "Send the buyer's username, or the operators' token: `Authorization: Bearer TOKEN`.",
+    )
+}
+
+/// The buyer that the query names.
 fn asking(request: &HttpRequest, manner: Manner) -> Result<Username, Problem> {
     let username = username_in_query(request.query_string());
     let username = username.map_err(|fault| Problem::of_fault(&fault, manner))?;
-    username.ok_or_else(|| no_such_order(manner))
+    username.ok_or_else(nobody)
 }
 
 fn order_id(request: &HttpRequest, manner: Manner) -> Result<OrderId, Problem> {
