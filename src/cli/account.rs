@@ -66,6 +66,11 @@ fn cents(text: &str) -> Result<u64, String> {
 }
 
 impl AccountCommand {
+    /// True for what may be the first thing that is ever written.
+    pub fn begins(&self) -> bool {
+        matches!(self, Self::Set { .. } | Self::Load { .. })
+    }
+
     /// Runs the command.
     pub async fn run(&self, store: &Store, output: Output) -> Result<ExitCode> {
         match self {

@@ -20,7 +20,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::store::Store;
-use crate::store::embedded::Attached;
+use crate::store::embedded::{Attached, has_data};
 
 use self::print::Output;
 
@@ -132,6 +132,23 @@ impl Delivery {
     }
 }
 
+impl Operation {
+    /// True for what makes sense without any data: it writes the first.
+    fn begins(&self) -> bool {
+        match self {
+            Self::Sale(command) => command.begins(),
+            Self::Account(command) => command.begins(),
+            Self::Stock(_)
+            | Self::Order(_)
+            | Self::Orders(_)
+            | Self::Feed(_)
+            | Self::Wechat(_)
+            | Self::Audit(_)
+            | Self::Doctor => false,
+        }
+    }
+}
+
 impl Arguments {
     /// The configuration with the flags of this command line on top.
     ///
@@ -180,7 +197,7 @@ pub async fn run(operation: &Operation, arguments: &Arguments, config: Config) -
     let (url, attached) = match &config.redis.url {
         Some(url) => (url.clone(), None),
         None => {
-            let attached = attach(&config).await?;
+            let attached = attach(&config, operation.begins()).await?;
             (attached.url(), Some(attached))
         }
     };
@@ -200,12 +217,23 @@ pub async fn run(operation: &Operation, arguments: &Arguments, config: Config) -
     done
 }
 
-async fn attach(config: &Config) -> Result<Attached> {
+/// The private Redis. Where there is none yet, only a command that begins something makes one:
+/// whoever just looks stands in the wrong folder.
+async fn attach(config: &Config, begins: bool) -> Result<Attached> {
     let data_dir = config.data_dir.clone();
-    if !data_dir.exists() {
-        let path = data_dir.display();
+    if !has_data(&data_dir) {
+        let path = std::path::absolute(&data_dir).unwrap_or_else(|_| data_dir.clone());
+        let path = path.display();
+        if !begins {
+            return Err(Error::Refused(format!(
+                "there are no data of a private Redis in {path}: go to the folder of the server, or \
+                 name its --data-dir or --redis-url; `seckill serve` and `seckill sale put` begin \
+                 new data"
+            )));
+        }
         eprintln!(
-            "seckill: making the data directory {path}; name the right --data-dir if it is elsewhere"
+            "seckill: a new private Redis begins in {path}; name the right --data-dir if yours is \
+             elsewhere"
         );
     }
     let opened = tokio::task::spawn_blocking(move || Attached::open(&data_dir)).await;

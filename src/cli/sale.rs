@@ -114,6 +114,11 @@ fn feed(text: &str) -> Result<bool, String> {
 }
 
 impl SaleCommand {
+    /// True for what may be the first thing that is ever written.
+    pub fn begins(&self) -> bool {
+        matches!(self, Self::Put { .. })
+    }
+
     /// Runs the command.
     pub async fn run(&self, store: &Store, output: Output) -> Result<ExitCode> {
         match self {

@@ -366,7 +366,7 @@ fn the_log_grows_by_a_few_lines_a_run() {
     let folder = tempfile::tempdir().expect("folder");
     let data_dir = folder.path().to_str().expect("a plain path");
     for run in 1..=3 {
-        let output = seckill(&["sale", "list", "--data-dir", data_dir]);
+        let output = seckill(&["sale", "put", "a", "--kind", "list", "--data-dir", data_dir]);
         assert!(output.status.success(), "{output:?}");
         let log = std::fs::read_to_string(folder.path().join("redis.log")).expect("a log");
         assert!(log.lines().count() <= 10 * run, "after {run} runs:\n{log}");

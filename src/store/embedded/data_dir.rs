@@ -10,6 +10,10 @@ use crate::error::{Error, Result};
 
 /// Longest path of a unix socket, on every system.
 const SOCKET_PATH_BYTES_MAX: usize = 103;
+/// Where the owner writes down who it is.
+const OWNER_FILE: &str = "seckill.lock";
+/// The folder of the append-only file, which the server makes when it starts.
+const APPEND_ONLY_FOLDER: &str = "appendonlydir";
 
 /// A data directory that exists; not necessarily ours to use.
 #[derive(Debug, Clone)]
@@ -160,12 +164,20 @@ impl DataDir {
     }
 
     fn owner_file(&self) -> PathBuf {
-        self.path.join("seckill.lock")
+        self.path.join(OWNER_FILE)
     }
 
     fn users_file(&self) -> PathBuf {
         self.path.join("users.lock")
     }
+}
+
+/// True for a directory where a private server was started, or that has the data of one: they may
+/// have been copied without the rest. Makes nothing.
+pub fn has_data(path: &Path) -> bool {
+    [OWNER_FILE, APPEND_ONLY_FOLDER]
+        .iter()
+        .any(|name| path.join(name).exists())
 }
 
 fn failed(path: &Path, error: std::io::Error) -> Error {

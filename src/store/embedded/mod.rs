@@ -16,6 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+pub use self::data_dir::has_data;
 use self::data_dir::{DataDir, Lock, Role};
 use self::process::Process;
 use crate::config::RedisUrl;
