@@ -28,12 +28,13 @@ const PIECE_BYTES: usize = 64 << 10;
 pub enum StockCommand {
     /// Put units into stock
     Add(AddCommand),
-    /// Take unsold units out of stock, the last added first, and print which ones
+    /// Take unsold units out of stock, the last added first, and print which ones: exit code 1 if
+    /// they are fewer than asked for
     Remove {
         /// The sale
         #[arg(value_parser = SaleId::parse)]
         id: SaleId,
-        /// How many units, or cents of a target; fewer are taken when fewer are left
+        /// How many units, or cents of a target; when fewer are left, all of them are taken
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=CENTS_MAX))]
         count: u64,
     },
@@ -104,9 +105,13 @@ async fn remove(store: &Store, id: &SaleId, count: u64, output: Output) -> Resul
         // Also before an error: this is the last place that knows these units.
         removed.print(id, what, count, ended.is_err(), output);
     }
-    ended
-        .map(|()| ExitCode::SUCCESS)
-        .map_err(|e| removed.partly(id, count, e))
+    let is_all = removed.done == count;
+    ended.map_err(|e| removed.partly(id, count, e))?;
+    Ok(if is_all {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// What came out of stock so far.
@@ -150,12 +155,15 @@ impl Removed {
     /// The summary, then the units of list stock, one a line.
     fn print(&self, id: &SaleId, what: &str, count: u64, failed: bool, output: Output) {
         let Self { done, left, units } = self;
-        let short = match (*done < count, failed) {
-            (false, _) => String::new(),
-            (true, true) => format!(" of {count}, then failed,"),
-            (true, false) => format!(" of {count}: no more are unsold"),
+        let mut lines = match (*done < count, failed) {
+            (false, _) => format!("removed {done} {what} from sale {id}: {left} left"),
+            (true, true) => {
+                format!("removed {done} of {count} {what} from sale {id}, then failed: {left} left")
+            }
+            (true, false) => format!(
+                "removed {done} of {count} {what} from sale {id}: no more are unsold, {left} left"
+            ),
         };
-        let mut lines = format!("removed {done} {what}{short} from sale {id}: {left} left");
         for unit in units {
             lines.push('\n');
             lines.push_str(&one_line(unit));

@@ -468,10 +468,20 @@ fn removed_units_are_printed_for_people_too() {
         shop.ok("stock remove a --count 2"),
         "removed 2 units from sale a: 1 left\nsn-3\nsn-2\n"
     );
-    assert_eq!(
-        shop.ok("stock remove a --count 2"),
-        "removed 1 units of 2: no more are unsold from sale a: 0 left\nsn-1\n"
-    );
+    for (of, line) in [
+        (
+            2,
+            "removed 1 of 2 units from sale a: no more are unsold, 0 left\nsn-1\n",
+        ),
+        (
+            1,
+            "removed 0 of 1 units from sale a: no more are unsold, 0 left\n",
+        ),
+    ] {
+        let short = shop.run(&format!("stock remove a --count {of}"));
+        let printed = String::from_utf8_lossy(&short.stdout);
+        assert_eq!((short.status.code(), &*printed), (Some(1), line));
+    }
     assert_eq!(
         shop.ok("stock remove b --count 2"),
         "removed 2 units from sale b: 1 left\n"
@@ -515,7 +525,7 @@ async fn a_removal_that_fails_in_the_middle_prints_what_it_took() {
         );
         if json.is_empty() {
             assert!(
-                printed.starts_with("removed 5000 units of 6000"),
+                printed.starts_with("removed 5000 of 6000 units from"),
                 "{printed}"
             );
             assert_eq!(printed.lines().count(), 5_001);
