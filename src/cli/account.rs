@@ -10,6 +10,7 @@ use csv::{ByteRecord, Position, ReaderBuilder};
 use serde_json::{Value, json};
 
 use super::print::{Output, progress, table};
+use super::sale::doubt;
 use crate::domain::account::Account;
 use crate::domain::ids::{Event, SaleId, Username};
 use crate::domain::sale::StockKind;
@@ -169,9 +170,11 @@ async fn show(
     username: &Username,
     output: Output,
 ) -> Result<ExitCode> {
-    let found = store.account(event, username).await?;
-    let none = || Error::Refused(format!("{username} has no account in event {event}"));
-    let account = found.ok_or_else(none)?;
+    let Some(account) = store.account(event, username).await? else {
+        doubt(store, event.as_str()).await;
+        let none = format!("{username} has no account in event {event}");
+        return Err(Error::Refused(none));
+    };
     output.result(table(&[header(), row(&account)]), &to_json(&account));
     Ok(ExitCode::SUCCESS)
 }
@@ -194,6 +197,7 @@ async fn list(store: &Store, event: &Event, output: Output) -> Result<ExitCode> 
     }
     let mut accounts: Vec<Account> = accounts.into_values().collect();
     if accounts.is_empty() && !unreadable {
+        doubt(store, event.as_str()).await;
         let none = format!("event {event} keeps no accounts: everybody may bid");
         output.result(none, &Value::Array(Vec::new()));
         return Ok(ExitCode::SUCCESS);

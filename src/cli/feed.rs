@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::Delivery;
 use super::print::{Output, table};
+use super::sale::doubt;
 use crate::config::Config;
 use crate::domain::ids::SaleId;
 use crate::error::Result;
@@ -111,6 +112,9 @@ async fn dead_letters(store: &Store, event: &str) -> Result<Vec<DeadLetter>> {
         let complete = page.len() < STEP;
         letters.extend(page);
         if complete {
+            if letters.is_empty() {
+                doubt(store, event).await;
+            }
             return Ok(letters);
         }
     }

@@ -1017,10 +1017,35 @@ async fn whoever_makes_an_event_keep_accounts_is_told() {
 }
 
 #[tokio::test]
+async fn an_event_without_sales_is_told() {
+    let (shop, world) = (Shop::new(), World::new().await);
+    world.sale("q.tea", StockKind::Counter, 5).await;
+    std::fs::write(shop.folder.path().join("secret"), "sixteen bytes or more").expect("written");
+    let receiver = "--webhook http://127.0.0.1:1 --secret-file secret";
+    for (line, code) in [
+        ("account show EVENT".to_owned(), 0),
+        ("account show EVENT al".to_owned(), 1),
+        ("feed dead EVENT".to_owned(), 0),
+        (format!("feed retry EVENT {receiver}"), 0),
+    ] {
+        for (event, hinted) in [("q", false), ("qq", true)] {
+            let output = shop.run(&Shop::at(&world, &line.replace("EVENT", event)));
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{line}: {said}");
+            let hint = "event qq has no sale: is it the event that you mean?";
+            assert_eq!(said.contains(hint), hinted, "{line}: {said}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_hint_that_cannot_be_had_stops_no_command() {
     let redis = PrivateRedis::forgetful();
     let (shop, mut world) = (Shop::new(), World::at(redis.url()).await);
     let _: () = world.run(&["ACL", "SETUSER", "default", "-scan"]).await;
+    let show = shop.run(&Shop::at(&world, "account show q"));
+    assert_eq!(String::from_utf8_lossy(&show.stderr), "");
+    assert_eq!(show.status.code(), Some(0));
     let set = shop.run(&Shop::at(&world, "account set q al 50"));
     assert_eq!(String::from_utf8_lossy(&set.stderr), "");
     assert_eq!(
