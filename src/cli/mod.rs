@@ -12,10 +12,11 @@ mod sale;
 mod stock;
 mod wechat;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -29,6 +30,9 @@ const EXIT_USAGE: u8 = 2;
 /// Exit code of an audit that came to no verdict: its 1 means "violated" and nothing else.
 const EXIT_NO_VERDICT: u8 = 3;
 
+/// The flag that may stand at every level of the command line, and counts at each.
+const SET: &str = "set";
+
 /// An admission engine for flash sales: decides in milliseconds who gets a unit.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
@@ -37,7 +41,7 @@ pub struct Arguments {
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Override one setting, for instance `--set http.workers=4`; may be repeated
-    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     set: Vec<(String, String)>,
     /// Redis to use [default: a private one in the data directory]
     #[arg(long, global = true, value_name = "URL")]
@@ -150,6 +154,29 @@ impl Operation {
 }
 
 impl Arguments {
+    /// Reads the command line of this process, or ends it with what is wrong with that.
+    pub fn of_process() -> Self {
+        Self::read(std::env::args_os()).unwrap_or_else(|wrong| wrong.exit())
+    }
+
+    /// Reads a command line.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help that was asked for.
+    fn read(
+        line: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, clap::Error> {
+        let matches = command().try_get_matches_from(line)?;
+        let mut arguments = Self::from_arg_matches(&matches)?;
+        let mut level = matches.subcommand();
+        while let Some((_, matches)) = level {
+            let set = matches.get_many::<(String, String)>(SET);
+            arguments.set.extend(set.into_iter().flatten().cloned());
+            level = matches.subcommand();
+        }
+        Ok(arguments)
+    }
+
     /// The configuration with the flags of this command line on top.
     ///
     /// # Errors
@@ -179,6 +206,19 @@ impl Command {
             Self::Serve(_) | Self::Operate(_) => None,
         }
     }
+}
+
+/// The command line. `--set` is an argument of each level: of one that is global, clap forgets what
+/// stands before a subcommand when there is more of it behind.
+fn command() -> clap::Command {
+    let command = Arguments::command();
+    let set = command.get_arguments().find(|arg| arg.get_id() == SET);
+    let set = set.expect("the field of that name").clone();
+    at_each_level(command, &set)
+}
+
+fn at_each_level(command: clap::Command, arg: &Arg) -> clap::Command {
+    command.mut_subcommands(|below| at_each_level(below.arg(arg), arg))
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
@@ -258,12 +298,23 @@ pub fn report(command: &Command, error: &Error) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_well_defined() {
-        Arguments::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_setting_counts_wherever_it_stands() {
+        let line = "seckill --set a=1 sale --set b=2 --set a=3 put x --set c=4 --kind list";
+        let read = Arguments::read(line.split(' ')).expect("valid");
+        let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let all = [set("a", "1"), set("b", "2"), set("a", "3"), set("c", "4")];
+        assert_eq!(read.set, all);
+        for line in ["seckill --set a doctor", "seckill doctor --set a"] {
+            let wrong = Arguments::read(line.split(' ')).expect_err(line);
+            assert!(wrong.to_string().contains("KEY=VALUE"), "{wrong}");
+        }
     }
 }
