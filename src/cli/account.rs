@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::print::{Output, progress, table};
 use super::sale::doubt;
 use crate::domain::account::Account;
+use crate::domain::counted::counted;
 use crate::domain::ids::{Event, SaleId, Username};
 use crate::domain::sale::StockKind;
 use crate::domain::whole::whole;
@@ -120,8 +121,9 @@ async fn set(
     }
     bar.finish_and_clear();
     let same = done as u64 - created - changed;
+    let accounts = counted(done as u64, "account");
     let mut line = format!(
-        "set {done} accounts of event {event}: {created} new, {changed} changed, {same} as before"
+        "set {accounts} of event {event}: {created} new, {changed} changed, {same} as before"
     );
     if first {
         line = format!("{line}\n{}", begins(event, "keeps"));
@@ -154,12 +156,13 @@ fn begins(event: &Event, keeps: &str) -> String {
 fn partly(done: usize, of: usize, first_of: Option<&Event>, error: Error) -> Error {
     let (so_far, keeps) = match &error {
         Error::Unknown(_) | Error::Contract(_) => ("the next ones perhaps", "may keep"),
-        _ if done > 0 => ("the others were not", "keeps"),
+        _ if done > 0 => ("the others not", "keeps"),
         _ => return error,
     };
     let begins = first_of.map_or_else(String::new, |event| format!("; {}", begins(event, keeps)));
+    let accounts = counted(of as u64, "account");
     Error::Refused(format!(
-        "{error}; {done} of {of} accounts were set, {so_far}: the same again is safe while nobody \
+        "{error}; set {done} of {accounts}, {so_far}: the same again is safe while nobody \
          bids{begins}"
     ))
 }
@@ -290,10 +293,8 @@ fn account(record: &ByteRecord) -> Result<(Username, u64), String> {
     let fields: Result<Vec<&str>, _> = record.iter().map(str::from_utf8).collect();
     let fields = fields.map_err(|_| "it is not UTF-8".to_owned())?;
     let [name, balance] = fields.as_slice() else {
-        return Err(format!(
-            "it must be user,cents, and has {} fields",
-            fields.len()
-        ));
+        let fields = counted(fields.len() as u64, "field");
+        return Err(format!("it must be user,cents, and has {fields}"));
     };
     let balance = cents(balance)?;
     Ok((username(name)?, balance))
@@ -317,7 +318,7 @@ mod tests {
             partly(done, 9, first_of, why("late".to_owned())).to_string()
         };
         let busy = broken(5, Some(&event), Error::Busy);
-        assert!(busy.contains("5 of 9 accounts were set, the others were not"));
+        assert!(busy.contains("set 5 of 9 accounts, the others not"));
         assert!(
             busy.contains("; event e keeps accounts from now on"),
             "{busy}"
@@ -327,7 +328,7 @@ mod tests {
         for done in [0, 5] {
             for why in [Error::Unknown, Error::Contract] {
                 let perhaps = broken(done, Some(&event), why);
-                let set = format!("{done} of 9 accounts were set, the next ones perhaps");
+                let set = format!("set {done} of 9 accounts, the next ones perhaps");
                 assert!(perhaps.contains(&set), "{perhaps}");
                 assert!(
                     perhaps.contains("; event e may keep accounts from now on"),

@@ -9,6 +9,7 @@ use super::Delivery;
 use super::print::{Output, table};
 use super::sale::doubt;
 use crate::config::Config;
+use crate::domain::counted::counted;
 use crate::domain::ids::SaleId;
 use crate::error::Result;
 use crate::operation::times;
@@ -126,7 +127,7 @@ async fn retry(
     receiver: &Receiver,
     output: Output,
 ) -> Result<ExitCode> {
-    let (mut delivered, mut left) = (0, Vec::new());
+    let (mut delivered, mut left) = (0_u64, Vec::new());
     for dead in dead_letters(store, event).await? {
         let answer = match &dead.letter {
             Ok(letter) => receiver.deliver(event, &[letter]).await,
@@ -143,8 +144,9 @@ async fn retry(
     let lines = left
         .iter()
         .map(|(entry, reason)| format!("\n- {entry}: {reason}"));
+    let letters = counted(delivered, "dead letter");
     let line = format!(
-        "delivered {delivered} dead letters of event {event}: {} left{}",
+        "delivered {letters} of event {event}: {} left{}",
         left.len(),
         lines.collect::<String>()
     );

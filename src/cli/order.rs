@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::print::{Output, facts};
 use crate::domain::bid::Accepted;
 use crate::domain::change::{Change, ChangeOutcome, ChangeRefusal};
+use crate::domain::counted::counted;
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Line, Order};
 use crate::error::{Error, Result};
@@ -93,7 +94,8 @@ fn line_text(line: &Line) -> String {
             ""
         };
         let (cents, goods) = (line.purchase, &line.goods);
-        return format!("{cents} of {requested} cents for {goods}, bonus {bonus}{filled}{paid}");
+        let requested = counted(requested, "cent");
+        return format!("{cents} of {requested} for {goods}, bonus {bonus}{filled}{paid}");
     }
     let counted = format!("{} of {}", line.purchase, line.goods);
     if line.units.is_empty() {

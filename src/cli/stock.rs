@@ -11,11 +11,12 @@ use serde_json::json;
 use super::print::{Output, one_line, progress};
 use super::sale::existing;
 use crate::domain::bid::CENTS_MAX;
+use crate::domain::counted::counted;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::StockKind;
 use crate::error::{Error, Result};
 use crate::operation;
-use crate::operation::stock::{Load, check_count, counted, step};
+use crate::operation::stock::{Load, check_count, step, unit_of};
 use crate::operation::units::{UnitList, UnitReader};
 use crate::store::Store;
 use crate::store::stock::RemoveOutcome;
@@ -74,12 +75,13 @@ impl StockCommand {
 }
 
 async fn add(store: &Store, id: &SaleId, load: &Load, output: Output) -> Result<ExitCode> {
-    let what = counted(checked_kind(store, id, load.len()).await?);
+    let what = unit_of(checked_kind(store, id, load.len()).await?);
     let bar = progress(what, load.len(), output);
     let added = operation::stock::add(store, id, load, &|done| bar.set_position(done)).await;
     let left = added.map_err(|stopped| Error::Refused(stopped.to_string()))?;
     bar.finish_and_clear();
-    let line = format!("added {} {what} to sale {id}: {left} left", load.len());
+    let added = counted(load.len(), what);
+    let line = format!("added {added} to sale {id}: {left} left");
     output.result(
         line,
         &json!({"sale": id.as_str(), "added": load.len(), "left": left}),
@@ -96,7 +98,7 @@ async fn checked_kind(store: &Store, id: &SaleId, count: u64) -> Result<StockKin
 
 async fn remove(store: &Store, id: &SaleId, count: u64, output: Output) -> Result<ExitCode> {
     let kind = checked_kind(store, id, count).await?;
-    let (step, what) = (step(kind, count), counted(kind));
+    let (step, what) = (step(kind, count), unit_of(kind));
     let bar = progress(what, count, output);
     let mut removed = Removed::default();
     let ended = removed.take(store, id, count, step, &bar).await;
@@ -106,7 +108,7 @@ async fn remove(store: &Store, id: &SaleId, count: u64, output: Output) -> Resul
         removed.print(id, what, count, ended.is_err(), output);
     }
     let is_all = removed.done == count;
-    ended.map_err(|e| removed.partly(id, count, e))?;
+    ended.map_err(|e| removed.partly(id, &counted(count, what), e))?;
     Ok(if is_all {
         ExitCode::SUCCESS
     } else {
@@ -155,14 +157,15 @@ impl Removed {
     /// The summary, then the units of list stock, one a line.
     fn print(&self, id: &SaleId, what: &str, count: u64, failed: bool, output: Output) {
         let Self { done, left, units } = self;
+        let asked = counted(count, what);
         let mut lines = match (*done < count, failed) {
-            (false, _) => format!("removed {done} {what} from sale {id}: {left} left"),
+            (false, _) => format!("removed {asked} from sale {id}: {left} left"),
             (true, true) => {
-                format!("removed {done} of {count} {what} from sale {id}, then failed: {left} left")
+                format!("removed {done} of {asked} from sale {id}, then failed: {left} left")
             }
-            (true, false) => format!(
-                "removed {done} of {count} {what} from sale {id}: no more are unsold, {left} left"
-            ),
+            (true, false) => {
+                format!("removed {done} of {asked} from sale {id}: no more are unsold, {left} left")
+            }
         };
         for unit in units {
             lines.push('\n');
@@ -175,15 +178,15 @@ impl Removed {
     }
 
     /// An error after some units were taken must say so: they are not in stock any more.
-    fn partly(&self, id: &SaleId, count: u64, error: Error) -> Error {
+    fn partly(&self, id: &SaleId, asked: &str, error: Error) -> Error {
         let done = self.done;
         let so_far = match &error {
             Error::Unknown(_) => format!(
-                "{done} of {count} units were removed, and are printed; the next ones perhaps: \
-                 compare `removed` in `seckill sale show {id}` before you remove the rest"
+                "removed {done} of {asked}, as printed; the next ones perhaps: compare `removed` in \
+                 `seckill sale show {id}` before you remove the rest"
             ),
             _ if done > 0 => {
-                format!("{done} of {count} units were removed, and are printed; the rest was not")
+                format!("removed {done} of {asked}, as printed; the rest not")
             }
             _ => return error,
         };

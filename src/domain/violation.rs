@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::bid_violation::BidViolation;
+use super::counted::counted;
 use super::ids::{OrderId, RequestId, Username};
 use super::ledger::Figures;
 use super::order::OrderState;
@@ -194,15 +195,12 @@ impl fmt::Display for Violation {
                 order,
                 named,
                 purchase,
-            } => write!(f, "order {order} names {named} units and counts {purchase}"),
+            } => units_miscounted(order, *named, *purchase, f),
             Self::TooManyUnits {
                 order,
                 purchase,
                 purchase_max,
-            } => write!(
-                f,
-                "order {order} has {purchase} units of a sale that allows {purchase_max}"
-            ),
+            } => too_many_units(order, *purchase, *purchase_max, f),
             Self::NotIndexed { order } => write!(
                 f,
                 "order {order} is alive, but the buyers' index does not name it"
@@ -246,17 +244,39 @@ impl fmt::Display for Violation {
     }
 }
 
+fn units_miscounted(
+    order: &OrderId,
+    named: u64,
+    purchase: u64,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let named = counted(named, "unit");
+    write!(f, "order {order} names {named} and counts {purchase}")
+}
+
+fn too_many_units(
+    order: &OrderId,
+    purchase: u64,
+    purchase_max: u32,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let has = counted(purchase, "unit");
+    write!(
+        f,
+        "order {order} has {has} of a sale that allows {purchase_max}"
+    )
+}
+
 fn buyers_disagree(figures: &Figures, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let (buyers, granted, most) = (figures.buyers, figures.granted(), figures.purchase_max);
+    let buyers = counted(figures.buyers, "buyer");
+    let granted = i128::try_from(figures.granted()).unwrap_or(i128::MAX);
+    let (units, most) = (counted(granted, "unit"), figures.purchase_max);
     match figures.kind {
         StockKind::List | StockKind::Counter => write!(
             f,
-            "{buyers} buyers hold {granted} units, with 1 to {most} units each"
+            "the buyers' index names {buyers} for {units}, and one buyer can have 1 to {most}"
         ),
-        StockKind::Target => write!(
-            f,
-            "the buyers' index has {buyers} entries, and bids have none"
-        ),
+        StockKind::Target => write!(f, "the buyers' index names {buyers}, and bids have none"),
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::units::UnitList;
 use crate::domain::bid::CENTS_MAX;
+use crate::domain::counted::counted;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{STOCK_UNITS_MAX, StockKind};
 use crate::error::{Error, Result};
@@ -50,11 +51,11 @@ pub fn limit(kind: StockKind) -> u64 {
     }
 }
 
-/// What the stock of such a sale is counted in.
-pub fn counted(kind: StockKind) -> &'static str {
+/// What the stock of such a sale is counted in: one of it.
+pub fn unit_of(kind: StockKind) -> &'static str {
     match kind {
-        StockKind::List | StockKind::Counter => "units",
-        StockKind::Target => "cents",
+        StockKind::List | StockKind::Counter => "unit",
+        StockKind::Target => "cent",
     }
 }
 
@@ -63,12 +64,12 @@ pub fn counted(kind: StockKind) -> &'static str {
 /// # Errors
 /// The rule and how this number breaks it.
 pub fn check_count(id: &SaleId, kind: StockKind, count: u64) -> Result<(), String> {
-    let (most, what) = (limit(kind), counted(kind));
+    let (most, what) = (limit(kind), unit_of(kind));
     if (1..=most).contains(&count) {
         return Ok(());
     }
     Err(format!(
-        "{count} is not in 1..={most}: the {what} that sale {id} can have"
+        "{count} is not in 1..={most}: the {what}s that sale {id} can have"
     ))
 }
 
@@ -110,22 +111,23 @@ impl fmt::Display for Stopped {
                 "the stock of sale {id} is a number, without identities: give a count"
             )?,
             StopReason::LimitPassed(kind) => {
-                let (most, what) = (limit(*kind), counted(*kind));
+                let most = counted(limit(*kind), unit_of(*kind));
                 write!(
                     f,
-                    "sale {id} can get {most} {what} in all, also if some were removed: see \
+                    "sale {id} can get {most} in all, also if some were removed: see \
                      its `added`"
                 )?;
             }
             StopReason::Failed(error) => write!(f, "{error}")?,
         }
+        let units = counted(*of, "unit");
         match why {
             StopReason::Failed(Error::Unknown(_)) => write!(
                 f,
-                "; {done} of {of} units were added; the next ones perhaps: compare `added` of \
+                "; added {done} of {units}; the next ones perhaps: compare `added` of \
                  sale {id} before you load the rest"
             ),
-            _ if *done > 0 => write!(f, "; {done} of {of} units were added, the rest was not"),
+            _ if *done > 0 => write!(f, "; added {done} of {units}, the rest not"),
             _ => Ok(()),
         }
     }

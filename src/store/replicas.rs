@@ -3,6 +3,7 @@
 use redis::aio::ConnectionLike;
 use tokio::time::Instant;
 
+use crate::domain::counted::counted;
 use crate::error::{Error, Result};
 
 /// Waits until `replicas` replicas have everything that this connection wrote.
@@ -26,8 +27,9 @@ pub async fn wait(
         .await
         .map_err(|e| Error::Unknown(format!("WAIT: {e}")))?;
     if acks < replicas {
+        let replicas = counted(replicas, "replica");
         return Err(Error::Unknown(format!(
-            "{acks} of {replicas} replicas have the order"
+            "the order is at {acks} of {replicas}"
         )));
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use tokio::time::timeout;
 
 use super::Store;
+use crate::domain::counted::counted;
 use crate::domain::durability::Durability;
 use crate::error::{Error, Result};
 
@@ -85,10 +86,12 @@ impl ServerFacts {
             Some(Durability::Replicated(count)) if self.replicas() >= count => {
                 Ok(Durability::Replicated(count))
             }
-            Some(Durability::Replicated(count)) => Err(Error::Refused(format!(
-                "durability replicated:{count} is configured, but {} replicas are online",
-                self.replicas()
-            ))),
+            Some(Durability::Replicated(count)) => {
+                let online = counted(self.replicas(), "replica");
+                Err(Error::Refused(format!(
+                    "durability replicated:{count} is configured, but Redis has {online} online"
+                )))
+            }
         }
     }
 }

@@ -475,7 +475,7 @@ fn removed_units_are_printed_for_people_too() {
         ),
         (
             1,
-            "removed 0 of 1 units from sale a: no more are unsold, 0 left\n",
+            "removed 0 of 1 unit from sale a: no more are unsold, 0 left\n",
         ),
     ] {
         let short = shop.run(&format!("stock remove a --count {of}"));
@@ -485,6 +485,40 @@ fn removed_units_are_printed_for_people_too() {
     assert_eq!(
         shop.ok("stock remove b --count 2"),
         "removed 2 units from sale b: 1 left\n"
+    );
+}
+
+#[tokio::test]
+async fn one_is_written_as_one() {
+    let (shop, world) = (Shop::new(), World::new().await);
+    let at = |line: &str| Shop::at(&world, line);
+    for (line, printed) in [
+        ("sale put q.b --kind counter", "created sale q.b\n"),
+        (
+            "stock add q.b --count 1",
+            "added 1 unit to sale q.b: 1 left\n",
+        ),
+        (
+            "stock remove q.b --count 1",
+            "removed 1 unit from sale q.b: 0 left\n",
+        ),
+        ("sale put q.p --kind target", "created sale q.p\n"),
+        (
+            "stock add q.p --count 1",
+            "added 1 cent to sale q.p: 1 left\n",
+        ),
+        (
+            "account set q al 1",
+            "set 1 account of event q: 1 new, 0 changed, 0 as before\n\
+             event q keeps accounts from now on: who has none cannot bid\n",
+        ),
+    ] {
+        assert_eq!(shop.ok(&at(line)), printed);
+    }
+    let short = shop.run(&at("stock remove q.b --count 1")).stdout;
+    assert_eq!(
+        String::from_utf8_lossy(&short),
+        "removed 0 of 1 unit from sale q.b: no more are unsold, 0 left\n"
     );
 }
 
@@ -710,7 +744,7 @@ async fn the_doctor_asks_for_the_replicas_that_are_missing() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let durability = said.lines().find(|line| line.starts_with("durability"));
     let durability = durability.expect("a line");
-    for words in ["WRONG", "0 replicas are online", "attach so many replicas"] {
+    for words in ["WRONG", "has 0 replicas online", "attach so many replicas"] {
         assert!(durability.contains(words), "{words} is not in {durability}");
     }
     assert_eq!(output.status.code(), Some(1), "{said}");
@@ -1000,7 +1034,7 @@ async fn whoever_makes_an_event_keep_accounts_is_told() {
     assert!(said.contains("event q has no target"), "{said}");
     assert_eq!(
         String::from_utf8_lossy(&first.stdout),
-        "set 1 accounts of event q: 1 new, 0 changed, 0 as before\n\
+        "set 1 account of event q: 1 new, 0 changed, 0 as before\n\
          event q keeps accounts from now on: who has none cannot bid\n"
     );
     world.target("q.loan", 100, &terms(1, 0)).await;
@@ -1008,7 +1042,7 @@ async fn whoever_makes_an_event_keep_accounts_is_told() {
     assert_eq!(String::from_utf8_lossy(&next.stderr), "");
     assert_eq!(
         String::from_utf8_lossy(&next.stdout),
-        "set 1 accounts of event q: 1 new, 0 changed, 0 as before\n"
+        "set 1 account of event q: 1 new, 0 changed, 0 as before\n"
     );
     let again = shop.json(&at("account set q al 50"));
     assert_eq!(again["first_of_event"], false);
@@ -1050,7 +1084,7 @@ async fn a_hint_that_cannot_be_had_stops_no_command() {
     assert_eq!(String::from_utf8_lossy(&set.stderr), "");
     assert_eq!(
         String::from_utf8_lossy(&set.stdout),
-        "set 1 accounts of event q: 1 new, 0 changed, 0 as before\n\
+        "set 1 account of event q: 1 new, 0 changed, 0 as before\n\
          event q keeps accounts from now on: who has none cannot bid\n"
     );
 }

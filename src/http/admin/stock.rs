@@ -13,13 +13,14 @@ use super::{
     whole,
 };
 use crate::domain::bid::CENTS_MAX;
+use crate::domain::counted::counted;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{Sale, StockKind};
 use crate::error::Error;
 use crate::http::Context;
 use crate::http::attempt::{discard, media_type, next_piece, read_body};
 use crate::http::problem::Problem;
-use crate::operation::stock::{Load, StopReason, Stopped, add, check_count, counted};
+use crate::operation::stock::{Load, StopReason, Stopped, add, check_count, unit_of};
 use crate::operation::units::{UnitList, UnitReader, WrongLine};
 use crate::store::Store;
 use crate::store::stock::{RemoveOutcome, UNITS_PER_CALL_MAX};
@@ -248,9 +249,9 @@ async fn remove(
 }
 
 fn too_few(sale: &Sale, count: u64, left: i64) -> Problem {
-    let (id, what) = (&sale.id, counted(sale.kind));
+    let (id, has) = (&sale.id, counted(left, unit_of(sale.kind)));
     let detail = format!(
-        "sale {id} has {left} {what} left, which is fewer than {count}: what is sold stays sold; \
+        "sale {id} has {has} left, which is fewer than {count}: what is sold stays sold; \
          nothing was removed"
     );
     Problem::new(StatusCode::CONFLICT, "insufficient_stock", detail).with_left(left)

@@ -322,7 +322,7 @@ async fn readiness_tells_whether_the_replica_is_there() {
     let ready = app.buyer.get("/readyz").await;
     assert_eq!(ready.status, 503);
     assert!(
-        ready.body.contains("1 replicas are online"),
+        ready.body.contains("has 1 replica online"),
         "{}",
         ready.body
     );

@@ -190,7 +190,7 @@ async fn dead_letters_are_listed_and_delivered_again() {
     receiver.set_mood(|seqs| if seqs == [7] { 410 } else { 200 });
     let said = run(&retry, 1).await;
     assert!(
-        said.contains("delivered 1 dead letters of event spring: 1 left"),
+        said.contains("delivered 1 dead letter of event spring: 1 left"),
         "{said}"
     );
     assert!(said.contains("0-7: HTTP 410"), "{said}");

@@ -1,0 +1,25 @@
+//! Numbers of things as people write them.
+
+/// How many of what: `1 unit`, `2 units`, `0 units`. `one` is the word for one of them.
+pub fn counted(number: impl Into<i128>, one: &str) -> String {
+    let number = number.into();
+    let end = if number == 1 { "" } else { "s" };
+    format!("{number} {one}{end}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counted;
+
+    #[test]
+    fn one_is_one() {
+        assert_eq!(counted(1_u64, "unit"), "1 unit");
+        for (number, said) in [
+            (0, "0 dead letters"),
+            (2, "2 dead letters"),
+            (-1, "-1 dead letters"),
+        ] {
+            assert_eq!(counted(number, "dead letter"), said);
+        }
+    }
+}
