@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::domain::ledger::Figures;
+use crate::domain::sale::StockKind;
 
 /// Shorter operations are over before anybody could read a bar.
 const PROGRESS_MIN: u64 = 1000;
@@ -75,17 +76,20 @@ pub fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> String {
     table(&rows)
 }
 
-/// The figures of a sale, as facts.
-pub fn figures(figures: &Figures) -> [(&'static str, String); 7] {
-    [
+/// The figures of a sale, as facts. Nobody holds a target, so it has no buyers to count.
+pub fn figures(figures: &Figures) -> Vec<(&'static str, String)> {
+    let mut rows = vec![
         ("added", figures.added.to_string()),
         ("removed", figures.removed.to_string()),
         ("left", figures.left.to_string()),
         ("held", figures.held.to_string()),
         ("confirmed", figures.confirmed.to_string()),
         ("used", figures.used.to_string()),
-        ("buyers", figures.buyers.to_string()),
-    ]
+    ];
+    if figures.kind != StockKind::Target {
+        rows.push(("buyers", figures.buyers.to_string()));
+    }
+    rows
 }
 
 /// A bar on a terminal that counts `what`; nothing elsewhere, and nothing beside JSON.

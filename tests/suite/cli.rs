@@ -902,9 +902,15 @@ async fn a_target_from_its_accounts_to_its_audit() {
     let shown = shop.ok(&at("sale show p.loan"));
     assert!(shown.contains("bid min") && shown.contains("bonus bp"));
     assert!(!shown.contains("purchase max"), "{shown}");
+    assert!(!shown.contains("buyers"), "{shown}");
+    let audit = shop.ok(&at("audit p.loan"));
+    assert!(!audit.contains("buyers"), "{audit}");
     shop.ok(&at("sale put p.tea --kind list"));
     let shown = shop.ok(&at("sale show p.tea"));
-    assert!(shown.contains("purchase max"), "{shown}");
+    assert!(
+        shown.contains("purchase max") && shown.contains("buyers"),
+        "{shown}"
+    );
     assert!(
         !shown.contains("bid") && !shown.contains("bonus"),
         "{shown}"
