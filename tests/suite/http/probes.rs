@@ -134,6 +134,7 @@ async fn unknown_paths_and_methods_are_problems() {
         ("PUT", "/incr", 405, "method_not_allowed"),
         ("DELETE", "/seckill", 405, "method_not_allowed"),
         ("POST", "/readyz", 405, "method_not_allowed"),
+        ("DELETE", "/sales", 405, "method_not_allowed"),
     ] {
         let reply = app.buyer.send(method, path, &[], Vec::new()).await;
         assert_eq!(
