@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use super::{activity, times};
 use crate::domain::bid::{BONUS_BP_MAX, CENTS_MAX};
 use crate::domain::ids::SaleId;
-use crate::domain::sale::{EditRefusal, HOLD_MS_MAX, HOLD_MS_MIN, PURCHASE_MAX_LIMIT, StockKind};
+use crate::domain::sale::{
+    EditRefusal, HOLD_MS_MAX, HOLD_MS_MIN, PURCHASE_MAX_LIMIT, SaleEdit, StockKind,
+};
 use crate::store::reply::Snapshot;
 
 /// Longest title, in bytes of UTF-8.
@@ -122,6 +124,43 @@ pub fn explain(id: &SaleId, refusal: EditRefusal) -> String {
              (closes_at) when it ends (ends_at), or before"
         ),
     }
+}
+
+/// What an edit asks for, in words for the log.
+pub fn asked(edit: &SaleEdit) -> String {
+    // A text is quoted: it may hold what looks like the next word of the log.
+    let quoted = |text: &Option<String>| text.as_ref().map(|text| format!("{text:?}"));
+    let number = |number: Option<u64>| number.map(|number| number.to_string());
+    let feed = |on: bool| if on { "on" } else { "off" }.to_owned();
+    let activity = &edit.activity;
+    let keyword = activity.keyword.as_ref().map(|keyword| match keyword {
+        Some(keyword) => format!("{:?}", keyword.as_str()),
+        None => "-".to_owned(),
+    });
+    let fields = [
+        ("kind", edit.kind.map(|kind| kind.to_string())),
+        ("title", quoted(&edit.title)),
+        ("opens_at", edit.opens_at.map(times::show)),
+        ("closes_at", edit.closes_at.map(times::show)),
+        ("purchase_max", number(edit.purchase_max.map(u64::from))),
+        ("paused", edit.paused.map(|paused| paused.to_string())),
+        ("hold", edit.hold.map(times::show_duration)),
+        ("cancel_until", edit.cancel_until.map(times::show)),
+        ("feed", edit.feed.map(feed)),
+        ("bid_min", number(edit.bid_min)),
+        ("bonus_bp", number(edit.bonus_bp.map(u64::from))),
+        ("keyword", keyword),
+        ("place", quoted(&activity.place)),
+        ("starts_at", activity.starts_at.map(times::show)),
+        ("ends_at", activity.ends_at.map(times::show)),
+        ("picture", quoted(&activity.picture)),
+        ("description", quoted(&activity.description)),
+    ];
+    let asked = fields.into_iter().filter_map(|(name, value)| {
+        let value = value?;
+        Some(format!("{name} {value}"))
+    });
+    asked.collect::<Vec<_>>().join(", ")
 }
 
 /// A sale for scripts; times in epoch milliseconds. Only a target has terms, instead of a limit for

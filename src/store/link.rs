@@ -87,7 +87,7 @@ impl Live {
             return;
         }
         if !self.health.lost.swap(true, Ordering::AcqRel) {
-            tracing::warn!(?code, "Redis is no master: a new connection is opened");
+            tracing::warn!(code, "Redis is no master: a new connection is opened");
         }
     }
 }

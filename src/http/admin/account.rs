@@ -43,13 +43,19 @@ pub async fn put(
     let stated = [(username, balance)];
     let outcome = context.store.account_set(&event, &stated).await;
     let [(username, _)] = stated;
+    let became = match &outcome {
+        Ok(SetOutcome::Set { .. }) => "set",
+        Ok(SetOutcome::LimitPassed(_)) => "limit_passed",
+        Err(error) => failed(error).code(),
+    };
     tracing::info!(
         who = who(&request),
         event = event.as_str(),
         user = username.as_str(),
         balance,
         first,
-        ?outcome,
+        became,
+        error = outcome.as_ref().err().map(tracing::field::display),
         "account set over HTTP"
     );
     match outcome.map_err(|error| failed(&error))? {

@@ -17,7 +17,9 @@ use crate::http::Context;
 use crate::http::attempt::{discard, read_body};
 use crate::http::problem::Problem;
 use crate::operation::activity::{description, keyword, picture, place};
-use crate::operation::sale::{bid_min, bonus_bp, explain, hold, purchase_max, title, to_json};
+use crate::operation::sale::{
+    asked, bid_min, bonus_bp, explain, hold, purchase_max, title, to_json,
+};
 use crate::operation::{self, times};
 
 /// The fields of `PUT /admin/sales/{id}`, as they came.
@@ -180,7 +182,15 @@ async fn change(
     updated: &'static str,
 ) -> Result<HttpResponse, Problem> {
     let outcome = context.store.sale_put(id, edit).await;
-    tracing::info!(who = %who(request), sale = %id, ?edit, ?outcome, "sale changed over HTTP");
+    let became = match &outcome {
+        Ok(EditOutcome::Created) => "created",
+        Ok(EditOutcome::Updated) => updated,
+        Ok(EditOutcome::Refused(refusal)) => refusal.code(),
+        Err(error) => Problem::of_changing(error).code(),
+    };
+    let (asked, error) = (asked(edit), outcome.as_ref().err());
+    let error = error.map(tracing::field::display);
+    tracing::info!(who = %who(request), sale = %id, %asked, became, error, "change of a sale over HTTP");
     let outcome = outcome.map_err(|error| Problem::of_changing(&error))?;
     let (status, code) = match outcome {
         EditOutcome::Created => (StatusCode::CREATED, "created"),
