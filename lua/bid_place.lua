@@ -18,8 +18,9 @@
 --   bid_accepted    the record of the new order
 --   already_bid     id LF record of the order that this request got before
 --   invalid_amount  the smallest bid [cents]: the amount is less, and less than what is left
---   no_such_sale | wrong_door | request_id_reused | paused | not_started | ended |
---   target_reached | no_such_account | insufficient_balance, alone
+--   not_started     when the target opens [ms]
+--   no_such_sale | wrong_door | request_id_reused | paused | ended | target_reached |
+--   no_such_account | insufficient_balance, alone
 -- Writes only for "bid_accepted": a confirmed order, the counters, the request, a feed entry when
 --   the sale has a feed, and the balance when the event keeps accounts: less what was accepted, plus
 --   the bonus on it. With waits, "already_bid" writes a field of the sale: replicas are waited for
@@ -55,7 +56,8 @@ if bonus_bp > 10000 then
   error({ err = "ERR bonus_bp is more than 10000: " .. bonus_bp })
 end
 local now = now_ms()
-local closed = closed_at(now, paused, whole(opens_at, 0, "opens_at"), closes_at)
+opens_at = whole(opens_at, 0, "opens_at")
+local closed = closed_at(now, paused, opens_at, closes_at)
 local left = stock_left(kind, stock)
 local balance, keeps_accounts = account_balance(accounts, changes, username)
 local request = username .. "\t" .. request_id
@@ -81,7 +83,9 @@ end
 
 -- Decide.
 
-if closed then
+if closed == "not_started" then
+  return { closed, ms_text(opens_at) }
+elseif closed then
   return { closed }
 elseif left == 0 then
   return { "target_reached" }

@@ -16,7 +16,8 @@
 --   repeated            id LF record of the order that this request got before
 --   request_id_reused   goods of the first line; the request asked for something else before
 --   already_grabbed     goods LF id of the order that the buyer holds of this sale
---   no_such_sale | wrong_door | invalid_purchase | paused | not_started | ended | sold_out |
+--   not_started         goods LF when it opens [ms], of the first line of which this is true
+--   no_such_sale | wrong_door | invalid_purchase | paused | ended | sold_out |
 --   insufficient_stock  goods of the first line of which this is true
 --   Then, but not after no_such_sale and wrong_door, how the sale of each line stands, as of after
 --   the order, in a table as in sale_grab: {left, grants, granted_at, open | paused | not_started |
@@ -67,7 +68,7 @@ local function look_at(line)
   opens_at = whole(opens_at, 0, "opens_at")
   line.kind, line.is_activity = kind, keyword
   line.purchase_max = whole(purchase_max, 2, "purchase_max")
-  line.opens_in = math.max(0, opens_at - now)
+  line.opens_at, line.opens_in = opens_at, math.max(0, opens_at - now)
   line.closed = closed_at(now, paused, opens_at, closes_at)
   line.grants, line.granted_at = whole(grants, 0, "grants"), whole(granted_at, 0, "granted_at")
   line.left, line.owned = stock_left(kind, line.stock), redis.call("HGET", line.buyers, username)
@@ -142,12 +143,8 @@ local checks = {
   function(line)
     return line.purchase > line.purchase_max and "invalid_purchase"
   end,
-  function(line)
-    return line.owned and "already_grabbed"
-  end,
-  function(line)
-    return line.closed
-  end,
+  function(line) return line.owned and "already_grabbed" end,
+  function(line) return line.closed end,
   function(line)
     return line.left == 0 and "sold_out" or line.left < line.purchase and "insufficient_stock"
   end,
@@ -158,7 +155,8 @@ for _, check in ipairs(checks) do
     if refusal == "already_grabbed" then
       return show(refusal, line.goods .. "\n" .. line.owned)
     elseif refusal then
-      return reply(refusal, line.goods)
+      local opening = refusal == "not_started" and "\n" .. ms_text(line.opens_at) or ""
+      return reply(refusal, line.goods .. opening)
     end
   end
 end

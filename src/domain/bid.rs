@@ -3,6 +3,7 @@
 use super::Invalid;
 use super::ids::{OrderId, RequestId, SaleId, Username};
 use super::order::Order;
+use super::sale::EpochMs;
 use super::whole::whole;
 
 /// The most cents of one amount, one balance and one target: they stay exact in Lua.
@@ -109,7 +110,10 @@ pub enum BidRefusal {
     /// Stopped by an operator.
     Paused,
     /// Before the window.
-    NotStarted,
+    NotStarted {
+        /// When it opens.
+        opens_at: EpochMs,
+    },
     /// After the window.
     Ended,
     /// Nothing is left to the target, or there never was anything.
@@ -132,7 +136,7 @@ impl BidRefusal {
         Self::WrongDoor,
         Self::RequestIdReused,
         Self::Paused,
-        Self::NotStarted,
+        Self::NotStarted { opens_at: 0 },
         Self::Ended,
         Self::TargetReached,
         Self::BelowMinimum {
@@ -150,7 +154,7 @@ impl BidRefusal {
             Self::WrongDoor => "wrong_door",
             Self::RequestIdReused => "request_id_reused",
             Self::Paused => "paused",
-            Self::NotStarted => "not_started",
+            Self::NotStarted { .. } => "not_started",
             Self::Ended => "ended",
             Self::TargetReached => "target_reached",
             Self::BelowMinimum { .. } => "invalid_amount",
@@ -159,24 +163,16 @@ impl BidRefusal {
         }
     }
 
-    /// The smallest bid, when the amount is less.
-    pub fn bid_min(self) -> Option<u64> {
-        if let Self::BelowMinimum { bid_min } = self {
-            Some(bid_min)
-        } else {
-            None
-        }
-    }
-
-    /// The refusal of a Lua word, which for [`BidRefusal::BelowMinimum`] comes with the smallest
-    /// bid; `None` for a word that is none.
-    pub fn parse(word: &str, bid_min: Option<u64>) -> Option<Self> {
+    /// The refusal of a Lua word and the number that some come with: when the target opens, or its
+    /// smallest bid. `None` for a word that is none.
+    pub fn parse(word: &str, number: Option<u64>) -> Option<Self> {
         let refusal = Self::ALL
             .into_iter()
             .find(|refusal| refusal.code() == word)?;
-        match (refusal, bid_min) {
+        match (refusal, number) {
+            (Self::NotStarted { .. }, Some(opens_at)) => Some(Self::NotStarted { opens_at }),
             (Self::BelowMinimum { .. }, Some(bid_min)) => Some(Self::BelowMinimum { bid_min }),
-            (Self::BelowMinimum { .. }, None) | (_, Some(_)) => None,
+            (Self::NotStarted { .. } | Self::BelowMinimum { .. }, None) | (_, Some(_)) => None,
             (refusal, None) => Some(refusal),
         }
     }
@@ -214,10 +210,17 @@ mod tests {
     #[test]
     fn every_refusal_is_found_by_its_word() {
         for refusal in BidRefusal::ALL {
-            let found = BidRefusal::parse(refusal.code(), refusal.bid_min());
-            assert_eq!(found, Some(refusal));
+            let mut numbers = [None, Some(7)].into_iter();
+            let found = numbers.find_map(|number| BidRefusal::parse(refusal.code(), number));
+            assert_eq!(found.map(BidRefusal::code), Some(refusal.code()));
         }
+        let (early, low) = ("not_started", "invalid_amount");
+        let opens = BidRefusal::NotStarted { opens_at: 7 };
+        let minimum = BidRefusal::BelowMinimum { bid_min: 7 };
+        assert_eq!(BidRefusal::parse(early, Some(7)), Some(opens));
+        assert_eq!(BidRefusal::parse(low, Some(7)), Some(minimum));
         assert_eq!(BidRefusal::parse("invalid_amount", None), None);
+        assert_eq!(BidRefusal::parse("not_started", None), None);
         assert_eq!(BidRefusal::parse("paused", Some(1)), None);
         assert_eq!(BidRefusal::parse("bid_accepted", None), None);
     }

@@ -5,6 +5,7 @@ use super::attempt::Purchase;
 use super::ids::{OrderId, RequestId, SaleId, Username};
 use super::order::Order;
 use super::outcome::Refusal;
+use super::sale::EpochMs;
 
 /// Most lines of a basket, as it is asked for.
 pub const LINES_MAX: usize = 20;
@@ -104,7 +105,11 @@ impl PlaceOutcome {
         match self {
             Self::Grabbed(_) | Self::Repeated(_) => true,
             Self::Refused(PlaceRefusal::AlreadyGrabbed { .. }) => true,
-            Self::Refused(PlaceRefusal::RequestIdReused | PlaceRefusal::Line { .. }) => false,
+            Self::Refused(
+                PlaceRefusal::RequestIdReused
+                | PlaceRefusal::NotStarted { .. }
+                | PlaceRefusal::Line { .. },
+            ) => false,
         }
     }
 
@@ -116,6 +121,7 @@ impl PlaceOutcome {
                 "already_grabbed"
             }
             Self::Refused(PlaceRefusal::RequestIdReused) => "request_id_reused",
+            Self::Refused(PlaceRefusal::NotStarted { .. }) => Refusal::NotStarted.code(),
             Self::Refused(PlaceRefusal::Line { refusal, .. }) => refusal.code(),
         }
     }
@@ -133,7 +139,14 @@ pub enum PlaceRefusal {
         /// The order that the buyer holds.
         order: OrderId,
     },
-    /// A sale refuses its line.
+    /// A sale has not opened.
+    NotStarted {
+        /// The sale.
+        goods: SaleId,
+        /// When it opens.
+        opens_at: EpochMs,
+    },
+    /// A sale refuses its line for another reason.
     Line {
         /// The sale.
         goods: SaleId,

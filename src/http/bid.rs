@@ -15,6 +15,7 @@ use crate::domain::bid::{BidOutcome, BidRefusal};
 use crate::domain::ids::SaleId;
 use crate::domain::order::Order;
 use crate::domain::outcome::Refusal;
+use crate::domain::sale::EpochMs;
 use crate::operation::orders::BidView;
 
 /// The body. The order of the fields is part of the contract.
@@ -30,6 +31,9 @@ struct Body<'a> {
     /// Only of a bid that was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
+    /// Only of a bid that came too early, in epoch milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opens_at: Option<EpochMs>,
 }
 
 const ACCEPTED: Row = Row::new(
@@ -68,7 +72,7 @@ fn refusal_row(refusal: BidRefusal) -> Row {
         BidRefusal::NoSuchSale => return answer::refusal_row(Refusal::NoSuchSale),
         BidRefusal::WrongDoor => return answer::refusal_row(Refusal::WrongDoor),
         BidRefusal::Paused => return answer::refusal_row(Refusal::Paused),
-        BidRefusal::NotStarted => return answer::refusal_row(Refusal::NotStarted),
+        BidRefusal::NotStarted { .. } => return answer::refusal_row(Refusal::NotStarted),
         BidRefusal::Ended => return answer::refusal_row(Refusal::Ended),
         BidRefusal::RequestIdReused => (
             Status::UNPROCESSABLE_ENTITY,
@@ -162,8 +166,15 @@ fn refused(goods: &SaleId, refusal: BidRefusal, manner: Manner) -> Result<Answer
     let row = refusal_row(refusal);
     let problem = || Problem::new(row.status(manner), row.code(), row.message(manner));
     match refusal {
+        BidRefusal::NotStarted { opens_at } => {
+            let opens_at = Some(opens_at);
+            let body = Body {
+                opens_at,
+                ..body_of(goods)
+            };
+            Ok(say(&row, body, manner))
+        }
         BidRefusal::Paused
-        | BidRefusal::NotStarted
         | BidRefusal::Ended
         | BidRefusal::TargetReached
         | BidRefusal::InsufficientBalance => Ok(say(&row, body_of(goods), manner)),
@@ -198,6 +209,7 @@ fn body_of(goods: &SaleId) -> Body<'_> {
         order: None,
         bid: None,
         state: None,
+        opens_at: None,
     }
 }
 

@@ -78,6 +78,10 @@ fn refused(code: &'static str, refusal: &PlaceRefusal, manner: Manner) -> Proble
             let detail = answer::ALREADY_GRABBED.message(manner);
             Problem::new(StatusCode::CONFLICT, code, detail).with_order(goods, order)
         }
+        PlaceRefusal::NotStarted { goods, opens_at } => {
+            let detail = answer::refusal_row(Refusal::NotStarted).message(manner);
+            Problem::new(StatusCode::CONFLICT, code, detail).with_opens_at(goods, *opens_at)
+        }
         PlaceRefusal::Line { goods, refusal } => {
             let detail = answer::refusal_row(*refusal).message(manner);
             Problem::new(line_status(*refusal), code, detail).with_goods(goods)

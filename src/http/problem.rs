@@ -15,6 +15,7 @@ use super::attempt;
 use super::fault::Fault;
 use super::negotiate::Manner;
 use crate::domain::ids::{OrderId, SaleId};
+use crate::domain::sale::EpochMs;
 use crate::error::Error;
 
 /// What kept a request from being done, and what the sender may conclude.
@@ -39,6 +40,8 @@ enum More {
     RefundDue,
     /// The target that it is about, and its smallest bid.
     BidMin(Box<(SaleId, u64)>),
+    /// The sale that it is about, and when it opens.
+    OpensAt(Box<(SaleId, EpochMs)>),
     /// Units that are left.
     Left(i64),
     /// Units that were added all the same.
@@ -72,6 +75,8 @@ struct Body<'a> {
     refund_due: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bid_min: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opens_at: Option<EpochMs>,
     #[serde(skip_serializing_if = "Option::is_none")]
     left: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -176,6 +181,12 @@ impl Problem {
         self
     }
 
+    /// Says which sale it is about, and when that opens.
+    pub fn with_opens_at(mut self, goods: &SaleId, opens_at: EpochMs) -> Self {
+        self.more = More::OpensAt(Box::new((goods.clone(), opens_at)));
+        self
+    }
+
     /// Says how many units are left.
     pub fn with_left(mut self, left: i64) -> Self {
         self.more = More::Left(left);
@@ -208,6 +219,7 @@ impl Problem {
             order: None,
             refund_due: None,
             bid_min: None,
+            opens_at: None,
             left: None,
             added: None,
         };
@@ -224,6 +236,11 @@ impl Problem {
                 let (goods, cents) = &**named;
                 body.goods = Some(goods.as_str());
                 body.bid_min = Some(*cents);
+            }
+            More::OpensAt(named) => {
+                let (goods, opens_at) = &**named;
+                body.goods = Some(goods.as_str());
+                body.opens_at = Some(*opens_at);
             }
             More::Left(units) => body.left = Some(*units),
             More::Added(units) => body.added = Some(*units),

@@ -79,12 +79,12 @@ pub fn outcome(reply: &Value, bid: &Bid) -> Result<BidOutcome> {
             Ok(BidOutcome::Repeated(order))
         }
         [answer, rest @ ..] => {
-            let bid_min = match rest {
+            let number = match rest {
                 [] => None,
-                [cents] => Some(cents.parse().map_err(|_| nothing())?),
+                [number] => Some(number.parse().map_err(|_| nothing())?),
                 _ => return Err(nothing()),
             };
-            let refusal = BidRefusal::parse(answer, bid_min).ok_or_else(nothing)?;
+            let refusal = BidRefusal::parse(answer, number).ok_or_else(nothing)?;
             Ok(BidOutcome::Refused(refusal))
         }
         [] => Err(nothing()),

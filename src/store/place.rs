@@ -104,6 +104,13 @@ fn outcome(answer: &str, about: &str, placement: &Placement) -> Result<PlaceOutc
                 order: OrderId::parse(order).map_err(|_| nothing())?,
             }
         }
+        "not_started" => {
+            let (goods, opens_at) = about.split_once('\n').ok_or_else(nothing)?;
+            PlaceRefusal::NotStarted {
+                goods: SaleId::parse(goods).map_err(|_| nothing())?,
+                opens_at: opens_at.parse().map_err(|_| nothing())?,
+            }
+        }
         word => PlaceRefusal::Line {
             goods: SaleId::parse(about).map_err(|_| nothing())?,
             refusal: Refusal::parse(word).ok_or_else(nothing)?,

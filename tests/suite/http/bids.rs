@@ -192,6 +192,8 @@ async fn every_refusal_has_its_status_and_its_sentence() {
         );
         let bid_min = (code == "invalid_amount").then_some(20);
         assert_eq!(body["bid_min"].as_u64(), bid_min, "{}", reply.body);
+        let opens_at = (code == "not_started").then_some(99_999_999_999_999);
+        assert_eq!(body["opens_at"].as_u64(), opens_at, "{}", reply.body);
         let message = body[words].as_str().expect("a message");
         assert!(!message.is_ascii(), "{message}");
         let reply = strict.buyer.bid(user, request, goods, amount).await;

@@ -171,6 +171,8 @@ async fn every_refusal_is_a_problem_that_names_its_sale() {
         assert_eq!(problem["goods"], goods);
         let order = (code == "already_grabbed").then_some(own.as_str());
         assert_eq!(problem["order"].as_str(), order);
+        let opens_at = (code == "not_started").then_some(99_999_999_999_999);
+        assert_eq!(problem["opens_at"].as_u64(), opens_at, "{code}");
         let detail = problem["detail"].as_str().expect("a detail");
         assert!(!detail.is_ascii(), "{detail}");
         let request = placement("x", "r", &lines).into_bytes();

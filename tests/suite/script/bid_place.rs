@@ -158,7 +158,7 @@ async fn less_than_the_minimum_is_accepted_only_as_all_that_is_left() {
 #[tokio::test]
 async fn every_refusal_comes_in_its_place_and_writes_nothing() {
     let mut world = World::new().await;
-    let now = world.now().await;
+    let opens_at = world.now().await + 3_600_000;
     // Each target has all later reasons to refuse as well.
     let low = terms(50, 0);
     world.target("p.full", 0, &SaleEdit { ..low.clone() }).await;
@@ -175,7 +175,7 @@ async fn every_refusal_comes_in_its_place_and_writes_nothing() {
         (
             "p.early",
             SaleEdit {
-                opens_at: Some(Some(now + 3_600_000)),
+                opens_at: Some(Some(opens_at)),
                 ..low.clone()
             },
         ),
@@ -201,7 +201,7 @@ async fn every_refusal_comes_in_its_place_and_writes_nothing() {
         ("x", "known", "p.known", 8, BidRefusal::RequestIdReused),
         ("x", "known", "p.paused", 7, BidRefusal::RequestIdReused),
         ("x", "r", "p.paused", 7, BidRefusal::Paused),
-        ("x", "r", "p.early", 7, BidRefusal::NotStarted),
+        ("x", "r", "p.early", 7, BidRefusal::NotStarted { opens_at }),
         ("x", "r", "p.over", 7, BidRefusal::Ended),
         ("x", "r", "p.full", 7, BidRefusal::TargetReached),
         (

@@ -219,7 +219,7 @@ async fn every_refusal_names_the_first_line_and_writes_nothing() {
     let Outcome::Grabbed(own) = world.grab(&held, "x", 1).await else {
         panic!("not grabbed");
     };
-    let opens_at = Some(Some(past + hour));
+    let opens_at = past + hour;
     for (goods, change) in [
         (
             "e.paused",
@@ -228,7 +228,13 @@ async fn every_refusal_names_the_first_line_and_writes_nothing() {
                 ..edit()
             },
         ),
-        ("e.early", SaleEdit { opens_at, ..edit() }),
+        (
+            "e.early",
+            SaleEdit {
+                opens_at: Some(Some(opens_at)),
+                ..edit()
+            },
+        ),
         (
             "e.over",
             SaleEdit {
@@ -266,7 +272,10 @@ async fn every_refusal_names_the_first_line_and_writes_nothing() {
         ),
         (
             &[("e.few", 2), ("e.early", 1), ("e.over", 1)],
-            refused("e.early", Refusal::NotStarted),
+            PlaceOutcome::Refused(PlaceRefusal::NotStarted {
+                goods: sale_id("e.early"),
+                opens_at,
+            }),
         ),
         (
             &[("e.none", 1), ("e.over", 1), ("e.early", 1)],
@@ -657,6 +666,9 @@ fn said(outcome: &PlaceOutcome) -> (String, Option<&OrderId>) {
         }
         PlaceOutcome::Refused(PlaceRefusal::AlreadyGrabbed { goods, order }) => {
             (format!("already_grabbed {goods}"), Some(order))
+        }
+        PlaceOutcome::Refused(PlaceRefusal::NotStarted { goods, .. }) => {
+            (format!("not_started {goods}"), None)
         }
         PlaceOutcome::Refused(PlaceRefusal::Line { goods, refusal }) => {
             (format!("{} {goods}", refusal.code()), None)
