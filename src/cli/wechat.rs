@@ -88,8 +88,8 @@ async fn show(store: &Store, number: &Number, output: Output) -> Result<ExitCode
     // One after the other: a ticket that cannot be read must not hide the others.
     for shown in on_show(&sales) {
         let sale = &shown.sale.id;
-        match store.orders_of_buyer(&[sale], &number.username()).await {
-            Ok(held) => tickets.extend(held.into_iter().flatten().map(|order| (sale, order))),
+        match store.order_of_buyer(sale, &number.username()).await {
+            Ok(held) => tickets.extend(held.map(|order| (sale, order))),
             Err(away @ Error::Busy(_)) => return Err(away),
             Err(error) => missing.push(format!("the ticket of {sale} is left out: {error}")),
         }

@@ -51,15 +51,16 @@ impl Store {
 
     /// What a buyer holds of each of these sales, in their order: an order that is held, confirmed
     /// or used; `None` where there is none. Orders are read a moment after the index says which:
-    /// one of them may be dead by then.
+    /// one of them may be dead by then. A record that cannot be read is an error of its own: it
+    /// must not hide the others.
     ///
     /// # Errors
-    /// As [`Store::order`].
+    /// Redis is not there, or not in a state to answer; or an index is none.
     pub async fn orders_of_buyer(
         &self,
         sales: &[&SaleId],
         buyer: &Username,
-    ) -> Result<Vec<Option<Order>>> {
+    ) -> Result<Vec<Result<Option<Order>>>> {
         if sales.is_empty() {
             return Ok(Vec::new());
         }
@@ -82,7 +83,16 @@ impl Store {
             (Some(id), None) => Err(Error::Contract(format!("order {id:?} has no record"))),
             (None, _) => Ok(None),
         });
-        held.collect()
+        Ok(held.collect())
+    }
+
+    /// What a buyer holds of one sale, as [`Store::orders_of_buyer`] tells it.
+    ///
+    /// # Errors
+    /// As [`Store::order`].
+    pub async fn order_of_buyer(&self, sale: &SaleId, buyer: &Username) -> Result<Option<Order>> {
+        let mut held = self.orders_of_buyer(&[sale], buyer).await?;
+        held.pop().unwrap_or(Ok(None))
     }
 
     /// # Errors

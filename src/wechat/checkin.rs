@@ -76,11 +76,7 @@ async fn check(
     }
     let order = match presented {
         Presented::Ticket(ticket) => store.order(ticket).await?,
-        Presented::Number(number) => {
-            let buyer = number.username();
-            let mut held = store.orders_of_buyer(&[activity], &buyer).await?;
-            held.pop().flatten()
-        }
+        Presented::Number(number) => store.order_of_buyer(activity, &number.username()).await?,
     };
     Ok(match order {
         None => Err(Refusal::NoSuchTicket),

@@ -136,18 +136,30 @@ impl<'a> Holder<'a> {
         Reply::from(self.article(shown, ticket, title.to_owned(), description))
     }
 
+    /// The unused tickets. One that cannot be read hides no other, but where none is left, nobody
+    /// knows that there is none.
     async fn list(&self, activities: &[Shown<'a>], words: &List) -> Result<Reply> {
-        let tickets = self.tickets(activities).await?;
-        let unused = tickets.iter().filter(|(_, order)| is_unused(order));
-        let listed = unused.map(|(shown, order)| {
-            let description = wording::ticket(*shown, order.units(&shown.sale.id));
-            let title = shown.name().to_owned();
-            Listed {
-                entry: wording::entry(*shown, false),
-                article: self.article(*shown, &order.id, title, description),
+        let (mut listed, mut unreadable) = (Vec::new(), None);
+        for ticket in self.tickets(activities).await? {
+            match ticket {
+                Ok((shown, order)) if is_unused(&order) => listed.push(self.listed(shown, &order)),
+                Ok(_) => {}
+                Err(error) => unreadable = Some(error),
             }
-        });
-        Ok(Reply::list(listed.collect(), self.to_event, words))
+        }
+        match unreadable {
+            Some(error) if listed.is_empty() => Err(error),
+            Some(_) | None => Ok(Reply::list(listed, self.to_event, words)),
+        }
+    }
+
+    fn listed(&self, shown: Shown<'a>, ticket: &Order) -> Listed {
+        let description = wording::ticket(shown, ticket.units(&shown.sale.id));
+        let title = shown.name().to_owned();
+        Listed {
+            entry: wording::entry(shown, false),
+            article: self.article(shown, &ticket.id, title, description),
+        }
     }
 
     async fn give_back(&self, named: &[Shown<'a>]) -> Result<Reply> {
@@ -159,6 +171,8 @@ impl<'a> Holder<'a> {
             return Ok(Reply::text(wording::NO_SUCH_ACTIVITY));
         }
         let tickets = self.tickets(named).await?;
+        // Any of them may be the one that is meant.
+        let tickets: Vec<_> = tickets.into_iter().collect::<Result<_>>()?;
         // A used one is asked about only when there is no other: to be told that it is used.
         let tickets = preferred(tickets, |(_, order)| is_unused(order));
         let tickets = preferred(tickets, |(shown, _)| !shown.activity.is_over(self.now));
@@ -206,14 +220,27 @@ impl<'a> Holder<'a> {
         activities.find(|shown| ticket.line(&shown.sale.id).is_some())
     }
 
-    /// The user's tickets of these activities.
-    async fn tickets(&self, activities: &[Shown<'a>]) -> Result<Vec<Ticket<'a>>> {
+    /// The user's tickets of these activities; one that cannot be read is an error of its own.
+    async fn tickets(&self, activities: &[Shown<'a>]) -> Result<Vec<Result<Ticket<'a>>>> {
         let sales: Vec<_> = activities.iter().map(|shown| &shown.sale.id).collect();
         let buyer = self.number.username();
         let orders = self.office.store.orders_of_buyer(&sales, &buyer).await?;
         let tickets = activities.iter().copied().zip(orders);
-        let held = tickets.filter_map(|(shown, order)| Some((shown, order?)));
-        Ok(held.filter(|(_, order)| order.state.is_alive()).collect())
+        let held = tickets.filter_map(|(shown, order)| match order {
+            Ok(order) => {
+                let alive = order.filter(|order| order.state.is_alive())?;
+                Some(Ok((shown, alive)))
+            }
+            Err(error) => {
+                let sale = &shown.sale.id;
+                tracing::error!(
+                    %sale, %error,
+                    "a ticket cannot be shown: run `seckill audit --deep`"
+                );
+                Some(Err(error))
+            }
+        });
+        Ok(held.collect())
     }
 
     fn article(

@@ -53,9 +53,8 @@ async fn a_buyer_leads_to_his_order_until_it_is_given_back() {
     let sale = world.held_sale("a.b", StockKind::List, 5).await;
     let other = world.held_sale("a", StockKind::List, 5).await;
     let held_by = async |world: &World, sale, user| {
-        let held = world.store.orders_of_buyer(&[sale], &username(user)).await;
-        let held = held.expect("read").remove(0);
-        held.map(|order| order.id)
+        let held = world.store.order_of_buyer(sale, &username(user)).await;
+        held.expect("read").map(|order| order.id)
     };
     assert_eq!(held_by(&world, &sale, "x").await, None);
     let id = world.granted(&sale, "x", 1).await;
@@ -74,7 +73,7 @@ async fn a_buyer_leads_to_his_order_until_it_is_given_back() {
     assert_eq!(held_by(&world, &sale, "y").await, None);
     let buyers = world.store.keys().buyers(&sale);
     let _: u64 = world.run(&["HSET", &buyers, "z", "no id"]).await;
-    let broken = world.store.orders_of_buyer(&[&sale], &username("z")).await;
+    let broken = world.store.order_of_buyer(&sale, &username("z")).await;
     let error = broken.expect_err("unreadable").to_string();
     assert!(error.contains("no id"), "{error}");
 }

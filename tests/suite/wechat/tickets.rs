@@ -8,13 +8,18 @@ use seckill::domain::sale::{SaleEdit, StockKind};
 
 use crate::support::app::TestApp;
 use crate::support::buyer::Reply;
+use crate::support::operator::{self, Operator};
+use crate::support::process::{Record, ServerProcess, free_address};
 use crate::support::redis::World;
-use crate::support::wechat::{FAR, Follower, Heard, SITE, office, on_show};
+use crate::support::wechat::{
+    FAR, Follower, Heard, SITE, TOKEN, deliver, event, office, on_show, text,
+};
 
 const BOOKED: &str = "恭喜您，抢票成功！";
 const BEFORE: &str = "您已经抢到票了，请不要重复抢票！";
 const SOLD_OUT: &str = "对不起，票已经被抢光啦";
 const NO_TICKET: &str = "您没有该活动未使用的票！";
+const BUSY: &str = "对不起，服务器现在有点忙，暂时不能给您答复 T T";
 const NO_TICKETS: &str = "您没有未使用的票！";
 const NOT_FOUND: &str = "活动不存在";
 const RETURNED: &str = "退票成功！";
@@ -292,6 +297,74 @@ async fn nobody_gives_back_the_ticket_of_another() {
     assert_eq!(owner.says("取票 key").await.ticket(), ticket);
     world.assert_holds(&sale).await;
     app.stop().await;
+}
+
+/// A server in a process of its own, which logs.
+async fn logging_office(world: &World) -> (ServerProcess, Record) {
+    let prefix = format!("redis.prefix={}", world.prefix);
+    let token = format!("wechat.token={TOKEN}");
+    let operators = format!("admin.token={}", operator::TOKEN);
+    let mut arguments = vec!["--redis-url", world.url.expose()];
+    for setting in [&prefix, &token, &operators] {
+        arguments.extend(["--set", setting]);
+    }
+    ServerProcess::recorded(free_address(), &arguments).await
+}
+
+/// Somebody deleted its record by hand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unreadable_ticket_hides_no_other() {
+    let mut world = World::new().await;
+    let good = world.activity("good", 5, &on_show("good")).await;
+    let poor = world.activity("poor", 5, &on_show("poor")).await;
+    let (server, log) = logging_office(&world).await;
+    let says = async |words: &str| Heard::of(&deliver(&server.buyer, &text("o-1", words)).await);
+    says("绑定 2019010001").await;
+    let ticket = says("抢票 good").await.ticket();
+    let lost = says("抢票 poor").await.ticket();
+    let orders = world.store.keys().orders("poor");
+    let record: String = world.run(&["HGET", &orders, &lost]).await;
+    let _: u64 = world.run(&["HDEL", &orders, &lost]).await;
+
+    let click = event("o-1", "CLICK", "SERVICE_GET_TICKET");
+    for heard in [
+        says("查票").await,
+        says("取票 good").await,
+        Heard::of(&deliver(&server.buyer, &click).await),
+    ] {
+        assert_eq!(heard.ticket(), ticket);
+    }
+    let logged = log.logged();
+    let named = |line: &str| {
+        let of_it = line.contains("sale=poor") && line.contains(&lost);
+        of_it && line.contains("ERROR")
+    };
+    assert!(logged.lines().any(named), "{logged}");
+    // Of the broken one, nobody knows anything; nor whether it is the last one.
+    for words in ["取票 poor", "退票 poor", "抢票 poor"] {
+        assert_eq!(said(&says(words).await), ("text", BUSY), "{words}");
+    }
+    let check_in = async |sale: &str| {
+        let body = format!(r#"{{"sale":"{sale}","number":"2019010001"}}"#);
+        let staff = Operator::new(&server.buyer, operator::TOKEN);
+        let reply = staff.json("POST", "/wechat/checkin", &body).await;
+        reply.result
+    };
+    assert_eq!(check_in("poor").await, "unknown");
+    assert_eq!(check_in("good").await, "checked_in");
+    assert_eq!(said(&says("查票").await), ("text", BUSY));
+    let metrics = server.buyer.get("/metrics").await.body;
+    for (command, times) in [("tickets", 2), ("return", 1)] {
+        let labels = format!(r#"command="{command}",outcome="contract""#);
+        let counted = format!("seckill_wechat_messages_total{{{labels}}} {times}\n");
+        assert!(metrics.contains(&counted), "{metrics}");
+    }
+
+    let _: u64 = world.run(&["HSET", &orders, &lost, &record]).await;
+    assert_eq!(says("查票").await.ticket(), lost);
+    for sale in [&good, &poor] {
+        world.assert_holds(sale).await;
+    }
 }
 
 /// What somebody sees and cancels who read this order and this name somewhere.
