@@ -193,7 +193,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The word in answers and tables.
+    /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Upcoming => "upcoming",

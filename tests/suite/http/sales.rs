@@ -8,7 +8,9 @@ use seckill::domain::sale::{SaleEdit, StockKind};
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, config_for};
+use crate::support::bids::terms;
 use crate::support::buyer::Buyer;
+use crate::support::process::seckill;
 use crate::support::redis::{PrivateRedis, World};
 
 /// Long enough for the slowest machine to read again.
@@ -136,6 +138,85 @@ async fn what_changed_is_seen_soon() {
     world.store.sale_put(&id, &edit).await.expect("put");
     until(buyer, "/sales/a", |sale| sale["phase"] == "paused").await;
     world.assert_holds(&id).await;
+    app.stop().await;
+}
+
+/// What buyers, operators and the command line read, which is one word.
+async fn phase(app: &TestApp, world: &World, id: &str) -> String {
+    let operator = app.operator();
+    let told = operator
+        .get(&format!("/admin/sales/{id}/audit"))
+        .await
+        .json();
+    let phase = told["phase"].as_str().expect("a phase").to_owned();
+    let path = format!("/sales/{id}");
+    until(&app.buyer, &path, |sale| sale["phase"] == *phase).await;
+    for command in [&["sale", "show", id][..], &["sale", "list"]] {
+        let prefix = format!("redis.prefix={}", world.prefix);
+        let arguments = ["--redis-url", world.url.expose(), "--set", &prefix];
+        let printed = seckill(&[&arguments, command].concat()).stdout;
+        let printed = String::from_utf8(printed).expect("UTF-8");
+        let line = |line: &str| match command.len() {
+            3 => line.starts_with("phase "),
+            _ => line.starts_with(&format!("{id} ")),
+        };
+        let line = printed.lines().find(|own| line(own)).expect("a line");
+        let shown = line.split_whitespace().any(|word| word == phase);
+        assert!(shown, "no {phase} in {printed}");
+    }
+    phase
+}
+
+#[tokio::test]
+async fn a_target_to_which_nothing_is_left_is_full() {
+    let world = World::new().await;
+    let app = TestApp::start(&world).await;
+    let loan = world.target("p.loan", 100, &terms(1, 0)).await;
+    world.sale("p.tea", StockKind::Counter, 0).await;
+    assert_eq!(phase(&app, &world, "p.tea").await, "open");
+    world.accepted("x", "r", &loan, 99).await;
+    assert_eq!(phase(&app, &world, "p.loan").await, "open");
+    world.accepted("y", "r", &loan, 2).await;
+    assert_eq!(phase(&app, &world, "p.loan").await, "full");
+    let edit = SaleEdit::default;
+    for (change, expected) in [
+        (
+            SaleEdit {
+                paused: Some(true),
+                ..edit()
+            },
+            "paused",
+        ),
+        (
+            SaleEdit {
+                paused: Some(false),
+                closes_at: Some(Some(1)),
+                ..edit()
+            },
+            "ended",
+        ),
+        (
+            SaleEdit {
+                closes_at: Some(None),
+                ..edit()
+            },
+            "full",
+        ),
+    ] {
+        world.put(&loan, &change).await;
+        assert_eq!(phase(&app, &world, "p.loan").await, expected);
+    }
+    world.store.stock_add_count(&loan, 1).await.expect("added");
+    assert_eq!(phase(&app, &world, "p.loan").await, "open");
+    let later = SaleEdit {
+        opens_at: Some(Some(99_999_999_999_999)),
+        ..edit()
+    };
+    let early = world.target("p.early", 0, &later).await;
+    assert_eq!(phase(&app, &world, "p.early").await, "upcoming");
+    for sale in [&loan, &early] {
+        world.assert_holds(sale).await;
+    }
     app.stop().await;
 }
 
