@@ -29,6 +29,14 @@ fn at(path: &'static str) -> Route {
     }
 }
 
+/// The same, with or without a slash at the end.
+fn at_either(path: &'static str) -> Route {
+    Route {
+        resource: web::resource([path.to_owned(), format!("{path}/")]),
+        ..at(path)
+    }
+}
+
 impl Route {
     /// Where GET goes, HEAD goes: the HTTP library leaves out the body.
     fn on<F, Args>(self, method: Method, handler: F) -> Self
@@ -80,7 +88,7 @@ fn open() -> Vec<Route> {
         at("/orders/{id}/cancel").on(Method::POST, orders::cancel),
         at("/orders/{id}/use").on(Method::POST, orders::redeem),
         at("/bids").on(Method::POST, bid::bid),
-        at("/wechat")
+        at_either("/wechat")
             .on(Method::GET, wechat::verify)
             .on(Method::POST, wechat::receive),
         at("/healthz").on(Method::GET, probes::healthz),
@@ -105,17 +113,17 @@ fn guarded() -> Vec<Route> {
 /// The pages of the ticket office, below [`WECHAT`], and what belongs to them.
 fn pages() -> Vec<Route> {
     vec![
-        at("/bind")
+        at_either("/bind")
             .on(Method::GET, pages::bind::show)
             .on(Method::POST, pages::bind::bind),
-        at("/activity").on(Method::GET, pages::activity::show),
-        at("/ticket").on(Method::GET, pages::ticket::show),
-        at("/help").on(Method::GET, pages::help::show),
-        at("/checkin")
+        at_either("/activity").on(Method::GET, pages::activity::show),
+        at_either("/ticket").on(Method::GET, pages::ticket::show),
+        at_either("/help").on(Method::GET, pages::help::show),
+        at_either("/checkin")
             .on(Method::GET, pages::checkin::show)
             .on(Method::POST, pages::checkin::check),
-        at("/checkin.js").on(Method::GET, pages::files::script),
-        at("/style.css").on(Method::GET, pages::files::style),
+        at_either("/checkin.js").on(Method::GET, pages::files::script),
+        at_either("/style.css").on(Method::GET, pages::files::style),
     ]
 }
 
@@ -131,7 +139,8 @@ pub(super) fn configure(config: &mut ServiceConfig) {
     }
     let mut wechat = web::scope(WECHAT).default_service(web::to(problem::not_found));
     for route in pages() {
-        wechat = wechat.service(route.closed());
+        let page = route.closed().wrap(from_fn(pages::without_slash));
+        wechat = wechat.service(page);
     }
     config
         .service(admin.wrap(from_fn(operator::guard)))

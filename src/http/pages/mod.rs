@@ -20,9 +20,11 @@ use std::sync::Arc;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::middleware::Next;
 use actix_web::web::{Data, Payload, ReqData};
-use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 
 use self::notice::Notice;
 use super::Context;
@@ -53,6 +55,30 @@ pub async fn guard(
     discard(request.extract::<Payload>().await?).await;
     let problem = Problem::not_found(request.request());
     Ok(request.into_response(problem.error_response()))
+}
+
+/// Sends whoever looks at a page with a slash at the end of its path to the one without, from where
+/// its links lead where they should.
+pub async fn without_slash(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let path = request.path().strip_suffix('/');
+    let page = path.and_then(|path| path.rsplit('/').next());
+    let looks = matches!(*request.method(), Method::GET | Method::HEAD);
+    let Some(page) = page.filter(|_| looks) else {
+        return next.call(request).await;
+    };
+    let query = match request.query_string() {
+        "" => String::new(),
+        query => format!("?{query}"),
+    };
+    let page = format!("../{page}{query}");
+    let response = HttpResponse::PermanentRedirect()
+        .insert_header((LOCATION, page))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .finish();
+    Ok(request.into_response(response))
 }
 
 /// Texts of the query, each of which must be there once.

@@ -39,6 +39,14 @@ async fn the_platform_recognises_its_server() {
         (200, "4375120948345356249")
     );
     assert_eq!(reply.content_type, "text/plain; charset=utf-8");
+    // A slash at the end of the path changes nothing, not even by a redirect, which platforms fear.
+    let slashed = echo.replace("/wechat?", "/wechat/?");
+    let begun = app.buyer.begin("GET", &slashed, &[], Vec::new()).await;
+    assert_eq!(begun.url().path(), "/wechat/");
+    assert_eq!(begun.text().await.expect("a body"), reply.body);
+    let slashed = path().replace("/wechat?", "/wechat/?");
+    let heard = Heard::of(&post(&app.buyer, &slashed, &text("o-1", "帮助")).await);
+    assert_eq!(heard.kind, "news");
     // Word for word, and as text whatever it is.
     let echo = format!("/wechat?{query}&echostr=%3Cb%3E%26+%E6%8A%A2%0A");
     let reply = app.buyer.get(&echo).await;

@@ -1,6 +1,8 @@
 //! What all pages have in common: they are off until they are set up, and their answers let a
 //! browser do nothing but show them.
 
+use seckill::http::routes;
+
 use super::Office;
 use crate::support::app::TestApp;
 use crate::support::redis::World;
@@ -28,8 +30,14 @@ async fn without_a_token_of_the_platform_there_are_no_pages() {
         assert_eq!((reply.status, &*reply.result), (404, "not_found"), "{path}");
     }
     let bind = [("openid", "oA"), ("number", "2016013265")];
-    let reply = app.buyer.form("/wechat/bind", &bind).await;
-    assert_eq!((reply.status, &*reply.result), (404, "not_found"));
+    for path in ["/wechat/bind", "/wechat/bind/"] {
+        let reply = app.buyer.form(path, &bind).await;
+        assert_eq!((reply.status, &*reply.result), (404, "not_found"));
+    }
+    for path in ["/wechat/", "/wechat/help/"] {
+        let reply = app.buyer.get(path).await;
+        assert_eq!((reply.status, &*reply.result), (404, "not_found"), "{path}");
+    }
     let body = r#"{"sale":"gala","number":"2016013265"}"#;
     let reply = app.operator().json("POST", "/wechat/checkin", body).await;
     assert_eq!((reply.status, &*reply.result), (404, "not_found"));
@@ -75,6 +83,44 @@ async fn a_browser_may_do_nothing_but_show_a_page() {
         );
         assert!(!body.contains("style=\""), "{path}: {body}");
     }
+    office.close(&[&sale]).await;
+}
+
+/// A page is at its address without the slash: its links are relative.
+#[tokio::test]
+async fn a_slash_at_the_end_changes_nothing() {
+    let office = Office::open().await;
+    let sale = office.activity("gala", "马兰花开", 5).await;
+    office.shows("/wechat/activity?id=gala", "马兰花开").await;
+    let asked = async |method: &str, path: &str| {
+        let body = Vec::new();
+        office.app.buyer.send(method, path, &[], body).await
+    };
+    let wechat = routes::all().into_iter();
+    let wechat: Vec<_> = wechat
+        .filter(|(_, path)| path.starts_with("/wechat"))
+        .collect();
+    assert!(wechat.len() > 9, "{wechat:?}");
+    for (method, path) in wechat {
+        for query in ["", "?openid=oA&ticket=%E7%A5%A8", "?id=gala", "?票%"] {
+            let with = asked(&method, &format!("{path}/{query}")).await;
+            let without = asked(&method, &format!("{path}{query}")).await;
+            assert_eq!(with, without, "{method} {path}/{query}");
+        }
+        if method != "POST" && path != "/wechat" {
+            let slashed = format!("{path}/");
+            let begun = office.app.buyer.begin(&method, &slashed, &[], Vec::new());
+            assert_eq!(begun.await.url().path(), path);
+        }
+        for other in ["PUT", "DELETE"] {
+            let refused = asked(other, &format!("{path}/")).await;
+            assert_eq!(refused.status, 405, "{other} {path}/");
+        }
+        let two = asked(&method, &format!("{path}//")).await;
+        assert_eq!((two.status, &*two.result), (404, "not_found"), "{path}//");
+    }
+    let nothing = asked("GET", "/wechat/nothing/").await;
+    assert_eq!((nothing.status, &*nothing.result), (404, "not_found"));
     office.close(&[&sale]).await;
 }
 
