@@ -1,9 +1,12 @@
 //! The page of an activity.
 
+use std::time::{Duration, Instant};
+
 use seckill::domain::activity::{ActivityEdit, Keyword};
 use seckill::domain::sale::{SaleEdit, StockKind};
 
 use super::{FUTURE, Office, PAST, assert_harmless, assert_page};
+use crate::support::wechat::Follower;
 
 /// How to get a ticket of the activity whose keyword is `gala`.
 const HOW: &str = "回复“<strong>抢票 gala</strong>”即可抢票";
@@ -75,6 +78,71 @@ async fn an_activity_says_where_its_booking_stands() {
     // Nobody is told to ask for what there is not.
     for page in [sold_out, ended, paused] {
         assert!(!page.body.contains("class=\"how\""), "{page:?}");
+    }
+    office.close(&[&sale]).await;
+}
+
+/// Evenings are put off and halls change when tickets are out: then the tickets say so.
+#[tokio::test]
+async fn what_an_activity_is_may_change_while_it_runs() {
+    let office = Office::open().await;
+    let sale = office.activity("gala", "马兰花开", 7).await;
+    let put = async |body: &str| {
+        let path = "/admin/sales/gala";
+        let reply = office.operator.json("PUT", path, body).await;
+        (reply.status, reply.result)
+    };
+    let refused = |code: &str| (409, code.to_owned());
+    let updated = (200, "updated".to_owned());
+    // Open, but nobody has a ticket yet.
+    assert_eq!(put(r#"{"opens_at":1}"#).await, updated);
+    office.bind("oA", "2016013265").await;
+    let follower = Follower::new(&office.app, "oA");
+    let ticket = follower.says("抢票 gala").await.ticket();
+    let tells = async |words: &str, text: &str| {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let heard = follower.says(words).await;
+            if heard.body.contains(text) {
+                assert_eq!(heard.ticket(), ticket);
+                break;
+            }
+            assert!(Instant::now() < deadline, "{words}: {heard:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tells("查票", "大礼堂").await;
+    // Its booking open; closed; the activity begun; over.
+    for (number, times) in [
+        r#""closes_at":3000000000,"starts_at":3500000000,"ends_at":3600000000"#,
+        r#""closes_at":1000,"starts_at":3500000000,"ends_at":3600000000"#,
+        r#""closes_at":1000,"starts_at":1000,"ends_at":3600000000"#,
+        r#""closes_at":1000,"starts_at":1000,"ends_at":2000"#,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let names = format!(
+            r#""title":"名{number}","place":"厅{number}","description":"文{number}","keyword":"k{number}""#
+        );
+        let others = r#""picture":"http://x.example/p","cancel_until":3000000000"#;
+        assert_eq!(put(&format!("{{{times},{names},{others}}}")).await, updated);
+        tells("查票", &format!("名{number}")).await;
+        tells("查票", &format!("地点：厅{number}\n文{number}")).await;
+        tells(&format!("取票 k{number}"), "http://x.example/p").await;
+        // What was so when people booked, or would leave them without their tickets.
+        for opens_at in ["null", "2", "4000000000"] {
+            let body = format!(r#"{{"opens_at":{opens_at}}}"#);
+            assert_eq!(put(&body).await, refused("already_open"));
+        }
+        assert_eq!(put(r#"{"keyword":""}"#).await, refused("tickets_are_out"));
+        let path = "/admin/sales/gala/stock";
+        for (body, code) in [(r#"{"count":2}"#, "added"), (r#"{"remove":1}"#, "removed")] {
+            let reply = office.operator.json("POST", path, body).await;
+            assert_eq!((reply.status, reply.result.as_str()), (200, code));
+        }
+        let reply = office.operator.json("POST", path, r#"{"remove":99}"#).await;
+        assert_eq!(reply.result, "insufficient_stock");
     }
     office.close(&[&sale]).await;
 }
