@@ -88,10 +88,13 @@ async fn a_bid_is_never_confirmed_and_owes_no_refund() {
     let loan = world.target("p.loan", 100, &terms(1, 0)).await;
     world.set_accounts("p", &[("x", 50)]).await;
     let bid = world.accepted("x", "r", &loan, 50).await;
-    for _ in ["alive", "cancelled"] {
+    // Whoever hands out is told that the bid is dead, if it is, as of any order.
+    for used in ["not_usable", "cancelled"] {
         let reply = operator.post(&format!("/orders/{}/confirm", bid.id)).await;
         let expected = r#"{"status":409,"code":"not_confirmable","title":"Conflict","detail":"投标无需确认。"}"#;
         assert_eq!((reply.status, reply.body.as_str()), (409, expected));
+        let reply = operator.post(&format!("/orders/{}/use", bid.id)).await;
+        assert_eq!((reply.status, reply.result.as_str()), (409, used));
         let cancel = operator.post(&format!("/orders/{}/cancel", bid.id)).await;
         assert_eq!(cancel.status, 200, "{}", cancel.body);
         assert_eq!(world.balance("p", "x").await, Some(50));
