@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use seckill::config::RedisUrl;
+use seckill::domain::durability::Durability;
 use seckill::domain::sale::{SaleEdit, StockKind};
 
+use crate::fault::failover::Pair;
 use crate::support::app::TestApp;
 use crate::support::bids::terms;
 use crate::support::buyer::Reply;
@@ -370,4 +372,46 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
     let nowhere = nowhere.await;
     unavailable(nowhere.buyer.bid("x", "r", "p", 1).await, "busy");
     nowhere.stop().await;
+}
+
+/// While no replica hears of it, what shows a bid is unknown, and a refusal is certain.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bid_that_too_few_replicas_have_is_unknown() {
+    let pair = Pair::start().await;
+    let world = World::at(pair.master.url()).await;
+    let loan = world.target("p.loan", 100, &terms(1, 1_000)).await;
+    world.set_accounts("p", &[("x", 100), ("y", 100)]).await;
+    let app = TestApp::with(&world, |config| {
+        config.durability = Some(Durability::Replicated(1));
+        config.redis.timeout = Duration::from_millis(300);
+    });
+    let app = app.await;
+    pair.link.set(Fault::Stall);
+    for (user, request, cents, status, code) in [
+        ("x", "r", 100, 503, "unknown"),
+        ("x", "r", 100, 503, "unknown"),
+        ("x", "r", 99, 422, "request_id_reused"),
+        ("y", "r", 1, 200, "target_reached"),
+    ] {
+        let reply = app.buyer.bid(user, request, "p.loan", cents).await;
+        let told = (reply.status, reply.result.as_str());
+        assert_eq!(told, (status, code), "{user} {request} {cents}: {reply:?}");
+    }
+    pair.link.set(Fault::None);
+    pair.link.close_all().await;
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    let told = loop {
+        let reply = app.buyer.bid("x", "r", "p.loan", 100).await;
+        if reply.status != 503 {
+            break reply;
+        }
+        assert!(std::time::Instant::now() < deadline, "{reply:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(told.result, "already_bid");
+    assert_eq!(told.json()["accepted"], 100);
+    assert_eq!(world.left(&loan).await, 0);
+    assert_eq!(world.balance("p", "x").await, Some(10), "it paid once");
+    world.assert_holds(&loan).await;
+    app.stop().await;
 }
