@@ -48,6 +48,29 @@ async fn help_tells_who_has_no_number_yet() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_help_is_what_users_know_to_the_letter() {
+    let world = World::new().await;
+    let app = office(&world).await;
+    let follower = Follower::new(&app, "o-1");
+    let bound = world.bound(&app, "o-2", "2019010001").await;
+    let text = "不想错过园子里精彩的资讯？又没时间没心情到处搜罗信息？想要参加高大上的活动却不想提前数小时排队？\n\
+                微信“紫荆之声”帮您便捷解决这些问题！快来看看“紫荆之声”怎么使用吧！";
+    let hint = "\n您尚未绑定学号，回复“绑定”进行相关操作";
+    for (follower, hint) in [(&follower, hint), (&bound, "")] {
+        let item = format!(
+            "<MsgType><![CDATA[news]]></MsgType><ArticleCount>1</ArticleCount><Articles><item>\
+             <Title><![CDATA[“紫荆之声”使用指南]]></Title>\
+             <Description><![CDATA[{text}{hint}]]></Description>\
+             <PicUrl><![CDATA[]]></PicUrl><Url><![CDATA[{SITE}/wechat/help]]></Url>\
+             </item></Articles></xml>"
+        );
+        let heard = follower.says("帮助").await;
+        assert!(heard.body.ends_with(&item), "{}", heard.body);
+    }
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nobody_understands_has_one_answer() {
     let world = World::new().await;
     let app = office(&world).await;
