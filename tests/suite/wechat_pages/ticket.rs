@@ -51,6 +51,56 @@ async fn a_good_ticket_has_a_code_and_a_used_one_has_none() {
     office.close(&[&sale]).await;
 }
 
+/// Where the dark rectangles of a drawing are: `Mx yhWvHH..V..` each, in points.
+fn rectangles(svg: &str) -> Vec<[usize; 4]> {
+    let (_, dark) = svg.split_once("fill=\"#000\"").expect("dark on white");
+    let (_, path) = dark.split_once("d=\"M").expect("a path");
+    let (path, _) = path.split_once('"').expect("an end");
+    let rectangle = |drawn: &str| {
+        let numbers = drawn.split([' ', 'h', 'v', 'H', 'V']);
+        let numbers: Vec<usize> = numbers.map(|n| n.parse().expect("points")).collect();
+        let [x, y, width, height, ..] = numbers.as_slice() else {
+            panic!("no rectangle: {drawn}");
+        };
+        [*x, *y, *width, *height]
+    };
+    path.split('M').map(rectangle).collect()
+}
+
+/// What a scanner reads from a drawing, which is a square.
+fn scanned(svg: &str) -> String {
+    let (_, side) = svg.split_once("viewBox=\"0 0 ").expect("a size");
+    let side: usize = side
+        .split(' ')
+        .next()
+        .and_then(|n| n.parse().ok())
+        .expect("points");
+    let mut points = vec![u8::MAX; side * side];
+    for [x, y, width, height] in rectangles(svg) {
+        for row in y..y + height {
+            points[row * side + x..][..width].fill(0);
+        }
+    }
+    let point = |x: usize, y: usize| points[y * side + x];
+    let mut image = rqrr::PreparedImage::prepare_from_greyscale(side, side, point);
+    let codes = image.detect_grids();
+    assert_eq!(codes.len(), 1, "one code in {svg}");
+    codes[0].decode().expect("a readable code").1
+}
+
+#[tokio::test]
+async fn the_code_is_the_ticket() {
+    let (office, sale, ticket) = with_ticket().await;
+    let page = office.shows(&path("oA", &ticket), QR).await;
+    let start = page.body.find(QR).expect("a drawing");
+    let (svg, _) = page.body[start..].split_once("</svg>").expect("its end");
+    let scanned = scanned(svg);
+    assert_eq!(scanned, ticket);
+    let used = office.check("gala", "ticket", &scanned).await;
+    assert_eq!(used.result, "checked_in");
+    office.close(&[&sale]).await;
+}
+
 #[tokio::test]
 async fn a_returned_ticket_stays_dead() {
     let (office, sale, ticket) = with_ticket().await;
