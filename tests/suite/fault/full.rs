@@ -8,6 +8,8 @@ use seckill::domain::sale::StockKind;
 use seckill::error::Error;
 use seckill::store::holds::Slice;
 
+use crate::support::app::TestApp;
+use crate::support::bids::terms;
 use crate::support::bindings::openid;
 use crate::support::orders::{attempt, held_for};
 use crate::support::redis::{PrivateRedis, World};
@@ -52,6 +54,43 @@ async fn selling_stops_and_settling_goes_on() {
         assert_eq!(world.left(&sale).await, 49);
         world.assert_holds(&sale).await;
     }
+}
+
+#[tokio::test]
+async fn no_bid_is_accepted_and_one_goes_back() {
+    let redis = PrivateRedis::forgetful();
+    let mut world = World::at(redis.url()).await;
+    let loan = world.target("p.loan", 100, &terms(1, 1_000)).await;
+    world.set_accounts("p", &[("x", 100), ("y", 100)]).await;
+    let app = TestApp::start(&world).await;
+    let kept = app.buyer.bid("x", "r", "p.loan", 40).await;
+    let back = app.buyer.bid("y", "r", "p.loan", 50).await;
+    let back = back.order().expect("an order");
+    let _: () = world.run(&["CONFIG", "SET", "maxmemory", "1mb"]).await;
+
+    // The script does not run at all, so nobody is even told what he has.
+    for (user, request, cents) in [("x", "new", 10), ("x", "r", 40)] {
+        let reply = app.buyer.bid(user, request, "p.loan", cents).await;
+        assert_eq!((reply.status, reply.result.as_str()), (503, "busy"));
+        assert_eq!(reply.retry_after.as_deref(), Some("1"));
+    }
+    let cancel = format!("/orders/{back}/cancel");
+    for code in ["cancelled", "already_cancelled"] {
+        let reply = app.buyer.form(&cancel, &[("username", "y")]).await;
+        assert_eq!(reply.result, code, "{reply:?}");
+    }
+    assert_eq!(world.left(&loan).await, 60);
+    world.assert_holds(&loan).await;
+
+    let _: () = world.run(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    assert_eq!(world.balance("p", "y").await, Some(100));
+    let again = app.buyer.bid("x", "r", "p.loan", 40).await;
+    assert_eq!(again.result, "already_bid");
+    assert_eq!(again.order(), kept.order());
+    let new = app.buyer.bid("x", "new", "p.loan", 10).await;
+    assert_eq!(new.result, "bid_accepted");
+    world.assert_holds(&loan).await;
+    app.stop().await;
 }
 
 /// The claim of a message stands before everything that is said in the chat.
