@@ -14,7 +14,7 @@ use seckill::domain::sale::{SaleEdit, StockKind};
 use seckill::store::bids;
 use seckill::store::script::BID_PLACE;
 
-use super::{Words, assert_broken_data_raises, assert_raises, call};
+use super::{Words, assert_broken_data_raises, assert_raises, call, call_at};
 use crate::support::bids::{a_bid, terms};
 use crate::support::redis::World;
 
@@ -240,6 +240,35 @@ async fn every_refusal_comes_in_its_place_and_writes_nothing() {
         assert_eq!(world.dump().await, before, "{state:?}");
     }
     world.assert_holds(&open).await;
+}
+
+#[tokio::test]
+async fn the_window_includes_both_of_its_ends() {
+    let mut world = World::new().await;
+    let window = SaleEdit {
+        opens_at: Some(Some(1_000)),
+        closes_at: Some(Some(2_000)),
+        ..edit()
+    };
+    let loan = world.target("loan", 100, &window).await;
+    let keys = world.store.keys().of_bid(&loan);
+    for (now, closed) in [
+        (999, Some(BidRefusal::NotStarted { opens_at: 1_000 })),
+        (1_000, None),
+        (2_000, None),
+        (2_001, Some(BidRefusal::Ended)),
+    ] {
+        let bid = a_bid("x", &format!("at {now}"), &loan, 10);
+        let (request, order) = (bid.request.as_str(), bid.order.as_str());
+        let args = ["x", request, order, "0", "loan", "10"];
+        let reply = call_at(&mut world, &BID_PLACE, now, &keys, &args).await;
+        match (bids::outcome(&reply, &bid).expect("understood"), closed) {
+            (BidOutcome::Accepted(order), None) => assert_eq!(order.created_at, now),
+            (outcome, closed) => assert_eq!(Some(outcome), closed.map(refused), "at {now}"),
+        }
+    }
+    assert_eq!(world.left(&loan).await, 80);
+    world.assert_holds(&loan).await;
 }
 
 #[tokio::test]
