@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::app::TestApp;
 use crate::support::buyer::{Buyer, Reply};
@@ -126,6 +128,7 @@ async fn nobody_else_is_let_in() {
     wrong.push((query(&parts), "upper case"));
     parts[0].1 = "%ff";
     wrong.push((query(&parts), "no text"));
+    let refused = wrong.len() * 4;
     for (query, what) in wrong {
         let path = format!("/wechat?{query}");
         for reply in [
@@ -153,8 +156,18 @@ async fn nobody_else_is_let_in() {
         assert!(reply.body.contains("echostr"), "{reply:?}");
     }
     assert_eq!(world.dump().await, before);
+    assert_eq!(unread(&app, "wrong_signature").await, refused);
     world.assert_holds(&sale).await;
     app.stop().await;
+}
+
+/// How many messages the server counts that were not read, for this reason.
+async fn unread(app: &TestApp, why: &str) -> usize {
+    let labels = format!(r#"command="unread",outcome="{why}""#);
+    let name = format!("seckill_wechat_messages_total{{{labels}}} ");
+    let metrics = app.buyer.get("/metrics").await.body;
+    let count = metrics.lines().find_map(|line| line.strip_prefix(&name));
+    count.map_or(0, |count| count.parse().expect("a number"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -238,6 +251,40 @@ async fn an_open_door_is_told_loudly() {
     }
 }
 
+/// A message of so many bytes.
+fn long(bytes: usize) -> String {
+    let envelope = text("o-1", "").len();
+    text("o-1", &"x".repeat(bytes - envelope))
+}
+
+/// Nobody says beforehand how long it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_in_chunks_is_measured_as_it_comes() {
+    let world = World::new().await;
+    let app = office(&world).await;
+    for (bytes, status) in [(64 << 10, "200"), ((64 << 10) + 1, "413"), (1 << 20, "413")] {
+        let message = long(bytes);
+        let chunks = message.as_bytes().chunks(1_000).map(|chunk| {
+            let chunk = String::from_utf8_lossy(chunk);
+            format!("{:x}\r\n{chunk}\r\n", chunk.len())
+        });
+        let request = format!(
+            "POST {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n{}0\r\n\r\n",
+            path(),
+            chunks.collect::<String>()
+        );
+        let address = app.buyer.address();
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        stream.write_all(request.as_bytes()).await.expect("written");
+        let mut answer = String::new();
+        let read = stream.read_to_string(&mut answer).await;
+        read.expect("an answer");
+        let begins = format!("HTTP/1.1 {status} ");
+        assert!(answer.starts_with(&begins), "{bytes}: {answer:.300}");
+    }
+    app.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn media_types_and_sizes() {
     let world = World::new().await;
@@ -265,8 +312,6 @@ async fn media_types_and_sizes() {
     let packed = [("content-type", "text/xml"), ("content-encoding", "gzip")];
     assert_eq!(send(&packed, text("o-1", "帮助")).await, 415);
     assert_eq!(send(&packed[1..], text("o-1", "帮助")).await, 415);
-    let envelope = text("o-1", "").len();
-    let long = |bytes: usize| text("o-1", &"x".repeat(bytes - envelope));
     assert_eq!(send(&[], long(64 << 10)).await, 200);
     assert_eq!(send(&[], long((64 << 10) + 1)).await, 413);
     assert_eq!(send(&[], long(1 << 20)).await, 413);
@@ -287,7 +332,7 @@ async fn what_is_no_message_is_refused() {
         text.replace(&format!("<{name}>"), "<x>")
             .replace(&format!("</{name}>"), "</x>")
     };
-    for body in [
+    let broken = [
         String::new(),
         "<xml>".to_owned(),
         "{}".to_owned(),
@@ -316,8 +361,9 @@ async fn what_is_no_message_is_refused() {
             ("FromUserName", "o-1"),
             ("MsgType", "event"),
         ]),
-    ] {
-        let reply = deliver(&app.buyer, &body).await;
+    ];
+    for body in &broken {
+        let reply = deliver(&app.buyer, body).await;
         assert_eq!(
             (reply.status, reply.result.as_str()),
             (400, "invalid_request"),
@@ -333,6 +379,7 @@ async fn what_is_no_message_is_refused() {
         .send("POST", &path(), &[], vec![b'<', 0xff, b'>'])
         .await;
     assert_eq!(reply.status, 400);
+    assert_eq!(unread(&app, "malformed").await, broken.len() + 2);
     assert_eq!(world.dump().await, before);
     world.assert_holds(&sale).await;
     app.stop().await;
