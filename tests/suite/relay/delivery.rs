@@ -7,6 +7,7 @@ use seckill::store::feed::Lag;
 
 use super::{Running, assert_complete, consumers, repeated};
 use crate::support::app::TestApp;
+use crate::support::bids::terms;
 use crate::support::receiver::Receiver;
 use crate::support::redis::World;
 
@@ -71,6 +72,46 @@ async fn an_entry_carries_its_order() {
         "lines": [{"goods": "spring.tea", "purchase": 2, "units": bought["units"]}],
     });
     assert_eq!(*entry, expected);
+}
+
+#[tokio::test]
+async fn a_bid_is_delivered_in_cents_and_again_when_it_goes_back() {
+    let mut world = World::new().await;
+    let receiver = Receiver::start();
+    let loan = world.target("p2p.loan", 2_000, &terms(1, 100)).await;
+    let first = world.accepted("x", "r", &loan, 1_800).await;
+    world
+        .store
+        .stock_add_count(&loan, 100)
+        .await
+        .expect("added");
+    let cut = world.accepted("爱 \"丽\"", "r 1", &loan, 500).await;
+    world.store.stock_add_count(&loan, 1).await.expect("added");
+    let cancelled = world.store.order_cancel(&first.id, None).await;
+    cancelled.expect("cancelled");
+    let feed = format!("{}{{p2p}}:feed", world.prefix);
+    let stream: Vec<(String, Vec<String>)> = world.run(&["XRANGE", &feed, "-", "+"]).await;
+    let relay = Running::start(&world, &receiver.settings());
+    receiver.until("p2p", 3).await;
+    relay.stop().await;
+    for (seq, what, order, requested, accepted, bonus) in [
+        (1, "confirmed", &first, 1_800, 1_800, 18),
+        (2, "confirmed", &cut, 500, 300, 3),
+        (3, "cancelled", &first, 1_800, 1_800, 18),
+    ] {
+        let at: u64 = stream[seq - 1].1[5].parse().expect("a time");
+        let request = order.request.as_ref().map(|request| request.as_str());
+        let expected = serde_json::json!({
+            "seq": seq, "what": what, "at": at, "order": order.id.as_str(),
+            "username": order.username.as_str(), "created_at": order.created_at,
+            "request_id": request,
+            "lines": [{
+                "goods": "p2p.loan", "requested": requested, "accepted": accepted, "bonus": bonus,
+            }],
+        });
+        assert_eq!(receiver.entries("p2p")[&(seq as u64)], expected);
+    }
+    world.assert_holds(&loan).await;
 }
 
 #[tokio::test]
