@@ -8,18 +8,22 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use seckill::admission::Admission;
 use seckill::domain::attempt::Purchase;
+use seckill::domain::bid::BidOutcome;
 use seckill::domain::ids::{SaleId, Username};
 use seckill::domain::outcome::Outcome;
-use seckill::domain::sale::{Door, StockKind};
+use seckill::domain::sale::{Door, SaleEdit, StockKind};
 use seckill::error::{Error, Result};
 use seckill::metrics::Metrics;
 use seckill::store::Store;
 
+use crate::support::bids::a_bid;
 use crate::support::proxy::Proxy;
 use crate::support::redis::World;
 
 /// Attempts that a worker lets wait.
 const QUEUE_MAX: usize = 4096;
+/// Bids that a worker lets wait.
+const BIDS_MAX: usize = 1024;
 const STOCK: u64 = 10_000;
 
 /// One worker's admission, and what it counts.
@@ -40,6 +44,14 @@ impl Worker {
         let one = Purchase::parse("1").expect("valid");
         let door = Door::Incr;
         self.admission.grab(sale, door, user, one).await
+    }
+
+    async fn bid(&self, target: &SaleId, number: usize) -> Result<BidOutcome> {
+        let bid = a_bid("x", &format!("r{number}"), target, 1);
+        let admission = &self.admission;
+        admission
+            .bid(bid.username, bid.request, bid.goods, bid.amount)
+            .await
     }
 
     fn assert_nobody_waits(&self) {
@@ -75,6 +87,33 @@ async fn a_full_queue_is_busy_at_once_and_who_waits_is_decided() {
     assert_eq!(world.left(&sale).await, STOCK - QUEUE_MAX as u64);
     worker.assert_nobody_waits();
     world.assert_holds(&sale).await;
+}
+
+#[tokio::test]
+async fn one_bid_too_many_is_busy_at_once_and_who_waits_is_decided() {
+    let world = World::new().await;
+    let target = world.target("loan", 2_000, &SaleEdit::default()).await;
+    let worker = Worker::new(&world.store, Duration::from_secs(60));
+    let (mut waiting, mut refused) = (Vec::new(), 0);
+    for number in 0..BIDS_MAX + 100 {
+        let mut ask = Box::pin(worker.bid(&target, number));
+        match ask.as_mut().now_or_never() {
+            None => waiting.push(ask),
+            Some(Err(Error::Busy(_))) => refused += 1,
+            Some(other) => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((waiting.len(), refused), (BIDS_MAX, 100));
+    for outcome in join_all(waiting).await {
+        assert!(
+            matches!(outcome, Ok(BidOutcome::Accepted(_))),
+            "{outcome:?}"
+        );
+    }
+    let next = worker.bid(&target, BIDS_MAX).await;
+    assert!(matches!(next, Ok(BidOutcome::Accepted(_))), "{next:?}");
+    assert_eq!(world.left(&target).await, 2_000 - 1 - BIDS_MAX as u64);
+    world.assert_holds(&target).await;
 }
 
 #[tokio::test]
