@@ -1,6 +1,7 @@
 //! The page where a number is bound.
 
 use seckill::domain::ids::Number;
+use serde_json::{Value, json};
 
 use super::{Office, assert_harmless, assert_page};
 use crate::support::bindings::{number, openid};
@@ -49,6 +50,36 @@ async fn a_number_is_bound_once_and_shown_from_then_on() {
     // The link stays good: whoever gives his number up binds the next one with it.
     Follower::new(&office.app, "oA").says("解绑").await;
     assert_page(&one.binds(OTHER).await, 200, &format!("学号{OTHER}"));
+    office.close(&[]).await;
+}
+
+#[tokio::test]
+async fn programs_send_the_form_as_json() {
+    let office = Office::open().await;
+    let send = async |body: Value| {
+        let buyer = &office.app.buyer;
+        buyer.json("/wechat/bind", &body.to_string()).await
+    };
+    let form = json!({ "openid": "oA", "seal": SEAL_A, "number": NUMBER });
+    for (wrong, status, text) in [
+        (json!({ "openid": "oA", "number": NUMBER }), 400, RENEW),
+        (
+            json!({ "openid": "oA", "seal": SEAL_B, "number": NUMBER }),
+            403,
+            RENEW,
+        ),
+        (
+            json!({ "openid": "oA", "seal": SEAL_A, "number": "1" }),
+            400,
+            "学号格式不正确",
+        ),
+    ] {
+        assert_page(&send(wrong).await, status, text);
+        assert_eq!(office.number_of("oA").await, None);
+    }
+    let bound = format!("您已经绑定了学号{NUMBER}，若要解绑请回复“解绑”");
+    assert_page(&send(form).await, 200, &bound);
+    assert_eq!(office.number_of("oA").await, Some(number(NUMBER)));
     office.close(&[]).await;
 }
 
