@@ -135,7 +135,9 @@ async fn ten_thousand_bids() {
     let addresses = servers.each_ref().map(|app| app.buyer.address());
     let crowd = (0..connections).map(|number| {
         let buyer = Buyer::new(addresses[number as usize % 2]);
-        let (share, seed) = (bids / connections, seed.wrapping_add(number.into()));
+        // Some have one more: together they are all.
+        let share = bids / connections + u32::from(number < bids % connections);
+        let seed = seed.wrapping_add(number.into());
         tokio::spawn(bid_at_random(buyer, number, share, users, seed))
     });
     let seen = join_all(crowd.collect::<Vec<_>>()).await;
@@ -143,6 +145,9 @@ async fn ten_thousand_bids() {
         .into_iter()
         .flat_map(|seen| seen.expect("bids"))
         .collect();
+
+    let asked: BTreeSet<_> = seen.iter().map(|(request, ..)| request).collect();
+    assert_eq!(asked.len(), bids as usize);
 
     // What the buyers were told is all that happened.
     let mut accepted: BTreeMap<(usize, u32), (u64, u64)> = BTreeMap::new();
