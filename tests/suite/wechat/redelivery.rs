@@ -119,8 +119,8 @@ async fn other_messages_are_other_messages() {
     app.stop().await;
 }
 
-/// What a server that died left behind: a claim that nobody will ever settle. Whoever is asked next,
-/// be it at once, takes it over in time.
+/// What a server that died left behind: a claim that nobody will ever settle. Whoever is asked
+/// next, be it at once, takes it over in time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_claim_of_a_dead_server_is_taken_over() {
     let world = World::new().await;
