@@ -1,8 +1,6 @@
 //! Audits of what somebody changed by hand: nothing holds that keeps a script from deciding, and
 //! each violation is said so that whoever reads it knows where to look.
 
-use std::time::Duration;
-
 use seckill::domain::ids::SaleId;
 use seckill::domain::order::Order;
 use seckill::domain::sale::StockKind;
@@ -10,6 +8,7 @@ use seckill::error::{Error, Result};
 use seckill::operation::audit::audit;
 use tokio::time::Instant;
 
+use crate::support::TIMEOUT;
 use crate::support::app::TestApp;
 use crate::support::bids::{a_bid, event, terms};
 use crate::support::orders::username;
@@ -58,7 +57,7 @@ async fn set(world: &mut World, hash: &str, field: &str, value: &str) {
 
 /// Whether the next request of a new bid is decided.
 async fn decides(world: &World, id: &SaleId) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + TIMEOUT;
     let bid = a_bid("al", "next", id, 1);
     world.store.lane().bid_place(&bid, deadline).await.is_ok()
 }

@@ -26,7 +26,7 @@ impl Shop {
     }
 
     fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(program());
+        let mut command = program();
         command
             .args(line.split_whitespace())
             .current_dir(self.folder.path());

@@ -11,12 +11,13 @@ use seckill::domain::sale::StockKind;
 use seckill::store::embedded::{EmbeddedRedis, Options};
 use tempfile::TempDir;
 
+use crate::support::PATIENCE;
 use crate::support::process::{ServerProcess, free_address, program, seckill};
 use crate::support::redis::{PrivateRedis, World, broom};
 
 /// Waits until the process is gone.
 async fn until_gone(process: u32) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while Path::new(&format!("/proc/{process}")).exists() {
         assert!(
             Instant::now() < deadline,
@@ -134,7 +135,7 @@ async fn the_folder_of_the_shared_redis_goes_with_the_tests() {
     std::fs::write(folder.join("redis.log"), "").expect("written");
     let mut broom = broom(&folder);
     drop(broom.stdin.take()); // as the end of this process would
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while folder.exists() {
         assert!(Instant::now() < deadline, "{folder:?} is still there");
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -145,7 +146,7 @@ async fn the_folder_of_the_shared_redis_goes_with_the_tests() {
 #[tokio::test]
 async fn a_server_without_redis_on_its_path_says_how_to_install_one() {
     let folder = tempfile::tempdir().expect("folder");
-    let mut command = Command::new(program());
+    let mut command = program();
     command
         .args(["serve", "--data-dir"])
         .arg(folder.path().join("data"));
@@ -180,7 +181,7 @@ struct Beside {
 impl Beside {
     fn start(folder: &Path, name: &str, arguments: &[&str]) -> Self {
         let stderr = folder.join(name);
-        let mut command = Command::new(program());
+        let mut command = program();
         let command = command.args(arguments).arg("--data-dir").arg(folder);
         let child = command
             .stdin(Stdio::piped())
@@ -229,7 +230,7 @@ impl Drop for Beside {
 }
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "still waiting for {what:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;

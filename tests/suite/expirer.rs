@@ -8,6 +8,7 @@ use seckill::domain::order::OrderState;
 use seckill::domain::sale::StockKind;
 use tokio::time::Instant;
 
+use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::orders::{LONG_HOLD_MS, held_for};
 use crate::support::redis::{PrivateRedis, World, signal};
@@ -16,7 +17,7 @@ const SHORT_HOLD_MS: u64 = 200;
 
 /// Waits until the order is in this state.
 async fn until(world: &World, id: &OrderId, state: OrderState) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         // While Redis is away there is nothing to see.
         if let Ok(Some(order)) = world.store.order(id).await
@@ -45,10 +46,7 @@ async fn what_nobody_confirms_is_sold_again_at_once() {
     assert_eq!(grab("y").await, "sold_out");
     let granted_at = Instant::now();
     while grab("y").await != "grabbed" {
-        assert!(
-            granted_at.elapsed() < Duration::from_secs(20),
-            "never returned"
-        );
+        assert!(granted_at.elapsed() < PATIENCE, "never returned");
     }
     assert!(
         granted_at.elapsed() >= Duration::from_millis(SHORT_HOLD_MS - 50),

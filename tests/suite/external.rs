@@ -1,7 +1,6 @@
 //! A Redis that somebody else runs: TCP, password, database, TLS; and that restarts.
 
 use std::path::Path;
-use std::process::Command;
 
 use seckill::config::RedisUrl;
 use seckill::domain::sale::StockKind;
@@ -113,7 +112,7 @@ async fn tls() {
     ]);
     // The certificate is trusted by one program only, through its environment.
     let seckill = |arguments: &[&str], trust: bool| {
-        let mut command = Command::new(crate::support::process::program());
+        let mut command = crate::support::process::program();
         command
             .args(["--redis-url", &format!("rediss://localhost:{port}/")])
             .args(arguments);

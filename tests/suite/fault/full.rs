@@ -1,13 +1,12 @@
 //! Redis is full: nothing more is sold, and what was sold is settled all the same.
 
-use std::time::Duration;
-
 use seckill::domain::change::ChangeOutcome;
 use seckill::domain::order::OrderState;
 use seckill::domain::sale::StockKind;
 use seckill::error::Error;
 use seckill::store::holds::Slice;
 
+use crate::support::TIMEOUT;
 use crate::support::app::TestApp;
 use crate::support::bids::terms;
 use crate::support::bindings::openid;
@@ -30,7 +29,7 @@ async fn selling_stops_and_settling_goes_on() {
 
         let refused = {
             let lane = world.store.lane();
-            let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+            let deadline = tokio::time::Instant::now() + TIMEOUT;
             let asked = [attempt(&sale, "new", 1)];
             lane.sale_grab(&sale, kind.door(), &asked, deadline).await
         };

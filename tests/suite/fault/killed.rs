@@ -9,6 +9,7 @@ use seckill::domain::ids::SaleId;
 use seckill::domain::sale::{EditOutcome, SaleEdit, StockKind};
 
 use super::rounds;
+use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::buyer::Buyer;
 use crate::support::crowd::{Crowd, Door, HttpDoor};
@@ -22,7 +23,7 @@ const PATIENT: Crowd = Crowd {
     requests_each: 5,
     connections: 200,
     purchase_max: 2,
-    patience: Duration::from_secs(30),
+    patience: PATIENCE,
 };
 
 fn door(buyer: &Buyer, path: &'static str, sale: &SaleId) -> Arc<HttpDoor> {
@@ -42,7 +43,7 @@ fn moment() -> u64 {
 
 /// Waits until the sale has granted so many units, so that a fault hits the storm on every machine.
 async fn until_granted(world: &World, sale: &SaleId, units: u64) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let snapshot = world.store.sale_snapshot(sale).await;
         if snapshot.is_ok_and(|s| s.is_some_and(|s| s.figures.granted() >= units.into())) {

@@ -2,7 +2,6 @@
 //! and their own orders wait for them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -13,9 +12,8 @@ use seckill::domain::outcome::Outcome;
 use seckill::domain::sale::{Door, StockKind};
 use seckill::metrics::Metrics;
 
+use crate::support::TIMEOUT;
 use crate::support::redis::World;
-
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn who_leaves_disturbs_nobody_in_the_batch() {

@@ -14,6 +14,7 @@ use seckill::domain::sale::StockKind;
 use tokio::task::JoinHandle;
 
 use super::rounds;
+use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::buyer::{Buyer, Reply};
 use crate::support::orders::{LONG_HOLD_MS, held_for};
@@ -36,7 +37,6 @@ const SHOPPERS: usize = 32;
 const REQUESTS_EACH: usize = 12;
 /// Each request is sent so often, whatever came back: a retry may meet the kill, too.
 const SENT: usize = 3;
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One request, and all that came back: nothing when the connection broke.
 struct Asked {

@@ -7,6 +7,7 @@ use seckill::domain::durability::Durability;
 use seckill::domain::ids::OrderId;
 
 use super::failover::{Pair, until_linked};
+use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::proxy::Fault;
 use crate::support::receiver::Receiver;
@@ -17,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_millis(300);
 /// Waits until the relay was given so many entries that it did not acknowledge.
 async fn until_taken(world: &mut World, entries: u64) {
     let feed = format!("{}{{spring}}:feed", world.prefix);
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let summary: Vec<Value> = world.run(&["XPENDING", &feed, "relay"]).await;
         let pending: u64 = redis::from_redis_value_ref(&summary[0]).expect("a number");

@@ -17,6 +17,7 @@ use seckill::store::Store;
 use tokio::time::Instant;
 
 use super::rounds;
+use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::orders::{attempt, held_for};
 use crate::support::process::{ServerProcess, free_address};
@@ -25,7 +26,6 @@ use crate::support::redis::{PrivateRedis, World};
 const BUYERS: usize = 8;
 const ORDERS_EACH: usize = 60;
 const HOLD_MS: u64 = 150;
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a buyer knows of an order: the state that an answer named.
 type Knowledge = HashMap<OrderId, OrderState>;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::buyer::Reply;
 use crate::support::operator::{Operator, TOKEN};
@@ -744,7 +745,7 @@ async fn a_load_that_was_begun_goes_on_when_its_sender_is_gone() {
         .expect("connected");
     let request = head + &lines;
     sender.write_all(request.as_bytes()).await.expect("written");
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while world.left(&id).await == 0 {
         assert!(Instant::now() < deadline, "the load does not begin");
     }
@@ -768,7 +769,7 @@ async fn one_text_at_a_time_is_read() {
     let operator = app.operator();
     let id = world.sale("a", StockKind::List, 0).await;
     let (mut added, mut round) = (0, 0);
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     let busy = loop {
         let lines = |name: &str| -> String {
             let lines = (0..50_000).map(|n| format!("{name}-{round}-{n}\n"));
@@ -863,7 +864,7 @@ async fn a_sale_that_moves_is_not_judged() {
             }
         }
     });
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let reply = operator.get("/admin/sales/a/audit?deep=true").await;
         if reply.status != 200 {
@@ -963,7 +964,7 @@ async fn every_change_is_logged_with_who_and_what() {
     ] {
         let before = record.logged().lines().count();
         operator.json(method, path, body).await;
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + PATIENCE;
         let logged = loop {
             let logged = record.logged();
             let new: Vec<&str> = logged.lines().skip(before).collect();

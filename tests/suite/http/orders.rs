@@ -7,6 +7,7 @@ use seckill::domain::ids::SaleId;
 use seckill::domain::sale::{SaleEdit, StockKind};
 use serde_json::Value;
 
+use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::buyer::Reply;
 use crate::support::operator::{Operator, TOKEN};
@@ -81,7 +82,7 @@ impl Shop {
 
     /// Waits until the server has ended the hold.
     async fn expire(&self, order: &str) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + PATIENCE;
         let path = format!("/orders/{order}");
         while self.operator.get(&path).await.json()["state"] != "expired" {
             assert!(Instant::now() < deadline, "the order does not expire");
@@ -489,7 +490,7 @@ async fn an_unanswered_change_is_unknown_and_the_repeat_settles_it() {
             assert_eq!((told.status, told.retry_after.as_deref()), (503, Some("1")));
         }
         // Again, until the connections are new.
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let again = operator.post(&path).await;
             if again.status == 200 {
@@ -572,7 +573,7 @@ async fn what_operators_do_to_orders_is_logged() {
     ] {
         let before = changes(&record).len();
         operator.post(&format!("/orders/{order}/{change}")).await;
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + PATIENCE;
         while changes(&record).len() == before {
             assert!(Instant::now() < deadline, "{change} is not logged");
             tokio::time::sleep(Duration::from_millis(5)).await;

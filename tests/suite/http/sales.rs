@@ -7,14 +7,12 @@ use seckill::domain::activity::{ActivityEdit, Keyword};
 use seckill::domain::sale::{SaleEdit, StockKind};
 use serde_json::{Value, json};
 
+use crate::support::PATIENCE;
 use crate::support::app::{TestApp, config_for};
 use crate::support::bids::terms;
 use crate::support::buyer::Buyer;
 use crate::support::process::seckill;
 use crate::support::redis::{PrivateRedis, World};
-
-/// Long enough for the slowest machine to read again.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks until the answer is as wanted.
 async fn until(buyer: &Buyer, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {

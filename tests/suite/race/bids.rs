@@ -2,7 +2,6 @@
 //! one effect for each request; and no balance below nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use rand::seq::SliceRandom;
@@ -16,14 +15,6 @@ use crate::support::bids::terms;
 use crate::support::buyer::{Buyer, Reply};
 use crate::support::redis::World;
 
-/// A server that outwaits a slow machine: `busy` and `unknown` belong to the fault tests.
-async fn server(world: &World) -> TestApp {
-    TestApp::with(world, |config| {
-        config.redis.timeout = Duration::from_secs(15);
-    })
-    .await
-}
-
 fn number(reply: &Reply, field: &str) -> u64 {
     reply.json()[field].as_u64().unwrap_or_default()
 }
@@ -32,7 +23,7 @@ fn number(reply: &Reply, field: &str) -> u64 {
 async fn twenty_bids_of_30_at_once_for_a_target_of_100() {
     for _ in 0..5 {
         let world = World::new().await;
-        let servers = [server(&world).await, server(&world).await];
+        let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
         let loan = world.target("loan", 100, &terms(1, 0)).await;
         let addresses = servers.each_ref().map(|app| app.buyer.address());
         let bids = (0..20).map(|bid| {
@@ -61,7 +52,7 @@ async fn twenty_bids_of_30_at_once_for_a_target_of_100() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_request_from_fifty_connections_has_one_effect() {
     let world = World::new().await;
-    let servers = [server(&world).await, server(&world).await];
+    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
     let loan = world.target("p.loan", 10_000, &terms(1, 1_000)).await;
     world.set_accounts("p", &[("x", 10_000)]).await;
     let addresses = servers.each_ref().map(|app| app.buyer.address());
@@ -119,7 +110,7 @@ async fn a_crowd_fills_a_target_to_the_cent() {
 async fn ten_thousand_bids() {
     let (bids, users, connections) = (10_000, 1_000, 64);
     let world = World::new().await;
-    let servers = [server(&world).await, server(&world).await];
+    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
     // Less than all bids together, more than those that go through before it is nearly full.
     let target = u64::from(bids) * 1_200 + 77;
     let loan = world.target("p.loan", target, &terms(100, BONUS_BP)).await;
@@ -214,7 +205,7 @@ async fn cancel_all(world: &World, mut bids: Vec<OrderId>) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cancels_beside_bids_lose_and_make_no_cent() {
     let world = World::new().await;
-    let app = server(&world).await;
+    let app = TestApp::start(&world).await;
     let loan: SaleId = world.target("p.loan", 26_000, &terms(1, 999)).await;
     let names: Vec<String> = (0..20).map(|user| format!("u{user}")).collect();
     let accounts: Vec<_> = names.iter().map(|name| (name.as_str(), 3_000)).collect();

@@ -16,6 +16,7 @@ use seckill::domain::sale::{PURCHASE_MAX_DEFAULT, SaleEdit, StockKind};
 use seckill::domain::violation::Violation;
 use seckill::store::stock::RemoveOutcome;
 
+use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::buyer::Buyer;
 use crate::support::crowd::{Door, HttpDoor};
@@ -28,8 +29,6 @@ use crate::support::wechat::{office, on_show};
 pub(super) const STALE_MAX: Duration = Duration::from_millis(150);
 /// From then on after a restock, whoever asks gets a unit.
 const REOPEN_MAX: Duration = Duration::from_secs(1);
-/// Longest wait for a gate to close, on the slowest machine.
-const CLOSE_MAX: Duration = Duration::from_secs(30);
 const LIST: StockKind = StockKind::List;
 
 pub(super) fn door(buyer: &Buyer, sale: &SaleId) -> HttpDoor {
@@ -78,7 +77,7 @@ pub(super) async fn until_closed(buyer: &Buyer, sale: &SaleId) {
 async fn until_gate_says(code: &str, buyer: &Buyer, sale: &SaleId) {
     let door = door(buyer, sale);
     let gauge = format!("seckill_gate_buyers{{refusal=\"{code}\",sale=\"{sale}\"}}");
-    let deadline = Instant::now() + CLOSE_MAX;
+    let deadline = Instant::now() + PATIENCE;
     while !buyer.get("/metrics").await.body.contains(&gauge) {
         assert!(Instant::now() < deadline, "the gate never closed");
         assert_eq!(ask(&door, "stranger", 1).await.answer.code, code);
@@ -599,11 +598,7 @@ impl Case {
             number: self.lives,
             began: Instant::now(),
         };
-        // Patient with a slow machine: an answer that is not known proves nothing here.
-        let patient = |config: &mut seckill::config::Config| {
-            config.redis.timeout = Duration::from_secs(15);
-        };
-        (life, TestApp::with(&self.world, patient).await)
+        (life, TestApp::start(&self.world).await)
     }
 
     async fn run(&mut self, step: &Step) -> Result<(), String> {

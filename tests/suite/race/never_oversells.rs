@@ -3,7 +3,6 @@
 //! systems have is convicted by the same crowd.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use seckill::domain::ids::SaleId;
 use seckill::domain::sale::StockKind;
@@ -29,14 +28,6 @@ async fn assert_exact(world: &World, sale: &SaleId, stock: u64, history: &Histor
     world.assert_holds(sale).await;
 }
 
-/// A server that outwaits a slow machine: `busy` and `unknown` belong to the fault tests.
-async fn server(world: &World) -> TestApp {
-    TestApp::with(world, |config| {
-        config.redis.timeout = Duration::from_secs(15);
-    })
-    .await
-}
-
 /// Lets the crowd in at one door of the servers that these buyers talk to.
 async fn storm(crowd: Crowd, path: &'static str, buyers: Vec<Buyer>, sale: &SaleId) -> History {
     let door = HttpDoor {
@@ -52,7 +43,7 @@ async fn fifty_units_for_a_thousand_users() {
     for (path, kind) in DOORS {
         for purchase_max in [1, 2] {
             let world = World::new().await;
-            let app = server(&world).await;
+            let app = TestApp::start(&world).await;
             let sale = world.sale("rush", kind, 50).await;
             let crowd = Crowd {
                 purchase_max,
@@ -70,7 +61,7 @@ async fn the_last_units() {
     for (path, kind) in DOORS {
         for stock in [1, 2, 3] {
             let world = World::new().await;
-            let app = server(&world).await;
+            let app = TestApp::start(&world).await;
             let sale = world.sale("rush", kind, stock).await;
             let crowd = Crowd {
                 users: 200,
@@ -88,7 +79,7 @@ async fn the_last_units() {
 async fn two_servers_on_one_redis() {
     for (path, kind) in DOORS {
         let world = World::new().await;
-        let (one, two) = (server(&world).await, server(&world).await);
+        let (one, two) = (TestApp::start(&world).await, TestApp::start(&world).await);
         let sale = world.sale("rush", kind, 50).await;
         let crowd = Crowd {
             purchase_max: 2,
@@ -106,7 +97,7 @@ async fn two_servers_on_one_redis() {
 async fn one_user_a_hundred_times_at_once() {
     for (path, kind) in DOORS {
         let world = World::new().await;
-        let app = server(&world).await;
+        let app = TestApp::start(&world).await;
         let sale = world.sale("rush", kind, 1).await;
         let crowd = Crowd {
             users: 1,

@@ -24,13 +24,14 @@ use tokio::time::{Instant, sleep_until};
 use crate::fault::rounds;
 use crate::support::orders::held_for;
 use crate::support::redis::{World, connect};
+use crate::support::{PATIENCE, TIMEOUT};
 
 /// What somebody was told about an order.
 type Told = (OrderId, ChangeOutcome);
 
 /// A store of its own: nobody waits for the connections of another.
 fn store(world: &World) -> Store {
-    Store::new(&world.url, &world.prefix, Duration::from_secs(20)).expect("a store")
+    Store::new(&world.url, &world.prefix, TIMEOUT).expect("a store")
 }
 
 /// So many orders of one unit, held for so long.
@@ -293,7 +294,7 @@ async fn a_thousand_buyers_are_served_within_one_sweep() {
             for buyer in 0..125 {
                 let ask = crate::support::orders::attempt(&sale, &format!("{door}-{buyer}"), 1);
                 loop {
-                    let deadline = Instant::now() + Duration::from_secs(20);
+                    let deadline = Instant::now() + TIMEOUT;
                     let asked = std::slice::from_ref(&ask);
                     let batch = lane.sale_grab(&sale, Door::Seckill, asked, deadline).await;
                     if matches!(batch.expect("decided").outcomes[0], Ok(Outcome::Grabbed(_))) {
@@ -334,7 +335,7 @@ async fn two_expirers_work_a_backlog_off() {
         let metrics = Arc::new(Metrics::new().expect("metrics"));
         Expirer::start(&store(&world), metrics)
     });
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while world.left(&sale).await < 3000 {
         assert!(Instant::now() < deadline, "not worked off");
         tokio::time::sleep(Duration::from_millis(10)).await;

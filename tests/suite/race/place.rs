@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use rand::seq::SliceRandom;
@@ -19,14 +19,6 @@ use crate::support::redis::World;
 const LIST: StockKind = StockKind::List;
 const COUNTER: StockKind = StockKind::Counter;
 
-/// A server that outwaits a slow machine: `busy` and `unknown` belong to the fault tests.
-async fn server(world: &World) -> TestApp {
-    TestApp::with(world, |config| {
-        config.redis.timeout = Duration::from_secs(15);
-    })
-    .await
-}
-
 async fn left(world: &World, sales: &[SaleId]) -> Vec<u64> {
     join_all(sales.iter().map(|sale| world.left(sale))).await
 }
@@ -34,7 +26,7 @@ async fn left(world: &World, sales: &[SaleId]) -> Vec<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_request_from_fifty_connections_gets_one_order() {
     let mut world = World::new().await;
-    let servers = [server(&world).await, server(&world).await];
+    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
     let sales = [
         world.sale("e.a", LIST, 10).await,
         world.sale("e.b", COUNTER, 10).await,
@@ -132,7 +124,7 @@ async fn two_hundred_buyers_of_overlapping_sales_get_all_or_nothing() {
         ("e.e", LIST, 7),
     ];
     let mut world = World::new().await;
-    let servers = [server(&world).await, server(&world).await];
+    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
     for (goods, kind, stock) in SALES {
         world.sale(goods, kind, stock).await;
     }
@@ -218,7 +210,7 @@ enum Way {
 async fn a_gate_hears_of_an_order_before_its_buyer_does() {
     let world = World::new().await;
     let sale = world.sale("e.rush", LIST, 0).await;
-    let servers = [server(&world).await, server(&world).await];
+    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
     let [here, there] = servers.each_ref().map(|app| app.buyer.clone());
     let lines = [("e.rush", 1)];
     for round in 0..8 {
@@ -255,7 +247,7 @@ async fn a_gate_hears_of_an_order_before_its_buyer_does() {
 async fn the_gate_of_another_server_hears_of_an_order_with_the_next_probe() {
     let world = World::new().await;
     let sale = world.sale("e.rush", LIST, 0).await;
-    let servers = [server(&world).await, server(&world).await];
+    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
     let [here, there] = servers.each_ref().map(|app| app.buyer.clone());
     for round in 0..5 {
         let user = format!("user-{round}");

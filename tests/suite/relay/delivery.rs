@@ -6,6 +6,7 @@ use seckill::domain::sale::SaleEdit;
 use seckill::store::feed::Lag;
 
 use super::{Running, assert_complete, consumers, repeated};
+use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::bids::terms;
 use crate::support::receiver::Receiver;
@@ -140,7 +141,7 @@ async fn a_server_runs_a_relay_and_tells_its_figures() {
     let app = TestApp::with(&world, |config| config.relay = settings).await;
     world.sell("b", 0, 7).await;
     let until = async |tells: &dyn Fn(&str) -> bool| {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let text = app.buyer.get("/metrics").await.body;
             if tells(&text) {

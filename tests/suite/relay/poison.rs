@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::{Running, assert_complete, violations};
+use crate::support::PATIENCE;
 use crate::support::receiver::Receiver;
 use crate::support::redis::World;
 
 /// Waits until the event has so many dead letters; gives back their entries and reasons.
 async fn until_dead(world: &World, event: &str, count: usize) -> Vec<(String, String)> {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let dead = world.store.feed_dead(event, None, 100).await.expect("read");
         if dead.len() >= count {
@@ -85,7 +86,7 @@ async fn a_receiver_that_refuses_everything_gets_everything_later() {
     settings.attempts_max = 2;
     world.sell("spring", 0, 10).await;
     let relay = Running::start(&world, &settings);
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while receiver.calls() < 25 {
         assert!(Instant::now() < deadline, "{} calls", receiver.calls());
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,7 +1,6 @@
 //! `lua/order_place.lua`
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 use proptest::prelude::*;
 use redis::Value;
@@ -17,6 +16,7 @@ use seckill::store::script::ORDER_PLACE;
 use tokio::time::Instant;
 
 use super::{Words, assert_broken_data_raises, assert_raises, call};
+use crate::support::TIMEOUT;
 use crate::support::orders::{new_order_id, username};
 use crate::support::redis::{World, sale_id};
 
@@ -42,7 +42,7 @@ fn placement(name: &str, request: &str, lines: &[(&str, u32)]) -> Placement {
 }
 
 async fn place_all(world: &World, placement: &Placement) -> Placed {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + TIMEOUT;
     let placed = world.store.lane().order_place(placement, deadline).await;
     placed.expect("decided")
 }

@@ -4,6 +4,7 @@ use seckill::app::App;
 use seckill::config::{AdminToken, Config, RedisUrl};
 use tokio::task::JoinHandle;
 
+use super::TIMEOUT;
 use super::buyer::Buyer;
 use super::operator::{Operator, TOKEN};
 use super::redis::World;
@@ -54,6 +55,7 @@ pub fn config_for(url: &RedisUrl, prefix: &str) -> Config {
     config.http.workers = 2;
     config.redis.url = Some(url.clone());
     config.redis.prefix = prefix.to_owned();
+    config.redis.timeout = TIMEOUT;
     config.admin.token = AdminToken::parse(TOKEN).ok();
     config
 }

@@ -1,13 +1,12 @@
 //! Targets, bids and accounts as the tests need them.
 
-use std::time::Duration;
-
 use seckill::domain::bid::{Amount, Bid, BidOutcome};
 use seckill::domain::ids::{Event, RequestId, SaleId};
 use seckill::domain::order::Order;
 use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
 use seckill::store::accounts::SetOutcome;
 
+use super::TIMEOUT;
 use super::orders::{new_order_id, username};
 use super::redis::World;
 
@@ -51,7 +50,7 @@ impl World {
 
     /// Decides a bid.
     pub async fn bid(&self, user: &str, request: &str, goods: &SaleId, cents: u64) -> BidOutcome {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+        let deadline = tokio::time::Instant::now() + TIMEOUT;
         let bid = a_bid(user, request, goods, cents);
         let decided = self.store.lane().bid_place(&bid, deadline).await;
         decided.expect("decided")

@@ -6,6 +6,8 @@ use std::time::Duration;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 
+use super::PATIENCE;
+
 /// Someone who asks at the doors over kept connections.
 #[derive(Clone)]
 pub struct Buyer {
@@ -53,9 +55,7 @@ impl Buyer {
         // Clients need it even for plain HTTP; it fails only when one is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // A client that gives up later than the server does sees the server's answer.
-        let client = Client::builder()
-            .timeout(Duration::from_secs(20))
-            .no_proxy();
+        let client = Client::builder().timeout(PATIENCE).no_proxy();
         Self {
             client: client.build().expect("a client"),
             base: format!("http://{address}"),

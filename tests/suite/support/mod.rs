@@ -1,5 +1,13 @@
 //! What the tests are told in: servers, buyers, crowds, faults.
 
+use std::time::Duration;
+
+/// Longest wait for what must come: only a failure takes so long, on however slow a machine.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+/// Longest wait of a buyer for Redis, where a test does not choose another one: the longest that
+/// there is. On a slow machine, too, `busy` and `unknown` belong to the tests of faults.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
+
 pub mod app;
 pub mod bids;
 pub mod bindings;

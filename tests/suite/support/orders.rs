@@ -1,7 +1,6 @@
 //! Orders as the tests need them: granted at the lane, read, and written by hand.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use redis::Value;
 use seckill::domain::attempt::{Attempt, Purchase};
@@ -12,6 +11,7 @@ use seckill::domain::sale::{Door, EditOutcome, EpochMs, SaleEdit, StockKind};
 use seckill::domain::standing::Standing;
 use seckill::store::reply::Batch;
 
+use super::TIMEOUT;
 use super::redis::World;
 
 /// A hold that no test outlives.
@@ -77,7 +77,7 @@ impl World {
 
     /// The same, where orders may be unreadable.
     pub async fn batch(&self, sale: &SaleId, door: Door, asks: &[(&str, u32)]) -> Batch {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+        let deadline = tokio::time::Instant::now() + TIMEOUT;
         let attempts: Vec<_> = asks
             .iter()
             .map(|&(user, n)| attempt(sale, user, n))

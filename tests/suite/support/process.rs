@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::buyer::Buyer;
-
-/// Longest wait for a server to serve.
-const START_TIMEOUT: Duration = Duration::from_secs(30);
+use super::{PATIENCE, TIMEOUT};
 
 /// Ports for servers in processes of their own. Systems take the ports of outgoing connections
 /// and of `:0` from 32768 or 49152 on, so nothing takes one of these behind a test's back: not
@@ -51,7 +49,7 @@ impl ServerProcess {
         let listen = address.to_string();
         // Nothing may panic between the start of the process and the guard that ends it.
         let buyer = Buyer::new(address);
-        let child = Command::new(program())
+        let child = program()
             .args(["serve", "--listen", &listen])
             .args(arguments)
             .current_dir(std::env::temp_dir())
@@ -65,7 +63,7 @@ impl ServerProcess {
             address,
             buyer,
         };
-        let deadline = Instant::now() + START_TIMEOUT;
+        let deadline = Instant::now() + PATIENCE;
         while !server.is_ready().await {
             assert!(
                 Instant::now() < deadline,
@@ -114,7 +112,7 @@ pub struct RelayProcess(Child);
 
 impl RelayProcess {
     pub fn start(arguments: &[&str]) -> Self {
-        let child = Command::new(program())
+        let child = program()
             .arg("relay")
             .args(arguments)
             .current_dir(std::env::temp_dir())
@@ -131,7 +129,7 @@ impl RelayProcess {
 
     /// Waits for its own end, and gives back the exit code.
     pub async fn ended(&mut self) -> Option<i32> {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.0.try_wait().expect("its own child") {
                 return status.code();
@@ -197,14 +195,16 @@ pub fn free_address() -> SocketAddr {
     }
 }
 
-/// The program under test.
-pub fn program() -> &'static str {
-    env!("CARGO_BIN_EXE_seckill")
+/// The program under test, as patient as the servers in this process.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seckill"));
+    command.env("SECKILL__REDIS__TIMEOUT", format!("{}s", TIMEOUT.as_secs()));
+    command
 }
 
 /// Runs one command of the program to its end.
 pub fn seckill(arguments: &[&str]) -> Output {
-    let mut command = Command::new(program());
+    let mut command = program();
     command
         .args(arguments)
         .current_dir(std::env::temp_dir())

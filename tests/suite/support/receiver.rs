@@ -13,6 +13,8 @@ use serde_json::Value;
 
 use seckill::config::{Relay, Secret, Webhook};
 
+use super::PATIENCE;
+
 pub const SECRET: &str = "a secret of the shop";
 
 /// What a receiver answers to the entries of a delivery; it has them if that is 2xx.
@@ -136,7 +138,7 @@ impl Receiver {
 
     /// Waits until so many different entries of an event were accepted.
     pub async fn until(&self, event: &str, entries: usize) {
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let got = self.seqs(event).into_iter().collect::<BTreeSet<_>>().len();
             if got >= entries {

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use seckill::config::RedisUrl;
 use seckill::domain::attempt::{Attempt, Purchase};
@@ -16,6 +17,8 @@ use seckill::domain::sale::{Door, SaleEdit, StockKind};
 use seckill::store::Store;
 use seckill::store::embedded::{EmbeddedRedis, Options, Persistence};
 use tempfile::TempDir;
+
+use super::{PATIENCE, TIMEOUT};
 
 /// A private server with a data directory that is deleted with it.
 pub struct PrivateRedis {
@@ -68,7 +71,7 @@ impl PrivateRedis {
     pub async fn kill_and_wait(&self) {
         let died = self.server_id();
         self.kill();
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         while self.server.server_id().is_none_or(|id| id == died) {
             assert!(Instant::now() < deadline, "not started again");
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -137,7 +140,7 @@ impl World {
 
     pub async fn at(url: RedisUrl) -> Self {
         let prefix = new_prefix();
-        let store = Store::new(&url, &prefix, Duration::from_secs(5)).expect("a store");
+        let store = Store::new(&url, &prefix, TIMEOUT).expect("a store");
         let raw = connect(&url).await;
         Self {
             store,
@@ -149,7 +152,7 @@ impl World {
 
     /// Looks at another prefix, for a server that has its own configuration.
     pub fn use_prefix(&mut self, prefix: &str) {
-        self.store = Store::new(&self.url, prefix, Duration::from_secs(5)).expect("a store");
+        self.store = Store::new(&self.url, prefix, TIMEOUT).expect("a store");
         self.prefix = prefix.to_owned();
     }
 
@@ -183,7 +186,7 @@ impl World {
             })
             .collect();
         for batch in attempts.chunks(500) {
-            let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+            let deadline = tokio::time::Instant::now() + TIMEOUT;
             let sold = lane.sale_grab(&id, Door::Incr, batch, deadline).await;
             let sold = sold.expect("sold").outcomes;
             assert!(
@@ -240,10 +243,12 @@ impl World {
 
 pub async fn connect(url: &RedisUrl) -> MultiplexedConnection {
     let client = redis::Client::open(url.expose()).expect("a valid address");
-    client
-        .get_multiplexed_async_connection()
-        .await
-        .expect("connected")
+    // Left to itself, it waits half a second for an answer and no more.
+    let patient = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    let connection = client.get_multiplexed_async_connection_with_config(&patient);
+    connection.await.expect("connected")
 }
 
 pub fn sale_id(id: &str) -> SaleId {

@@ -6,6 +6,7 @@ use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::OrderState;
 use seckill::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind};
 
+use crate::support::PATIENCE;
 use crate::support::buyer::Reply;
 use crate::support::redis::World;
 use crate::support::wechat::{FAR, Follower, Heard, SITE, office, on_show};
@@ -25,7 +26,7 @@ fn order_id(id: &str) -> OrderId {
 
 /// Says it until it is answered so: what is on show is read a few times a second.
 async fn hears(follower: &Follower, words: &str, text: &str) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let heard = follower.says(words).await;
         if heard.text == text {
@@ -269,7 +270,7 @@ async fn a_keyword_means_what_can_be_booked() {
     let other = world.bound(&app, "o-2", "2019010002").await;
     hears(&other, "抢票 key", "抢票已经结束").await;
     let new = world.activity("a-26", 5, &on_show("key")).await;
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     let this_year = loop {
         let ticket = follower.says("抢票 key").await.ticket();
         if ticket != last_year {

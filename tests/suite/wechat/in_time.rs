@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::redelivery::{BOOKED, BUSY, forget_messages, order_id, until_kept};
+use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::redis::{PrivateRedis, World, signal};
 use crate::support::wechat::{office, on_show, open, path, text};
@@ -27,7 +28,7 @@ async fn nobody_hears_of_a_redis_that_works_again_in_time() {
         .run(&["CONFIG", "SET", "min-replicas-to-write", "1"])
         .await;
     let mending = async {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let errors: String = world.run(&["INFO", "errorstats"]).await;
             if errors.contains("NOREPLICAS") {

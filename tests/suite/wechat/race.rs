@@ -2,11 +2,12 @@
 //! back once.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use seckill::domain::ids::OrderId;
 
+use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::redis::World;
 use crate::support::wechat::{Follower, Heard, office, on_show};
@@ -139,7 +140,7 @@ async fn what_goes_back_is_booked_at_the_same_time() {
     assert!(returned > 5, "only {returned} went back: no race");
     // Nothing is lost: all that is left can be booked. A server may learn a moment later that
     // something came back at the other one.
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     let mut heard = Vec::new();
     while world.left(&sale).await > 0 {
         assert!(

@@ -12,6 +12,7 @@ use seckill::domain::order::OrderState;
 use seckill::store::replies::{Claim, ClaimOutcome, LEASE, MessageKey};
 
 use crate::fault::failover::Pair;
+use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{PrivateRedis, World, signal};
@@ -207,7 +208,7 @@ async fn what_a_dead_server_booked_is_told_when_a_replica_has_it() {
     assert_eq!(follower.delivers(&message).await.text, BUSY);
     pair.link.set(Fault::None);
     pair.link.close_all().await;
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     let heard = loop {
         world.end_leases().await;
         let heard = follower.delivers(&message).await;
@@ -424,7 +425,7 @@ async fn a_message_whose_sender_hangs_up_is_answered() {
 
 /// Waits until what is kept of the only message begins so, and gives back the rest.
 pub async fn until_kept(world: &mut World, head: &str) -> String {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         if let [key] = world.messages().await.as_slice() {
             let kept: String = world.run(&["GET", key]).await;

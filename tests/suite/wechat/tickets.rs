@@ -6,6 +6,7 @@ use seckill::domain::ids::OrderId;
 use seckill::domain::order::OrderState;
 use seckill::domain::sale::{SaleEdit, StockKind};
 
+use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::buyer::Reply;
 use crate::support::operator::{self, Operator};
@@ -141,7 +142,7 @@ async fn tickets_come_in_the_order_in_which_they_are_needed() {
     }
     let names = ["e", "d", "a", "c", "f", "g", "b"].map(|id| format!("活动 {id}"));
     // Changes are seen with the next reading of all sales.
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let clicked = follower.clicks("SERVICE_GET_TICKET").await;
         if said(&clicked) == ("news", &*names.join("\n")) {

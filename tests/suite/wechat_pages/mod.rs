@@ -12,6 +12,7 @@ use seckill::domain::activity::{ActivityEdit, Keyword};
 use seckill::domain::ids::SaleId;
 use seckill::domain::sale::{EditOutcome, EpochMs, SaleEdit, StockKind};
 
+use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::buyer::{Buyer, Reply};
 use crate::support::operator::Operator;
@@ -129,7 +130,7 @@ impl Office {
 
     /// Waits until the pages, which show the last reading of all sales, show something.
     pub async fn shows(&self, path: &str, text: &str) -> Reply {
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let deadline = std::time::Instant::now() + PATIENCE;
         loop {
             let reply = self.get(path).await;
             if reply.body.contains(text) {
