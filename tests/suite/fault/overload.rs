@@ -16,6 +16,7 @@ use seckill::error::{Error, Result};
 use seckill::metrics::Metrics;
 use seckill::store::Store;
 
+use crate::support::TIMEOUT;
 use crate::support::bids::a_bid;
 use crate::support::proxy::Proxy;
 use crate::support::redis::World;
@@ -68,7 +69,7 @@ fn is_grabbed(outcome: &Result<Outcome>) -> bool {
 async fn a_full_queue_is_busy_at_once_and_who_waits_is_decided() {
     let world = World::new().await;
     let sale = world.sale("a", StockKind::Counter, STOCK).await;
-    let worker = Worker::new(&world.store, Duration::from_secs(60));
+    let worker = Worker::new(&world.store, TIMEOUT);
     // The batcher does not run meanwhile: there is one thread, and it is here.
     let (mut waiting, mut refused) = (Vec::new(), 0);
     for number in 0..QUEUE_MAX + 100 {
@@ -121,12 +122,13 @@ async fn who_waited_too_long_is_busy_and_nothing_was_executed() {
     let world = World::new().await;
     let sale = world.sale("a", StockKind::Counter, STOCK).await;
     let proxy = Proxy::to_shared_redis().await;
-    // A batch takes nearly a second, and half of the timeout may be spent in the queue.
-    let timeout = Duration::from_secs(4);
+    // A batch takes two seconds, and half of the timeout may be spent in the queue: who is sent
+    // last has four seconds more than that takes.
+    let timeout = Duration::from_secs(12);
     let store = Store::new(&proxy.url(), &world.prefix, timeout).expect("a store");
     let worker = Worker::new(&store, timeout);
     assert!(is_grabbed(&worker.grab(&sale, 0).await), "a warm-up");
-    proxy.set_latency(Duration::from_millis(900));
+    proxy.set_latency(Duration::from_secs(2));
     let outcomes = join_all((1..2000).map(|number| worker.grab(&sale, number))).await;
     let granted = outcomes
         .iter()

@@ -13,8 +13,6 @@ use seckill::store::Store;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{PrivateRedis, World};
 
-const TIMEOUT: Duration = Duration::from_millis(500);
-
 struct Scene {
     world: World,
     proxy: Proxy,
@@ -25,8 +23,8 @@ struct Scene {
 }
 
 impl Scene {
-    /// A Redis of its own with so many held orders.
-    async fn new(orders: usize) -> Self {
+    /// A Redis of its own with so many held orders, for which nobody waits longer than so.
+    async fn new(orders: usize, timeout: Duration) -> Self {
         let redis = PrivateRedis::forgetful();
         let world = World::at(redis.url()).await;
         let sale = world.held_sale("a", StockKind::Counter, 200).await;
@@ -35,7 +33,7 @@ impl Scene {
             held.push(world.granted(&sale, &format!("user-{number}"), 1).await);
         }
         let proxy = Proxy::start(redis.socket()).await;
-        let store = Store::new(&proxy.url(), &world.prefix, TIMEOUT).expect("a store");
+        let store = Store::new(&proxy.url(), &world.prefix, timeout).expect("a store");
         Self {
             world,
             proxy,
@@ -54,14 +52,14 @@ impl Scene {
 /// One after the other on four connections, these would take longer than anybody waits.
 #[tokio::test]
 async fn a_crowd_changes_orders_on_two_connections() {
-    let scene = Scene::new(200).await;
+    let scene = Scene::new(200, Duration::from_secs(5)).await;
     let [first, crowd @ ..] = scene.orders.as_slice() else {
         panic!("no orders");
     };
     // Everybody sends a script that Redis does not know yet, which is much.
     let loaded = scene.store.order_confirm(first).await;
     assert!(matches!(loaded, Ok(ChangeOutcome::Changed(_))));
-    scene.proxy.set_latency(Duration::from_millis(10));
+    scene.proxy.set_latency(Duration::from_millis(100));
     let outcomes = join_all(crowd.iter().map(|id| scene.store.order_confirm(id))).await;
     for outcome in outcomes {
         assert!(
@@ -75,12 +73,11 @@ async fn a_crowd_changes_orders_on_two_connections() {
 
 #[tokio::test]
 async fn a_change_is_busy_before_it_was_sent_and_unknown_after() {
-    let mut scene = Scene::new(2).await;
+    let mut scene = Scene::new(2, Duration::from_secs(3)).await;
     let [first, second] = [scene.orders[0].clone(), scene.orders[1].clone()];
     scene.store.order(&first).await.expect("read");
     scene.proxy.set(Fault::Stall);
-    for _ in 0..3 {
-        let stalled = scene.store.order_use(&first).await;
+    for stalled in join_all((0..3).map(|_| scene.store.order_use(&first))).await {
         assert!(matches!(stalled, Err(Error::Busy(_))), "{stalled:?}");
     }
     scene.proxy.set(Fault::None);

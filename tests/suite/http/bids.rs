@@ -7,6 +7,7 @@ use seckill::domain::durability::Durability;
 use seckill::domain::sale::{SaleEdit, StockKind};
 
 use crate::fault::failover::Pair;
+use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::bids::terms;
 use crate::support::buyer::Reply;
@@ -329,7 +330,7 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
     let proxy = Proxy::to_shared_redis().await;
     let app = TestApp::with(&world, |config| {
         config.redis.url = Some(proxy.url());
-        config.redis.timeout = Duration::from_millis(400);
+        config.redis.timeout = Duration::from_secs(3);
         config.http.workers = 1;
     });
     let app = app.await;
@@ -344,7 +345,8 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
         proxy.set(fault);
         unavailable(app.buyer.bid(&user, "r", "p", 100).await, "unknown");
         proxy.set(Fault::None);
-        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        proxy.close_all().await; // what is silent stays so
+        let deadline = std::time::Instant::now() + PATIENCE;
         let settled = loop {
             let reply = app.buyer.bid(&user, "r", "p", 100).await;
             if reply.status != 503 {

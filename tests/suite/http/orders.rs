@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use seckill::config::RedisUrl;
 use seckill::domain::ids::SaleId;
 use seckill::domain::sale::{SaleEdit, StockKind};
-use serde_json::Value;
 
 use crate::support::PATIENCE;
 use crate::support::app::TestApp;
@@ -455,7 +454,7 @@ async fn without_redis_nothing_is_said_of_an_order() {
 #[tokio::test]
 async fn an_unanswered_change_is_unknown_and_the_repeat_settles_it() {
     let world = World::new().await;
-    let sale = world.sale("a", StockKind::List, 5).await;
+    let sale = world.held_sale("a", StockKind::List, 5).await;
     let proxy = Proxy::to_shared_redis().await;
     let app = TestApp::with(&world, |config| {
         config.redis.url = Some(proxy.url());
@@ -463,18 +462,11 @@ async fn an_unanswered_change_is_unknown_and_the_repeat_settles_it() {
         config.http.workers = 1;
     })
     .await;
-    let edit = SaleEdit {
-        hold: Some(Some(HOUR_MS)),
-        ..SaleEdit::default()
-    };
-    world.store.sale_put(&sale, &edit).await.expect("put");
     let operator = app.operator();
     let mut unknown = 0;
     for buyer in 0..5 {
-        let buyer = format!("u{buyer}");
-        let fields = [("username", buyer.as_str()), ("purchase", "1")];
-        let order = app.buyer.form("/seckill", &fields).await.order();
-        let path = format!("/orders/{}/confirm", order.expect("an order"));
+        let order = world.granted(&sale, &format!("u{buyer}"), 1).await;
+        let path = format!("/orders/{order}/confirm");
         let told = tokio::join!(operator.post(&path), async {
             // Somewhere between the read and the reply of the script.
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -500,11 +492,7 @@ async fn an_unanswered_change_is_unknown_and_the_repeat_settles_it() {
         }
     }
     println!("{unknown} of 5 were unknown");
-    let confirmed: Value = operator.get("/admin/sales/a/audit?deep=true").await.json();
-    assert_eq!(
-        (&confirmed["confirmed"], &confirmed["holds"]),
-        (&5.into(), &true.into())
-    );
+    assert_eq!(world.confirmed(&sale).await, 5);
     world.assert_holds(&sale).await;
     app.stop().await;
 }

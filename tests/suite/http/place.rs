@@ -6,6 +6,7 @@ use seckill::config::RedisUrl;
 use seckill::domain::durability::Durability;
 use seckill::domain::sale::{SaleEdit, StockKind};
 
+use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::buyer::{Reply, placement};
 use crate::support::orders::held_for;
@@ -322,7 +323,7 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
     let proxy = Proxy::to_shared_redis().await;
     let app = TestApp::with(&world, |config| {
         config.redis.url = Some(proxy.url());
-        config.redis.timeout = Duration::from_millis(400);
+        config.redis.timeout = Duration::from_secs(3);
         config.http.workers = 1;
     });
     let app = app.await;
@@ -338,7 +339,8 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
         proxy.set(fault);
         unavailable(app.buyer.place(&user, "r", &[("e", 1)]).await, "unknown");
         proxy.set(Fault::None);
-        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        proxy.close_all().await; // what is silent stays so
+        let deadline = std::time::Instant::now() + PATIENCE;
         let settled = loop {
             let reply = app.buyer.place(&user, "r", &[("e", 1)]).await;
             if reply.status != 503 {
@@ -369,7 +371,7 @@ async fn an_order_that_too_few_replicas_have_is_unknown() {
     let sale = world.sale("e", StockKind::List, 1).await;
     let app = TestApp::with(&world, |config| {
         config.durability = Some(Durability::Replicated(1));
-        config.redis.timeout = Duration::from_millis(300);
+        config.redis.timeout = Duration::from_secs(2);
     });
     let app = app.await;
     for (user, request, result) in [
