@@ -91,7 +91,7 @@ async fn a_stock_below_zero_is_missing_and_nobody_is_sold_it() {
     let operator = app.operator();
     let listed = operator.get("/admin/sales/p.cup/audit").await.json();
     assert_eq!(listed["left"], -7);
-    let scraped = app.buyer.get("/metrics").await.body;
+    let scraped = app.buyer.metrics().await;
     let gauge = "seckill_units{sale=\"p.cup\",state=\"left\"} -7\n";
     assert!(scraped.contains(gauge), "{scraped}");
     let answered = app.buyer.code("/incr", "p.cup", "y", "1").await;

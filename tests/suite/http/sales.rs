@@ -1,9 +1,11 @@
 //! `GET /sales`: what buyers may know, and what a crowd of lookers costs.
 
+use std::iter::repeat;
 use std::time::{Duration, Instant};
 
 use seckill::config::RedisUrl;
 use seckill::domain::activity::{ActivityEdit, Keyword};
+use seckill::domain::ids::SaleId;
 use seckill::domain::sale::{SaleEdit, StockKind};
 use serde_json::{Value, json};
 
@@ -244,21 +246,38 @@ async fn a_sale_that_is_not_there_is_a_problem() {
     app.stop().await;
 }
 
+/// Lets the sale open when buyers have seen that it will: sooner on a faster machine.
+async fn opens_soon(world: &World, id: &SaleId, buyer: &Buyer) -> u64 {
+    let deadline = Instant::now() + PATIENCE;
+    for wait_ms in [700, 1_400, 2_800].into_iter().chain(repeat(5_600)) {
+        let now = buyer.get("/sales/a").await.json();
+        let opens_at = now["server_time"].as_u64().expect("a time") + wait_ms;
+        let edit = SaleEdit {
+            opens_at: Some(Some(opens_at)),
+            ..SaleEdit::default()
+        };
+        world.put(id, &edit).await;
+        let seen = until(buyer, "/sales/a", |sale| sale["opens_at"] == opens_at).await;
+        if seen["server_time"].as_u64() < Some(opens_at) {
+            return opens_at;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{wait_ms} ms are too short: {seen}"
+        );
+    }
+    unreachable!("the waits do not end")
+}
+
 #[tokio::test]
 async fn the_clock_goes_on_between_two_readings() {
     let world = World::new().await;
     let id = world.sale("a", StockKind::List, 1).await;
     let app = TestApp::start(&world).await;
-    let now = app.buyer.get("/sales/a").await.json()["server_time"].clone();
-    let opens_at = now.as_u64().expect("a time") + 700;
-    let edit = SaleEdit {
-        opens_at: Some(Some(opens_at)),
-        ..SaleEdit::default()
-    };
-    world.store.sale_put(&id, &edit).await.expect("put");
+    let opens_at = opens_soon(&world, &id, &app.buyer).await;
     let (mut times, mut readings) = (Vec::new(), Vec::new());
     let seen = |sale: &Value| (sale["server_time"].as_u64(), sale["remaining_at"].as_u64());
-    until(&app.buyer, "/sales/a", |sale| sale["opens_at"] == opens_at).await;
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let sale = app.buyer.get("/sales/a").await.json();
         let (time, reading) = seen(&sale);
@@ -266,20 +285,19 @@ async fn the_clock_goes_on_between_two_readings() {
         assert_eq!(sale["phase"], if open { "open" } else { "upcoming" });
         times.push(time);
         readings.push(reading);
-        if open {
+        readings.dedup();
+        assert!(times.is_sorted(), "the clock went back: {times:?}");
+        times.dedup();
+        let (times, readings) = (times.len(), readings.len());
+        if open && readings * 2 < times {
             break;
         }
+        assert!(
+            Instant::now() < deadline,
+            "{readings} readings, {times} times"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    readings.dedup();
-    assert!(times.is_sorted(), "the clock went back: {times:?}");
-    times.dedup();
-    assert!(
-        readings.len() * 2 < times.len(),
-        "{} readings, {} times",
-        readings.len(),
-        times.len()
-    );
     app.stop().await;
 }
 
@@ -291,8 +309,8 @@ async fn a_crowd_of_lookers_costs_redis_next_to_nothing() {
         world.sale(sale, StockKind::List, 1).await;
     }
     let app = TestApp::start(&world).await;
-    let before = world.calls("evalsha").await + world.calls("scan").await;
     let since = Instant::now();
+    let before = world.calls("evalsha").await + world.calls("scan").await;
     let lookers: Vec<_> = (0..50)
         .map(|number| {
             let buyer = app.buyer.clone();
@@ -318,10 +336,11 @@ async fn a_crowd_of_lookers_costs_redis_next_to_nothing() {
     for looker in lookers {
         looker.await.expect("answered");
     }
-    let took = since.elapsed();
     let after = world.calls("evalsha").await + world.calls("scan").await;
-    // One scan and three sales for each reading, and a quarter of a second between two.
-    let most = 4 * (took.as_millis() / 250 + 2);
+    let took = since.elapsed();
+    // One scan and three sales for each reading, and a quarter of a second between two. The expirer
+    // scans once a second.
+    let most = 4 * (took.as_millis() / 250 + 1) + took.as_millis() / 1000 + 1;
     assert!(
         u128::from(after - before) <= most,
         "{} calls in {took:?}, at most {most}",
@@ -367,7 +386,7 @@ async fn without_redis_lookers_are_told_to_wait_and_are_served_when_it_is_back()
         assert_eq!((reply.status, reply.result.as_str()), (503, "busy"));
         assert!(!reply.body.contains("127.0.0.1"), "{}", reply.body);
         assert!(
-            since.elapsed() < Duration::from_secs(2),
+            since.elapsed() < Duration::from_secs(10),
             "{:?}",
             since.elapsed()
         );

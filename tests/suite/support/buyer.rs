@@ -1,7 +1,7 @@
 //! A client of the doors.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -167,6 +167,19 @@ impl Buyer {
 
     pub async fn get(&self, path: &str) -> Reply {
         self.send("GET", path, &[], Vec::new()).await
+    }
+
+    /// What the server counts, and the figures of Redis with it: in time for whoever scrapes, who
+    /// gets no figures while the machine stands still.
+    pub async fn metrics(&self) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let metrics = self.get("/metrics").await.body;
+            if metrics.contains("seckill_redis_up 1\n") {
+                return metrics;
+            }
+            assert!(Instant::now() < deadline, "no figures of Redis: {metrics}");
+        }
     }
 
     /// Asks for `purchase` units of `goods` and gives back the code.

@@ -22,4 +22,5 @@ pub mod process;
 pub mod proxy;
 pub mod receiver;
 pub mod redis;
+pub mod stalls;
 pub mod wechat;

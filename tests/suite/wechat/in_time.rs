@@ -10,6 +10,7 @@ use super::redelivery::{BOOKED, BUSY, forget_messages, order_id, until_kept};
 use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::redis::{PrivateRedis, World, signal};
+use crate::support::stalls::Stalls;
 use crate::support::wechat::{office, on_show, open, path, text};
 
 /// Shorter than the platform waits, and longer than the office works.
@@ -95,9 +96,9 @@ async fn an_apology_is_in_time_and_is_not_remembered() {
     forget_messages(&mut world).await;
     let message = text("o-1", "抢票 key");
     signal("-STOP", redis.server_id());
-    let began = Instant::now();
+    let stalls = Stalls::watch();
     let heard = follower.delivers(&message).await;
-    let took = began.elapsed();
+    let took = stalls.without().await;
     signal("-CONT", redis.server_id());
     assert_eq!((heard.kind.as_str(), heard.text.as_str()), ("text", BUSY));
     assert!(took < IN_TIME, "{took:?}");
@@ -127,7 +128,7 @@ async fn a_message_that_comes_slowly_is_answered_in_time() {
         message.len()
     );
     signal("-STOP", redis.server_id());
-    let began = Instant::now();
+    let stalls = Stalls::watch();
     platform.write_all(head.as_bytes()).await.expect("written");
     tokio::time::sleep(Duration::from_secs(2)).await;
     platform
@@ -136,7 +137,7 @@ async fn a_message_that_comes_slowly_is_answered_in_time() {
         .expect("written");
     let mut answer = String::new();
     platform.read_to_string(&mut answer).await.expect("read");
-    let took = began.elapsed();
+    let took = stalls.without().await;
     signal("-CONT", redis.server_id());
     assert!(answer.contains(BUSY), "{answer}");
     assert!(took < IN_TIME, "{took:?}");
