@@ -13,8 +13,14 @@ struct Line {
     words: Vec<String>,
 }
 
+/// Settings of a relay that is known to be dead soon, and never thought so while it lives unless
+/// the machine stands still for seconds.
+const MORTAL: [&str; 2] = ["relay.takeover=6s", "relay.timeout=2s"];
+/// Settings of one that never dies.
+const PATIENT: [&str; 2] = ["relay.takeover=1h", "relay.timeout=60s"];
+
 impl Line {
-    fn new(world: &World, receiver: &Receiver) -> Self {
+    fn new(world: &World, receiver: &Receiver, settings: [&str; 2]) -> Self {
         let secret = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(secret.path(), format!("{SECRET}\n")).expect("written");
         let mut words = vec!["--redis-url".to_owned(), world.url.expose().to_owned()];
@@ -26,8 +32,8 @@ impl Line {
         words.push(secret.path().to_str().expect("a plain path").to_owned());
         for setting in [
             &format!("redis.prefix={}", world.prefix),
-            "relay.takeover=600ms",
-            "relay.timeout=200ms",
+            settings[0],
+            settings[1],
             "relay.batch_max=20",
             "relay.attempts_max=2",
         ] {
@@ -53,7 +59,7 @@ async fn a_relay_is_killed_and_another_takes_over() {
     let receiver = Receiver::start();
     receiver.set_delay(Duration::from_millis(2));
     world.sell("spring", 0, entries).await;
-    let line = Line::new(&world, &receiver);
+    let line = Line::new(&world, &receiver, MORTAL);
     for share in [4, 2] {
         let relay = line.relay();
         receiver.until("spring", entries / share).await;
@@ -83,7 +89,7 @@ async fn a_relay_ends_in_order() {
     let receiver = Receiver::start();
     receiver.set_delay(Duration::from_millis(100));
     world.sell("spring", 0, 500).await;
-    let line = Line::new(&world, &receiver);
+    let line = Line::new(&world, &receiver, PATIENT);
     for (stop, entries) in [("-TERM", 40), ("-INT", 80)] {
         let mut relay = line.relay();
         receiver.until("spring", entries).await;
@@ -142,19 +148,14 @@ async fn dead_letters_are_listed_and_delivered_again() {
         }
     });
     world.sell("spring", 0, 10).await;
-    let line = Line::new(&world, &receiver);
-    let relay = Running::start(&world, &receiver.settings());
-    while world
-        .store
-        .feed_dead("spring", None, 9)
-        .await
-        .expect("read")
-        .len()
-        < 2
-    {
-        world
-            .sell("autumn", rand::random_range(1000..1_000_000_000), 1)
-            .await;
+    let line = Line::new(&world, &receiver, PATIENT);
+    let relay = Running::start(&world, &receiver.patient());
+    for buyer in 0.. {
+        let dead = world.store.feed_dead("spring", None, 9).await;
+        if dead.expect("read").len() == 2 {
+            break;
+        }
+        world.sell("autumn", buyer, 1).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     relay.stop().await;

@@ -17,7 +17,7 @@ async fn everything_is_delivered_once_and_in_order() {
     let mut world = World::new().await;
     let receiver = Receiver::start();
     world.sell("spring.tea", 0, 250).await;
-    let relay = Running::start(&world, &receiver.settings());
+    let relay = Running::start(&world, &receiver.patient());
     receiver.until("spring", 250).await;
     // An event that begins while the relay runs, and more of the one that is known.
     world.sell("autumn", 0, 50).await;
@@ -62,7 +62,7 @@ async fn an_entry_carries_its_order() {
     app.stop().await;
     let feed = format!("{}{{spring}}:feed", world.prefix);
     let stream: Vec<(String, Vec<String>)> = world.run(&["XRANGE", &feed, "-", "+"]).await;
-    let relay = Running::start(&world, &receiver.settings());
+    let relay = Running::start(&world, &receiver.patient());
     receiver.until("spring", 1).await;
     relay.stop().await;
     let entry = &receiver.entries("spring")[&1];
@@ -121,7 +121,7 @@ async fn two_relays_share_the_work() {
     let receiver = Receiver::start();
     receiver.set_delay(Duration::from_millis(2));
     world.sell("spring", 0, 3000).await;
-    let relays = [(); 2].map(|()| Running::start(&world, &receiver.settings()));
+    let relays = [(); 2].map(|()| Running::start(&world, &receiver.patient()));
     receiver.until("spring", 3000).await;
     for relay in relays {
         let text = relay.stop().await.text(None, &[], &[]).expect("text");
@@ -137,7 +137,7 @@ async fn a_server_runs_a_relay_and_tells_its_figures() {
     let world = World::new().await;
     let receiver = Receiver::start();
     receiver.set_mood(|_| 503);
-    let settings = receiver.settings();
+    let settings = receiver.patient();
     let app = TestApp::with(&world, |config| config.relay = settings).await;
     world.sell("b", 0, 7).await;
     let until = async |tells: &dyn Fn(&str) -> bool| {
@@ -170,7 +170,7 @@ async fn the_feed_is_trimmed_behind_all_groups() {
     let feed = format!("{}{{spring}}:feed", world.prefix);
     world.sell("spring", 0, 2000).await;
     let _: () = world.run(&["XGROUP", "CREATE", &feed, "books", "0"]).await;
-    let relay = Running::start(&world, &receiver.settings());
+    let relay = Running::start(&world, &receiver.patient());
     receiver.until("spring", 2000).await;
     relay.stop().await;
     let left: usize = world.run(&["XLEN", &feed]).await;
@@ -186,7 +186,7 @@ async fn the_feed_is_trimmed_behind_all_groups() {
         ">",
     ];
     let _: redis::Value = world.run(&read).await;
-    let relay = Running::start(&world, &receiver.settings());
+    let relay = Running::start(&world, &receiver.patient());
     world.sell("spring", 2000, 1).await;
     receiver.until("spring", 2001).await;
     relay.stop().await;

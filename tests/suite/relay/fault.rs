@@ -129,8 +129,7 @@ async fn a_feed_that_is_gone_stays_gone_until_it_begins_again() {
 async fn a_relay_that_ends_leaves_the_rest_to_the_next_one() {
     let mut world = World::new().await;
     let receiver = Receiver::start();
-    let mut settings = receiver.settings();
-    settings.takeover = Duration::from_secs(3600);
+    let settings = receiver.patient();
     receiver.set_mood(|_| 503);
     world.sell("spring", 0, 30).await;
     let relay = Running::start(&world, &settings);
@@ -150,20 +149,29 @@ async fn a_relay_that_ends_leaves_the_rest_to_the_next_one() {
 
 #[tokio::test]
 async fn a_relay_that_hangs_gives_way_and_a_live_one_does_not() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     world.sell("spring", 0, 6).await;
-    let store = &world.store;
+    let store = world.store.clone();
     assert!(store.feed_open("spring").await.expect("opened"));
-    store.feed_take("spring", "hangs", 3).await.expect("taken");
-    store.feed_take("spring", "lives", 3).await.expect("taken");
-    let idle = Duration::from_millis(400);
-    tokio::time::sleep(idle).await;
+    for (worker, seqs) in [("hangs", 1..=3), ("lives", 4..=6)] {
+        store.feed_take("spring", worker, 3).await.expect("taken");
+        // As if it had been given them two hours ago.
+        let feed = store.keys().feed("spring");
+        for seq in seqs {
+            let id = format!("0-{seq}");
+            let age = [
+                "XCLAIM", &feed, "relay", worker, "0", &id, "IDLE", "7200000",
+            ];
+            let _: redis::Value = world.run(&[&age[..], &["JUSTID"]].concat()).await;
+        }
+    }
+    let hour = Duration::from_secs(3600);
     let kept = store
         .feed_keep("spring", "lives", 100, &Default::default())
         .await;
     assert_eq!(kept.expect("kept").ids.len(), 3);
     let taken = store
-        .feed_take_over("spring", "heir", idle, 100)
+        .feed_take_over("spring", "heir", hour, 100)
         .await
         .expect("taken");
     let seqs: Vec<u64> = taken
@@ -181,7 +189,6 @@ async fn a_relay_that_hangs_gives_way_and_a_live_one_does_not() {
         .feed_give_back("spring", "heir", &["0-2".to_owned()])
         .await
         .expect("given back");
-    let hour = Duration::from_secs(3600);
     let taken = store
         .feed_take_over("spring", "next", hour, 100)
         .await

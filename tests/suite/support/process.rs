@@ -17,7 +17,7 @@ use super::{PATIENCE, TIMEOUT};
 /// between the choice and the start, and not while a killed server is away.
 const PORTS: Range<u16> = 10_000..30_000;
 /// Ports that one test process tries before it comes near those of the next.
-const PORTS_PER_PROCESS: u16 = 50;
+const PORTS_PER_PROCESS: u16 = 100;
 
 /// `seckill serve` with these arguments; killed with `-9` when dropped.
 pub struct ServerProcess {
