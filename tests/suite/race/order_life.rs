@@ -190,7 +190,7 @@ async fn a_payment_and_an_expiry_never_both_win() {
     let sale = world
         .sale("rush", StockKind::List, WAVE * waves as u64)
         .await;
-    world.put(&sale, &held_for(50)).await;
+    world.put(&sale, &held_for(200)).await;
     let (stop, expired) = (Arc::default(), Arc::default());
     let sweeps = (0..2).map(|_| {
         let (stop, expired) = (Arc::clone(&stop), Arc::clone(&expired));
@@ -207,7 +207,7 @@ async fn a_payment_and_an_expiry_never_both_win() {
                 let mut told = Vec::new();
                 for (place, id) in some.into_iter().enumerate() {
                     // From well before the deadline to well after it.
-                    sleep_until(granted_at + Duration::from_millis(3 * place as u64)).await;
+                    sleep_until(granted_at + Duration::from_millis(12 * place as u64)).await;
                     let outcome = store.order_confirm(&id).await.expect("decided");
                     told.push((id, outcome));
                 }
@@ -221,7 +221,7 @@ async fn a_payment_and_an_expiry_never_both_win() {
     }
     stop.store(true, Ordering::SeqCst);
     join_all(sweeps).await;
-    assert_eq!(crimes(&mut world, &sale, 50, &ids, &told).await, [""; 0]);
+    assert_eq!(crimes(&mut world, &sale, 200, &ids, &told).await, [""; 0]);
     let paid = told
         .iter()
         .filter(|(_, outcome)| matches!(outcome, ChangeOutcome::Changed(_)))

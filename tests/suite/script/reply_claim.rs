@@ -73,7 +73,7 @@ async fn a_claim_that_nobody_heard_of_is_given_up() {
     let redis = PrivateRedis::forgetful();
     let mut world = World::at(redis.url()).await;
     let proxy = Proxy::start(redis.socket()).await;
-    let store = Store::new(&proxy.url(), &world.prefix, Duration::from_millis(300));
+    let store = Store::new(&proxy.url(), &world.prefix, Duration::from_secs(2));
     let store = store.expect("a store");
     // Redis knows the scripts, as it does after a server's first minutes.
     let first = claimed(&world, "m").await;
@@ -94,7 +94,7 @@ async fn a_lease_that_ran_out_is_taken_over() {
     let mut world = World::new().await;
     let first = claimed(&world, "m").await;
     let (key, _) = memory(&mut world).await;
-    let _: u64 = world.run(&["PEXPIRE", &key, "100"]).await;
+    let _: u64 = world.run(&["PEXPIRE", &key, "2500"]).await;
     world.end_leases().await;
     let second = claimed(&world, "m").await;
     assert_ne!(first, second);

@@ -1,6 +1,7 @@
 //! The seeded bug: a door that checks, then acts, in separate commands, as many systems do.
 //! The crowd must convict it, or the crowd proves nothing.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -8,13 +9,13 @@ use redis::aio::MultiplexedConnection;
 use super::crowd::Door;
 use super::history::{Answer, Promise};
 
-/// What such a system does between its check and its act. However a machine schedules a crowd, most
-/// of it has checked by then.
-const WORK: Duration = Duration::from_millis(5);
-
 pub struct NaiveDoor {
     pub connection: MultiplexedConnection,
     pub prefix: String,
+    /// How many have checked so far, and how many do before the first one acts: such a system has
+    /// something to do in between, and a crowd does not wait for it.
+    pub checked: AtomicUsize,
+    pub crowd: usize,
 }
 
 impl Door for NaiveDoor {
@@ -32,7 +33,10 @@ impl Door for NaiveDoor {
         if left.unwrap_or(0) < i64::from(purchase) {
             return Answer::refusal("sold_out");
         }
-        tokio::time::sleep(WORK).await;
+        self.checked.fetch_add(1, Ordering::SeqCst);
+        while self.checked.load(Ordering::SeqCst) < self.crowd {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         let _: i64 = query(&mut connection, &["DECRBY", &stock, &purchase.to_string()]).await;
         let order = format!("naive-{:016x}", rand::random::<u64>());
         let _: i64 = query(&mut connection, &["HSET", &buyers, user, &order]).await;
