@@ -6,6 +6,7 @@ use seckill::domain::activity::{ActivityEdit, Keyword};
 use seckill::domain::sale::{SaleEdit, StockKind};
 
 use super::{FUTURE, Office, PAST, assert_harmless, assert_page};
+use crate::support::PATIENCE;
 use crate::support::wechat::Follower;
 
 /// How to get a ticket of the activity whose keyword is `gala`.
@@ -100,7 +101,7 @@ async fn what_an_activity_is_may_change_while_it_runs() {
     let follower = Follower::new(&office.app, "oA");
     let ticket = follower.says("抢票 gala").await.ticket();
     let tells = async |words: &str, text: &str| {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let heard = follower.says(words).await;
             if heard.body.contains(text) {
