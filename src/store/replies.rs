@@ -91,7 +91,8 @@ impl Store {
         let call = call.arg(ms(LEASE)).arg(ms(MEMORY));
         let reply = match self.send_in_time(call, false).await {
             Err(Error::Unknown(why)) => {
-                // Whenever Redis executes the claim after all, this comes right behind it.
+                // It follows the claim on its way, so Redis executes both or, when a connection is
+                // lost in between, perhaps only the claim: then the lease ends it.
                 let _ = self.reply_release(&claim).await;
                 return Err(Error::Busy(why));
             }

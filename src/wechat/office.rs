@@ -28,8 +28,8 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::replies::{Claim, ClaimOutcome, SettleOutcome};
 
-/// Time for an answer, from the first byte of the message. The platform hangs up after 5 s, which
-/// include the way.
+/// Time for an answer, from the moment at which the head of the request has been read. The platform
+/// hangs up after 5 s, which include the way.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(4_500);
 /// Pause before asking again for a reply that somebody else is working on.
 const PENDING_PAUSE: Duration = Duration::from_millis(25);
@@ -74,7 +74,7 @@ impl Account {
 type Answered = (String, &'static str);
 
 impl Office {
-    /// The body of the answer to a message that began to arrive at `since`, in time. When nothing
+    /// The body of the answer to a message that arrives since then, in time. When nothing
     /// can be said in time, that is said, and the next delivery of the message is worked on anew.
     pub async fn answer(&self, message: Message, since: Instant) -> String {
         let deadline = since + ANSWER_TIMEOUT;
@@ -158,7 +158,7 @@ fn settled(outcome: Result<SettleOutcome>) {
     match outcome {
         Ok(SettleOutcome::Settled) => {}
         Ok(SettleOutcome::Lost) => tracing::warn!("a message took longer than its claim"),
-        Err(error) => tracing::warn!(%error, "a reply is not remembered"),
+        Err(error) => tracing::warn!(%error, "a claim to answer is not settled"),
     }
 }
 

@@ -35,18 +35,7 @@ type Ticket<'a> = (Shown<'a>, Order);
 
 impl<'a> Holder<'a> {
     /// Does it, and says what became of it.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] also when something was begun: it is noted, so whoever does it again with
-    /// this message finds what became of it.
     pub async fn ask(&self, command: &TicketCommand) -> Result<Reply> {
-        self.done(command).await.map_err(|error| match error {
-            Error::Unknown(why) => Error::Busy(why),
-            other => other,
-        })
-    }
-
-    async fn done(&self, command: &TicketCommand) -> Result<Reply> {
         match command {
             TicketCommand::Book(keyword) => self.book(&self.meant(keyword)).await,
             TicketCommand::BookSale(id) => {
@@ -109,8 +98,8 @@ impl<'a> Holder<'a> {
         let Some(noted) = &self.claim.note else {
             return Ok(None);
         };
-        let confirmed = self.office.store.order_confirm(noted).await?;
-        let ticket = match confirmed {
+        let confirmed = self.office.store.order_confirm(noted).await;
+        let ticket = match confirmed.map_err(harmless)? {
             ChangeOutcome::Changed(order)
             | ChangeOutcome::Repeated(order)
             | ChangeOutcome::Refused(_, order) => order,
@@ -188,7 +177,8 @@ impl<'a> Holder<'a> {
 
     /// Notes which ticket is meant: the next delivery of this message books or gives back no other.
     async fn note(&self, ticket: &OrderId) -> Result<()> {
-        match self.office.store.reply_note(self.claim, ticket).await? {
+        let noted = self.office.store.reply_note(self.claim, ticket).await;
+        match noted.map_err(harmless)? {
             SettleOutcome::Settled => Ok(()),
             SettleOutcome::Lost => Err(Error::Busy("another delivery took over".to_owned())),
         }
@@ -256,6 +246,14 @@ impl<'a> Holder<'a> {
             picture: shown.activity.picture.clone(),
             url: self.office.account.links.ticket(self.user, ticket),
         }
+    }
+}
+
+/// The failure of what did nothing to tickets, if it was executed at all: it is tried again.
+fn harmless(error: Error) -> Error {
+    match error {
+        Error::Unknown(why) => Error::Busy(why),
+        other => other,
     }
 }
 

@@ -34,7 +34,7 @@ const CROWD: Crowd = Crowd {
 /// A master and a replica, each behind a proxy that can be told to fail.
 pub struct Pair {
     pub master: PrivateRedis,
-    pub replica: PrivateRedis,
+    pub(super) replica: PrivateRedis,
     /// Between the replica and its master.
     pub link: Proxy,
     /// Between the server and whoever is master.

@@ -7,8 +7,8 @@ use tokio::task::JoinHandle;
 
 /// Between two looks at the clock.
 const TICK: Duration = Duration::from_millis(10);
-/// A look that comes so much later is a stall.
-const LATE: Duration = Duration::from_millis(20);
+/// A look that comes so much later is a stall, and not work of this process.
+const LATE: Duration = Duration::from_millis(100);
 
 /// Watches until it is asked.
 pub struct Stalls {
@@ -18,8 +18,10 @@ pub struct Stalls {
 }
 
 impl Stalls {
-    /// Begins to watch, on a runtime with several threads.
-    pub fn watch() -> Self {
+    /// Begins to watch, on a runtime with several threads. What ends before this time has passed
+    /// keeps nothing from being done by then, and does not count.
+    pub fn watch_from(time: Duration) -> Self {
+        let began = Instant::now();
         let (stop, mut stopped) = oneshot::channel();
         let stood_still = tokio::spawn(async move {
             let mut stood_still = Duration::ZERO;
@@ -27,7 +29,7 @@ impl Stalls {
                 let since = Instant::now();
                 let stopping = tokio::time::timeout(TICK, &mut stopped).await.is_ok();
                 let late = since.elapsed().saturating_sub(TICK);
-                if late >= LATE {
+                if late >= LATE && began.elapsed() > time {
                     stood_still += late;
                 }
                 if stopping {
@@ -36,7 +38,7 @@ impl Stalls {
             }
         });
         Self {
-            began: Instant::now(),
+            began,
             stop,
             stood_still,
         }

@@ -15,7 +15,7 @@ use crate::fault::failover::Pair;
 use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::proxy::{Fault, Proxy};
-use crate::support::redis::{PrivateRedis, World, signal};
+use crate::support::redis::{PrivateRedis, World};
 use crate::support::wechat::{Follower, Heard, event, numbered_text, office, on_show, open, text};
 
 pub const BUSY: &str = "对不起，服务器现在有点忙，暂时不能给您答复 T T";
@@ -365,34 +365,6 @@ async fn taken_over(world: &mut World) -> String {
     let answered = format!("={said}");
     let _: String = world.run(&["SET", &claimed, &answered]).await;
     said.to_owned()
-}
-
-/// A booking that no replica has yet: the same delivery asks again, and tells of it when one has.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_unknown_booking_is_found_by_the_same_delivery() {
-    let pair = Pair::start().await;
-    let mut world = World::at(pair.master.url()).await;
-    let sale = world.activity("a", 5, &on_show("key")).await;
-    let app = TestApp::with(&world, |config| {
-        open(config);
-        config.redis.timeout = Duration::from_millis(500);
-        config.durability = Some(Durability::Replicated(1));
-    })
-    .await;
-    let follower = world.bound(&app, "o-1", "2019010001").await;
-    signal("-STOP", pair.replica.server_id());
-    let going_on = async {
-        // Worked on in vain: the ticket is noted, the claim given up.
-        until_kept(&mut world, "?\t0\t").await;
-        signal("-CONT", pair.replica.server_id());
-    };
-    let (heard, ()) = join(follower.says("抢票 key"), going_on).await;
-    assert_eq!(heard.text, BOOKED);
-    let ticket = world.order(&order_id(&heard)).await;
-    assert_eq!(ticket.username.as_str(), "2019010001");
-    assert_eq!(world.left(&sale).await, 4);
-    world.assert_holds(&sale).await;
-    app.stop().await;
 }
 
 /// The platform hangs up while its message is worked on: that goes on, and the next delivery hears
