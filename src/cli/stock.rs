@@ -11,7 +11,7 @@ use serde_json::json;
 use super::print::{Output, one_line, progress};
 use super::sale::existing;
 use crate::domain::bid::CENTS_MAX;
-use crate::domain::counted::counted;
+use crate::domain::counted::{counted, plural};
 use crate::domain::ids::SaleId;
 use crate::domain::sale::StockKind;
 use crate::error::{Error, Result};
@@ -76,7 +76,7 @@ impl StockCommand {
 
 async fn add(store: &Store, id: &SaleId, load: &Load, output: Output) -> Result<ExitCode> {
     let what = unit_of(checked_kind(store, id, load.len()).await?);
-    let bar = progress(what, load.len(), output);
+    let bar = progress(&plural(what), load.len(), output);
     let added = operation::stock::add(store, id, load, &|done| bar.set_position(done)).await;
     let left = added.map_err(|stopped| Error::Refused(stopped.to_string()))?;
     bar.finish_and_clear();
@@ -99,7 +99,7 @@ async fn checked_kind(store: &Store, id: &SaleId, count: u64) -> Result<StockKin
 async fn remove(store: &Store, id: &SaleId, count: u64, output: Output) -> Result<ExitCode> {
     let kind = checked_kind(store, id, count).await?;
     let (step, what) = (step(kind, count), unit_of(kind));
-    let bar = progress(what, count, output);
+    let bar = progress(&plural(what), count, output);
     let mut removed = Removed::default();
     let ended = removed.take(store, id, count, step, &bar).await;
     bar.finish_and_clear();

@@ -2,9 +2,15 @@
 
 /// How many of what: `1 unit`, `2 units`, `0 units`. `one` is the word for one of them.
 pub fn counted(number: impl Into<i128>, one: &str) -> String {
-    let number = number.into();
-    let end = if number == 1 { "" } else { "s" };
-    format!("{number} {one}{end}")
+    match number.into() {
+        1 => format!("1 {one}"),
+        number => format!("{number} {}", plural(one)),
+    }
+}
+
+/// The word for several of what `one` is the word for.
+pub fn plural(one: &str) -> String {
+    format!("{one}s")
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::units::UnitList;
 use crate::domain::bid::CENTS_MAX;
-use crate::domain::counted::counted;
+use crate::domain::counted::{counted, plural};
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{STOCK_UNITS_MAX, StockKind};
 use crate::error::{Error, Result};
@@ -64,12 +64,12 @@ pub fn unit_of(kind: StockKind) -> &'static str {
 /// # Errors
 /// The rule and how this number breaks it.
 pub fn check_count(id: &SaleId, kind: StockKind, count: u64) -> Result<(), String> {
-    let (most, what) = (limit(kind), unit_of(kind));
+    let (most, what) = (limit(kind), plural(unit_of(kind)));
     if (1..=most).contains(&count) {
         return Ok(());
     }
     Err(format!(
-        "{count} is not in 1..={most}: the {what}s that sale {id} can have"
+        "{count} is not in 1..={most}: the {what} that sale {id} can have"
     ))
 }
 

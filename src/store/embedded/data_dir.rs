@@ -173,11 +173,11 @@ impl DataDir {
 }
 
 /// True for a directory where a private server was started, or that has the data of one: they may
-/// have been copied without the rest. Makes nothing.
+/// have been copied without the rest; and for one that may not be looked at. Makes nothing.
 pub fn has_data(path: &Path) -> bool {
     [OWNER_FILE, APPEND_ONLY_FOLDER]
         .iter()
-        .any(|name| path.join(name).exists())
+        .any(|name| path.join(name).try_exists().unwrap_or(true))
 }
 
 fn failed(path: &Path, error: std::io::Error) -> Error {
