@@ -110,7 +110,7 @@ pub async fn cancel(
     let buyer = match operator::shown(&request, &context.token) {
         Shown::Token => None,
         Shown::Wrong => return Err(operator::wrong()),
-        Shown::Nothing if body.is_empty() => return Err(nobody()),
+        Shown::Nothing if body.is_empty() => return Err(nobody(manner)),
         Shown::Nothing => {
             let username = username_in_body(&request, &body);
             Some(username.map_err(|fault| Problem::of_fault(&fault, manner))?)
@@ -138,17 +138,19 @@ async fn asked_by_operator(
 }
 
 /// 401 for whoever shows no token and names no buyer. It does not depend on the order.
-fn nobody() -> Problem {
-    Problem::unauthorized(
+fn nobody(manner: Manner) -> Problem {
+    let sentence = Sentence::new(
+        "请提供买家的 username，或操作员的令牌：`Authorization: Bearer TOKEN`。",
         "Send the buyer's username, or the operators' token: `Authorization: Bearer TOKEN`.",
-    )
+    );
+    Problem::unauthorized(sentence.said(manner))
 }
 
 /// The buyer that the query names.
 fn asking(request: &HttpRequest, manner: Manner) -> Result<Username, Problem> {
     let username = username_in_query(request.query_string());
     let username = username.map_err(|fault| Problem::of_fault(&fault, manner))?;
-    username.ok_or_else(nobody)
+    username.ok_or_else(|| nobody(manner))
 }
 
 fn order_id(request: &HttpRequest, manner: Manner) -> Result<OrderId, Problem> {

@@ -126,7 +126,9 @@ async fn head_is_answered_as_get_without_the_body() {
     let bearer = format!("Bearer {TOKEN}");
     let headers = [("authorization", bearer.as_str())];
     let routes = routes::all().into_iter();
-    let looks: Vec<_> = routes.filter(|(method, _)| method == "GET").collect();
+    let export = "/admin/sales/{id}/orders";
+    let looks = routes.filter(|(method, path)| method == "GET" && path != export);
+    let looks: Vec<_> = looks.collect();
     assert!(looks.len() > 10, "{looks:?}");
     for (_, path) in looks {
         let id = if path.starts_with("/orders") {

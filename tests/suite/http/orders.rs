@@ -297,10 +297,17 @@ async fn who_shows_nothing_is_asked_who_he_is_of_every_order() {
     let order = shop.grab("alice").await;
     let buyer = &shop.app.buyer;
     let path = format!("/orders/{order}/cancel");
+    let english = [("accept-language", "en")];
+    for (headers, words) in [
+        (&[][..], "买家的 username"),
+        (&english, "the buyer's username"),
+    ] {
+        let asked = buyer.send("POST", &path, headers, Vec::new()).await;
+        assert_eq!((asked.status, asked.result.as_str()), (401, "unauthorized"));
+        let detail = asked.json()["detail"].to_string();
+        assert!(detail.contains(words), "{detail}");
+    }
     let asked = buyer.send("POST", &path, &[], Vec::new()).await;
-    assert_eq!((asked.status, asked.result.as_str()), (401, "unauthorized"));
-    let detail = asked.json()["detail"].to_string();
-    assert!(detail.contains("the buyer's username"), "{detail}");
     // The same of orders that exist and of others: nobody learns which do.
     for path in [
         format!("/orders/{order}"),
