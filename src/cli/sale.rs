@@ -250,7 +250,7 @@ fn row(snapshot: &Snapshot) -> Vec<String> {
     vec![
         sale.id.to_string(),
         sale.kind.to_string(),
-        snapshot.phase(snapshot.now).to_owned(),
+        snapshot.phase_word(snapshot.now).to_owned(),
         figures.left.to_string(),
         figures.granted().to_string(),
         sale.title.clone(),
@@ -264,7 +264,7 @@ async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
         ("sale", sale.id.to_string()),
         ("title", sale.title.clone()),
         ("kind", sale.kind.to_string()),
-        ("phase", snapshot.phase(snapshot.now).to_owned()),
+        ("phase", snapshot.phase_word(snapshot.now).to_owned()),
         ("opens at", times::show(sale.opens_at)),
         ("closes at", times::show(sale.closes_at)),
         ("hold", times::show_duration(sale.hold)),

@@ -84,7 +84,7 @@ impl<'a> SaleView<'a> {
             goods: sale.id.as_str(),
             title: &sale.title,
             kind: sale.kind.as_str(),
-            phase: snapshot.phase(server_time),
+            phase: snapshot.phase_word(server_time),
             remaining: snapshot.figures.for_sale(),
             remaining_at: snapshot.now,
             opens_at: sale.opens_at,

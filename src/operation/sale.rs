@@ -172,7 +172,7 @@ pub fn to_json(snapshot: &Snapshot) -> Value {
         "sale": sale.id.as_str(),
         "title": sale.title,
         "kind": sale.kind.as_str(),
-        "phase": snapshot.phase(snapshot.now),
+        "phase": snapshot.phase_word(snapshot.now),
         "opens_at": sale.opens_at,
         "closes_at": sale.closes_at,
         "hold": sale.hold,

@@ -59,7 +59,7 @@ impl Snapshot {
 
     /// The word for where the sale stands at `now`, in answers and tables: its phase, or `full` for
     /// a target that would be open, were anything left to it.
-    pub fn phase(&self, now: EpochMs) -> &'static str {
+    pub fn phase_word(&self, now: EpochMs) -> &'static str {
         let nothing_left = self.figures.for_sale() == 0;
         match (self.sale.kind, self.sale.phase(now)) {
             (StockKind::Target, Phase::Open) if nothing_left => "full",
