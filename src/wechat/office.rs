@@ -74,7 +74,7 @@ impl Account {
 type Answered = (String, &'static str);
 
 impl Office {
-    /// The body of the answer to a message that arrives since then, in time. When nothing
+    /// The body of the answer to a message, in time, which runs since `since`. When nothing
     /// can be said in time, that is said, and the next delivery of the message is worked on anew.
     pub async fn answer(&self, message: Message, since: Instant) -> String {
         let deadline = since + ANSWER_TIMEOUT;
