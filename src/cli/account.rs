@@ -132,7 +132,7 @@ async fn set(
         "event": event.as_str(), "accounts": done, "created": created, "changed": changed,
         "first_of_event": first,
     });
-    output.result(line, &value);
+    output.result(line, &value)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -178,7 +178,7 @@ async fn show(
         let none = format!("{username} has no account in event {event}");
         return Err(Error::Refused(none));
     };
-    output.result(table(&[header(), row(&account)]), &to_json(&account));
+    output.result(table(&[header(), row(&account)]), &to_json(&account))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -202,7 +202,7 @@ async fn list(store: &Store, event: &Event, output: Output) -> Result<ExitCode> 
     if accounts.is_empty() && !unreadable {
         doubt(store, event.as_str()).await;
         let none = format!("event {event} keeps no accounts: everybody may bid");
-        output.result(none, &Value::Array(Vec::new()));
+        output.result(none, &Value::Array(Vec::new()))?;
         return Ok(ExitCode::SUCCESS);
     }
     accounts.sort_by(|one, other| one.username.cmp(&other.username));
@@ -211,7 +211,7 @@ async fn list(store: &Store, event: &Event, output: Output) -> Result<ExitCode> 
         .chain(accounts.iter().map(row))
         .collect();
     let values = accounts.iter().map(to_json).collect();
-    output.result(table(&rows), &Value::Array(values));
+    output.result(table(&rows), &Value::Array(values))?;
     Ok(if unreadable {
         ExitCode::FAILURE
     } else {

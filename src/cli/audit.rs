@@ -37,7 +37,7 @@ impl AuditCommand {
     pub async fn run(&self, store: &Store, output: Output) -> Result<ExitCode> {
         let verdict = self.verdict(store, output).await?;
         let report = report(&self.id, &verdict);
-        output.result(report, &verdict.to_json());
+        output.result(report, &verdict.to_json())?;
         Ok(if verdict.holds() {
             ExitCode::SUCCESS
         } else {

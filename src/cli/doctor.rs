@@ -92,7 +92,7 @@ pub async fn run(store: &Store, config: &Config, output: Output) -> Result<ExitC
         .iter()
         .map(|f| json!({"what": f.what, "grade": f.grade.as_str(), "found": f.found, "mend": f.mend}))
         .collect();
-    output.result(table(&rows), &json!(values));
+    output.result(table(&rows), &json!(values))?;
     let wrong = findings.iter().any(|finding| finding.grade == Grade::Wrong);
     Ok(if wrong {
         ExitCode::FAILURE

@@ -89,7 +89,7 @@ async fn dead(store: &Store, event: &str, output: Output) -> Result<ExitCode> {
         [] => format!("event {event} has no dead letters"),
         _ => table(&rows),
     };
-    output.result(lines, &letters.iter().map(to_json).collect::<Vec<_>>());
+    output.result(lines, &letters.iter().map(to_json).collect::<Vec<_>>())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -157,7 +157,7 @@ async fn retry(
     output.result(
         line,
         &json!({"event": event, "delivered": delivered, "left": reasons}),
-    );
+    )?;
     Ok(if left.is_empty() {
         ExitCode::SUCCESS
     } else {

@@ -78,7 +78,7 @@ async fn show(store: &Store, id: &OrderId, output: Output) -> Result<ExitCode> {
             .map(|id| ("request", id.as_str().to_owned())),
     );
     rows.extend(order.lines.iter().map(|line| ("has", line_text(line))));
-    output.result(facts(rows), &OrderView::from(&order));
+    output.result(facts(rows), &OrderView::from(&order))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -134,7 +134,7 @@ fn report(
         ChangeOutcome::NoSuchOrder => return Err(no_such_order(id)),
     };
     let order = OrderView::from(order);
-    output.result(line, &Done { result, order });
+    output.result(line, &Done { result, order })?;
     Ok(ExitCode::SUCCESS)
 }
 

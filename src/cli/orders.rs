@@ -1,11 +1,11 @@
 //! `seckill orders`: all orders of a sale, page by page, however many there are.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Args;
 
-use super::print::Output;
+use super::print::{Output, printed};
 use super::sale::existing;
 use crate::domain::ids::SaleId;
 use crate::error::{Error, Result};
@@ -38,9 +38,9 @@ impl OrdersCommand {
             ));
         }
         existing(store, &self.id).await?;
-        let mut printed = io::stdout().lock();
+        let mut stdout = io::stdout().lock();
         let (mut cursor, mut unreadable) = (Some(0), false);
-        let mut written = printed.write_all(&self.format.head());
+        let mut written = stdout.write_all(&self.format.head());
         while let (Some(at), Ok(())) = (cursor, &written) {
             let (next, orders) = store.orders_page(self.id.event(), at).await?;
             for error in orders.iter().filter_map(|read| read.as_ref().err()) {
@@ -48,24 +48,14 @@ impl OrdersCommand {
                 unreadable = true;
             }
             let page = self.format.page(&self.id, orders.iter().flatten());
-            written = printed.write_all(&page);
+            written = stdout.write_all(&page);
             cursor = next;
         }
-        finished(written.and_then(|()| printed.flush()))?;
+        printed(written.and_then(|()| stdout.flush()))?;
         Ok(if unreadable {
             ExitCode::FAILURE
         } else {
             ExitCode::SUCCESS
         })
-    }
-}
-
-/// A reader who has seen enough (`head`) is no failure.
-fn finished(written: io::Result<()>) -> Result<()> {
-    match written {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::Refused(format!("cannot print: {error}")))
-        }
-        _ => Ok(()),
     }
 }

@@ -1,11 +1,14 @@
 //! Prints results: a line for people, or JSON for scripts.
 
+use std::io::{self, ErrorKind, Write};
+
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::domain::ledger::Figures;
 use crate::domain::sale::StockKind;
+use crate::error::{Error, Result};
 
 /// Shorter operations are over before anybody could read a bar.
 const PROGRESS_MIN: u64 = 1000;
@@ -19,16 +22,31 @@ pub struct Output {
 
 impl Output {
     /// Prints one result: `line` for people, `value` for scripts.
-    pub fn result(self, line: impl std::fmt::Display, value: &impl Serialize) {
-        if self.json {
+    ///
+    /// # Errors
+    /// As [`printed`].
+    pub fn result(self, line: impl std::fmt::Display, value: &impl Serialize) -> Result<()> {
+        let text = if self.json {
             let text = serde_json::to_string(value);
-            println!(
-                "{}",
-                text.unwrap_or_else(|e| json!({"error": e.to_string()}).to_string())
-            );
+            text.unwrap_or_else(|e| json!({"error": e.to_string()}).to_string())
         } else {
-            println!("{line}");
-        }
+            line.to_string()
+        };
+        let mut output = io::stdout().lock();
+        printed(writeln!(output, "{text}").and_then(|()| output.flush()))
+    }
+}
+
+/// What became of printing. A reader who has seen enough (`head`) is no failure.
+///
+/// # Errors
+/// [`Error::Refused`] when the disk is full, for instance.
+pub fn printed(written: io::Result<()>) -> Result<()> {
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Refused(format!(
+            "what was done or found cannot be printed: {error}"
+        ))),
+        _ => Ok(()),
     }
 }
 

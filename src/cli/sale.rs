@@ -174,7 +174,7 @@ async fn put(store: &Store, id: &SaleId, edit: &SaleEdit, output: Output) -> Res
     output.result(
         format!("{done} sale {id}"),
         &json!({"sale": id.as_str(), "result": done}),
-    );
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -190,7 +190,7 @@ async fn pause(store: &Store, id: &SaleId, paused: bool, output: Output) -> Resu
     output.result(
         format!("{done} sale {id}"),
         &json!({"sale": id.as_str(), "result": done}),
-    );
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -236,7 +236,7 @@ async fn list(store: &Store, output: Output) -> Result<ExitCode> {
         Ok(snapshot) => to_json(snapshot),
         Err(why) => json!({"sale": id.as_str(), "error": why.to_string()}),
     });
-    output.result(table(&rows), &Value::Array(values.collect()));
+    output.result(table(&rows), &Value::Array(values.collect()))?;
     let unreadable = sales.iter().any(|(_, read)| read.is_err());
     Ok(if unreadable {
         ExitCode::FAILURE
@@ -275,7 +275,7 @@ async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
     rows.push(("server time", times::show(Some(snapshot.now))));
     rows.extend(limits(sale));
     rows.extend(sale.activity.iter().flat_map(activity::rows));
-    output.result(facts(rows), &to_json(&snapshot));
+    output.result(facts(rows), &to_json(&snapshot))?;
     Ok(ExitCode::SUCCESS)
 }
 

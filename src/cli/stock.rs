@@ -85,7 +85,7 @@ async fn add(store: &Store, id: &SaleId, load: &Load, output: Output) -> Result<
     output.result(
         line,
         &json!({"sale": id.as_str(), "added": load.len(), "left": left}),
-    );
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -105,7 +105,7 @@ async fn remove(store: &Store, id: &SaleId, count: u64, output: Output) -> Resul
     bar.finish_and_clear();
     if ended.is_ok() || removed.done > 0 {
         // Also before an error: this is the last place that knows these units.
-        removed.print(id, what, count, ended.is_err(), output);
+        removed.print(id, what, count, ended.is_err(), output)?;
     }
     let is_all = removed.done == count;
     ended.map_err(|e| removed.partly(id, &counted(count, what), e))?;
@@ -155,7 +155,14 @@ impl Removed {
     }
 
     /// The summary, then the units of list stock, one a line.
-    fn print(&self, id: &SaleId, what: &str, count: u64, failed: bool, output: Output) {
+    fn print(
+        &self,
+        id: &SaleId,
+        what: &str,
+        count: u64,
+        failed: bool,
+        output: Output,
+    ) -> Result<()> {
         let Self { done, left, units } = self;
         let asked = counted(count, what);
         let mut lines = match (*done < count, failed) {
@@ -174,7 +181,7 @@ impl Removed {
         let value = json!({
             "sale": id.as_str(), "removed": done, "asked": count, "left": left, "units": units,
         });
-        output.result(lines, &value);
+        output.result(lines, &value)
     }
 
     /// An error after some units were taken must say so: they are not in stock any more.

@@ -54,7 +54,7 @@ async fn print_menu(store: &Store) -> Result<ExitCode> {
     let now = readable.map(|snapshot| snapshot.now).max().unwrap_or(0);
     let menu = menu(&bookable(&sales, now));
     // JSON it is, for people too: what is printed is what the platform takes.
-    Output { json: true }.result("", &menu);
+    Output { json: true }.result("", &menu)?;
     Ok(said(unreadable(&sales)))
 }
 
@@ -113,7 +113,7 @@ async fn show(store: &Store, number: &Number, output: Output) -> Result<ExitCode
     });
     let tickets: Vec<_> = tickets.collect();
     let value = json!({"number": number.as_str(), "openid": openid, "tickets": tickets});
-    output.result(facts(rows), &value);
+    output.result(facts(rows), &value)?;
     Ok(said(missing))
 }
 
@@ -136,6 +136,6 @@ async fn unbind(store: &Store, number: &Number, output: Output) -> Result<ExitCo
     let value = json!({
         "result": "unbound", "number": number.as_str(), "openid": openid.as_str(),
     });
-    output.result(line, &value);
+    output.result(line, &value)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -700,6 +700,36 @@ async fn a_recount_gives_the_figures_that_it_judged_or_no_verdict() {
     let _: i64 = world.run(&["DEL", &stock]).await;
 }
 
+/// What is printed may find no reader, or no room. Neither is a panic.
+#[test]
+fn a_result_that_cannot_be_printed_is_told() {
+    let shop = Shop::new();
+    shop.ok("sale put a --kind list");
+    for line in ["sale show a", "sale list --json", "doctor", "orders a"] {
+        let mut unread = shop.command(line);
+        let mut unread = unread.stdout(Stdio::piped()).spawn().expect("it runs");
+        drop(unread.stdout.take());
+        assert_eq!(unread.wait().expect("it ends").code(), Some(0), "{line}");
+    }
+    for line in [
+        "sale show a",
+        "stock add a --count 1",
+        "orders a --format csv",
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        let mut command = shop.command(line);
+        let command = command.stdout(full.expect("it is there"));
+        let output = command.stderr(Stdio::piped()).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{line}: {said}");
+        assert!(
+            said.contains("cannot be printed: No space"),
+            "{line}: {said}"
+        );
+    }
+    assert_eq!(shop.json("sale show a")["left"], 1);
+}
+
 #[test]
 fn a_title_that_moves_the_cursor_is_refused() {
     let shop = Shop::new();
