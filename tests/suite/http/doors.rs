@@ -138,7 +138,7 @@ async fn the_bytes_of_every_answer_are_a_contract() {
         ),
     ] {
         let id = world.sale(goods, StockKind::List, 1).await;
-        world.store.sale_put(&id, &edit).await.expect("put");
+        world.put(&id, &edit).await;
         let body = format!("username=y&purchase=1&goods={goods}");
         let got = buyer.raw_form("/seckill", body.as_bytes()).await;
         let answer = format!(r#"{{"code":"{code}","message":"{message}","goods":"{goods}"}}"#);
@@ -223,7 +223,7 @@ async fn strict_status_turns_refusals_into_4xx() {
     for (id, stock, change) in sales {
         let id = world.sale(id, StockKind::Counter, stock).await;
         if change != edit() {
-            world.store.sale_put(&id, &change).await.expect("put");
+            world.put(&id, &change).await;
         }
     }
     for (goods, purchase, status, code) in [
@@ -353,7 +353,7 @@ async fn a_sale_may_allow_more_than_two() {
         purchase_max: Some(100),
         ..edit()
     };
-    world.store.sale_put(&id, &wider).await.expect("put");
+    world.put(&id, &wider).await;
     assert_eq!(
         app.buyer.code("/seckill", "spring.tea", "x", "101").await,
         "invalid_purchase"

@@ -42,7 +42,7 @@ async fn the_bytes_of_a_sale_are_a_contract() {
         hold: Some(Some(900_000)),
         ..SaleEdit::default()
     };
-    world.store.sale_put(&id, &edit).await.expect("put");
+    world.put(&id, &edit).await;
     let app = TestApp::start(&world).await;
     let reply = app.buyer.get("/sales").await;
     assert_eq!(
@@ -105,7 +105,7 @@ async fn an_activity_says_what_it_is() {
         },
         ..SaleEdit::default()
     };
-    world.store.sale_put(&id, &edit).await.expect("put");
+    world.put(&id, &edit).await;
     let app = TestApp::start(&world).await;
     let reply = app.buyer.get("/sales/show.gala").await;
     let times = ["server_time", "remaining_at"].map(|name| reply.json()[name].clone());
@@ -135,7 +135,7 @@ async fn what_changed_is_seen_soon() {
         paused: Some(true),
         ..SaleEdit::default()
     };
-    world.store.sale_put(&id, &edit).await.expect("put");
+    world.put(&id, &edit).await;
     until(buyer, "/sales/a", |sale| sale["phase"] == "paused").await;
     world.assert_holds(&id).await;
     app.stop().await;

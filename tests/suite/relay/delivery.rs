@@ -50,7 +50,7 @@ async fn an_entry_carries_its_order() {
         ..SaleEdit::default()
     };
     let sale = crate::support::redis::sale_id("spring.tea");
-    world.store.sale_put(&sale, &hold).await.expect("put");
+    world.put(&sale, &hold).await;
     world.store.stock_add_count(&sale, 2).await.expect("added");
     let app = TestApp::start(&world).await;
     let fields = [

@@ -105,7 +105,7 @@ async fn a_retry_gets_the_stored_order_in_every_state_of_the_sale() {
     ];
     for state in states {
         if state != SaleEdit::default() {
-            world.store.sale_put(&sale, &state).await.expect("put");
+            world.put(&sale, &state).await;
         }
         // The stock is gone, and the quantity is another: the answer stays.
         let again = grab(&world, &sale, Door::Seckill, &[("x", 1)]).await;
@@ -183,7 +183,7 @@ async fn every_refusal_is_reached_and_writes_nothing() {
     let mut reached = Vec::new();
     for (expected, (sale, door, edit, purchase)) in cases {
         if let Some(edit) = edit {
-            world.store.sale_put(&sale, &edit).await.expect("put");
+            world.put(&sale, &edit).await;
         }
         let before = world.dump().await;
         let asks = [("x", purchase), ("y", purchase)];

@@ -163,7 +163,7 @@ impl World {
             kind: Some(kind),
             ..SaleEdit::default()
         };
-        self.store.sale_put(&id, &edit).await.expect("put");
+        self.put(&id, &edit).await;
         if stock > 0 {
             self.store.stock_add_count(&id, stock).await.expect("added");
         }
