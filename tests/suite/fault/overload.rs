@@ -94,7 +94,7 @@ async fn a_full_queue_is_busy_at_once_and_who_waits_is_decided() {
 async fn one_bid_too_many_is_busy_at_once_and_who_waits_is_decided() {
     let world = World::new().await;
     let target = world.target("loan", 2_000, &SaleEdit::default()).await;
-    let worker = Worker::new(&world.store, Duration::from_secs(60));
+    let worker = Worker::new(&world.store, TIMEOUT);
     let (mut waiting, mut refused) = (Vec::new(), 0);
     for number in 0..BIDS_MAX + 100 {
         let mut ask = Box::pin(worker.bid(&target, number));
