@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use redis::aio::MultiplexedConnection;
 use seckill::domain::change::ChangeOutcome;
 use seckill::domain::durability::Durability;
 use seckill::domain::ids::OrderId;
@@ -16,19 +17,35 @@ use seckill::store::embedded::{Options, Persistence};
 use crate::support::app::TestApp;
 use crate::support::bids::terms;
 use crate::support::bindings::{number, openid};
-use crate::support::crowd::{Crowd, Door, HttpDoor};
-use crate::support::history::{Entry, History};
+use crate::support::crowd::{Crowd, HttpDoor};
+use crate::support::history::History;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{PrivateRedis, World, connect};
 use crate::support::{PATIENCE, TIMEOUT};
 
-const STOCK: u64 = 800;
+/// More than all who come before the failover can buy, less than all who come.
+const STOCK: u64 = 1_700;
 const CROWD: Crowd = Crowd {
-    users: 600,
-    requests_each: 2,
+    name: "user",
+    users: 800,
+    requests_each: 1,
     connections: 100,
     purchase_max: 2,
+    patience: Duration::ZERO,
+};
+/// They come when the replica hears no more: the crowd may have asked for all it wants by then.
+const LATE: Crowd = Crowd {
+    name: "late",
+    users: 20,
+    connections: 20,
     patience: PATIENCE,
+    ..CROWD
+};
+/// They come after the failover.
+const LAST: Crowd = Crowd {
+    name: "last",
+    users: 500,
+    ..CROWD
 };
 
 /// A master and a replica, each behind a proxy that can be told to fail.
@@ -52,7 +69,7 @@ impl Pair {
             extra,
         });
         let front = Proxy::start(master.socket()).await;
-        until_linked(&master, &replica).await;
+        until_linked(&master).await;
         Self {
             master,
             replica,
@@ -121,7 +138,7 @@ impl Pair {
         let () = promoted.expect("promoted");
         let link = Proxy::start(self.replica.socket()).await;
         let second = follower_of(&link);
-        until_linked(&self.replica, &second).await;
+        until_linked(&self.replica).await;
         second
     }
 }
@@ -144,25 +161,33 @@ fn follower_of(link: &Proxy) -> PrivateRedis {
     with_arguments(&["--replicaof", "127.0.0.1", &link.address.port().to_string()])
 }
 
-/// Waits until both know of each other. They learn of it apart: a master counts a replica as online
-/// when it notices that the process is gone that sent the data, up to 100 ms after the replica has
-/// them.
-pub(super) async fn until_linked(master: &PrivateRedis, replica: &PrivateRedis) {
-    until_replication_says(replica, "master_link_status:up").await;
-    until_replication_says(master, "state=online").await;
+/// Waits until what is written to `master` comes to its replica, and the master hears of it. That
+/// it calls the replica online is too early: it sends it nothing before the first acknowledgement,
+/// which may take a second.
+pub(super) async fn until_linked(master: &PrivateRedis) {
+    let mut raw = connect(&master.url()).await;
+    until_online(&mut raw).await;
+    for words in [&["SET", "linked", "?"][..], &["DEL", "linked"]] {
+        let mut write = redis::cmd(words[0]);
+        let written = write.arg(&words[1..]).query_async(&mut raw).await;
+        let () = written.expect("written");
+    }
+    let mut wait = redis::cmd("WAIT");
+    let wait = wait.arg(1).arg(PATIENCE.as_millis() as u64);
+    let replicas: u32 = wait.query_async(&mut raw).await.expect("an answer");
+    assert_eq!(replicas, 1, "the replica hears nothing");
 }
 
-async fn until_replication_says(server: &PrivateRedis, words: &str) {
-    let mut raw = connect(&server.url()).await;
+async fn until_online(raw: &mut MultiplexedConnection) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut ask = redis::cmd("INFO");
-        let info = ask.arg("replication").query_async(&mut raw).await;
+        let info = ask.arg("replication").query_async(raw).await;
         let info: String = info.expect("raw command");
-        if info.contains(words) {
+        if info.contains("state=online") {
             return;
         }
-        assert!(Instant::now() < deadline, "no {words} in {info}");
+        assert!(Instant::now() < deadline, "no replica online: {info}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -191,22 +216,20 @@ async fn scene(durability: Option<Durability>) -> (World, History) {
     pair.link.set(Fault::Stall);
     // Grants that nobody may hear of at `replicated:1`, and that everybody hears of without it.
     let replicated = pair.until_deaf(&world).await;
-    until_granted(&world.store, replicated + 20).await;
+    let late = tokio::spawn(LATE.storm(door.clone()));
+    until_granted(&world.store, replicated + 1).await;
+    while durability.is_none() && !late.is_finished() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     let _second = pair.fail_over().await;
     pair.front.set_latency(Duration::ZERO);
     let mut history = storm.await.expect("the storm ends");
-    for number in 0..CROWD.users {
-        let user = format!("user-{number}");
-        let sent = Instant::now();
-        let answer = door.ask(&user, 1).await;
-        let answered = Instant::now();
-        history.entries.push(Entry {
-            user,
-            asked: 1,
-            sent,
-            answered,
-            answer,
-        });
+    let late = late.await.expect("the late ones end");
+    let last = LAST.storm(door.clone()).await;
+    history.entries.extend(late.entries);
+    history.entries.extend(last.entries);
+    for crowd in [CROWD, LATE] {
+        history.entries.extend(crowd.ask_once_more(&*door).await);
     }
     app.stop().await;
     let prefix = world.prefix.clone();
@@ -402,7 +425,7 @@ async fn a_change_of_an_order_is_answered_when_a_replica_has_it() {
     }
     pair.link.set(Fault::None);
     pair.link.close_all().await;
-    until_linked(&pair.master, &pair.replica).await;
+    until_linked(&pair.master).await;
     let cancelled = patient
         .order_cancel(&other, None)
         .await

@@ -13,12 +13,13 @@ use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::buyer::Buyer;
 use crate::support::crowd::{Crowd, Door, HttpDoor};
-use crate::support::history::{Entry, History};
+use crate::support::history::History;
 use crate::support::process::{ServerProcess, free_address};
 use crate::support::redis::{PrivateRedis, World};
 
 const STOCK: u64 = 400;
 const PATIENT: Crowd = Crowd {
+    name: "user",
     users: 1000,
     requests_each: 5,
     connections: 200,
@@ -57,23 +58,6 @@ async fn until_granted(world: &World, sale: &SaleId, units: u64) {
     }
 }
 
-/// Every user asks once more: what they see must agree with what they saw.
-async fn everybody_asks_again(history: &mut History, door: &impl Door) {
-    for number in 0..PATIENT.users {
-        let (user, asked) = (format!("user-{number}"), 1);
-        let sent = Instant::now();
-        let answer = door.ask(&user, asked).await;
-        let answered = Instant::now();
-        history.entries.push(Entry {
-            user,
-            asked,
-            sent,
-            answered,
-            answer,
-        });
-    }
-}
-
 /// The bug of asking too early is not excused: nobody may be left without a definite answer.
 fn assert_settled(history: &History) {
     let mut last = std::collections::HashMap::new();
@@ -87,7 +71,7 @@ fn assert_settled(history: &History) {
 /// An order whose answer was lost was granted all the same, so a lone last unit may be left when
 /// the last who asked wanted two; nothing else may.
 async fn assert_safe(world: &World, sale: &SaleId, mut history: History, door: &impl Door) {
-    everybody_asks_again(&mut history, door).await;
+    history.entries.extend(PATIENT.ask_once_more(door).await);
     assert_eq!(history.violations(STOCK), [""; 0]);
     assert_settled(&history);
     let left = world.left(sale).await;
@@ -206,7 +190,7 @@ async fn a_redis_that_forgets_is_convicted() {
         .await
         .expect("stocked again");
     let mut history = storm.await.expect("the storm ends");
-    everybody_asks_again(&mut history, &*door).await;
+    history.entries.extend(PATIENT.ask_once_more(&*door).await);
     let violations = history.violations(STOCK);
     let found = |words: &str| violations.iter().any(|violation| violation.contains(words));
     assert!(

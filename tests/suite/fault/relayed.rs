@@ -65,7 +65,7 @@ async fn nothing_is_delivered_that_a_failover_can_undo() {
     sell_unheard(&pair, &mut world, &receiver, 5).await;
     pair.link.set(Fault::None);
     pair.link.close_all().await;
-    until_linked(&pair.master, &pair.replica).await;
+    until_linked(&pair.master).await;
     receiver.until("spring", 10).await;
 
     sell_unheard(&pair, &mut world, &receiver, 10).await;

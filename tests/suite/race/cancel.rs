@@ -5,10 +5,10 @@ use futures_util::future::join_all;
 use seckill::domain::ids::SaleId;
 use seckill::domain::sale::StockKind;
 
-use super::gate::{ask, door, until_closed};
+use super::gate::{door, until_closed};
 use crate::support::app::TestApp;
 use crate::support::buyer::Buyer;
-use crate::support::crowd::HttpDoor;
+use crate::support::crowd::{HttpDoor, ask};
 use crate::support::orders::{LONG_HOLD_MS, held_for};
 use crate::support::redis::World;
 

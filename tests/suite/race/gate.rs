@@ -19,7 +19,7 @@ use seckill::store::stock::RemoveOutcome;
 use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::buyer::Buyer;
-use crate::support::crowd::{Door, HttpDoor};
+use crate::support::crowd::{Door, HttpDoor, ask};
 use crate::support::history::{Answer, Entry, History, Promise};
 use crate::support::redis::{PrivateRedis, World};
 use crate::support::wechat::{office, on_show};
@@ -36,18 +36,6 @@ pub(super) fn door(buyer: &Buyer, sale: &SaleId) -> HttpDoor {
         buyers: vec![buyer.clone()],
         path: "/seckill",
         goods: sale.as_str().to_owned(),
-    }
-}
-
-pub(super) async fn ask(door: &impl Door, user: &str, asked: u32) -> Entry {
-    let sent = Instant::now();
-    let answer = door.ask(user, asked).await;
-    Entry {
-        user: user.to_owned(),
-        asked,
-        sent,
-        answered: Instant::now(),
-        answer,
     }
 }
 

@@ -11,9 +11,10 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use seckill::domain::ids::SaleId;
 use seckill::domain::sale::StockKind;
 
-use super::gate::{STALE_MAX, ask, door, until_closed};
+use super::gate::{STALE_MAX, door, until_closed};
 use crate::support::app::TestApp;
 use crate::support::buyer::{Buyer, Reply};
+use crate::support::crowd::ask;
 use crate::support::redis::World;
 
 const LIST: StockKind = StockKind::List;

@@ -4,8 +4,9 @@
 use futures_util::future::join_all;
 use seckill::domain::sale::StockKind;
 
-use super::gate::{ask, door, until_closed};
+use super::gate::{door, until_closed};
 use crate::support::buyer::Buyer;
+use crate::support::crowd::ask;
 use crate::support::process::{ServerProcess, free_address};
 use crate::support::redis::World;
 

@@ -52,6 +52,8 @@ impl Door for HttpDoor {
 /// How many, how often, how wide.
 #[derive(Clone, Copy)]
 pub struct Crowd {
+    /// What its users are called, before their number.
+    pub name: &'static str,
     pub users: usize,
     pub requests_each: usize,
     pub connections: usize,
@@ -63,12 +65,17 @@ pub struct Crowd {
 
 impl Crowd {
     pub const SPEC: Self = Self {
+        name: "user",
         users: 1000,
         requests_each: 5,
         connections: 200,
         purchase_max: 1,
         patience: Duration::ZERO,
     };
+
+    pub fn user(&self, number: usize) -> String {
+        format!("{}-{number}", self.name)
+    }
 
     /// Lets everybody ask, and writes down what they saw.
     pub async fn storm(self, door: Arc<impl Door>) -> History {
@@ -101,26 +108,40 @@ impl Crowd {
     async fn one_connection(self, door: Arc<impl Door>, asks: Vec<(usize, u32)>) -> Vec<Entry> {
         let mut entries = Vec::with_capacity(asks.len());
         for (number, asked) in asks {
-            let user = format!("user-{number}");
+            let user = self.user(number);
             let give_up = Instant::now() + self.patience;
             loop {
-                let sent = Instant::now();
-                let answer = door.ask(&user, asked).await;
-                let open = answer.is_open();
-                let answered = Instant::now();
-                entries.push(Entry {
-                    user: user.clone(),
-                    asked,
-                    sent,
-                    answered,
-                    answer,
-                });
-                if !open || answered > give_up {
+                let entry = ask(&*door, &user, asked).await;
+                let leave = !entry.answer.is_open() || entry.answered > give_up;
+                entries.push(entry);
+                if leave {
                     break;
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
         entries
+    }
+
+    /// Everybody asks for one unit: what they see must agree with what they saw.
+    pub async fn ask_once_more(self, door: &impl Door) -> Vec<Entry> {
+        let mut entries = Vec::with_capacity(self.users);
+        for number in 0..self.users {
+            entries.push(ask(door, &self.user(number), 1).await);
+        }
+        entries
+    }
+}
+
+/// Asks, and writes down what came of it.
+pub async fn ask(door: &impl Door, user: &str, asked: u32) -> Entry {
+    let sent = Instant::now();
+    let answer = door.ask(user, asked).await;
+    Entry {
+        user: user.to_owned(),
+        asked,
+        sent,
+        answered: Instant::now(),
+        answer,
     }
 }
