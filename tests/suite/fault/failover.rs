@@ -129,9 +129,10 @@ impl Pair {
     /// Kills the master, promotes the replica, gives it a replica of its own (without one,
     /// `replicated:1` rightly acknowledges nothing), leads everybody there.
     pub(super) async fn fail_over(&self) -> PrivateRedis {
+        // First: the old master is started again, empty, and would answer for itself.
+        self.front.lead_next_to(self.replica.socket());
         self.master.kill();
-        // At once: the old master is started again, empty, and would answer for itself.
-        self.front.lead_to(self.replica.socket()).await;
+        self.front.close_all().await;
         let mut raw = connect(&self.replica.url()).await;
         let mut promote = redis::cmd("REPLICAOF");
         let promoted = promote.arg("NO").arg("ONE").query_async(&mut raw).await;
@@ -296,6 +297,7 @@ async fn a_server_that_is_no_master_is_left_for_the_one_that_is() {
             pair.cut_off().await;
         }
         let front = Proxy::start(pair.replica.socket()).await;
+        let since = Instant::now();
         let app = TestApp::with(&world, |config| {
             config.redis.url = Some(front.url());
             config.http.workers = 1;
@@ -304,7 +306,6 @@ async fn a_server_that_is_no_master_is_left_for_the_one_that_is() {
         let store = Store::new(&front.url(), &world.prefix, TIMEOUT);
         let store = store.expect("a store");
         // There is no other server yet, so there is no point in a new connection for each call.
-        let since = Instant::now();
         for _ in 0..100 {
             assert_eq!(app.buyer.code("/seckill", "a", "y", "1").await, "busy");
         }

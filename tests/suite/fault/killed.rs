@@ -27,6 +27,12 @@ const PATIENT: Crowd = Crowd {
     patience: PATIENCE,
 };
 
+/// They come when the sale was stocked again.
+const LATE: Crowd = Crowd {
+    name: "late",
+    ..PATIENT
+};
+
 fn door(buyer: &Buyer, path: &'static str, sale: &SaleId) -> Arc<HttpDoor> {
     Arc::new(HttpDoor {
         buyers: vec![buyer.clone()],
@@ -189,7 +195,9 @@ async fn a_redis_that_forgets_is_convicted() {
         .stock_add_count(&sale, STOCK)
         .await
         .expect("stocked again");
+    let late = LATE.storm(door.clone()).await;
     let mut history = storm.await.expect("the storm ends");
+    history.entries.extend(late.entries);
     history.entries.extend(PATIENT.ask_once_more(&*door).await);
     let violations = history.violations(STOCK);
     let found = |words: &str| violations.iter().any(|violation| violation.contains(words));

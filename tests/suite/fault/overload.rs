@@ -122,13 +122,13 @@ async fn who_waited_too_long_is_busy_and_nothing_was_executed() {
     let world = World::new().await;
     let sale = world.sale("a", StockKind::Counter, STOCK).await;
     let proxy = Proxy::to_shared_redis().await;
-    // A batch takes two seconds, and half of the timeout may be spent in the queue: who is sent
-    // last has four seconds more than that takes.
-    let timeout = Duration::from_secs(12);
+    // A batch takes four seconds, and half of the timeout may be spent in the queue: who is sent
+    // last has eight seconds more than that takes.
+    let timeout = Duration::from_secs(24);
     let store = Store::new(&proxy.url(), &world.prefix, timeout).expect("a store");
     let worker = Worker::new(&store, timeout);
     assert!(is_grabbed(&worker.grab(&sale, 0).await), "a warm-up");
-    proxy.set_latency(Duration::from_secs(2));
+    proxy.set_latency(Duration::from_secs(4));
     let outcomes = join_all((1..2000).map(|number| worker.grab(&sale, number))).await;
     let granted = outcomes
         .iter()

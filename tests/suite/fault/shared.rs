@@ -52,14 +52,14 @@ impl Scene {
 /// One after the other on four connections, these would take longer than anybody waits.
 #[tokio::test]
 async fn a_crowd_changes_orders_on_two_connections() {
-    let scene = Scene::new(200, Duration::from_secs(5)).await;
+    let scene = Scene::new(200, Duration::from_secs(20)).await;
     let [first, crowd @ ..] = scene.orders.as_slice() else {
         panic!("no orders");
     };
     // Everybody sends a script that Redis does not know yet, which is much.
     let loaded = scene.store.order_confirm(first).await;
     assert!(matches!(loaded, Ok(ChangeOutcome::Changed(_))));
-    scene.proxy.set_latency(Duration::from_millis(100));
+    scene.proxy.set_latency(Duration::from_millis(450));
     let outcomes = join_all(crowd.iter().map(|id| scene.store.order_confirm(id))).await;
     for outcome in outcomes {
         assert!(

@@ -340,11 +340,11 @@ async fn a_crowd_after_the_sell_out_costs_redis_almost_nothing() {
         tokio::time::sleep_until(next.into()).await;
     }
     // A slow machine takes longer than the second, and a gate probes as long as it is asked.
-    let allowed = 100 * started.elapsed().as_millis() / 1000;
+    let allowed = 200 * started.elapsed().as_millis() / 1000;
     let cost = world.calls("evalsha").await - before;
     assert!(cost > 0, "nobody looked whether stock came back");
     assert!(
-        u128::from(cost) <= allowed.max(100),
+        u128::from(cost) <= allowed.max(200),
         "2000 refusals cost {cost} calls, at most {allowed}"
     );
     app.stop().await;

@@ -19,6 +19,7 @@ use seckill::metrics::Metrics;
 use seckill::store::Store;
 use seckill::store::holds::Slice;
 use seckill::store::script::{ORDER_CANCEL, ORDER_EXPIRE, Script};
+use tokio::sync::Barrier;
 use tokio::time::{Instant, sleep_until};
 
 use crate::fault::rounds;
@@ -126,8 +127,14 @@ enum Ask {
     Cancel,
 }
 
-/// Asks for all of these in random order, some of them twice.
-async fn ask_all(store: Store, ask: Ask, mut ids: Vec<OrderId>) -> Vec<Told> {
+/// Waits until all who race are there.
+async fn meet(start: &Barrier) {
+    let met = tokio::time::timeout(PATIENCE, start.wait()).await;
+    met.expect("all come to the start");
+}
+
+/// Asks for all of these in random order, some of them twice. The race starts after the first.
+async fn ask_all(store: Store, ask: Ask, mut ids: Vec<OrderId>, start: Arc<Barrier>) -> Vec<Told> {
     ids.extend(ids.clone().into_iter().take(ids.len() / 4));
     ids.shuffle(&mut rand::rng());
     let mut told = Vec::new();
@@ -137,6 +144,9 @@ async fn ask_all(store: Store, ask: Ask, mut ids: Vec<OrderId>) -> Vec<Told> {
             Ask::Cancel => store.order_cancel(&id, None).await,
         };
         told.push((id, outcome.expect("decided")));
+        if told.len() == 1 {
+            meet(&start).await;
+        }
     }
     told
 }
@@ -149,12 +159,19 @@ async fn exactly_one_of_confirm_cancel_and_expire_wins() {
         world.put(&sale, &held_for(1)).await;
         let ids = crowd(&world, &sale, kind, "u", 400).await;
         let (stop, expired) = (Arc::default(), Arc::default());
+        let start = Arc::new(Barrier::new(6));
         let sweeps = (0..2).map(|_| {
             let (stop, expired) = (Arc::clone(&stop), Arc::clone(&expired));
-            tokio::spawn(sweep(store(&world), "rush".to_owned(), stop, expired))
+            let (store, start) = (store(&world), Arc::clone(&start));
+            tokio::spawn(async move {
+                meet(&start).await;
+                sweep(store, "rush".to_owned(), stop, expired).await;
+            })
         });
-        let asks = [Ask::Confirm, Ask::Cancel, Ask::Confirm, Ask::Cancel]
-            .map(|ask| tokio::spawn(ask_all(store(&world), ask, ids.clone())));
+        let asks = [Ask::Confirm, Ask::Cancel, Ask::Confirm, Ask::Cancel].map(|ask| {
+            let start = Arc::clone(&start);
+            tokio::spawn(ask_all(store(&world), ask, ids.clone(), start))
+        });
         let sweeps: Vec<_> = sweeps.collect();
         let told: Vec<Told> = join_all(asks)
             .await

@@ -133,9 +133,7 @@ async fn a_relay_that_ends_leaves_the_rest_to_the_next_one() {
     receiver.set_mood(|_| 503);
     world.sell("spring", 0, 30).await;
     let relay = Running::start(&world, &settings);
-    while receiver.calls() == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    receiver.until_calls(1).await;
     relay.stop().await;
     assert_eq!(receiver.seqs("spring"), [0; 0]);
     let left = consumers(&mut world, "spring").await;

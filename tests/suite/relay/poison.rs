@@ -86,11 +86,7 @@ async fn a_receiver_that_refuses_everything_gets_everything_later() {
     settings.attempts_max = 2;
     world.sell("spring", 0, 10).await;
     let relay = Running::start(&world, &settings);
-    let deadline = Instant::now() + PATIENCE;
-    while receiver.calls() < 25 {
-        assert!(Instant::now() < deadline, "{} calls", receiver.calls());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    receiver.until_calls(25).await;
     let dead = world
         .store
         .feed_dead("spring", None, 100)

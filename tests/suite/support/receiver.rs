@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -109,6 +110,27 @@ impl Receiver {
         *self.shared.mood.lock().expect("not poisoned") = Box::new(mood);
     }
 
+    /// Refuses everything once it has accepted so many entries. Gives back what waits until it has
+    /// refused twice.
+    pub fn refuse_after(&self, entries: usize) -> impl Future<Output = ()> {
+        let (accepted, refused) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&refused);
+        self.set_mood(move |seqs| {
+            if accepted.fetch_add(seqs.len(), Ordering::SeqCst) < entries {
+                return 200;
+            }
+            count.fetch_add(1, Ordering::SeqCst);
+            503
+        });
+        async move {
+            let deadline = Instant::now() + PATIENCE;
+            while refused.load(Ordering::SeqCst) < 2 {
+                assert!(Instant::now() < deadline, "it was never full");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    }
+
     /// Takes so long for every answer.
     pub fn set_delay(&self, delay: Duration) {
         *self.shared.delay.lock().expect("not poisoned") = delay;
@@ -144,6 +166,16 @@ impl Receiver {
             }
         }
         entries
+    }
+
+    /// Waits until so many deliveries were tried.
+    pub async fn until_calls(&self, calls: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.calls() < calls {
+            let got = self.calls();
+            assert!(Instant::now() < deadline, "{got} of {calls} calls");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Waits until so many different entries of an event were accepted.
