@@ -62,12 +62,7 @@ impl Pair {
     pub async fn start() -> Self {
         let master = with_arguments(&[]);
         let link = Proxy::start(master.socket()).await;
-        let of = ["--replicaof", "127.0.0.1", &link.address.port().to_string()].map(str::to_owned);
-        let extra = of.to_vec();
-        let replica = PrivateRedis::start(Options {
-            persistence: Persistence::Memory,
-            extra,
-        });
+        let replica = follower_of(&link);
         let front = Proxy::start(master.socket()).await;
         until_linked(&master).await;
         Self {
@@ -198,6 +193,7 @@ async fn scene(durability: Option<Durability>) -> (World, History) {
     let pair = Pair::start().await;
     let mut world = World::at(pair.master.url()).await;
     let sale = world.sale("rush", StockKind::List, STOCK).await;
+    until_linked(&pair.master).await;
     let app = TestApp::with(&world, |config| {
         config.redis.url = Some(pair.front.url());
         config.redis.timeout = Duration::from_secs(2);

@@ -10,6 +10,9 @@ const TICK: Duration = Duration::from_millis(10);
 /// A look that comes so much later is a stall, and not work of this process.
 const LATE: Duration = Duration::from_millis(100);
 
+/// Whoever is asked may begin so late: a stall until then delays all that follows.
+const START: Duration = Duration::from_millis(500);
+
 /// Watches until it is asked.
 pub struct Stalls {
     began: Instant,
@@ -19,7 +22,7 @@ pub struct Stalls {
 
 impl Stalls {
     /// Begins to watch, on a runtime with several threads. What ends before this time has passed
-    /// keeps nothing from being done by then, and does not count.
+    /// keeps nothing from being done by then, and does not count, but for the first moment.
     pub fn watch_from(time: Duration) -> Self {
         let began = Instant::now();
         let (stop, mut stopped) = oneshot::channel();
@@ -29,7 +32,8 @@ impl Stalls {
                 let since = Instant::now();
                 let stopping = tokio::time::timeout(TICK, &mut stopped).await.is_ok();
                 let late = since.elapsed().saturating_sub(TICK);
-                if late >= LATE && began.elapsed() > time {
+                let counts = began.elapsed() > time || since - began < START;
+                if late >= LATE && counts {
                     stood_still += late;
                 }
                 if stopping {

@@ -16,6 +16,7 @@ use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{PrivateRedis, World};
+use crate::support::stalls::Stalls;
 use crate::support::wechat::{Follower, Heard, event, numbered_text, office, on_show, open, text};
 
 pub const BUSY: &str = "对不起，服务器现在有点忙，暂时不能给您答复 T T";
@@ -128,10 +129,15 @@ async fn the_claim_of_a_dead_server_is_taken_over() {
     let sale = world.activity("a", 5, &on_show("key")).await;
     let app = office(&world).await;
     let follower = world.bound(&app, "o-1", "2019010001").await;
+    let stalls = Stalls::watch_from(Duration::ZERO);
     let claimed = Instant::now();
     let (message, _) = claimed_by_the_dead(&world, "抢票 key").await;
-    let heard = follower.delivers(&message).await;
+    let mut heard = follower.delivers(&message).await;
     let waited = claimed.elapsed();
+    let stood_still = waited.saturating_sub(stalls.without().await);
+    if heard.text == BUSY && stood_still > Duration::from_millis(500) {
+        heard = follower.delivers(&message).await;
+    }
     assert_eq!(heard.text, BOOKED);
     // Redis reads its clock to the millisecond.
     let early = LEASE.saturating_sub(waited);
