@@ -12,7 +12,7 @@ use crate::support::bids::terms;
 use crate::support::bindings::openid;
 use crate::support::orders::{attempt, held_for};
 use crate::support::redis::{PrivateRedis, World};
-use crate::support::wechat::{Follower, office, on_show};
+use crate::support::wechat::{BUSY, Follower, office, on_show, text};
 
 #[tokio::test]
 async fn selling_stops_and_settling_goes_on() {
@@ -95,7 +95,6 @@ async fn no_bid_is_accepted_and_one_goes_back() {
 /// The claim of a message stands before everything that is said in the chat.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_chat_books_and_binds_nothing_and_takes_back() {
-    let busy = "对不起，服务器现在有点忙，暂时不能给您答复 T T";
     let redis = PrivateRedis::forgetful();
     let mut world = World::at(redis.url()).await;
     let sale = world.activity("a", 5, &on_show("key")).await;
@@ -108,8 +107,9 @@ async fn the_chat_books_and_binds_nothing_and_takes_back() {
 
     assert_eq!(holder.says("取票 key").await.ticket(), ticket);
     assert_eq!(holder.says("退票 key").await.text, "退票成功！");
-    let (booked, bound) = tokio::join!(buyer.says("抢票 key"), stranger.says("绑定 2019010003"));
-    assert_eq!((booked.text.as_str(), bound.text.as_str()), (busy, busy));
+    let [books, binds] = [text("o-2", "抢票 key"), text("o-3", "绑定 2019010003")];
+    let (booked, bound) = tokio::join!(buyer.delivers(&books), stranger.delivers(&binds));
+    assert_eq!((booked.text.as_str(), bound.text.as_str()), (BUSY, BUSY));
     let freed = holder.says("解绑").await.text;
     assert!(freed.contains("学号绑定已经解除"), "{freed}");
     assert_eq!(world.left(&sale).await, 5);

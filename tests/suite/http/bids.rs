@@ -385,7 +385,7 @@ async fn a_bid_that_too_few_replicas_have_is_unknown() {
     world.set_accounts("p", &[("x", 100), ("y", 100)]).await;
     let app = TestApp::with(&world, |config| {
         config.durability = Some(Durability::Replicated(1));
-        config.redis.timeout = Duration::from_secs(2);
+        config.redis.timeout = Duration::from_secs(4);
     });
     let app = app.await;
     pair.link.set(Fault::Stall);

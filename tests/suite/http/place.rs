@@ -371,7 +371,7 @@ async fn an_order_that_too_few_replicas_have_is_unknown() {
     let sale = world.sale("e", StockKind::List, 1).await;
     let app = TestApp::with(&world, |config| {
         config.durability = Some(Durability::Replicated(1));
-        config.redis.timeout = Duration::from_secs(2);
+        config.redis.timeout = Duration::from_secs(4);
     });
     let app = app.await;
     for (user, request, result) in [

@@ -41,7 +41,7 @@ async fn without_redis_it_is_alive_but_not_ready() {
     let since = Instant::now();
     let ready = app.buyer.get("/readyz").await;
     assert!(
-        since.elapsed() < Duration::from_secs(10),
+        since.elapsed() < Duration::from_secs(25),
         "{:?}",
         since.elapsed()
     );
@@ -104,7 +104,7 @@ async fn a_redis_that_hangs_does_not_hide_the_counts() {
     let counts = app.buyer.get("/metrics").await;
     let took = since.elapsed();
     signal("-CONT", redis.server_id());
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(took < Duration::from_secs(25), "{took:?}");
     assert!(
         counts.body.contains("seckill_redis_up 0"),
         "{}",

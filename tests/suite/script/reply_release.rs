@@ -24,14 +24,14 @@ async fn a_note_outlives_the_claim_that_was_given_up() {
     let order = OrderId::parse("a-abcdfabcdfabcdfabcdf").expect("valid");
     let mine = claimed(&world, "m").await;
     let (key, _) = memory(&mut world).await;
-    let _: u64 = world.run(&["PEXPIRE", &key, "9000"]).await;
+    let _: u64 = world.run(&["PEXPIRE", &key, "50000"]).await;
     world.store.reply_note(&mine, &order).await.expect("noted");
     for expected in [SettleOutcome::Settled, SettleOutcome::Lost] {
         let released = world.store.reply_release(&mine).await;
         assert_eq!(released.expect("answered"), expected);
     }
     let (_, left) = memory(&mut world).await;
-    assert!((1..=9_000).contains(&left), "{left}");
+    assert!((1..=50_000).contains(&left), "{left}");
     let next = claimed(&world, "m").await;
     assert_eq!(next.note, Some(order));
 }

@@ -166,7 +166,13 @@ impl Buyer {
     }
 
     pub async fn get(&self, path: &str) -> Reply {
-        self.send("GET", path, &[], Vec::new()).await
+        self.try_get(path).await.expect("an answer")
+    }
+
+    /// The same, or what kept it from being answered.
+    pub async fn try_get(&self, path: &str) -> reqwest::Result<Reply> {
+        let request = self.request("GET", path, &[], Vec::new());
+        Reply::read(request.send().await?).await
     }
 
     /// What the server counts, and the figures of Redis with it: in time for whoever scrapes, who

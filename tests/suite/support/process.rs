@@ -75,10 +75,8 @@ impl ServerProcess {
     }
 
     async fn is_ready(&self) -> bool {
-        let url = format!("http://{}/readyz", self.address);
-        reqwest::get(url)
-            .await
-            .is_ok_and(|response| response.status().is_success())
+        let ready = self.buyer.try_get("/readyz").await;
+        ready.is_ok_and(|reply| reply.status == 200)
     }
 
     pub fn id(&self) -> u32 {
@@ -199,6 +197,7 @@ pub fn free_address() -> SocketAddr {
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_seckill"));
     command.env("SECKILL__REDIS__TIMEOUT", format!("{}s", TIMEOUT.as_secs()));
+    command.env_remove("RUST_LOG");
     command
 }
 

@@ -8,15 +8,15 @@ use seckill::store::replies::LEASE;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::redelivery::{BOOKED, BUSY, forget_messages, order_id, until_kept};
+use super::redelivery::{BOOKED, forget_messages, order_id, until_kept};
 use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::redis::{PrivateRedis, World, signal};
 use crate::support::stalls::Stalls;
-use crate::support::wechat::{office, on_show, open, path, text};
+use crate::support::wechat::{BUSY, office, on_show, open, path, text};
 
 /// When the office answers at the latest.
-const ANSWER: Duration = Duration::from_millis(4_500);
+pub const ANSWER: Duration = Duration::from_millis(4_500);
 /// Shorter than the platform waits, and longer than the office works.
 const IN_TIME: Duration = Duration::from_millis(4_900);
 

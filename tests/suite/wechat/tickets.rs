@@ -13,14 +13,13 @@ use crate::support::operator::{self, Operator};
 use crate::support::process::{Record, ServerProcess, free_address};
 use crate::support::redis::World;
 use crate::support::wechat::{
-    FAR, Follower, Heard, SITE, TOKEN, deliver, event, office, on_show, text,
+    BUSY, FAR, Follower, Heard, SITE, TOKEN, deliver, event, office, on_show, text,
 };
 
 const BOOKED: &str = "恭喜您，抢票成功！";
 const BEFORE: &str = "您已经抢到票了，请不要重复抢票！";
 const SOLD_OUT: &str = "对不起，票已经被抢光啦";
 const NO_TICKET: &str = "您没有该活动未使用的票！";
-const BUSY: &str = "对不起，服务器现在有点忙，暂时不能给您答复 T T";
 const NO_TICKETS: &str = "您没有未使用的票！";
 const NOT_FOUND: &str = "活动不存在";
 const RETURNED: &str = "退票成功！";
