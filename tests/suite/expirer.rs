@@ -10,7 +10,6 @@ use tokio::time::Instant;
 
 use crate::support::PATIENCE;
 use crate::support::app::TestApp;
-use crate::support::buyer::Buyer;
 use crate::support::orders::{LONG_HOLD_MS, held_for};
 use crate::support::redis::{PrivateRedis, World, signal};
 
@@ -27,19 +26,6 @@ async fn until(world: &World, id: &OrderId, state: OrderState) {
             return;
         }
         assert!(Instant::now() < deadline, "{id} does not become {state}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// Waits until the metrics say this: a server counts what it did after Redis did it.
-async fn until_counted(buyer: &Buyer, words: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let metrics = buyer.get("/metrics").await.body;
-        if metrics.contains(words) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "no {words} in {metrics}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -67,7 +53,8 @@ async fn what_nobody_confirms_is_sold_again_at_once() {
         asked_at.elapsed() >= Duration::from_millis(SHORT_HOLD_MS - 50),
         "too early"
     );
-    until_counted(&app.buyer, "seckill_expired_orders_total 1\n").await;
+    let counted = "seckill_expired_orders_total 1\n";
+    app.buyer.metrics_that(|told| told.contains(counted)).await;
     // The buyer who was too slow may try again, and waits for another unit.
     assert_eq!(grab("x").await, "sold_out");
     app.stop().await;
@@ -109,7 +96,8 @@ async fn broken_orders_are_in_nobodys_way() {
     let app = TestApp::start(&world).await;
     until(&world, &good, OrderState::Expired).await;
     until(&world, &other, OrderState::Expired).await;
-    until_counted(&app.buyer, "seckill_broken_orders_total 150\n").await;
+    let counted = "seckill_broken_orders_total 150\n";
+    app.buyer.metrics_that(|told| told.contains(counted)).await;
     assert_eq!(
         world.left(&sale).await,
         150,

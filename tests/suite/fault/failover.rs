@@ -20,7 +20,7 @@ use crate::support::bindings::{number, openid};
 use crate::support::crowd::{Crowd, HttpDoor};
 use crate::support::history::History;
 use crate::support::proxy::{Fault, Proxy};
-use crate::support::redis::{PrivateRedis, World, connect};
+use crate::support::redis::{PrivateRedis, World, connect, run};
 use crate::support::{PATIENCE, TIMEOUT};
 
 /// More than all who come before the failover can buy, less than all who come.
@@ -106,19 +106,12 @@ impl Pair {
     /// Leads the replica to a master that is not there: it answers nothing any more.
     async fn cut_off(&self) {
         let mut raw = connect(&self.replica.url()).await;
-        for words in [
-            ["CONFIG", "SET", "replica-serve-stale-data", "no"],
-            ["REPLICAOF", "127.0.0.1", "1", ""],
-        ] {
-            let words = words.into_iter().filter(|word| !word.is_empty());
-            let words: Vec<_> = words.collect();
-            let mut command = redis::cmd(words[0]);
-            let () = command
-                .arg(&words[1..])
-                .query_async(&mut raw)
-                .await
-                .expect("done");
-        }
+        let () = run(
+            &mut raw,
+            &["CONFIG", "SET", "replica-serve-stale-data", "no"],
+        )
+        .await;
+        let () = run(&mut raw, &["REPLICAOF", "127.0.0.1", "1"]).await;
     }
 
     /// Kills the master, promotes the replica, gives it a replica of its own (without one,
@@ -129,9 +122,7 @@ impl Pair {
         self.master.kill();
         self.front.close_all().await;
         let mut raw = connect(&self.replica.url()).await;
-        let mut promote = redis::cmd("REPLICAOF");
-        let promoted = promote.arg("NO").arg("ONE").query_async(&mut raw).await;
-        let () = promoted.expect("promoted");
+        let () = run(&mut raw, &["REPLICAOF", "NO", "ONE"]).await;
         let link = Proxy::start(self.replica.socket()).await;
         let second = follower_of(&link);
         until_linked(&self.replica).await;
@@ -163,23 +154,17 @@ fn follower_of(link: &Proxy) -> PrivateRedis {
 pub(super) async fn until_linked(master: &PrivateRedis) {
     let mut raw = connect(&master.url()).await;
     until_online(&mut raw).await;
-    for words in [&["SET", "linked", "?"][..], &["DEL", "linked"]] {
-        let mut write = redis::cmd(words[0]);
-        let written = write.arg(&words[1..]).query_async(&mut raw).await;
-        let () = written.expect("written");
-    }
-    let mut wait = redis::cmd("WAIT");
-    let wait = wait.arg(1).arg(PATIENCE.as_millis() as u64);
-    let replicas: u32 = wait.query_async(&mut raw).await.expect("an answer");
+    let () = run(&mut raw, &["SET", "linked", "?"]).await;
+    let () = run(&mut raw, &["DEL", "linked"]).await;
+    let patience_ms = PATIENCE.as_millis().to_string();
+    let replicas: u32 = run(&mut raw, &["WAIT", "1", &patience_ms]).await;
     assert_eq!(replicas, 1, "the replica hears nothing");
 }
 
 async fn until_online(raw: &mut MultiplexedConnection) {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let mut ask = redis::cmd("INFO");
-        let info = ask.arg("replication").query_async(raw).await;
-        let info: String = info.expect("raw command");
+        let info: String = run(raw, &["INFO", "replication"]).await;
         if info.contains("state=online") {
             return;
         }

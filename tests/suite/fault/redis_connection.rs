@@ -18,7 +18,7 @@ use crate::support::app::TestApp;
 use crate::support::buyer::{Buyer, Reply};
 use crate::support::orders::attempt;
 use crate::support::proxy::{Fault, Proxy};
-use crate::support::redis::{PrivateRedis, World};
+use crate::support::redis::{PrivateRedis, World, run};
 
 /// Longest wait of a buyer here: long enough for an answer, also when the machine stands still for
 /// a while, and not too long where there is none.
@@ -90,12 +90,7 @@ impl Scene {
     async fn holds_order(&self, user: &str) -> bool {
         let mut raw = self.world.raw.clone();
         let buyers = format!("{}{{a}}:buyers:a", self.world.prefix);
-        redis::cmd("HEXISTS")
-            .arg(buyers)
-            .arg(user)
-            .query_async(&mut raw)
-            .await
-            .expect("asked")
+        run(&mut raw, &["HEXISTS", &buyers, user]).await
     }
 
     async fn end(self) {

@@ -14,19 +14,16 @@ use crate::support::redis::{PrivateRedis, World, signal};
 /// Waits until so many attempts have come into the queue of the server, those that left it
 /// included.
 async fn until_asked(buyer: &Buyer, attempts: u64) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let metrics = buyer.get("/metrics").await.body;
+    let asked = |metrics: &str| {
         let count = |name: &str| -> u64 {
             let count = metrics.lines().find_map(|line| line.strip_prefix(name));
             count.expect(name).trim().parse().expect("a number")
         };
-        let asked = count("seckill_queue_attempts ") + count("seckill_queue_seconds_count ");
-        if asked >= attempts {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{asked} of {attempts} asked");
-    }
+        count("seckill_queue_attempts ") + count("seckill_queue_seconds_count ")
+    };
+    buyer
+        .metrics_that(|metrics| asked(metrics) >= attempts)
+        .await;
 }
 
 /// Waits until the server takes no more connections.

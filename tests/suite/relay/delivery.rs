@@ -1,12 +1,11 @@
 //! Days on which nothing fails.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use seckill::domain::sale::SaleEdit;
 use seckill::store::feed::Lag;
 
 use super::{Running, assert_complete, consumers, repeated};
-use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::bids::terms;
 use crate::support::receiver::Receiver;
@@ -140,22 +139,15 @@ async fn a_server_runs_a_relay_and_tells_its_figures() {
     let settings = receiver.patient();
     let app = TestApp::with(&world, |config| config.relay = settings).await;
     world.sell("b", 0, 7).await;
-    let until = async |tells: &dyn Fn(&str) -> bool| {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let text = app.buyer.get("/metrics").await.body;
-            if tells(&text) {
-                return text;
-            }
-            assert!(Instant::now() < deadline, "{text}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
     let behind = "seckill_feed_undelivered{event=\"b\"} 7";
     let fresh = "seckill_feed_oldest_seconds{event=\"b\"} 0";
-    until(&|text| text.contains(behind) && !text.contains(fresh) && receiver.calls() > 1).await;
+    let late = |text: &str| text.contains(behind) && !text.contains(fresh);
+    app.buyer
+        .metrics_that(|text| late(text) && receiver.calls() > 1)
+        .await;
     receiver.set_mood(|_| 204);
-    let text = until(&|text| text.contains("seckill_feed_undelivered{event=\"b\"} 0")).await;
+    let done = "seckill_feed_undelivered{event=\"b\"} 0";
+    let text = app.buyer.metrics_that(|text| text.contains(done)).await;
     assert!(text.contains("seckill_feed_delivered_total 7"), "{text}");
     assert!(!text.contains("seckill_feed_retried_total 0"), "{text}");
     app.stop().await;

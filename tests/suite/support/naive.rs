@@ -8,6 +8,7 @@ use redis::aio::MultiplexedConnection;
 
 use super::crowd::Door;
 use super::history::{Answer, Promise};
+use super::redis::run;
 
 pub struct NaiveDoor {
     pub connection: MultiplexedConnection,
@@ -25,11 +26,11 @@ impl Door for NaiveDoor {
             format!("{}stock", self.prefix),
             format!("{}buyers", self.prefix),
         );
-        let known: Option<String> = query(&mut connection, &["HGET", &buyers, user]).await;
+        let known: Option<String> = run(&mut connection, &["HGET", &buyers, user]).await;
         if known.is_some() {
             return Answer::refusal("already_grabbed_somehow");
         }
-        let left: Option<i64> = query(&mut connection, &["GET", &stock]).await;
+        let left: Option<i64> = run(&mut connection, &["GET", &stock]).await;
         if left.unwrap_or(0) < i64::from(purchase) {
             return Answer::refusal("sold_out");
         }
@@ -37,9 +38,9 @@ impl Door for NaiveDoor {
         while self.checked.load(Ordering::SeqCst) < self.crowd {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        let _: i64 = query(&mut connection, &["DECRBY", &stock, &purchase.to_string()]).await;
+        let _: i64 = run(&mut connection, &["DECRBY", &stock, &purchase.to_string()]).await;
         let order = format!("naive-{:016x}", rand::random::<u64>());
-        let _: i64 = query(&mut connection, &["HSET", &buyers, user, &order]).await;
+        let _: i64 = run(&mut connection, &["HSET", &buyers, user, &order]).await;
         let order = Some(Promise {
             order,
             purchase,
@@ -50,15 +51,4 @@ impl Door for NaiveDoor {
             order,
         }
     }
-}
-
-async fn query<T: redis::FromRedisValue>(
-    connection: &mut MultiplexedConnection,
-    words: &[&str],
-) -> T {
-    redis::cmd(words[0])
-        .arg(&words[1..])
-        .query_async(connection)
-        .await
-        .expect("raw command")
 }

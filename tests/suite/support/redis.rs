@@ -199,12 +199,7 @@ impl World {
 
     /// Runs a raw command.
     pub async fn run<T: redis::FromRedisValue>(&mut self, words: &[&str]) -> T {
-        let mut command = redis::cmd(words[0]);
-        command.arg(&words[1..]);
-        command
-            .query_async(&mut self.raw)
-            .await
-            .expect("raw command")
+        run(&mut self.raw, words).await
     }
 
     /// Calls of a command since the server began.
@@ -249,6 +244,13 @@ pub async fn connect(url: &RedisUrl) -> MultiplexedConnection {
         .set_response_timeout(Some(PATIENCE));
     let connection = client.get_multiplexed_async_connection_with_config(&patient);
     connection.await.expect("connected")
+}
+
+/// Runs a raw command.
+pub async fn run<T: redis::FromRedisValue>(raw: &mut MultiplexedConnection, words: &[&str]) -> T {
+    let mut command = redis::cmd(words[0]);
+    let command = command.arg(&words[1..]);
+    command.query_async(raw).await.expect("raw command")
 }
 
 pub fn sale_id(id: &str) -> SaleId {
