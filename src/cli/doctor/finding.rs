@@ -1,0 +1,52 @@
+//! One thing that was looked at, and how bad it is.
+
+use std::borrow::Cow;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grade {
+    Good,
+    Warning,
+    Wrong,
+}
+
+impl Grade {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "ok",
+            Self::Warning => "warning",
+            Self::Wrong => "WRONG",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Debug)]
+pub(super) struct Finding {
+    pub what: &'static str,
+    pub grade: Grade,
+    pub found: String,
+    pub mend: Cow<'static, str>,
+}
+
+impl Finding {
+    /// `mend` says what to do; it is left out of a good finding.
+    pub fn new(
+        what: &'static str,
+        grade: Grade,
+        found: impl Into<String>,
+        mend: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let mend = if grade == Grade::Good {
+            Cow::Borrowed("")
+        } else {
+            mend.into()
+        };
+        Self {
+            what,
+            grade,
+            found: found.into(),
+            mend,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `seckill doctor`: what is wrong with Redis and this machine, and how to mend it. Each module
+//! makes the findings about one thing.
+
+mod chat;
+mod durability;
+mod finding;
+mod machine;
+mod memory;
+mod server;
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use self::finding::Grade;
+use super::print::{Output, table};
+use crate::config::Config;
+use crate::error::Result;
+use crate::store::Store;
+
+/// Runs the command: exit code 1 when something is wrong.
+pub async fn run(store: &Store, config: &Config, output: Output) -> Result<ExitCode> {
+    let facts = store.server_facts().await?;
+    let mut findings = vec![
+        server::version(&facts),
+        server::role(&facts),
+        durability::durability(&facts, config.durability),
+        memory::memory(&facts),
+        server::clients(&facts),
+        server::scripts(store).await,
+    ];
+    findings.extend(machine::backlog(config.http.backlog));
+    findings.extend(machine::open_files());
+    findings.extend(chat::signatures(config));
+    findings.extend(chat::token(config));
+    findings.extend(chat::links(config));
+    let rows: Vec<Vec<String>> = findings
+        .iter()
+        .map(|f| {
+            [f.what, f.grade.as_str(), &f.found, &f.mend]
+                .map(str::to_owned)
+                .to_vec()
+        })
+        .collect();
+    let values: Vec<_> = findings
+        .iter()
+        .map(|f| json!({"what": f.what, "grade": f.grade.as_str(), "found": f.found, "mend": f.mend}))
+        .collect();
+    output.result(table(&rows), &json!(values))?;
+    let wrong = findings.iter().any(|finding| finding.grade == Grade::Wrong);
+    Ok(if wrong {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
