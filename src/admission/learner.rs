@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::buyers::{BUYERS_MAX, Buyers};
 use super::gate::{Gates, Learned};
-use crate::domain::ids::SaleId;
+use crate::domain::ids::{SaleId, Username};
 use crate::domain::standing::Standing;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
@@ -78,22 +78,12 @@ impl Learner {
     /// reading began, nobody is missing. `None` when they are too many, or the sale is gone.
     async fn learned(&self, sale: &SaleId) -> Result<Option<Learned>> {
         let since = Instant::now();
-        let mut fingerprints = Vec::new();
-        let mut cursor = Some(0);
-        while let Some(at) = cursor {
-            let (next, names) = self.store.buyers_page(sale, at).await?;
-            fingerprints.extend(names.iter().map(|name| self.gates.fingerprint(name)));
-            if fingerprints.len() > BUYERS_MAX {
-                return Ok(None);
-            }
-            cursor = next;
-        }
-        let asked_at = Instant::now();
-        let snapshot = self.store.sale_snapshot(sale).await?;
-        Ok(snapshot.map(|snapshot| Learned {
-            standing: snapshot.standing(),
-            buyers: Buyers::new(fingerprints),
-            asked_at,
+        let fingerprint = |name: &Username| self.gates.fingerprint(name);
+        let read = self.store.buyers(sale, BUYERS_MAX, fingerprint).await?;
+        Ok(read.map(|read| Learned {
+            standing: read.snapshot.standing(),
+            buyers: Buyers::new(read.buyers),
+            asked_at: read.asked_at,
             took: since.elapsed(),
         }))
     }

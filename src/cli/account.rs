@@ -183,29 +183,22 @@ async fn show(
 }
 
 async fn list(store: &Store, event: &Event, output: Output) -> Result<ExitCode> {
-    let (mut accounts, mut unreadable) = (HashMap::new(), false);
-    let mut cursor = Some(0);
-    while let Some(at) = cursor {
-        let (next, page) = store.accounts_page(event, at).await?;
-        for account in page {
-            match account {
-                Ok(account) => _ = accounts.insert(account.username.clone(), account),
-                Err(error) => {
-                    eprintln!("seckill: {error}");
-                    unreadable = true;
-                }
+    let (mut accounts, mut unreadable) = (Vec::new(), false);
+    for account in store.accounts(event).await? {
+        match account {
+            Ok(account) => accounts.push(account),
+            Err(error) => {
+                eprintln!("seckill: {error}");
+                unreadable = true;
             }
         }
-        cursor = next;
     }
-    let mut accounts: Vec<Account> = accounts.into_values().collect();
     if accounts.is_empty() && !unreadable {
         doubt(store, event.as_str()).await;
         let none = format!("event {event} keeps no accounts: everybody may bid");
         output.result(none, &Value::Array(Vec::new()))?;
         return Ok(ExitCode::SUCCESS);
     }
-    accounts.sort_by(|one, other| one.username.cmp(&other.username));
     let rows: Vec<_> = [header()]
         .into_iter()
         .chain(accounts.iter().map(row))

@@ -10,6 +10,7 @@ use crate::domain::ids::SaleId;
 use crate::error::Result;
 use crate::operation::audit::{Verdict, audit};
 use crate::store::Store;
+use crate::store::recount::Progress;
 
 /// What the exit code says; the codes are a contract with scripts.
 const EXIT_CODES: &str = "\
@@ -46,12 +47,12 @@ impl AuditCommand {
     }
 
     async fn verdict(&self, store: &Store, output: Output) -> Result<Verdict> {
-        let entries = match self.deep {
-            true => store.recount_entries(&self.id).await?,
-            false => 0,
+        let bar = progress("entries", 0, output);
+        let shown = |come: Progress| {
+            bar.set_length(come.of);
+            bar.set_position(come.read);
         };
-        let bar = progress("entries", entries, output);
-        let judged = audit(store, &self.id, self.deep, &|read| bar.set_position(read)).await;
+        let judged = audit(store, &self.id, self.deep, &shown).await;
         bar.finish_and_clear();
         judged?.ok_or_else(|| no_such_sale(&self.id))
     }

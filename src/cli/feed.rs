@@ -17,9 +17,6 @@ use crate::relay::{Answer, Receiver};
 use crate::store::Store;
 use crate::store::dead_letters::DeadLetter;
 
-/// Dead letters read in one step.
-const STEP: usize = 100;
-
 /// `seckill feed ...`
 #[derive(Debug, Subcommand)]
 pub enum FeedCommand {
@@ -104,21 +101,12 @@ fn to_json(letter: &DeadLetter) -> Value {
     })
 }
 
-/// All that there are now: those that come while they are read belong to the next look.
 async fn dead_letters(store: &Store, event: &str) -> Result<Vec<DeadLetter>> {
-    let mut letters: Vec<DeadLetter> = Vec::new();
-    loop {
-        let after = letters.last().map(|letter| letter.id.as_str());
-        let page = store.feed_dead(event, after, STEP).await?;
-        let complete = page.len() < STEP;
-        letters.extend(page);
-        if complete {
-            if letters.is_empty() {
-                doubt(store, event).await;
-            }
-            return Ok(letters);
-        }
+    let letters = store.feed_dead(event).await?;
+    if letters.is_empty() {
+        doubt(store, event).await;
     }
+    Ok(letters)
 }
 
 async fn retry(

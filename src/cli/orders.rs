@@ -15,7 +15,8 @@ use crate::store::Store;
 /// What the command promises about orders that move meanwhile.
 const NOTES: &str = "\
 Times are epoch milliseconds. An order that exists all the while is printed, rarely twice. A record
-that cannot be read is named on standard error, and the exit code is 1.";
+that cannot be read is named on standard error, and the exit code is 1. It is 1, too, when the list
+breaks off: the connection to Redis was lost, or a failover left it at a replica.";
 
 /// `seckill orders`
 #[derive(Debug, Args)]
@@ -39,17 +40,18 @@ impl OrdersCommand {
         }
         existing(store, &self.id).await?;
         let mut stdout = io::stdout().lock();
-        let (mut cursor, mut unreadable) = (Some(0), false);
+        let (mut pages, mut unreadable) = (store.orders(self.id.event()).await?, false);
         let mut written = stdout.write_all(&self.format.head());
-        while let (Some(at), Ok(())) = (cursor, &written) {
-            let (next, orders) = store.orders_page(self.id.event(), at).await?;
+        while written.is_ok() {
+            let Some(orders) = pages.next().await.map_err(incomplete)? else {
+                break;
+            };
             for error in orders.iter().filter_map(|read| read.as_ref().err()) {
                 eprintln!("seckill: {error}");
                 unreadable = true;
             }
             let page = self.format.page(&self.id, orders.iter().flatten());
             written = stdout.write_all(&page);
-            cursor = next;
         }
         printed(written.and_then(|()| stdout.flush()))?;
         Ok(if unreadable {
@@ -58,4 +60,10 @@ impl OrdersCommand {
             ExitCode::SUCCESS
         })
     }
+}
+
+fn incomplete(error: Error) -> Error {
+    Error::Refused(format!(
+        "{error}; the list is incomplete: run the command again"
+    ))
 }

@@ -7,6 +7,7 @@ use crate::domain::ids::SaleId;
 use crate::domain::violation::Violation;
 use crate::error::Result;
 use crate::store::Store;
+use crate::store::recount::Progress;
 use crate::store::reply::Snapshot;
 
 /// A verdict with the figures that were judged.
@@ -53,7 +54,7 @@ fn with_cure(violation: &Violation) -> String {
     }
 }
 
-/// Judges a sale; `deep` recounts every record and tells `progress` how many were read. `None`
+/// Judges a sale; `deep` recounts every record and tells `progress` how many it has read. `None`
 /// when there is no such sale.
 ///
 /// # Errors
@@ -62,7 +63,7 @@ pub async fn audit(
     store: &Store,
     id: &SaleId,
     deep: bool,
-    progress: &dyn Fn(u64),
+    progress: &dyn Fn(Progress),
 ) -> Result<Option<Verdict>> {
     // What is reported is what was judged: the figures of one and the same instant.
     if deep {

@@ -1,10 +1,12 @@
 //! Accounts: what the buyers of an event may spend on its targets.
 
+use std::collections::BTreeMap;
+
 use redis::Value;
 
 use super::Store;
-use super::recount::Pair;
 use super::reply::{number, unexpected, word};
+use super::scan::{Scan, Scanner};
 use super::script::ACCOUNT_SET;
 use super::whole::whole_of;
 use crate::domain::account::Account;
@@ -102,43 +104,34 @@ impl Store {
         }
     }
 
-    /// One page of the accounts of the event, and where the next page starts, if there is one. An
-    /// account is on one of them, rarely on two. One that cannot be read is an error of its own: it
-    /// must not hide the others.
+    /// All accounts of the event, in the order of their names. One that cannot be read is an error
+    /// of its own: it must not hide the others.
     ///
     /// # Errors
     /// Redis is not there, or not in a state to answer.
-    pub async fn accounts_page(
-        &self,
-        event: &Event,
-        cursor: u64,
-    ) -> Result<(Option<u64>, Vec<Result<Account>>)> {
-        let mut connection = self.connection().await?;
-        let [accounts, paid_in, _] = self.keys.of_accounts(event.as_str());
-        let mut scan = redis::cmd("HSCAN");
-        scan.arg(&accounts).arg(cursor);
-        scan.arg("COUNT").arg(ACCOUNTS_PER_CALL_MAX);
-        let page = scan.query_async(&mut *connection);
-        let (next, balances): (u64, Vec<Pair>) = self.read(&[&accounts], page).await?;
-        let next = (next != 0).then_some(next);
-        if balances.is_empty() {
-            return Ok((next, Vec::new()));
-        }
-        let mut get = redis::cmd("HMGET");
-        get.arg(&paid_in);
-        for (username, _) in &balances {
-            get.arg(username);
-        }
-        let found = get.query_async(&mut *connection);
-        let found: Vec<Option<Vec<u8>>> = self.read(&[&paid_in], found).await?;
-        let accounts = balances.into_iter().zip(found);
-        let accounts = accounts.map(|((username, balance), paid_in)| {
-            let name = String::from_utf8_lossy(&username).into_owned();
+    pub async fn accounts(&self, event: &Event) -> Result<Vec<Result<Account>>> {
+        let [balances, paid_in, _] = self.keys.of_accounts(event.as_str());
+        let accounts = |mut scan: Scan| async {
+            let mut accounts = BTreeMap::new();
+            let mut cursor = Some(0);
+            while let Some(at) = cursor {
+                let (next, page) = scan.page("HSCAN", &balances, at).await?;
+                let names: Vec<&[u8]> = page.iter().map(|(name, _)| &name[..]).collect();
+                let paid = scan.fields(&paid_in, &names).await?;
+                let page = page.into_iter().zip(paid);
+                accounts.extend(page.map(|((name, balance), paid)| (name, (balance, paid))));
+                cursor = next;
+            }
+            Ok((scan, accounts))
+        };
+        let accounts = self.read_whole(Scanner::Operator, accounts).await?;
+        let accounts = accounts.into_iter().map(|(name, (balance, paid_in))| {
+            let name = String::from_utf8_lossy(&name).into_owned();
             let unreadable = |e| Error::Contract(format!("account {name:?}: {e}"));
             let username = Username::parse(name.clone()).map_err(unreadable)?;
             account(username, &balance, paid_in)
         });
-        Ok((next, accounts.collect()))
+        Ok(accounts.collect())
     }
 }
 

@@ -1,12 +1,16 @@
 //! Dead letters: entries of a feed that nobody can deliver, kept for operators.
 
 use super::Store;
-use super::feed::{GROUP, Row, text};
+use super::feed::{self, GROUP, Row, text};
 use super::reply::{unexpected, word};
+use super::scan::{Pair, Scan, Scanner};
 use super::script::FEED_BURY;
 use crate::domain::feed::Letter;
 use crate::domain::sale::EpochMs;
 use crate::error::Result;
+
+/// Dead letters read in one step.
+const PAGE_LETTERS: usize = 100;
 
 /// An entry that was given up.
 #[derive(Debug)]
@@ -38,46 +42,24 @@ impl Store {
         }
     }
 
-    /// Up to `at_most` dead letters that came after the one with the id `after`, the oldest first.
-    pub async fn feed_dead(
-        &self,
-        event: &str,
-        after: Option<&str>,
-        at_most: usize,
-    ) -> Result<Vec<DeadLetter>> {
-        let mut connection = self.connection().await?;
-        let from = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
-        let mut range = redis::cmd("XRANGE");
-        let dead = self.keys.dead(event);
-        range.arg(&dead).arg(from).arg("+");
-        range.arg("COUNT").arg(at_most);
-        let rows = range.query_async(&mut *connection);
-        let rows: Vec<Row> = self.read(&[&dead], rows).await?;
-        let mut dead = Vec::with_capacity(rows.len());
-        for (id, fields) in rows {
-            let field = |name| text(fields.as_deref().unwrap_or_default(), name);
-            let row = (field("entry"), fields.clone());
-            let taken = self.joined(&mut connection, event, vec![row]).await?;
-            let broken = || taken.broken.first().map(|broken| broken.why.clone());
-            dead.push(DeadLetter {
-                buried_at: id
-                    .split('-')
-                    .next()
-                    .and_then(|ms| ms.parse().ok())
-                    .unwrap_or(0),
-                reason: field("reason"),
-                entry: field("entry"),
-                what: field("what"),
-                order: field("order"),
-                letter: taken
-                    .letters
-                    .into_iter()
-                    .next()
-                    .ok_or_else(|| broken().unwrap_or_default()),
-                id,
-            });
-        }
-        Ok(dead)
+    /// All dead letters of the event, the oldest first.
+    ///
+    /// # Errors
+    /// Redis is not there, or not in a state to answer.
+    pub async fn feed_dead(&self, event: &str) -> Result<Vec<DeadLetter>> {
+        let letters = |mut scan: Scan| async {
+            let mut letters: Vec<DeadLetter> = Vec::new();
+            loop {
+                let after = letters.last().map(|letter| letter.id.as_str());
+                let page = scan.dead_page(event, after).await?;
+                let is_last = page.len() < PAGE_LETTERS;
+                letters.extend(page);
+                if is_last {
+                    return Ok((scan, letters));
+                }
+            }
+        };
+        self.read_whole(Scanner::Operator, letters).await
     }
 
     /// Removes a dead letter that was delivered after all.
@@ -88,5 +70,60 @@ impl Store {
         delete.arg(&dead).arg(id);
         self.read(&[&dead], delete.query_async(&mut *connection))
             .await
+    }
+}
+
+impl Scan {
+    /// The dead letters that came after the one with the id `after`, at most [`PAGE_LETTERS`].
+    async fn dead_page(&mut self, event: &str, after: Option<&str>) -> Result<Vec<DeadLetter>> {
+        let from = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
+        let mut range = redis::cmd("XRANGE");
+        let dead = self.store().keys.dead(event);
+        range.arg(&dead).arg(from).arg("+");
+        range.arg("COUNT").arg(PAGE_LETTERS);
+        let rows: Vec<Row> = self.ask(&[&dead], &range).await?;
+        let mut page = Vec::with_capacity(rows.len());
+        for (id, fields) in rows {
+            page.push(self.dead_letter(event, id, fields).await?);
+        }
+        Ok(page)
+    }
+
+    async fn dead_letter(
+        &mut self,
+        event: &str,
+        id: String,
+        fields: Option<Vec<Pair>>,
+    ) -> Result<DeadLetter> {
+        let field = |name| text(fields.as_deref().unwrap_or_default(), name);
+        let buried_at = id.split('-').next().and_then(|ms| ms.parse().ok());
+        Ok(DeadLetter {
+            buried_at: buried_at.unwrap_or(0),
+            reason: field("reason"),
+            entry: field("entry"),
+            what: field("what"),
+            order: field("order"),
+            letter: self
+                .letter(event, &field("entry"), fields.as_deref())
+                .await?,
+            id,
+        })
+    }
+
+    /// An entry of the feed with its order, or why it cannot be delivered.
+    async fn letter(
+        &mut self,
+        event: &str,
+        id: &str,
+        fields: Option<&[Pair]>,
+    ) -> Result<Result<Letter, String>> {
+        let entry = match feed::entry(event, id, fields) {
+            Ok(entry) => entry,
+            Err(why) => return Ok(Err(why)),
+        };
+        let orders = self.store().keys.orders(event);
+        let found = self.fields(&orders, &[entry.order.as_str()]).await?;
+        let order = feed::order(&entry, found.into_iter().next().flatten());
+        Ok(order.map(|order| Letter { entry, order }))
     }
 }

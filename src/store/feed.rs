@@ -13,8 +13,8 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult};
 use tokio::time::timeout_at;
 
-use super::recount::Pair;
 use super::reply::{self, number, unexpected, word};
+use super::scan::Pair;
 use super::script::{FEED_LAG, FEED_LEAVE, FEED_TRIM};
 use super::{Store, record, replicas};
 use crate::domain::durability::Durability;
@@ -296,7 +296,7 @@ impl Store {
     }
 
     /// Adds to each entry the order that it tells of.
-    pub(super) async fn joined(
+    async fn joined(
         &self,
         connection: &mut MultiplexedConnection,
         event: &str,
@@ -340,7 +340,7 @@ pub fn entry_id(seq: u64) -> String {
 }
 
 /// Reads an entry, or says what is wrong with it.
-fn entry(event: &str, id: &str, fields: Option<&[Pair]>) -> Result<Entry, String> {
+pub(super) fn entry(event: &str, id: &str, fields: Option<&[Pair]>) -> Result<Entry, String> {
     let fields = fields.ok_or("the entry was deleted from the feed")?;
     let seq = id.strip_prefix("0-").and_then(|seq| seq.parse().ok());
     let wrong = |name: &str| format!("the entry has no valid {name}: {:?}", text(fields, name));
@@ -355,7 +355,8 @@ fn entry(event: &str, id: &str, fields: Option<&[Pair]>) -> Result<Entry, String
     })
 }
 
-fn order(entry: &Entry, record: Option<Vec<u8>>) -> Result<Order, String> {
+/// The order that an entry tells of, from its record, or why there is none.
+pub(super) fn order(entry: &Entry, record: Option<Vec<u8>>) -> Result<Order, String> {
     let record =
         record.ok_or_else(|| format!("there is no record of the order {}", entry.order))?;
     record::decode(entry.order.as_str(), &record).map_err(|error| error.to_string())

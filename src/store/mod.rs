@@ -2,7 +2,7 @@
 //!
 //! Each function that changes something is one script in `lua/` of the same name. What crowds ask
 //! goes through a [`Lane`]; what operators and the roles in the background ask, through the pool of
-//! the [`Store`].
+//! the [`Store`]. What is read page by page goes through a scan (`scan.rs`).
 
 pub mod accounts;
 pub mod bids;
@@ -23,11 +23,14 @@ mod replicas;
 pub mod replies;
 pub mod reply;
 mod sales;
+mod scan;
 pub mod script;
 pub mod server;
 pub mod stock;
 mod walk;
 mod whole;
+
+pub use self::orders::OrderPages;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -41,6 +44,7 @@ use tokio::time::{Instant, timeout};
 use self::keys::Keys;
 use self::lane::Lane;
 use self::link::Link;
+use self::scan::Scans;
 use self::script::{Call, SALE_GRAB};
 use crate::config::RedisUrl;
 use crate::domain::durability::Durability;
@@ -64,6 +68,7 @@ pub struct Store {
     /// Where they change something. Not the same: while a change waits for replicas, Redis answers
     /// nothing that follows on its connection.
     changes: Arc<Lane>,
+    scans: Arc<Scans>,
 }
 
 impl Store {
@@ -102,6 +107,7 @@ impl Store {
             durability: None,
             reads,
             changes,
+            scans: Arc::new(Scans::new()),
         })
     }
 

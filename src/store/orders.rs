@@ -5,17 +5,14 @@ use std::collections::BTreeSet;
 use redis::Value;
 use tokio::time::Instant;
 
-use super::recount::Pair;
 use super::reply;
+use super::scan::{Scan, Scanner};
 use super::script::{Call, ORDER_CANCEL, ORDER_CONFIRM, ORDER_USE, Script};
 use super::{Store, record};
 use crate::domain::change::{Asker, Change, ChangeOutcome};
 use crate::domain::ids::{OrderId, SaleId, Username};
 use crate::domain::order::Order;
 use crate::error::{Error, Result};
-
-/// Orders read in one step.
-const PAGE_ORDERS: usize = 1000;
 
 impl Store {
     /// An order; `None` when there is none of this name.
@@ -192,28 +189,46 @@ impl Store {
         }
     }
 
-    /// One page of the event's orders, and where the next page starts, if there is one. An order
-    /// that exists from the first page to the last is on one of them, rarely on two. A record that
-    /// cannot be read is an error of its own: it must not hide the others.
+    /// Begins to read all orders of the event, page by page.
     ///
     /// # Errors
-    /// Redis is not there, or not in a state to answer.
-    pub async fn orders_page(
-        &self,
-        event: &str,
-        cursor: u64,
-    ) -> Result<(Option<u64>, Vec<Result<Order>>)> {
-        let mut connection = self.connection().await?;
-        let orders = self.keys.orders(event);
-        let mut scan = redis::cmd("HSCAN");
-        scan.arg(&orders).arg(cursor);
-        scan.arg("COUNT").arg(PAGE_ORDERS);
-        let page = scan.query_async(&mut *connection);
-        let (next, pairs): (u64, Vec<Pair>) = self.read(&[&orders], page).await?;
-        let orders = pairs
+    /// [`Error::Busy`]: Redis cannot be reached or is a replica, or too many read already.
+    pub async fn orders(&self, event: &str) -> Result<OrderPages> {
+        Ok(OrderPages {
+            key: self.keys.orders(event),
+            place: Some((self.scan(Scanner::Operator).await?, 0)),
+        })
+    }
+}
+
+/// All orders of an event, page by page, by one connection of their own.
+pub struct OrderPages {
+    key: String,
+    /// Where the next page begins; `None` after the last one and after a failure.
+    place: Option<(Scan, u64)>,
+}
+
+impl OrderPages {
+    /// The next page; `None` after the last one. An order that exists all the while is on one of
+    /// them, rarely on two. A record that cannot be read is an error of its own: it must not hide
+    /// the others.
+    ///
+    /// # Errors
+    /// [`Error::Busy`]: the connection broke, or the server is no master any more. Some orders may
+    /// be missing then, and there is no next page.
+    pub async fn next(&mut self) -> Result<Option<Vec<Result<Order>>>> {
+        let Some((mut scan, cursor)) = self.place.take() else {
+            return Ok(None);
+        };
+        let (next, entries) = scan.page("HSCAN", &self.key, cursor).await?;
+        match next {
+            Some(next) => self.place = Some((scan, next)),
+            None => scan.end().await?,
+        }
+        let orders = entries
             .iter()
             .map(|(id, found)| record::decode(&String::from_utf8_lossy(id), found));
-        Ok(((next != 0).then_some(next), orders.collect()))
+        Ok(Some(orders.collect()))
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use redis::{Cmd, FromRedisValue, Value};
+use redis::Value;
 
 use super::reply::{Snapshot, word};
+use super::scan::{PAGE_ENTRIES, Pair, Scan, Scanner};
 use super::whole::whole_of;
 use super::{Store, record};
 use crate::domain::account::AccountRecount;
@@ -14,12 +15,6 @@ use crate::domain::sale::StockKind;
 use crate::domain::violation::Violation;
 use crate::domain::whole::whole;
 use crate::error::{Error, Result};
-
-/// A field of a hash and its value.
-pub(super) type Pair = (Vec<u8>, Vec<u8>);
-
-/// Hash fields or list elements read in one step.
-const STEP: usize = 1000;
 
 /// A sale that was recounted.
 #[derive(Debug)]
@@ -32,42 +27,99 @@ pub struct Recounted {
     pub accounts: Option<u64>,
 }
 
+/// How far a recount has come.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// Entries that have been read.
+    pub read: u64,
+    /// Entries that there were at the beginning.
+    pub of: u64,
+}
+
 impl Store {
     /// Recounts the sale from its orders, the indexes and its stock, and if it is a target, the
-    /// accounts of its event; `None` when there is no such sale. `progress` is told how many
-    /// entries have been read.
+    /// accounts of its event; `None` when there is no such sale. Everything is read from one
+    /// server. `progress` is told after each page how far it has come.
     ///
     /// # Errors
     /// [`Error::Refused`] when the sale moved meanwhile: figures of different instants prove
-    /// nothing. [`Error::Contract`] when a key of it is none.
-    pub async fn recount(&self, id: &SaleId, progress: &dyn Fn(u64)) -> Result<Option<Recounted>> {
-        let Some(before) = self.sale_snapshot(id).await? else {
+    /// nothing. [`Error::Busy`] when the connection broke or the server was no master at the end:
+    /// there is no verdict. [`Error::Contract`] when a key of the sale has another type.
+    pub async fn recount(
+        &self,
+        id: &SaleId,
+        progress: &dyn Fn(Progress),
+    ) -> Result<Option<Recounted>> {
+        let mut scan = self.scan(Scanner::Operator).await?;
+        let Some(before) = scan.sale_snapshot(id).await? else {
+            scan.end().await?;
             return Ok(None);
         };
+        let of = scan.recount_entries(id, &before).await?;
         let mut reader = Reader {
-            store: self,
+            scan,
             progress,
             read: 0,
+            of,
         };
+        let recounted = reader.recount(id, before).await?;
+        reader.scan.end().await?;
+        Ok(Some(recounted))
+    }
+}
+
+impl Scan {
+    /// Entries that a recount reads.
+    async fn recount_entries(&mut self, id: &SaleId, snapshot: &Snapshot) -> Result<u64> {
+        let (keys, event) = (&self.store().keys, id.event());
+        let (orders, buyers) = (keys.orders(event), keys.buyers(id));
+        let (holds, requests) = (keys.holds(event), keys.requests(event));
+        let [accounts, paid_in, _] = keys.of_accounts(event);
+        let mut sizes = redis::pipe();
+        sizes.hlen(&orders).hlen(&buyers);
+        sizes.zcard(&holds).hlen(&requests);
+        let mut keys = vec![&*orders, &*buyers, &*holds, &*requests];
+        if snapshot.sale.kind == StockKind::Target {
+            sizes.hlen(&accounts).hlen(&paid_in);
+            keys.extend([&*accounts, &*paid_in]);
+        }
+        let sizes: Vec<u64> = self.ask_all(&keys, &sizes).await?;
+        let units = match snapshot.sale.kind {
+            StockKind::List => snapshot.figures.for_sale(),
+            StockKind::Counter | StockKind::Target => 0,
+        };
+        Ok(sizes.iter().sum::<u64>() + units)
+    }
+}
+
+/// Reads the parts of a sale in one scan.
+struct Reader<'a> {
+    scan: Scan,
+    progress: &'a dyn Fn(Progress),
+    read: u64,
+    of: u64,
+}
+
+impl Reader<'_> {
+    async fn recount(&mut self, id: &SaleId, before: Snapshot) -> Result<Recounted> {
         let mut recount = Recount::new(&before.sale);
-        let changes = reader.account_changes(id).await?;
+        let changes = self.account_changes(id).await?;
         let mut accounts = AccountRecount::default();
-        reader.orders(id, &mut recount, &mut accounts).await?;
-        reader.buyers(id, &mut recount).await?;
-        reader.holds(id, &mut recount).await?;
-        reader.requests(id, &mut recount).await?;
+        self.orders(id, &mut recount, &mut accounts).await?;
+        self.buyers(id, &mut recount).await?;
+        self.holds(id, &mut recount).await?;
+        self.requests(id, &mut recount).await?;
         if before.sale.feed {
-            reader.feed(id, &mut recount).await?;
+            self.feed(id, &mut recount).await?;
         }
         if before.sale.kind == StockKind::List {
-            reader
-                .stock(id, before.figures.for_sale(), &mut recount)
+            self.stock(id, before.figures.for_sale(), &mut recount)
                 .await?;
         }
         let (mut checked_accounts, mut wrong_accounts) = (None, Vec::new());
         if before.sale.kind == StockKind::Target {
-            reader.accounts(id, &mut recount, &mut accounts).await?;
-            if reader.account_changes(id).await? != changes {
+            self.accounts(id, &mut recount, &mut accounts).await?;
+            if self.account_changes(id).await? != changes {
                 return Err(Error::Refused(format!(
                     "the accounts of event {} moved while they were read: pause all its targets or \
                      wait, then audit again",
@@ -77,7 +129,7 @@ impl Store {
             checked_accounts = Some(accounts.counted());
             wrong_accounts = accounts.check();
         }
-        let after = self.sale_snapshot(id).await?;
+        let after = self.scan.sale_snapshot(id).await?;
         let still =
             |after: Snapshot| after.figures == before.figures && after.grants == before.grants;
         if !after.is_some_and(still) {
@@ -88,58 +140,18 @@ impl Store {
         }
         let mut violations = recount.check(&before.figures);
         violations.append(&mut wrong_accounts);
-        Ok(Some(Recounted {
+        Ok(Recounted {
             snapshot: before,
             violations,
             accounts: checked_accounts,
-        }))
+        })
     }
-}
 
-impl Store {
-    /// Entries that [`Store::recount`] will read, as of now.
-    ///
-    /// # Errors
-    /// [`Error::Busy`]: Redis did not answer. [`Error::Contract`]: a key of it is none.
-    pub async fn recount_entries(&self, id: &SaleId) -> Result<u64> {
-        let event = id.event();
-        let (orders, buyers) = (self.keys.orders(event), self.keys.buyers(id));
-        let (holds, requests) = (self.keys.holds(event), self.keys.requests(event));
-        let [accounts, paid_in, _] = self.keys.of_accounts(event);
-        let keys = [&orders, &buyers, &holds, &requests, &accounts, &paid_in];
-        let mut sizes = redis::pipe();
-        sizes.hlen(&orders).hlen(&buyers).zcard(&holds);
-        sizes.hlen(&requests).hlen(&accounts).hlen(&paid_in);
-        let sizes: Vec<u64> = {
-            let mut connection = self.connection().await?;
-            let sizes = sizes.query_async(&mut *connection);
-            self.read(&keys.map(String::as_str), sizes).await?
-        };
-        let (sizes, accounts) = sizes.split_at(sizes.len() - 2);
-        let snapshot = self.sale_snapshot(id).await?;
-        let others = snapshot.map_or(0, |snapshot| match snapshot.sale.kind {
-            StockKind::List => snapshot.figures.for_sale(),
-            StockKind::Counter => 0,
-            StockKind::Target => accounts.iter().sum(),
-        });
-        Ok(sizes.iter().sum::<u64>() + others)
-    }
-}
-
-/// Takes a connection for each step only: there are few, and a payment that is to be confirmed must
-/// not wait for the end of an audit.
-struct Reader<'a> {
-    store: &'a Store,
-    progress: &'a dyn Fn(u64),
-    read: u64,
-}
-
-impl Reader<'_> {
     async fn buyers(&mut self, id: &SaleId, recount: &mut Recount) -> Result<()> {
-        let key = self.store.keys.buyers(id);
+        let key = self.scan.store().keys.buyers(id);
         let mut cursor = Some(0);
         while let Some(at) = cursor {
-            let (next, fields) = self.scan("HSCAN", &key, at).await?;
+            let (next, fields) = self.page("HSCAN", &key, at).await?;
             for (field, value) in fields {
                 let (field, order) = (text(&field), text(&value));
                 match (Username::parse(field.clone()), OrderId::parse(&order)) {
@@ -158,10 +170,10 @@ impl Reader<'_> {
         recount: &mut Recount,
         accounts: &mut AccountRecount,
     ) -> Result<()> {
-        let key = self.store.keys.orders(id.event());
+        let key = self.scan.store().keys.orders(id.event());
         let mut cursor = Some(0);
         while let Some(at) = cursor {
-            let (next, fields) = self.scan("HSCAN", &key, at).await?;
+            let (next, fields) = self.page("HSCAN", &key, at).await?;
             for (field, value) in fields {
                 match record::decode(&text(&field), &value) {
                     Ok(order) => {
@@ -178,10 +190,10 @@ impl Reader<'_> {
 
     /// How often the accounts of the event changed; 0 when it never kept any.
     async fn account_changes(&mut self, id: &SaleId) -> Result<u64> {
-        let key = self.store.keys.accounts_changes(id.event());
+        let key = self.scan.store().keys.accounts_changes(id.event());
         let mut get = redis::cmd("GET");
         get.arg(&key);
-        let changes: Option<Vec<u8>> = self.ask(&key, &get).await?;
+        let changes: Option<Vec<u8>> = self.scan.ask(&[&key], &get).await?;
         changes.map_or(Ok(0), |changes| whole_of(&key, &changes))
     }
 
@@ -191,11 +203,11 @@ impl Reader<'_> {
         recount: &mut Recount,
         accounts: &mut AccountRecount,
     ) -> Result<()> {
-        let [balances, paid_in, _] = self.store.keys.of_accounts(id.event());
+        let [balances, paid_in, _] = self.scan.store().keys.of_accounts(id.event());
         for (key, is_balance) in [(balances, true), (paid_in, false)] {
             let mut cursor = Some(0);
             while let Some(at) = cursor {
-                let (next, fields) = self.scan("HSCAN", &key, at).await?;
+                let (next, fields) = self.page("HSCAN", &key, at).await?;
                 for (field, value) in fields {
                     let (field, value) = (text(&field), text(&value));
                     match (Username::parse(field.clone()), whole(&value)) {
@@ -216,10 +228,10 @@ impl Reader<'_> {
     }
 
     async fn holds(&mut self, id: &SaleId, recount: &mut Recount) -> Result<()> {
-        let key = self.store.keys.holds(id.event());
+        let key = self.scan.store().keys.holds(id.event());
         let mut cursor = Some(0);
         while let Some(at) = cursor {
-            let (next, entries) = self.scan("ZSCAN", &key, at).await?;
+            let (next, entries) = self.page("ZSCAN", &key, at).await?;
             let mut holds = Vec::new();
             for (order, deadline) in entries {
                 let (order, deadline) = (text(&order), text(&deadline));
@@ -237,10 +249,10 @@ impl Reader<'_> {
     }
 
     async fn requests(&mut self, id: &SaleId, recount: &mut Recount) -> Result<()> {
-        let key = self.store.keys.requests(id.event());
+        let key = self.scan.store().keys.requests(id.event());
         let mut cursor = Some(0);
         while let Some(at) = cursor {
-            let (next, entries) = self.scan("HSCAN", &key, at).await?;
+            let (next, entries) = self.page("HSCAN", &key, at).await?;
             let mut requests = Vec::new();
             for (field, order) in entries {
                 let (field, order) = (text(&field), text(&order));
@@ -271,13 +283,9 @@ impl Reader<'_> {
         if unknown.is_empty() {
             return Ok(known);
         }
-        let key = self.store.keys.orders(id.event());
-        let mut get = redis::cmd("HMGET");
-        get.arg(&key);
-        for (order, _) in &unknown {
-            get.arg(order.as_str());
-        }
-        let records: Vec<Option<Vec<u8>>> = self.ask(&key, &get).await?;
+        let key = self.scan.store().keys.orders(id.event());
+        let ids: Vec<&str> = unknown.iter().map(|(order, _)| order.as_str()).collect();
+        let records = self.scan.fields(&key, &ids).await?;
         let found = unknown.into_iter().zip(records);
         known.extend(found.filter_map(|(entry, found)| {
             let decoded = found.map(|found| record::decode(entry.0.as_str(), &found));
@@ -289,12 +297,16 @@ impl Reader<'_> {
 
     /// The feed, if it exists. Redis counts on from the last id that it ever had.
     async fn feed(&mut self, id: &SaleId, recount: &mut Recount) -> Result<()> {
-        let key = self.store.keys.feed(id.event());
-        if !self.ask(&key, redis::cmd("EXISTS").arg(&key)).await? {
+        let key = self.scan.store().keys.feed(id.event());
+        if !self
+            .scan
+            .ask(&[&key], redis::cmd("EXISTS").arg(&key))
+            .await?
+        {
             return Ok(());
         }
         let about = redis::cmd("XINFO").arg("STREAM").arg(&key).to_owned();
-        let about: HashMap<String, Value> = self.ask(&key, &about).await?;
+        let about: HashMap<String, Value> = self.scan.ask(&[&key], &about).await?;
         let last = about.get("last-generated-id").unwrap_or(&Value::Nil);
         let last = word("XINFO STREAM", last)?;
         if last.strip_prefix("0-").and_then(whole).is_none() {
@@ -304,11 +316,14 @@ impl Reader<'_> {
     }
 
     async fn stock(&mut self, id: &SaleId, left: u64, recount: &mut Recount) -> Result<()> {
-        let key = self.store.keys.stock(id);
-        for start in (0..left).step_by(STEP) {
+        let key = self.scan.store().keys.stock(id);
+        for start in (0..left).step_by(PAGE_ENTRIES) {
             let mut range = redis::cmd("LRANGE");
-            range.arg(&key).arg(start).arg(start + STEP as u64 - 1);
-            let units: Vec<Vec<u8>> = self.ask(&key, &range).await?;
+            range
+                .arg(&key)
+                .arg(start)
+                .arg(start + PAGE_ENTRIES as u64 - 1);
+            let units: Vec<Vec<u8>> = self.scan.ask(&[&key], &range).await?;
             for unit in &units {
                 recount.stocked_unit(unit);
             }
@@ -317,28 +332,21 @@ impl Reader<'_> {
         Ok(())
     }
 
-    async fn scan(
+    async fn page(
         &mut self,
         command: &str,
         key: &str,
         cursor: u64,
     ) -> Result<(Option<u64>, Vec<Pair>)> {
-        let mut scan = redis::cmd(command);
-        scan.arg(key).arg(cursor).arg("COUNT").arg(STEP);
-        let (next, fields): (u64, Vec<Pair>) = self.ask(key, &scan).await?;
-        self.count(fields.len());
-        Ok(((next != 0).then_some(next), fields))
-    }
-
-    async fn ask<T: FromRedisValue>(&self, key: &str, command: &Cmd) -> Result<T> {
-        let mut connection = self.store.connection().await?;
-        let reply = command.query_async(&mut *connection);
-        self.store.read(&[key], reply).await
+        let (next, entries) = self.scan.page(command, key, cursor).await?;
+        self.count(entries.len());
+        Ok((next, entries))
     }
 
     fn count(&mut self, entries: usize) {
         self.read += entries as u64;
-        (self.progress)(self.read);
+        let (read, of) = (self.read, self.of);
+        (self.progress)(Progress { read, of });
     }
 }
 

@@ -1,18 +1,29 @@
 //! Sales: create, change, read, list.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
+
+use redis::Value;
 
 use super::Store;
-use super::recount::Pair;
 use super::reply::{self, Snapshot};
+use super::scan::{Scan, Scanner};
 use super::script::{SALE_PUT, SALE_SNAPSHOT};
 use crate::domain::activity::Keyword;
 use crate::domain::ids::{SaleId, Username};
 use crate::domain::sale::{EditOutcome, EpochMs, SaleEdit};
 use crate::error::{Error, Result};
 
-/// Buyers read in one step.
-const PAGE_BUYERS: usize = 1000;
+/// Everybody who holds an order of a sale.
+#[derive(Debug)]
+pub struct Buyers<T> {
+    /// One for each of them, in any order, rarely two.
+    pub buyers: Vec<T>,
+    /// The sale after they were read.
+    pub snapshot: Snapshot,
+    /// When the snapshot was asked for.
+    pub asked_at: Instant,
+}
 
 impl Store {
     /// Creates or changes a sale.
@@ -59,12 +70,7 @@ impl Store {
     /// Reads a sale in one instant; `None` when there is no such sale.
     pub async fn sale_snapshot(&self, id: &SaleId) -> Result<Option<Snapshot>> {
         let keys = self.keys.of_snapshot(id);
-        let reply = self.look(SALE_SNAPSHOT.on(&keys)).await;
-        let reply = reply.map_err(|error| match error {
-            Error::Contract(why) => Error::Contract(format!("sale {id}: {why}")),
-            other => other,
-        })?;
-        reply::snapshot(id, reply)
+        snapshot(id, self.look(SALE_SNAPSHOT.on(&keys)).await)
     }
 
     /// All sales, in the order of their ids. Walks the key space.
@@ -90,26 +96,58 @@ impl Store {
         Ok(sales)
     }
 
-    /// One page of the buyers who hold an order, and where the next page starts, if there is
-    /// one. A buyer who holds an order from the first page to the last is on one of them.
-    pub async fn buyers_page(
+    /// Everybody who holds an order of the sale, as `read` tells of a name, and how the sale stood
+    /// after they were read. If no order was granted since the reading began, nobody is missing.
+    /// `None` when there are more than `at_most`, or no such sale.
+    ///
+    /// # Errors
+    /// Redis is not there, or not in a state to answer.
+    pub async fn buyers<T>(
         &self,
         id: &SaleId,
-        cursor: u64,
-    ) -> Result<(Option<u64>, Vec<Username>)> {
-        let mut connection = self.connection().await?;
-        let buyers = self.keys.buyers(id);
-        let mut scan = redis::cmd("HSCAN");
-        scan.arg(&buyers).arg(cursor).arg("COUNT").arg(PAGE_BUYERS);
-        let page = scan.query_async(&mut *connection);
-        let (next, pairs): (u64, Vec<Pair>) = self.read(&[&buyers], page).await?;
-        let names = pairs
-            .into_iter()
-            .map(|(name, _)| String::from_utf8_lossy(&name).into_owned());
-        // A field that is no username was not written by the doors: nobody can ask as it.
-        let names = names
-            .filter_map(|name| Username::parse(name).ok())
-            .collect();
-        Ok(((next != 0).then_some(next), names))
+        at_most: usize,
+        read: impl Fn(&Username) -> T,
+    ) -> Result<Option<Buyers<T>>> {
+        let key = self.keys.buyers(id);
+        let buyers = |mut scan: Scan| async {
+            let mut buyers = Vec::new();
+            let mut cursor = Some(0);
+            while let Some(at) = cursor {
+                let (next, entries) = scan.page("HSCAN", &key, at).await?;
+                let names = entries.into_iter().map(|(name, _)| String::from_utf8(name));
+                // A field that is no username was not written by the doors: nobody can ask as it.
+                let names = names.filter_map(|name| Username::parse(name.ok()?).ok());
+                buyers.extend(names.map(|name| read(&name)));
+                if buyers.len() > at_most {
+                    return Ok((scan, None));
+                }
+                cursor = next;
+            }
+            let asked_at = Instant::now();
+            let snapshot = scan.sale_snapshot(id).await?;
+            let read = snapshot.map(|snapshot| Buyers {
+                buyers,
+                snapshot,
+                asked_at,
+            });
+            Ok((scan, read))
+        };
+        self.read_whole(Scanner::Gate, buyers).await
     }
+}
+
+impl Scan {
+    /// [`Store::sale_snapshot`], by the server of this scan.
+    pub(super) async fn sale_snapshot(&mut self, id: &SaleId) -> Result<Option<Snapshot>> {
+        let keys = self.store().keys.of_snapshot(id);
+        snapshot(id, self.look(SALE_SNAPSHOT.on(&keys)).await)
+    }
+}
+
+fn snapshot(id: &SaleId, reply: Result<Value>) -> Result<Option<Snapshot>> {
+    let reply = reply.map_err(|error| match error {
+        Error::Contract(why) => Error::Contract(format!("sale {id}: {why}")),
+        other => other,
+    })?;
+    reply::snapshot(id, reply)
 }

@@ -6,10 +6,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::Store;
+use super::scan::{PAGE_ENTRIES, Scan, Scanner};
 use crate::error::Result;
 
-/// Keys that one step looks at: a part of a millisecond of Redis.
-const STEP_KEYS: usize = 1000;
 /// Shorter rests are added up: timers are no finer.
 const REST_MIN: Duration = Duration::from_millis(1);
 
@@ -26,28 +25,40 @@ impl Store {
         kind: &str,
         way_back: impl Fn(&str) -> Option<T>,
     ) -> Result<BTreeSet<T>> {
-        let mut connection = self.connection().await?;
-        let mut found = BTreeSet::new();
-        let (mut cursor, mut owed) = (0u64, Duration::ZERO);
-        loop {
-            let asked_at = Instant::now();
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(pattern);
-            scan.arg("COUNT").arg(STEP_KEYS).arg("TYPE").arg(kind);
-            let (next, keys): (u64, Vec<Vec<u8>>) =
-                self.read(&[], scan.query_async(&mut *connection)).await?;
-            // Others may keep keys here that are no text.
-            let keys = keys.iter().filter_map(|key| str::from_utf8(key).ok());
-            found.extend(keys.filter_map(&way_back));
-            if next == 0 {
-                return Ok(found);
+        let walk = |mut scan: Scan| async {
+            let mut found = BTreeSet::new();
+            let (mut cursor, mut owed) = (Some(0), Duration::ZERO);
+            while let Some(at) = cursor {
+                let asked_at = Instant::now();
+                let (next, keys) = scan.keys_page(pattern, kind, at).await?;
+                // Others may keep keys here that are no text.
+                let keys = keys.iter().filter_map(|key| str::from_utf8(key).ok());
+                found.extend(keys.filter_map(&way_back));
+                cursor = next;
+                owed += asked_at.elapsed();
+                if owed >= REST_MIN && cursor.is_some() {
+                    sleep(owed).await;
+                    owed = Duration::ZERO;
+                }
             }
-            cursor = next;
-            owed += asked_at.elapsed();
-            if owed >= REST_MIN {
-                sleep(owed).await;
-                owed = Duration::ZERO;
-            }
-        }
+            Ok((scan, found))
+        };
+        self.read_whole(Scanner::Walk, walk).await
+    }
+}
+
+impl Scan {
+    /// The page of the key space at this cursor of `SCAN`, and the cursor of the next one.
+    async fn keys_page(
+        &mut self,
+        pattern: &str,
+        kind: &str,
+        cursor: u64,
+    ) -> Result<(Option<u64>, Vec<Vec<u8>>)> {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(pattern);
+        scan.arg("COUNT").arg(PAGE_ENTRIES).arg("TYPE").arg(kind);
+        let (next, keys): (u64, Vec<Vec<u8>>) = self.ask(&[], &scan).await?;
+        Ok(((next != 0).then_some(next), keys))
     }
 }

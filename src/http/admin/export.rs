@@ -10,19 +10,18 @@ use crate::error::Result as Read;
 use crate::http::Context;
 use crate::http::problem::Problem;
 use crate::operation::orders::Format;
-use crate::store::Store;
+use crate::store::OrderPages;
 
 /// The pages that are still to come.
 struct Pages {
-    store: Store,
+    orders: OrderPages,
     goods: SaleId,
     format: Format,
     ready: Vec<u8>,
-    cursor: Option<u64>,
 }
 
 impl Pages {
-    /// The next piece of the body. Between two, nothing is held but the place.
+    /// The next piece of the body.
     async fn next(mut self) -> Read<Option<(Bytes, Self)>> {
         loop {
             // An empty piece would end the body.
@@ -38,11 +37,9 @@ impl Pages {
 
     /// Reads one page; false when there is none.
     async fn read(&mut self) -> Read<bool> {
-        let Some(cursor) = self.cursor else {
+        let Some(orders) = self.orders.next().await? else {
             return Ok(false);
         };
-        let (next, orders) = self.store.orders_page(self.goods.event(), cursor).await?;
-        self.cursor = next;
         let readable = orders.iter().flatten();
         self.ready.extend(self.format.page(&self.goods, readable));
         for error in orders.iter().filter_map(|read| read.as_ref().err()) {
@@ -75,12 +72,12 @@ pub async fn orders(context: Data<Context>, request: HttpRequest) -> Result<Http
     found
         .map_err(|error| Problem::of_reading(&error))?
         .ok_or_else(|| Problem::no_such_sale(goods.as_str()))?;
+    let orders = context.store.orders(goods.event()).await;
     let mut pages = Pages {
-        store: context.store.clone(),
+        orders: orders.map_err(|error| Problem::of_reading(&error))?,
         goods,
         format,
         ready: format.head(),
-        cursor: Some(0),
     };
     // What fails before the first page is a problem; after it, only a cut connection says so.
     let read = pages.read().await;

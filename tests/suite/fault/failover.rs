@@ -151,7 +151,7 @@ fn follower_of(link: &Proxy) -> PrivateRedis {
 /// Waits until what is written to `master` comes to its replica, and the master hears of it. That
 /// it calls the replica online is too early: it sends it nothing before the first acknowledgement,
 /// which may take a second.
-pub(super) async fn until_linked(master: &PrivateRedis) {
+pub async fn until_linked(master: &PrivateRedis) {
     let mut raw = connect(&master.url()).await;
     until_online(&mut raw).await;
     let () = run(&mut raw, &["SET", "linked", "?"]).await;

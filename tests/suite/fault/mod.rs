@@ -9,6 +9,7 @@ mod overload;
 mod placed;
 mod redis_connection;
 mod relayed;
+mod scans;
 mod script_cache;
 mod settled;
 mod shared;

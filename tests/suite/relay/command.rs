@@ -147,7 +147,7 @@ async fn dead_letters_are_listed_and_delivered_again() {
     let line = Line::new(&world, &receiver, PATIENT);
     let relay = Running::start(&world, &receiver.patient());
     for buyer in 0.. {
-        let dead = world.store.feed_dead("spring", None, 9).await;
+        let dead = world.store.feed_dead("spring").await;
         if dead.expect("read").len() == 2 {
             break;
         }

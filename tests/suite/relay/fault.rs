@@ -32,11 +32,7 @@ async fn a_receiver_that_fails_and_is_killed_twice_gets_everything() {
     receiver.until("spring", entries).await;
     relay.stop().await;
     assert_complete(&receiver, "spring", entries);
-    let dead = world
-        .store
-        .feed_dead("spring", None, 1)
-        .await
-        .expect("read");
+    let dead = world.store.feed_dead("spring").await.expect("read");
     assert!(dead.is_empty(), "{dead:?}");
 }
 

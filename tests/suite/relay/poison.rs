@@ -11,7 +11,7 @@ use crate::support::redis::World;
 async fn until_dead(world: &World, event: &str, count: usize) -> Vec<(String, String)> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let dead = world.store.feed_dead(event, None, 100).await.expect("read");
+        let dead = world.store.feed_dead(event).await.expect("read");
         if dead.len() >= count {
             let dead = dead.into_iter().map(|dead| (dead.entry, dead.reason));
             return dead.collect();
@@ -61,11 +61,7 @@ async fn an_entry_that_brings_the_receiver_down_does_not_block_the_rest() {
     receiver.until("spring", 19).await;
     world.sell("spring", 20, 20).await;
     receiver.until("spring", 39).await;
-    let dead = world
-        .store
-        .feed_dead("spring", None, 100)
-        .await
-        .expect("read");
+    let dead = world.store.feed_dead("spring").await.expect("read");
     assert!(
         dead.is_empty(),
         "a failure is never the entry's fault: {dead:?}"
@@ -87,11 +83,7 @@ async fn a_receiver_that_refuses_everything_gets_everything_later() {
     world.sell("spring", 0, 10).await;
     let relay = Running::start(&world, &settings);
     receiver.until_calls(25).await;
-    let dead = world
-        .store
-        .feed_dead("spring", None, 100)
-        .await
-        .expect("read");
+    let dead = world.store.feed_dead("spring").await.expect("read");
     assert!(dead.is_empty(), "{dead:?}");
     receiver.set_mood(|_| 200);
     receiver.until("spring", 10).await;
