@@ -3,6 +3,7 @@
 mod account;
 mod activity;
 mod audit;
+mod backup;
 mod doctor;
 mod feed;
 mod order;
@@ -95,6 +96,8 @@ pub enum Operation {
     /// Check that nothing was oversold or lost: exit code 0 if the law holds, 1 if it is
     /// violated, 3 if it could not be judged
     Audit(audit::AuditCommand),
+    /// Write all data to a directory, while sales go on
+    Backup(backup::BackupCommand),
     /// Look for what is wrong with Redis and this machine, and how to mend it
     Doctor,
 }
@@ -148,7 +151,8 @@ impl Operation {
             | Self::Orders(_)
             | Self::Feed(_)
             | Self::Wechat(_)
-            | Self::Audit(_) => false,
+            | Self::Audit(_)
+            | Self::Backup(_) => false,
         }
     }
 }
@@ -251,6 +255,7 @@ pub async fn run(operation: &Operation, arguments: &Arguments, config: Config) -
         Operation::Account(command) => command.run(&store, output).await,
         Operation::Wechat(command) => command.run(&store, output).await,
         Operation::Audit(command) => command.run(&store, output).await,
+        Operation::Backup(command) => command.run(&store, output).await,
         Operation::Doctor => doctor::run(&store, &config, output).await,
     };
     drop(attached); // stops our own private Redis, when no other command uses it any more

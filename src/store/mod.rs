@@ -5,6 +5,7 @@
 //! the [`Store`]. What is read page by page goes through a scan (`scan.rs`).
 
 pub mod accounts;
+pub mod backup;
 pub mod bids;
 pub mod bindings;
 pub mod dead_letters;
@@ -26,6 +27,7 @@ mod sales;
 mod scan;
 pub mod script;
 pub mod server;
+mod snapshot;
 pub mod stock;
 mod walk;
 mod whole;

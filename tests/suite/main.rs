@@ -4,8 +4,10 @@
 mod support;
 
 mod audit;
+mod backup;
 mod browser;
 mod cli;
+mod data_dir;
 mod embedded;
 mod expirer;
 mod external;

@@ -6,6 +6,7 @@ mod durability;
 mod finding;
 mod machine;
 mod memory;
+mod private;
 mod server;
 
 use std::process::ExitCode;
@@ -29,6 +30,9 @@ pub async fn run(store: &Store, config: &Config, output: Output) -> Result<ExitC
         server::clients(&facts),
         server::scripts(store).await,
     ];
+    if config.redis.url.is_none() {
+        findings.extend(private::findings(&config.data_dir)?);
+    }
     findings.extend(machine::backlog(config.http.backlog));
     findings.extend(machine::open_files());
     findings.extend(chat::signatures(config));

@@ -3,7 +3,8 @@
 
 use std::fmt;
 use std::fs::{self, File, TryLockError};
-use std::io::Write;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -12,8 +13,12 @@ use crate::error::{Error, Result};
 const SOCKET_PATH_BYTES_MAX: usize = 103;
 /// Where the owner writes down who it is.
 const OWNER_FILE: &str = "seckill.lock";
-/// The folder of the append-only file, which the server makes when it starts.
+/// The folder of the append-only log, which the server makes when it starts.
 const APPEND_ONLY_FOLDER: &str = "appendonlydir";
+/// Where the last writer of the data is named.
+const WRITER_FILE: &str = "version.json";
+/// What the lock file says after its owner while no server ever ran in the directory.
+const NEW: &str = "new";
 
 /// A data directory that exists; not necessarily ours to use.
 #[derive(Debug, Clone)]
@@ -26,6 +31,17 @@ pub struct DataDir {
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+}
+
+impl Lock {
+    fn write_owner(&mut self, role: Role, is_new: bool) -> io::Result<()> {
+        let mut text = format!("{} {}", std::process::id(), role.word());
+        if is_new {
+            text = format!("{text} {NEW}");
+        }
+        self.file.set_len(0)?;
+        self.file.write_all_at(text.as_bytes(), 0)
+    }
 }
 
 impl Drop for Lock {
@@ -79,10 +95,7 @@ impl DataDir {
     /// # Errors
     /// [`Error::Embedded`] when it cannot be created or its path is too long for a socket.
     pub fn open(path: &Path) -> Result<Self> {
-        let failed = |e| Error::Embedded(format!("data_dir {}: {e}", path.display()));
-        fs::create_dir_all(path).map_err(failed)?;
-        let path = path.canonicalize().map_err(failed)?;
-        let dir = Self { path };
+        let dir = Self::create(path)?;
         let bytes = dir.socket().as_os_str().len();
         if bytes > SOCKET_PATH_BYTES_MAX {
             return Err(Error::Embedded(format!(
@@ -94,31 +107,58 @@ impl DataDir {
         Ok(dir)
     }
 
+    /// The same for a directory in which no server is to run.
+    ///
+    /// # Errors
+    /// [`Error::Embedded`] when it cannot be created.
+    pub fn create(path: &Path) -> Result<Self> {
+        let failed = |e| failed(path, e);
+        fs::create_dir_all(path).map_err(failed)?;
+        let path = path.canonicalize().map_err(failed)?;
+        Ok(Self { path })
+    }
+
     /// Makes this process the owner; `None` when another process is.
     ///
     /// # Errors
     /// [`Error::Embedded`] when the lock file cannot be made.
     pub fn own(&self, role: Role) -> Result<Option<Lock>> {
         let path = self.owner_file();
-        let mut file = open(&path)?;
+        let file = open(&path)?;
         if !taken(&path, file.try_lock())? {
             return Ok(None);
         }
-        let failed = |e| failed(&path, e);
-        file.set_len(0).map_err(failed)?;
-        write!(file, "{} {}", std::process::id(), role.word()).map_err(failed)?;
-        Ok(Some(Lock { file }))
+        let mut lock = Lock { file };
+        let is_new = self.is_new();
+        lock.write_owner(role, is_new)
+            .map_err(|e| failed(&path, e))?;
+        Ok(Some(lock))
+    }
+
+    /// Notes that a server runs in the directory, so its data may not be missing from now on.
+    ///
+    /// # Errors
+    /// [`Error::Embedded`] when the lock file cannot be written.
+    pub fn note_begun(&self, lock: &mut Lock, role: Role) -> Result<()> {
+        let written = lock.write_owner(role, false);
+        written.map_err(|e| failed(&self.owner_file(), e))
+    }
+
+    /// True while no server ever ran in the directory, as far as its lock file tells.
+    pub fn is_new(&self) -> bool {
+        let text = fs::read_to_string(self.owner_file()).unwrap_or_default();
+        text.is_empty() || text.split(' ').nth(2) == Some(NEW)
     }
 
     /// The process that owns the directory.
     pub fn owner(&self) -> Owner {
         let text = fs::read_to_string(self.owner_file()).unwrap_or_default();
-        let (process, word) = text.split_once(' ').unwrap_or_default();
+        let mut words = text.split(' ');
+        let process = words.next().unwrap_or_default().to_owned();
+        let word = words.next();
         let mut roles = [Role::Server, Role::Command].into_iter();
-        Owner {
-            process: process.to_owned(),
-            role: roles.find(|role| role.word() == word),
-        }
+        let role = roles.find(|role| word == Some(role.word()));
+        Owner { process, role }
     }
 
     /// Makes this process a user beside the owner, who then lets its Redis run; `None` when the
@@ -163,6 +203,16 @@ impl DataDir {
         self.path.join("redis.log")
     }
 
+    /// The folder of the append-only log.
+    pub fn append_only_folder(&self) -> PathBuf {
+        self.path.join(APPEND_ONLY_FOLDER)
+    }
+
+    /// The file that names the last writer of the data.
+    pub fn writer_file(&self) -> PathBuf {
+        self.path.join(WRITER_FILE)
+    }
+
     fn owner_file(&self) -> PathBuf {
         self.path.join(OWNER_FILE)
     }
@@ -175,12 +225,12 @@ impl DataDir {
 /// True for a directory where a private server was started, or that has the data of one: they may
 /// have been copied without the rest; and for one that may not be looked at. Makes nothing.
 pub fn has_data(path: &Path) -> bool {
-    [OWNER_FILE, APPEND_ONLY_FOLDER]
+    [OWNER_FILE, APPEND_ONLY_FOLDER, WRITER_FILE]
         .iter()
         .any(|name| path.join(name).try_exists().unwrap_or(true))
 }
 
-fn failed(path: &Path, error: std::io::Error) -> Error {
+fn failed(path: &Path, error: io::Error) -> Error {
     Error::Embedded(format!("{}: {error}", path.display()))
 }
 
@@ -220,10 +270,29 @@ mod tests {
         drop(of_child);
         assert!(own(Role::Server).is_none());
         assert_eq!(dir.owner().role, Some(Role::Command));
+        assert!(dir.is_new(), "no server ran");
         for unsigned in ["", "12", "12 ", "12 x"] {
             fs::write(dir.owner_file(), unsigned).expect("written");
             assert_eq!(dir.owner().to_string(), "another process", "{unsigned:?}");
         }
+    }
+
+    #[test]
+    fn a_directory_is_new_until_a_server_ran_in_it() {
+        let folder = tempfile::tempdir().expect("folder");
+        let dir = DataDir::open(folder.path()).expect("created");
+        let own = || dir.own(Role::Server).expect("no failure").expect("free");
+        for _ in 0..2 {
+            drop(own());
+            assert!(dir.is_new());
+        }
+        let mut lock = own();
+        dir.note_begun(&mut lock, Role::Server).expect("written");
+        drop(lock);
+        drop(own());
+        assert!(!dir.is_new());
+        fs::write(dir.owner_file(), "1234 serve").expect("as older versions wrote it");
+        assert!(!dir.is_new());
     }
 
     #[test]

@@ -5,41 +5,44 @@
 //! it stops it. A server that a killed process left behind is stopped in order before a new one
 //! starts.
 
-mod binary;
+mod append_only;
+mod attached;
+mod backup;
 mod data_dir;
+mod disk;
 mod process;
+mod program;
+mod server_log;
+mod start;
+mod watch;
+mod writer;
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+pub use self::attached::Attached;
+pub(super) use self::backup::Unfinished;
 pub use self::data_dir::has_data;
 use self::data_dir::{DataDir, Lock, Role};
-use self::process::Process;
+pub use self::disk::FREE_BYTES_MIN;
+use self::start::Starter;
+use self::watch::Watch;
+pub(super) use self::writer::Writer;
 use crate::config::RedisUrl;
 use crate::error::{Error, Result};
 
-/// First pause before a server that died is started again; doubles each time.
-const RESTART_PAUSE_MIN: Duration = Duration::from_millis(100);
-/// Longest such pause. A server that ran longer than this starts over with the first.
-const RESTART_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Longest wait of a server for a command that owns the directory, and the pause between two
 /// looks: short, because between two commands of a script the directory is free for a moment only.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 const COMMAND_PAUSE: Duration = Duration::from_millis(10);
 /// An owner may be this much behind in writing down who it is.
 const OWNER_PAUSE: Duration = Duration::from_millis(100);
-/// Longest wait for the server of another process to answer.
-const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Longest wait for our own server to stop, and the pause between two looks.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 const STOP_PAUSE: Duration = Duration::from_millis(5);
-/// No process has this id.
-const NO_SERVER: u32 = 0;
 
 /// How the private server keeps its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,30 +69,9 @@ pub struct EmbeddedRedis {
     dir: DataDir,
     watch: Arc<Watch>,
     watcher: Option<JoinHandle<()>>,
+    follower: Option<JoinHandle<()>>,
     role: Role,
     _owner: Lock,
-}
-
-/// A private server: our own, or that of another process that owns the same directory.
-pub enum Attached {
-    /// Ours: it stops when this value is dropped, after the commands that use it too.
-    Own(EmbeddedRedis),
-    /// The other process keeps it running while this value lives.
-    Other(OtherRedis),
-}
-
-/// The private server of another process.
-pub struct OtherRedis {
-    url: RedisUrl,
-    _user: Lock,
-}
-
-/// What the watching thread and its owner share.
-#[derive(Default)]
-struct Watch {
-    stopping: Mutex<bool>,
-    stop: Condvar,
-    server_id: AtomicU32,
 }
 
 impl EmbeddedRedis {
@@ -104,24 +86,33 @@ impl EmbeddedRedis {
         Self::start_owned(dir, Role::Server, owner, options)
     }
 
-    fn start_owned(dir: DataDir, role: Role, owner: Lock, options: Options) -> Result<Self> {
-        let program = binary::find(std::env::var_os("PATH").as_deref())?;
+    fn start_owned(dir: DataDir, role: Role, mut owner: Lock, options: Options) -> Result<Self> {
         process::stop_leftover(&dir)?;
-        let start = {
-            let dir = dir.clone();
-            move || Process::start(&program, &dir, &options)
+        let watch = Arc::new(Watch::new(&dir));
+        let keeps = options.persistence == Persistence::Fsync;
+        let starter = Starter {
+            dir: dir.clone(),
+            options,
         };
-        let first = start()?;
-        let watch = Arc::new(Watch::default());
-        watch.server_id.store(first.id(), Ordering::Relaxed);
+        let first = starter.start()?;
+        if keeps && let Err(error) = dir.note_begun(&mut owner, role) {
+            first.kill();
+            return Err(error);
+        }
+        watch.started(&first);
         let watcher = {
             let watch = watch.clone();
-            std::thread::spawn(move || watch.keep_running(first, start))
+            std::thread::spawn(move || watch.keep_running(first, || starter.start()))
+        };
+        let follower = {
+            let watch = watch.clone();
+            std::thread::spawn(move || watch.follow_log())
         };
         Ok(Self {
             dir,
             watch,
             watcher: Some(watcher),
+            follower: Some(follower),
             role,
             _owner: owner,
         })
@@ -134,8 +125,7 @@ impl EmbeddedRedis {
 
     /// The process id of the server that runs now; none between the end of one and the next.
     pub fn server_id(&self) -> Option<u32> {
-        let id = self.watch.server_id.load(Ordering::Relaxed);
-        (id != NO_SERVER).then_some(id)
+        self.watch.server_id()
     }
 
     /// Stops the server in order: everything it acknowledged is on disk. Blocks.
@@ -157,12 +147,7 @@ impl EmbeddedRedis {
                 tracing::info!("done; waiting for other commands that use this private Redis");
             })?),
         };
-        *self
-            .watch
-            .stopping
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = true;
-        self.watch.stop.notify_all();
+        self.watch.stop();
         let deadline = Instant::now() + STOP_TIMEOUT;
         let mut told = None;
         while !watcher.is_finished() {
@@ -185,6 +170,9 @@ impl EmbeddedRedis {
             }
             std::thread::sleep(STOP_PAUSE);
         }
+        if let Some(follower) = self.follower.take() {
+            let _ = follower.join(); // it sees the stop at once
+        }
         Ok(())
     }
 }
@@ -194,92 +182,6 @@ impl Drop for EmbeddedRedis {
         if let Err(error) = self.end() {
             tracing::error!(%error, "stopping the private Redis");
         }
-    }
-}
-
-impl Attached {
-    /// Uses the server that runs on `data_dir`, or starts one. Blocks.
-    ///
-    /// # Errors
-    /// As [`EmbeddedRedis::start`].
-    pub fn open(data_dir: &Path) -> Result<Self> {
-        let dir = DataDir::open(data_dir)?;
-        let deadline = Instant::now() + ATTACH_TIMEOUT;
-        loop {
-            if let Some(owner) = dir.own(Role::Command)? {
-                let started =
-                    EmbeddedRedis::start_owned(dir, Role::Command, owner, Options::default());
-                return started.map(Self::Own);
-            }
-            // First a user, then the question: a Redis that answers now is not stopped under us.
-            if let Some(user) = dir.join()?
-                && process::answers(&dir)
-            {
-                let url = url(&dir);
-                return Ok(Self::Other(OtherRedis { url, _user: user }));
-            }
-            if Instant::now() > deadline {
-                let (path, owner) = (dir.path().display(), dir.owner());
-                return Err(Error::Embedded(format!(
-                    "{path} is in use by {owner}, but its Redis does not answer"
-                )));
-            }
-            std::thread::sleep(RESTART_PAUSE_MIN);
-        }
-    }
-
-    /// The address for clients.
-    pub fn url(&self) -> RedisUrl {
-        match self {
-            Self::Own(redis) => redis.url(),
-            Self::Other(redis) => redis.url.clone(),
-        }
-    }
-}
-
-impl Watch {
-    /// Starts the server again whenever it ends, until told to stop.
-    fn keep_running(&self, first: Process, start: impl Fn() -> Result<Process>) {
-        let mut running = Some(first);
-        let mut pause = RESTART_PAUSE_MIN;
-        loop {
-            if let Some(mut process) = running.take() {
-                let since = Instant::now();
-                let status = process.wait();
-                // Its id may now become that of a stranger.
-                self.server_id.store(NO_SERVER, Ordering::Relaxed);
-                if since.elapsed() > RESTART_PAUSE_MAX {
-                    pause = RESTART_PAUSE_MIN;
-                }
-                if !self.is_stopping() {
-                    tracing::warn!(status, ?pause, "the private Redis ended: starting it again");
-                }
-            }
-            if self.wait_for_stop(pause) {
-                return;
-            }
-            pause = (pause * 2).min(RESTART_PAUSE_MAX);
-            match start() {
-                Ok(process) => {
-                    self.server_id.store(process.id(), Ordering::Relaxed);
-                    running = Some(process);
-                }
-                Err(error) => tracing::error!(%error, ?pause, "the private Redis does not start"),
-            }
-        }
-    }
-
-    fn is_stopping(&self) -> bool {
-        *self.stopping.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Sleeps for `pause`, or less: true when told to stop.
-    fn wait_for_stop(&self, pause: Duration) -> bool {
-        let stopping = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self
-            .stop
-            .wait_timeout_while(stopping, pause, |stopping| !*stopping);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
@@ -313,6 +215,34 @@ fn own_after_commands(dir: &DataDir, timeout: Duration) -> Result<Lock> {
         }
         std::thread::sleep(COMMAND_PAUSE);
     }
+}
+
+/// What people should know of the private Redis in a directory.
+#[derive(Debug, Clone)]
+pub struct Health {
+    /// Lines of its log that report damage or a failure, in order.
+    pub alarms: Vec<String>,
+    /// The log itself.
+    pub log: PathBuf,
+    /// Bytes that are free on its disk.
+    pub free_bytes: u64,
+    /// Bytes of its data on disk, which a rewrite of the log writes once more.
+    pub data_bytes: u64,
+}
+
+/// Looks at the log and the disk of the private Redis in `data_dir`.
+///
+/// # Errors
+/// [`Error::Embedded`] when they cannot be looked at.
+pub fn health(data_dir: &Path) -> Result<Health> {
+    let dir = DataDir::open(data_dir)?;
+    let failed = |e| Error::Embedded(format!("{}: {e}", dir.path().display()));
+    Ok(Health {
+        alarms: server_log::all_alarms(&dir).map_err(failed)?,
+        log: dir.log(),
+        free_bytes: disk::free_bytes(dir.path()).map_err(failed)?,
+        data_bytes: append_only::log_bytes(&dir).map_err(failed)?,
+    })
 }
 
 /// The address of the private server in `data_dir`, whoever runs it, now or later: for those who

@@ -1,14 +1,16 @@
 //! One run of the private server program: start it, wait until it answers, end it.
 
+use std::fmt;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::data_dir::DataDir;
+use super::server_log::{self, LogReader};
 use super::{Options, Persistence};
 use crate::error::{Error, Result};
 
@@ -16,8 +18,6 @@ use crate::error::{Error, Result};
 const SOCKET_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause between two looks at the server.
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
-/// Lines of the server's log that an error quotes.
-const LOG_LINES_QUOTED: usize = 5;
 
 /// A running server and the guard that ends it when this process dies.
 pub struct Process {
@@ -33,20 +33,52 @@ enum Answer {
     Silent,
 }
 
-/// The server's log, and where a new run starts in it.
-struct Log {
-    file: File,
-    start: u64,
+/// Why a server did not start.
+#[derive(Debug)]
+pub struct Failure {
+    what: String,
+    reasons: Vec<String>,
+    log: PathBuf,
 }
 
-impl Log {
-    fn open(dir: &DataDir) -> Result<Self> {
-        let path = dir.log();
-        let failed = |e| Error::Embedded(format!("{}: {e}", path.display()));
-        let options = File::options().append(true).create(true).open(&path);
-        let file = options.map_err(failed)?;
-        let start = file.metadata().map_err(failed)?.len();
-        Ok(Self { file, start })
+impl Failure {
+    fn new(dir: &DataDir, what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            reasons: Vec::new(),
+            log: dir.log(),
+        }
+    }
+
+    fn with_log(dir: &DataDir, what: impl Into<String>, log: &mut LogReader) -> Self {
+        Self {
+            reasons: server_log::reasons(&log.read().unwrap_or_default()),
+            ..Self::new(dir, what)
+        }
+    }
+
+    /// The line of the log by which a server says that the data are in a format that it does not
+    /// know.
+    pub fn unknown_format(&self) -> Option<&str> {
+        let mut lines = self.reasons.iter();
+        let line = lines.find(|line| line.contains("RDB format version"));
+        line.map(String::as_str)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let log = self.log.display();
+        match self.reasons.as_slice() {
+            [] => write!(f, "{} (its log: {log})", self.what),
+            reasons => write!(f, "{}: {} (its log: {log})", self.what, reasons.join(" | ")),
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::Embedded(failure.to_string())
     }
 }
 
@@ -54,22 +86,24 @@ impl Process {
     /// Starts `program` in `dir` and waits until it answers; loading old data may take long.
     ///
     /// # Errors
-    /// [`Error::Embedded`] with the end of the server's log.
-    pub fn start(program: &Path, dir: &DataDir, options: &Options) -> Result<Self> {
-        let failed = |e| Error::Embedded(format!("cannot start {}: {e}", program.display()));
-        let log = Log::open(dir)?;
+    /// What the server's log says of it.
+    pub fn start(program: &Path, dir: &DataDir, options: &Options) -> Result<Self, Failure> {
+        let failed = |e| Failure::new(dir, format!("cannot start {}: {e}", program.display()));
+        let mut log = LogReader::at_end(dir);
+        let stderr = File::options().append(true).create(true).open(dir.log());
+        let stderr = stderr.map_err(|e| Failure::new(dir, format!("cannot write its log: {e}")))?;
         let server = Command::new(program)
             .args(arguments(options))
             .current_dir(dir.path())
             .process_group(0) // a Ctrl-C is for this process, which then stops the server in order
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log.file) // a wrong argument is said there, before the server opens its log
+            .stderr(stderr) // a wrong argument is said there, before the server opens its log
             .spawn()
             .map_err(failed)?;
         let guard = guard(server.id()).map_err(failed)?;
         let mut process = Self { server, guard };
-        process.wait_ready(dir, log.start)?;
+        process.wait_ready(dir, &mut log)?;
         Ok(process)
     }
 
@@ -87,7 +121,13 @@ impl Process {
         ended.map_or_else(|e| e.to_string(), |status| status.to_string())
     }
 
-    fn wait_ready(&mut self, dir: &DataDir, log_start: u64) -> Result<()> {
+    /// Kills the server: nobody was told yet that it runs.
+    pub fn kill(mut self) {
+        let _ = self.server.kill();
+        self.wait();
+    }
+
+    fn wait_ready(&mut self, dir: &DataDir, log: &mut LogReader) -> Result<(), Failure> {
         let mut deadline = Instant::now() + SOCKET_TIMEOUT;
         loop {
             match ask(&dir.socket()) {
@@ -97,16 +137,14 @@ impl Process {
             }
             if let Ok(Some(status)) = self.server.try_wait() {
                 self.wait();
-                let log = log_end(dir, log_start);
-                return Err(Error::Embedded(format!(
-                    "the private Redis ended at once ({status}): {log}"
-                )));
+                let what = format!("the private Redis ended at once ({status})");
+                return Err(Failure::with_log(dir, what, log));
             }
             if Instant::now() > deadline {
-                let log = log_end(dir, log_start);
-                return Err(Error::Embedded(format!(
-                    "the private Redis does not answer: {log}"
-                )));
+                let _ = self.server.kill();
+                self.wait();
+                let what = "the private Redis did not answer and was killed";
+                return Err(Failure::with_log(dir, what, log));
             }
             std::thread::sleep(LOOK_PAUSE);
         }
@@ -159,6 +197,7 @@ fn arguments(options: &Options) -> Vec<String> {
         ("--no-appendfsync-on-rewrite", "no"),
         ("--save", ""),
         ("--maxmemory-policy", "noeviction"),
+        ("--repl-diskless-sync-delay", "0"), // a backup need not wait for another one
     ];
     let settings = settings
         .iter()
@@ -205,25 +244,4 @@ fn ask(socket: &Path) -> Answer {
         Ok(answer) if answer.starts_with(b"-LOADING") => Answer::Loading,
         Ok(_) | Err(_) => Answer::Silent,
     }
-}
-
-/// The last lines of the log from `start` on: earlier runs are no reason of this one.
-fn log_end(dir: &DataDir, start: u64) -> String {
-    let mut log = Vec::new();
-    let read = File::open(dir.log()).and_then(|mut file| {
-        file.seek(SeekFrom::Start(start))?;
-        file.read_to_end(&mut log)
-    });
-    let path = dir.log();
-    let path = path.display();
-    if let Err(error) = read {
-        return format!("its log {path} cannot be read: {error}");
-    }
-    let log = String::from_utf8_lossy(&log);
-    let lines: Vec<&str> = log.lines().collect();
-    let end = &lines[lines.len().saturating_sub(LOG_LINES_QUOTED)..];
-    if end.is_empty() {
-        return format!("it wrote nothing to its log {path}");
-    }
-    format!("see {path}; it ends:\n{}", end.join("\n"))
 }

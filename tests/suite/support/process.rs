@@ -47,8 +47,6 @@ impl ServerProcess {
         logged: Stdio,
     ) -> Self {
         let listen = address.to_string();
-        // Nothing may panic between the start of the process and the guard that ends it.
-        let buyer = Buyer::new(address);
         let child = program()
             .args(["serve", "--listen", &listen])
             .args(arguments)
@@ -58,16 +56,21 @@ impl ServerProcess {
             .stderr(logged)
             .spawn()
             .expect("the program starts");
+        Self::adopt(child, address).await
+    }
+
+    /// A server that listens at `address` and was started in another way.
+    pub async fn adopt(child: Child, address: SocketAddr) -> Self {
         let server = Self {
             child,
             address,
-            buyer,
+            buyer: Buyer::new(address),
         };
         let deadline = Instant::now() + PATIENCE;
         while !server.is_ready().await {
             assert!(
                 Instant::now() < deadline,
-                "the server is not ready: {arguments:?}"
+                "the server at {address} is not ready"
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

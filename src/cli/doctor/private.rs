@@ -1,0 +1,44 @@
+//! What the private Redis wrote to its log, and the room on its disk.
+
+use std::path::Path;
+
+use super::finding::{Finding, Grade};
+use crate::error::Result;
+use crate::store::embedded::{self, FREE_BYTES_MIN, Health};
+
+const MIB: u64 = 1 << 20;
+
+/// The findings about the private Redis in `data_dir`.
+pub(super) fn findings(data_dir: &Path) -> Result<Vec<Finding>> {
+    let health = embedded::health(data_dir)?;
+    Ok(vec![log(&health), disk(&health)])
+}
+
+fn log(health: &Health) -> Finding {
+    let path = health.log.display();
+    let Some(last) = health.alarms.last() else {
+        return Finding::new("redis log", Grade::Good, "reports no damage", "");
+    };
+    let count = health.alarms.len();
+    Finding::new(
+        "redis log",
+        Grade::Wrong,
+        format!("{path} reports damage or a failure, {count} times; the last: {last}"),
+        format!("`seckill audit --deep` for each sale; when all is well, delete {path}"),
+    )
+}
+
+/// A rewrite of the log needs as much room as the data have.
+fn disk(health: &Health) -> Finding {
+    let (free, data) = (health.free_bytes, health.data_bytes);
+    let grade = if free < FREE_BYTES_MIN {
+        Grade::Wrong
+    } else if free < FREE_BYTES_MIN + data {
+        Grade::Warning
+    } else {
+        Grade::Good
+    };
+    let found = format!("{} MiB free, data of {} MiB", free / MIB, data / MIB);
+    let mend = "make room on the disk of data_dir: Redis stops when it cannot write its log";
+    Finding::new("disk", grade, found, mend)
+}

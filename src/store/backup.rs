@@ -1,0 +1,46 @@
+//! Backups: one snapshot of all of Redis, in a directory on which a private Redis can be started.
+
+use std::path::Path;
+
+use super::embedded::{Unfinished, Writer};
+use super::{Store, snapshot};
+use crate::error::Result;
+
+/// What a backup has.
+#[derive(Debug, Clone)]
+pub struct Backup {
+    /// The server that wrote the snapshot, like `redis 7.0.15`.
+    pub server: String,
+    /// Bytes of the snapshot.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// Writes a snapshot of all data of this Redis to `dir`, of one instant after the call began.
+    /// Redis serves on meanwhile.
+    ///
+    /// # Errors
+    /// `refused`: there is something in `dir`, or Redis gives no snapshot. What was written is
+    /// taken away then.
+    pub async fn backup(&self, dir: &Path) -> Result<Backup> {
+        let facts = self.server_facts().await?;
+        let version = |name| facts.info(name).map(str::to_owned);
+        let (program, version) = match version("valkey_version") {
+            Some(version) => ("valkey", version),
+            None => ("redis", version("redis_version").unwrap_or_default()),
+        };
+        let writer = Writer::new(program, &version);
+        let mut unfinished = Unfinished::create(dir)?;
+        match snapshot::receive(self.link.info(), unfinished.base()).await {
+            Ok(bytes) => {
+                unfinished.finish(&writer)?;
+                let server = writer.to_string();
+                Ok(Backup { server, bytes })
+            }
+            Err(error) => {
+                unfinished.discard();
+                Err(error)
+            }
+        }
+    }
+}

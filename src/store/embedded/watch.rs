@@ -1,0 +1,151 @@
+//! Watches the private server: starts it again when it ends, and says what its log reports.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::data_dir::DataDir;
+use super::disk;
+use super::process::Process;
+use super::server_log::{self, Alarms, LogReader};
+use crate::error::Result;
+
+/// First pause before a server that died is started again; doubles each time.
+const RESTART_PAUSE_MIN: Duration = Duration::from_millis(100);
+/// Longest such pause. A server that ran longer than this starts over with the first.
+const RESTART_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Between two looks at the log of a server that runs.
+const LOG_PAUSE: Duration = Duration::from_secs(1);
+/// No process has this id.
+const NO_SERVER: u32 = 0;
+
+/// What the watching threads and the owner of the server share.
+pub struct Watch {
+    dir: DataDir,
+    stopping: Mutex<bool>,
+    stop: Condvar,
+    server_id: AtomicU32,
+    alarms: Mutex<Alarms>,
+}
+
+impl Watch {
+    /// Watches from before the first start.
+    pub fn new(dir: &DataDir) -> Self {
+        Self {
+            dir: dir.clone(),
+            stopping: Mutex::new(false),
+            stop: Condvar::new(),
+            server_id: AtomicU32::new(NO_SERVER),
+            alarms: Mutex::new(Alarms::from_now(dir)),
+        }
+    }
+
+    /// The process id of the server that runs now; none between the end of one and the next.
+    pub fn server_id(&self) -> Option<u32> {
+        let id = self.server_id.load(Ordering::Relaxed);
+        (id != NO_SERVER).then_some(id)
+    }
+
+    /// A server runs.
+    pub fn started(&self, process: &Process) {
+        self.server_id.store(process.id(), Ordering::Relaxed);
+        self.tell_alarms();
+    }
+
+    /// No server is to be started again.
+    pub fn stop(&self) {
+        *self.stopping.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.stop.notify_all();
+    }
+
+    /// Says what the log reports while the server runs, until told to stop.
+    pub fn follow_log(&self) {
+        while !self.wait_for_stop(LOG_PAUSE) {
+            self.tell_alarms();
+        }
+    }
+
+    /// Starts the server again whenever it ends, until told to stop.
+    pub fn keep_running(&self, first: Process, start: impl Fn() -> Result<Process>) {
+        let mut running = Some(first);
+        let mut pause = RESTART_PAUSE_MIN;
+        let mut told = String::new();
+        loop {
+            if let Some(process) = running.take() {
+                let ran = self.wait_for_end(process, pause);
+                if ran > RESTART_PAUSE_MAX {
+                    pause = RESTART_PAUSE_MIN;
+                    self.alarms().forget_told();
+                }
+            }
+            if self.wait_for_stop(pause) {
+                return;
+            }
+            pause = (pause * 2).min(RESTART_PAUSE_MAX);
+            match start() {
+                Ok(process) => {
+                    self.started(&process);
+                    told.clear();
+                    running = Some(process);
+                }
+                Err(error) if error.to_string() == told => {}
+                Err(error) => {
+                    told = error.to_string();
+                    tracing::error!(%error, "the private Redis does not start: trying again");
+                }
+            }
+        }
+    }
+
+    /// Waits until the server ends, and says why if nobody told it to. How long it ran.
+    fn wait_for_end(&self, mut process: Process, pause: Duration) -> Duration {
+        let mut log = LogReader::at_end(&self.dir);
+        let since = Instant::now();
+        let status = process.wait();
+        // Its id may now become that of a stranger.
+        self.server_id.store(NO_SERVER, Ordering::Relaxed);
+        self.tell_alarms();
+        if self.is_stopping() {
+            return since.elapsed();
+        }
+        let reasons = server_log::reasons(&log.read().unwrap_or_default()).join(" | ");
+        if reasons.is_empty() {
+            tracing::warn!(status, ?pause, "the private Redis ended: starting it again");
+        } else {
+            tracing::error!(
+                status,
+                ?pause,
+                reasons,
+                "the private Redis ended: starting it again"
+            );
+            server_log::note_end(&self.dir, &status, &reasons);
+        }
+        if let Ok(free) = disk::free_bytes(self.dir.path())
+            && free < disk::FREE_BYTES_MIN
+        {
+            tracing::error!(free, "the disk of the private Redis is full, or nearly so");
+        }
+        since.elapsed()
+    }
+
+    fn tell_alarms(&self) {
+        self.alarms().tell();
+    }
+
+    fn alarms(&self) -> MutexGuard<'_, Alarms> {
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_stopping(&self) -> bool {
+        *self.stopping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sleeps for `pause`, or less: true when told to stop.
+    fn wait_for_stop(&self, pause: Duration) -> bool {
+        let stopping = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .stop
+            .wait_timeout_while(stopping, pause, |stopping| !*stopping);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
