@@ -1,6 +1,10 @@
 //! A lane: one connection that many share, opened again when it is lost.
 //!
 //! A lane says truthfully whether a call that failed was sent. It never sends a call twice.
+//!
+//! A network may forget a quiet connection and tell neither end (NAT, load balancers). So a lane that
+//! nobody used for a while is asked for a sign of life before the next call is put on it, and opened
+//! again if it gives none. A lane in use pays nothing for that.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,6 +27,11 @@ use crate::error::{Error, Result};
 
 /// After a failed connect, calls are refused this long before the next try.
 const CONNECT_PAUSE: Duration = Duration::from_millis(100);
+/// A lane that nobody used for so long gives a sign of life before it is used again.
+const QUIET: Duration = Duration::from_secs(1);
+/// The part of the timeout that a sign of life may take: enough is left to open a new connection and
+/// to ask there.
+const SIGN_OF_LIFE_SHARE: u32 = 4;
 
 /// The way to Redis of all that crowds ask.
 pub struct Lane {
@@ -37,7 +46,11 @@ enum State {
     Closed,
     /// A task of its own opens the connection: no caller's deadline can cut it short.
     Opening(Shared<BoxFuture<'static, Result<Live>>>),
-    Open(Live),
+    Open {
+        live: Live,
+        /// The deadline of the last call. Deadlines are as far apart as calls, and known already.
+        used: Instant,
+    },
     Failed {
         error: Error,
         retry_at: Instant,
@@ -155,7 +168,8 @@ impl Lane {
         ask: impl AsyncFnOnce(&mut Live) -> T,
     ) -> Result<Option<T>> {
         let late = |_| Error::Busy("no connection to Redis in time".to_owned());
-        let mut live = timeout_at(deadline, self.live()).await.map_err(late)??;
+        let live = timeout_at(deadline, self.live(deadline)).await;
+        let mut live = live.map_err(late)??;
         match timeout_at(deadline, ask(&mut live)).await {
             Ok(answer) => {
                 live.answered();
@@ -169,15 +183,22 @@ impl Lane {
     }
 
     /// The open connection, or the one that is being opened.
-    async fn live(&self) -> Result<Live> {
+    async fn live(&self, deadline: Instant) -> Result<Live> {
         let opening = match &mut *lock(&self.state) {
-            State::Open(live) if !live.is_lost() => return Ok(live.clone()),
+            State::Open { live, used } if !live.is_lost() && deadline < *used + QUIET => {
+                *used = deadline.max(*used);
+                return Ok(live.clone());
+            }
             State::Failed { error, retry_at } if Instant::now() < *retry_at => {
                 return Err(error.clone());
             }
             State::Opening(opening) => opening.clone(),
             state => {
-                let opening = self.open();
+                let quiet = match state {
+                    State::Open { live, .. } if !live.is_lost() => Some(live.clone()),
+                    _ => None,
+                };
+                let opening = self.open(quiet, deadline);
                 *state = State::Opening(opening.clone());
                 opening
             }
@@ -185,12 +206,16 @@ impl Lane {
         opening.await
     }
 
-    fn open(&self) -> Shared<BoxFuture<'static, Result<Live>>> {
+    /// Opens a connection, unless the `quiet` one gives a sign of life.
+    fn open(&self, quiet: Option<Live>, used: Instant) -> Shared<BoxFuture<'static, Result<Live>>> {
         let (link, timeout, state) = (self.link.clone(), self.timeout, self.state.clone());
         let opening = tokio::spawn(async move {
-            let opened = link.connect(timeout).await;
+            let opened = match quiet {
+                Some(live) if live.is_alive(timeout / SIGN_OF_LIFE_SHARE).await => Ok(live),
+                _ => link.connect(timeout).await,
+            };
             *lock(&state) = match opened.clone() {
-                Ok(live) => State::Open(live),
+                Ok(live) => State::Open { live, used },
                 Err(error) => State::Failed {
                     error,
                     retry_at: Instant::now() + CONNECT_PAUSE,

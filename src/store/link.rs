@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::io::tcp::TcpSettings;
+use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionInfo, IntoConnectionInfo, Pipeline,
     ProtocolVersion, PushInfo, PushKind, RedisFuture, Value,
 };
+
+use tokio::time::timeout;
 
 use crate::config::RedisUrl;
 use crate::error::{Error, Result};
@@ -28,6 +31,14 @@ const NO_MASTER: [&str; 2] = ["MASTERDOWN", "READONLY"];
 /// A connection to a server that is no master is left, but not before this age: a new one may well
 /// lead to the same server, and would be opened for every call.
 const NO_MASTER_AGE_MIN: Duration = Duration::from_millis(100);
+
+/// The kernel asks the other end of a silent connection whether it is there: first after this
+/// time, then each second. Networks that forget quiet connections see traffic by that.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(5);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(1);
+/// The kernel closes a connection whose sent bytes nobody acknowledges for as long as buyers wait,
+/// but never before this time: a single lost packet takes a part of a second.
+const UNACKNOWLEDGED_MIN: Duration = Duration::from_secs(1);
 
 /// A parsed address.
 #[derive(Debug, Clone)]
@@ -57,6 +68,19 @@ impl Live {
     /// leads to by now, this connection leads to that server for ever.
     pub fn is_lost(&self) -> bool {
         self.health.lost.load(Ordering::Acquire)
+    }
+
+    /// Whether the server gives a sign of life in time.
+    pub async fn is_alive(&self, patience: Duration) -> bool {
+        let ping = redis::cmd("PING");
+        let mut live = self.clone();
+        let answer = timeout(patience, live.req_packed_command(&ping)).await;
+        match answer {
+            Ok(Ok(_)) => !self.is_lost(),
+            // A refusal is a sign of life, too.
+            Ok(Err(error)) => error.code().is_some() && !self.is_lost(),
+            Err(_) => false,
+        }
     }
 
     /// A call was answered.
@@ -138,11 +162,11 @@ fn refusal(answer: &Value) -> Option<&str> {
 }
 
 impl Link {
-    /// Parses `url`.
+    /// Parses `url`. `timeout` is how long sent bytes may go unacknowledged, within reason.
     ///
     /// # Errors
     /// [`Error::Config`] with the address, without its password.
-    pub fn new(url: &RedisUrl) -> Result<Self> {
+    pub fn new(url: &RedisUrl, timeout: Duration) -> Result<Self> {
         let wrong = |why: &dyn std::fmt::Display| {
             Error::Config(format!(
                 "redis.url {url}: {why}; expected redis://, rediss:// or unix://"
@@ -164,7 +188,7 @@ impl Link {
             .set_protocol(ProtocolVersion::RESP3);
         let info = info
             .set_redis_settings(settings)
-            .set_tcp_settings(TcpSettings::default().set_nodelay(true));
+            .set_tcp_settings(tcp(timeout));
         let client = Client::open(info).map_err(|e| wrong(&e))?;
         let url = url.clone();
         Ok(Self { client, url })
@@ -212,4 +236,19 @@ impl Link {
             opened_at: Instant::now(),
         })
     }
+}
+
+/// How the kernel treats connections: a dead network is noticed without anybody who waits for it.
+fn tcp(timeout: Duration) -> TcpSettings {
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_EVERY);
+    let settings = TcpSettings::default()
+        .set_nodelay(true)
+        .set_keepalive(keepalive);
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    let settings = settings.set_user_timeout(timeout.max(UNACKNOWLEDGED_MIN));
+    #[cfg(not(any(target_os = "android", target_os = "fuchsia", target_os = "linux")))]
+    let _ = (timeout, UNACKNOWLEDGED_MIN);
+    settings
 }

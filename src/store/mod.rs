@@ -80,7 +80,7 @@ impl Store {
     /// # Errors
     /// [`Error::Config`] when `url` is no address.
     pub fn new(url: &RedisUrl, prefix: &str, timeout: Duration) -> Result<Self> {
-        let link = Link::new(url)?;
+        let link = Link::new(url, timeout)?;
         let wrong = |e: &dyn std::fmt::Display| Error::Config(format!("redis.url {url}: {e}"));
         let manager = Manager::new_with_config(link.info().clone(), Link::settings(timeout))
             .map_err(|e| wrong(&e))?;

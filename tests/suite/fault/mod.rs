@@ -7,6 +7,7 @@ mod killed;
 mod leavers;
 mod overload;
 mod placed;
+mod quiet_network;
 mod redis_connection;
 mod relayed;
 mod scans;

@@ -60,15 +60,18 @@ impl Scene {
         reply
     }
 
-    /// Asks for somebody new until it is sent: who waited too long in the queue, because the
-    /// machine stood still, is `busy`.
-    async fn ask(&self, user: &str) -> Reply {
+    /// Asks for somebody new under this fault until it is sent: who waited too long in the queue, or
+    /// met a lane that was quiet for too long, because the machine stood still, is `busy`.
+    async fn ask(&self, fault: Fault, user: &str) -> Reply {
         let deadline = Instant::now() + PATIENCE;
         loop {
+            self.proxy.set(fault);
             let reply = self.ask_once(user).await;
             if reply.result != "busy" {
                 return reply;
             }
+            self.proxy.set(Fault::None);
+            self.settle("warm").await;
             assert!(!self.holds_order(user).await, "busy, and it ran: {reply:?}");
             assert!(Instant::now() < deadline, "never sent: {reply:?}");
         }
@@ -120,9 +123,8 @@ async fn a_request_cut_on_its_way_is_unknown_and_a_retry_settles_it() {
     ];
     let scenes = faults.map(async |(fault, executed)| {
         let scene = Scene::new().await;
-        assert_eq!(scene.ask("warm").await.result, "grabbed");
-        scene.proxy.set(fault);
-        let reply = scene.ask("x").await;
+        assert_eq!(scene.ask(Fault::None, "warm").await.result, "grabbed");
+        let reply = scene.ask(fault, "x").await;
         assert_unavailable(&reply, "unknown");
         assert_eq!(scene.holds_order("x").await, executed, "{fault:?}");
         scene.proxy.set(Fault::None);
@@ -161,10 +163,10 @@ async fn a_redis_that_cannot_be_reached_is_busy_and_nothing_ran() {
 #[tokio::test]
 async fn a_connection_that_closed_while_idle_is_noticed_before_the_next_buyer() {
     let scene = Scene::new().await;
-    assert_eq!(scene.ask("before").await.result, "grabbed");
+    assert_eq!(scene.ask(Fault::None, "before").await.result, "grabbed");
     // As at a restart of Redis, or at its idle timeout.
     scene.proxy.close_all().await;
-    let reply = scene.ask("after").await;
+    let reply = scene.ask(Fault::None, "after").await;
     assert_eq!(reply.result, "grabbed", "{reply:?}");
     scene.end().await;
 }
@@ -172,14 +174,11 @@ async fn a_connection_that_closed_while_idle_is_noticed_before_the_next_buyer() 
 #[tokio::test]
 async fn a_redis_that_hangs_is_left_for_a_new_connection() {
     let scene = Scene::new().await;
-    assert_eq!(scene.ask("before").await.result, "grabbed");
-    scene.proxy.set(Fault::Stall);
-    for user in ["one", "two", "three"] {
-        assert_unavailable(&scene.ask(user).await, "unknown");
-    }
+    assert_eq!(scene.ask(Fault::None, "before").await.result, "grabbed");
+    assert_unavailable(&scene.ask(Fault::Stall, "during").await, "unknown");
     scene.proxy.set(Fault::None);
     // The old connection stays silent; only a new one can answer.
-    assert_eq!(scene.ask("after").await.result, "grabbed");
+    assert_eq!(scene.ask(Fault::None, "after").await.result, "grabbed");
     scene.end().await;
 }
 
@@ -191,7 +190,7 @@ async fn a_lane_opens_a_new_connection_only_when_it_needs_one() {
     let proxy = Proxy::to_shared_redis().await;
     let store = Store::new(&proxy.url(), &world.prefix, TIMEOUT).expect("a store");
     let lane = store.lane();
-    let grab = async |user| {
+    let grab = async |user: &str| {
         let deadline = tokio::time::Instant::now() + TIMEOUT;
         let asked = [attempt(&sale, user, 1)];
         lane.sale_grab(&sale, Door::Seckill, &asked, deadline).await
@@ -204,8 +203,7 @@ async fn a_lane_opens_a_new_connection_only_when_it_needs_one() {
     grab("four").await.expect("decided");
     assert_eq!(proxy.connections(), 2);
     proxy.set(Fault::Stall);
-    for user in ["five", "six", "seven"] {
-        let hung = grab(user).await;
+    for hung in join_all(["five", "six", "seven"].map(&grab)).await {
         assert!(matches!(hung, Err(Error::Unknown(_))), "{hung:?}");
     }
     proxy.set(Fault::None);

@@ -58,6 +58,8 @@ struct Shared {
     fault: AtomicU8,
     latency_ms: AtomicU64,
     connections: AtomicUsize,
+    /// So many of the first connections are forgotten.
+    forgotten: AtomicUsize,
     open: AtomicUsize,
     close: Notify,
 }
@@ -86,7 +88,7 @@ impl Proxy {
         };
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                shared.connections.fetch_add(1, Ordering::SeqCst);
+                let number = shared.connections.fetch_add(1, Ordering::SeqCst);
                 client.set_nodelay(true).expect("no delay of its own");
                 let socket = shared.socket.lock().expect("not poisoned").clone();
                 if let Ok(server) = UnixStream::connect(&socket).await {
@@ -94,7 +96,7 @@ impl Proxy {
                     shared.open.fetch_add(1, Ordering::SeqCst);
                     tokio::spawn(async move {
                         tokio::select! {
-                            () = carry(client, server, &shared) => {}
+                            () = carry(client, server, &shared, number) => {}
                             () = shared.close.notified() => {}
                         }
                         shared.open.fetch_sub(1, Ordering::SeqCst);
@@ -125,6 +127,13 @@ impl Proxy {
         *self.shared.socket.lock().expect("not poisoned") = socket;
     }
 
+    /// Forgets every open connection, as a NAT does, and tells neither end: nothing comes through
+    /// any more. New connections work.
+    pub fn forget_all(&self) {
+        let connections = self.connections();
+        self.shared.forgotten.store(connections, Ordering::SeqCst);
+    }
+
     /// Closes every open connection, and waits until they are closed.
     pub async fn close_all(&self) {
         while self.shared.open.load(Ordering::SeqCst) > 0 {
@@ -145,6 +154,10 @@ impl Proxy {
 }
 
 impl Shared {
+    fn has_forgotten(&self, number: usize) -> bool {
+        number < self.forgotten.load(Ordering::SeqCst)
+    }
+
     fn fault(&self) -> Fault {
         Fault::ALL[usize::from(self.fault.load(Ordering::SeqCst))]
     }
@@ -152,7 +165,7 @@ impl Shared {
 
 /// Carries bytes both ways until a side closes or a fault says to. TCP loses no bytes in the
 /// middle of a connection, so one that kept something back stays silent until it is closed.
-async fn carry(mut client: TcpStream, mut server: UnixStream, shared: &Shared) {
+async fn carry(mut client: TcpStream, mut server: UnixStream, shared: &Shared, number: usize) {
     let (mut request, mut reply) = (vec![0; 65536], vec![0; 65536]);
     let (mut deaf, mut mute) = (false, false);
     loop {
@@ -163,7 +176,7 @@ async fn carry(mut client: TcpStream, mut server: UnixStream, shared: &Shared) {
                 if bytes == 0 || fault == Fault::CutBefore {
                     return;
                 }
-                deaf |= fault == Fault::Stall;
+                deaf |= fault == Fault::Stall || shared.has_forgotten(number);
                 let latency = shared.latency_ms.load(Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_millis(latency)).await;
                 if !deaf && server.write_all(&request[..bytes]).await.is_err() {
@@ -181,6 +194,7 @@ async fn carry(mut client: TcpStream, mut server: UnixStream, shared: &Shared) {
                     return;
                 }
                 mute |= matches!(fault, Fault::SwallowReply | Fault::Stall);
+                mute |= shared.has_forgotten(number);
                 if !mute && client.write_all(&reply[..bytes]).await.is_err() {
                     return;
                 }
