@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::relay::Relay;
 use crate::store::Store;
 use crate::store::embedded::{self, EmbeddedRedis, Options};
+use crate::store::replicas::Watch;
 
 /// Title by which a demo sale is known.
 const DEMO_TITLE: &str = "demo";
@@ -27,6 +28,7 @@ pub struct App {
     listening: Listening,
     expirer: Expirer,
     relay: Option<Relay>,
+    replicas: Option<Watch>,
     embedded: Option<EmbeddedRedis>,
     demo: bool,
     token: AdminToken,
@@ -49,6 +51,7 @@ impl App {
         };
         let store = Store::new(&url, &config.redis.prefix, config.redis.timeout)?;
         let store = store.with_durability(config.durability);
+        let replicas = Watch::start(&store, config.redis.replica_gone);
         let demo = demo || embedded.is_some();
         if demo {
             demo_sale(&store, &config.doors.seckill, StockKind::List).await?;
@@ -59,7 +62,7 @@ impl App {
         let token = token.unwrap_or_else(AdminToken::random);
         let metrics = Arc::new(Metrics::new()?);
         let relay = match &config.relay.webhook {
-            Some(_) => Some(build_relay(config, &url, &metrics)?),
+            Some(_) => Some(build_relay(config, &url, &store, &metrics)?),
             None => None,
         };
         let listening = http::listen(config, &store, metrics.clone(), &token)?;
@@ -69,6 +72,7 @@ impl App {
             listening,
             expirer,
             relay,
+            replicas,
             embedded,
             demo,
             token,
@@ -124,6 +128,7 @@ impl App {
             let ended = relay.await;
             ended.map_err(|e| Error::Config(format!("the relay ended: {e}")))?;
         }
+        drop(self.replicas); // the relay was the last that waited for them
         if let Some(redis) = self.embedded {
             blocking(move || redis.stop()).await?;
         }
@@ -194,7 +199,10 @@ pub async fn relay(config: Config) -> Result<()> {
         Some(url) => url.clone(),
         None => embedded::address(&config.data_dir)?,
     };
-    let relay = build_relay(&config, &url, &Arc::new(Metrics::new()?))?;
+    let store = Store::new(&url, &config.redis.prefix, config.redis.timeout)?;
+    let store = store.with_durability(config.durability);
+    let _replicas = Watch::start(&store, config.redis.replica_gone);
+    let relay = Relay::new(store, &config.relay, Arc::new(Metrics::new()?))?;
     if let Some(webhook) = &config.relay.webhook {
         println!("seckill delivers the feed to {webhook}");
     }
@@ -214,9 +222,14 @@ pub async fn relay(config: Config) -> Result<()> {
 }
 
 /// A relay with connections of its own: it must not wait for those of the operators.
-fn build_relay(config: &Config, url: &RedisUrl, metrics: &Arc<Metrics>) -> Result<Relay> {
+fn build_relay(
+    config: &Config,
+    url: &RedisUrl,
+    doors: &Store,
+    metrics: &Arc<Metrics>,
+) -> Result<Relay> {
     let store = Store::new(url, &config.redis.prefix, config.redis.timeout)?;
-    let store = store.with_durability(config.durability);
+    let store = store.with_replicas_of(doors);
     Relay::new(store, &config.relay, metrics.clone())
 }
 

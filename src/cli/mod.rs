@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::embedded::{Attached, has_data};
+use crate::store::replicas::Watch;
 
 use self::print::Output;
 
@@ -30,6 +31,8 @@ use self::print::Output;
 const EXIT_USAGE: u8 = 2;
 /// Exit code of an audit that came to no verdict: its 1 means "violated" and nothing else.
 const EXIT_NO_VERDICT: u8 = 3;
+/// Exit code of a command that may have been done: nobody knows.
+const EXIT_UNKNOWN: u8 = 4;
 
 /// The flag that may stand at every level of the command line, and counts at each.
 const SET: &str = "set";
@@ -155,6 +158,22 @@ impl Operation {
             | Self::Backup(_) => false,
         }
     }
+
+    /// True for what is answered when replicas have it, or says how many must.
+    fn needs_replicas(&self) -> bool {
+        match self {
+            Self::Order(command) => command.changes(),
+            Self::Wechat(command) => command.changes(),
+            Self::Doctor => true,
+            Self::Sale(_)
+            | Self::Stock(_)
+            | Self::Orders(_)
+            | Self::Feed(_)
+            | Self::Account(_)
+            | Self::Audit(_)
+            | Self::Backup(_) => false,
+        }
+    }
 }
 
 impl Arguments {
@@ -246,6 +265,14 @@ pub async fn run(operation: &Operation, arguments: &Arguments, config: Config) -
         }
     };
     let store = Store::new(&url, &config.redis.prefix, config.redis.timeout)?;
+    let store = store.with_durability(config.durability);
+    let _replicas = if operation.needs_replicas() {
+        let watch = Watch::start(&store, config.redis.replica_gone);
+        store.until_replicas_are_counted().await;
+        watch
+    } else {
+        None
+    };
     let done = match operation {
         Operation::Sale(command) => command.run(&store, output).await,
         Operation::Stock(command) => command.run(&store, output).await,
@@ -293,11 +320,10 @@ pub fn report(command: &Command, error: &Error) -> ExitCode {
         _ if matches!(command, Command::Operate(Operation::Audit(_))) => {
             ExitCode::from(EXIT_NO_VERDICT)
         }
-        Error::Busy(_)
-        | Error::Unknown(_)
-        | Error::Contract(_)
-        | Error::Embedded(_)
-        | Error::Refused(_) => ExitCode::FAILURE,
+        Error::Unknown(_) => ExitCode::from(EXIT_UNKNOWN),
+        Error::Busy(_) | Error::Contract(_) | Error::Embedded(_) | Error::Refused(_) => {
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -39,6 +39,11 @@ pub struct Named {
 }
 
 impl OrderCommand {
+    /// True for what changes the order.
+    pub fn changes(&self) -> bool {
+        !matches!(self, Self::Show(_))
+    }
+
     /// Runs the command.
     pub async fn run(&self, store: &Store, output: Output) -> Result<ExitCode> {
         let (change, id) = match self {

@@ -37,6 +37,11 @@ pub struct Named {
 }
 
 impl WechatCommand {
+    /// True for what changes a binding.
+    pub fn changes(&self) -> bool {
+        matches!(self, Self::Unbind(_))
+    }
+
     /// Runs the command.
     pub async fn run(&self, store: &Store, output: Output) -> Result<ExitCode> {
         match self {

@@ -31,6 +31,10 @@ const WORKERS_MAX: usize = 1024;
 /// Bounds of a buyer's wait: shorter and nothing could answer, longer and nobody would wait.
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 const TIMEOUT_MAX: Duration = Duration::from_secs(60);
+/// Bounds of how long a replica is away before it is not waited for: shorter than a failover takes
+/// and it would be of no use.
+const REPLICA_GONE_MIN: Duration = Duration::from_secs(1);
+const REPLICA_GONE_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Every setting of the program.
 #[derive(Debug, Clone, Deserialize)]
@@ -80,6 +84,9 @@ pub struct Redis {
     /// Longest wait of a buyer for Redis: 1 s.
     #[serde(deserialize_with = "duration::deserialize")]
     pub timeout: Duration,
+    /// How long a replica is away before `replicated:all` waits for it no more: 60 s.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub replica_gone: Duration,
 }
 
 /// `[doors]`
@@ -175,6 +182,7 @@ impl Default for Redis {
             url: None,
             prefix: "seckill:".to_owned(),
             timeout: Duration::from_secs(1),
+            replica_gone: Duration::from_secs(60),
         }
     }
 }
@@ -227,13 +235,13 @@ impl Config {
             "http.backlog is 0: it must be at least 1"
         } else if !(TIMEOUT_MIN..=TIMEOUT_MAX).contains(&timeout) {
             "redis.timeout must be from 1ms to 60s"
+        } else if !(REPLICA_GONE_MIN..=REPLICA_GONE_MAX).contains(&self.redis.replica_gone) {
+            "redis.replica_gone must be from 1s to 24h"
         } else if self.redis.prefix.contains(['{', '}']) {
             "redis.prefix contains { or }: they mark the hash tag of an event"
-        } else if self.redis.url.is_none()
-            && matches!(self.durability, Some(Durability::Replicated(_)))
-        {
-            "durability replicated:K needs a Redis that has replicas, and the private one has none: \
-             set redis.url to one that has, or durability to fsync"
+        } else if self.redis.url.is_none() && self.durability.is_some_and(Durability::waits) {
+            "durability replicated:K and replicated:all need a Redis that has replicas, and the \
+             private one has none: set redis.url to one that has, or durability to fsync"
         } else if let Some(wrong) = self.relay.wrong().or_else(|| self.wechat.wrong()) {
             wrong
         } else {
@@ -306,6 +314,9 @@ mod tests {
             ("[doors]\nseckill = 'A B'", "doors.seckill"),
             ("durability = 'disk'", "durability"),
             ("durability = 'replicated:1'", "redis.url"),
+            ("durability = 'replicated:all'", "redis.url"),
+            ("[redis]\nreplica_gone = '999ms'", "redis.replica_gone"),
+            ("[redis]\nreplica_gone = '25h'", "redis.replica_gone"),
             ("[admin]\ntoken = ''", "admin.token"),
             ("[admin]\ntoken = 'hunter 2'", "admin.token"),
             ("[admin]\ntoken = 'hunter2\u{e9}'", "admin.token"),
@@ -333,9 +344,15 @@ mod tests {
 
     #[test]
     fn a_redis_that_may_have_replicas_may_be_asked_for_them() {
-        let toml = "durability = 'replicated:1'\n[redis]\nurl = 'redis://localhost'";
-        let config = load(toml, &[]).expect("valid");
-        assert_eq!(config.durability, Some(Durability::Replicated(1)));
+        for (text, level) in [
+            ("replicated:1", Durability::Replicated(1)),
+            ("replicated:all", Durability::ReplicatedAll),
+        ] {
+            let toml = format!("durability = '{text}'\n[redis]\nurl = 'redis://localhost'");
+            let config = load(&toml, &[]).expect("valid");
+            assert_eq!(config.durability, Some(level));
+            assert_eq!(config.redis.replica_gone, Duration::from_secs(60));
+        }
     }
 
     #[test]

@@ -14,12 +14,15 @@ pub enum Durability {
     Memory,
     /// `kill -9` of Redis and power loss of its machine.
     Fsync,
-    /// The loss of the master, when one of so many replicas takes over.
+    /// The loss of the master, when one of the replicas that have the order takes over. With more
+    /// replicas attached than this number, the one that takes over may lack the order.
     Replicated(u32),
+    /// The loss of the master, whichever of its replicas takes over.
+    ReplicatedAll,
 }
 
 impl Durability {
-    /// Accepts `memory`, `fsync` and `replicated:K`.
+    /// Accepts `memory`, `fsync`, `replicated:K` and `replicated:all`.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let replicas = text
             .strip_prefix("replicated:")
@@ -27,20 +30,27 @@ impl Durability {
         match (text, replicas) {
             ("memory", _) => Ok(Self::Memory),
             ("fsync", _) => Ok(Self::Fsync),
+            ("replicated:all", _) => Ok(Self::ReplicatedAll),
             (_, Some(count @ 1..=REPLICAS_MAX)) => Ok(Self::Replicated(count)),
             _ => Err(Invalid {
                 what: "durability",
-                rule: "`memory`, `fsync` or `replicated:K` with K from 1 to 100",
+                rule: "`memory`, `fsync`, `replicated:K` with K from 1 to 100, or `replicated:all`",
             }),
         }
     }
 
-    /// Replicas that must have an order before it is answered.
-    pub fn replicas(self) -> u32 {
+    /// True when replicas must have an order before it is answered.
+    pub fn waits(self) -> bool {
         match self {
-            Self::Memory | Self::Fsync => 0,
-            Self::Replicated(count) => count,
+            Self::Memory | Self::Fsync => false,
+            Self::Replicated(_) | Self::ReplicatedAll => true,
         }
+    }
+
+    /// True when an order may be acknowledged that one of the `attached` replicas lacks: a failover
+    /// to that one would forget it.
+    pub fn is_at_risk(self, attached: u32) -> bool {
+        matches!(self, Self::Replicated(count) if count < attached)
     }
 }
 
@@ -50,6 +60,7 @@ impl fmt::Display for Durability {
             Self::Memory => f.write_str("memory"),
             Self::Fsync => f.write_str("fsync"),
             Self::Replicated(count) => write!(f, "replicated:{count}"),
+            Self::ReplicatedAll => f.write_str("replicated:all"),
         }
     }
 }
@@ -60,7 +71,13 @@ mod tests {
 
     #[test]
     fn levels_are_written_as_they_are_read() {
-        for text in ["memory", "fsync", "replicated:1", "replicated:100"] {
+        for text in [
+            "memory",
+            "fsync",
+            "replicated:1",
+            "replicated:100",
+            "replicated:all",
+        ] {
             assert_eq!(
                 Durability::parse(text).map(|level| level.to_string()),
                 Ok(text.to_owned())
@@ -70,11 +87,27 @@ mod tests {
             "",
             "disk",
             "replicated",
+            "replicated:",
             "replicated:0",
             "replicated:101",
+            "replicated:ALL",
+            "all",
             "Fsync",
         ] {
             assert!(Durability::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_number_below_what_is_attached_is_a_risk() {
+        let at_risk = |level: Durability| [0, 1, 2].map(|attached| level.is_at_risk(attached));
+        assert_eq!(at_risk(Durability::Replicated(1)), [false, false, true]);
+        for level in [
+            Durability::Memory,
+            Durability::Fsync,
+            Durability::ReplicatedAll,
+        ] {
+            assert_eq!(at_risk(level), [false; 3], "{level}");
         }
     }
 }

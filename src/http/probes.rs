@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, ResponseError, web};
 
 use super::Context;
 use super::problem::Problem;
+use crate::store::server::Verified;
 
 /// `GET /healthz`
 pub async fn healthz() -> HttpResponse {
@@ -20,8 +21,9 @@ pub async fn readyz(context: web::Data<Context>) -> HttpResponse {
         Err(error) => Err(error),
     };
     match ready {
-        Ok(durability) => {
-            let body = format!(r#"{{"status":"ready","durability":"{durability}"}}"#);
+        Ok(Verified { level, at_risk }) => {
+            let at_risk = if at_risk { r#","at_risk":true"# } else { "" };
+            let body = format!(r#"{{"status":"ready","durability":"{level}"{at_risk}}}"#);
             HttpResponse::Ok()
                 .content_type("application/json")
                 .body(body)

@@ -16,8 +16,7 @@ use tokio::time::timeout_at;
 use super::reply::{self, number, unexpected, word};
 use super::scan::Pair;
 use super::script::{FEED_LAG, FEED_LEAVE, FEED_TRIM};
-use super::{Store, record, replicas};
-use crate::domain::durability::Durability;
+use super::{Store, record};
 use crate::domain::feed::{Entry, Letter};
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, OrderState};
@@ -163,7 +162,7 @@ impl Store {
         let mut rows = read.await?.unwrap_or_default();
         let ids = rows.iter().map(|(id, _)| id.clone()).collect();
         rows.retain(|(id, _)| !known.contains(id));
-        if self.replicas() > 0 {
+        if self.replicas.are_waited_for() {
             // Reading again writes nothing that replicas could be waited for with.
             let there = rows.iter().filter(|(_, fields)| fields.is_some());
             let there: Vec<String> = there.map(|(id, _)| id.clone()).collect();
@@ -266,19 +265,14 @@ impl Store {
     /// Waits until enough replicas have these entries, if there are any. Giving them to a worker
     /// is a write of this connection, which comes after them.
     async fn replicated(&self, connection: &mut MultiplexedConnection, rows: &[Row]) -> Result<()> {
-        let replicas = self.replicas();
-        if replicas == 0 || rows.is_empty() {
+        if !self.replicas.are_waited_for() || rows.is_empty() {
             return Ok(());
         }
         let deadline = self.deadline();
         let unanswered = |_| Error::Unknown("WAIT: no answer in time".to_owned());
-        let waited = timeout_at(deadline, replicas::wait(connection, replicas, deadline));
-        waited.await.map_err(unanswered)?
-    }
-
-    /// Replicas that must have an entry before it is delivered.
-    fn replicas(&self) -> u32 {
-        self.durability.map_or(0, Durability::replicas)
+        let waiting = self.replicas.ask_and_wait(connection, deadline);
+        let waited = timeout_at(deadline, waiting).await;
+        waited.map_err(unanswered)?
     }
 
     /// Waits for a reply about the feed that may be lost; `None` when it or its group is gone.

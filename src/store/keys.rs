@@ -7,6 +7,9 @@ use crate::domain::place::Basket;
 /// The hash tag of what belongs to the chat and to no event.
 const CHAT_SLOT: &str = "wechat";
 
+/// The hash tag of what belongs to a master and to no event.
+const MASTER_SLOT: &str = "p";
+
 /// Makes keys under one prefix.
 #[derive(Debug, Clone)]
 pub struct Keys {
@@ -173,6 +176,12 @@ impl Keys {
         self.of_event(&format!("reply:{message}"), CHAT_SLOT)
     }
 
+    /// `[hash]` run id of a master → most replicas that it has had online at the same time. Written
+    /// by `peak_record`.
+    pub fn peaks(&self) -> String {
+        self.of_event("peaks", MASTER_SLOT)
+    }
+
     /// Matches the sale keys of all events; see [`Keys::sale_id`] for the way back.
     pub fn sales_pattern(&self) -> String {
         self.pattern("sale:*")
@@ -278,6 +287,7 @@ mod tests {
             ["seckill:{wechat}:numbers", "seckill:{wechat}:openids"]
         );
         assert_eq!(keys.reply("ab"), "seckill:{wechat}:reply:ab");
+        assert_eq!(keys.peaks(), "seckill:{p}:peaks");
         assert_eq!(keys.sales_pattern(), "seckill:{*}:sale:*");
         assert_eq!(Keys::new("a*b[").sales_pattern(), r"a\*b\[{*}:sale:*");
         assert_eq!(keys.holds_pattern(), "seckill:{*}:holds");

@@ -12,13 +12,14 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use redis::Value;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
+use super::failure;
 use super::keys::Keys;
 use super::link::{Link, Live};
+use super::replicas::{Master, Replicas};
 use super::reply::{self, Batch};
 use super::script::{Call, SALE_GRAB};
-use super::{failure, replicas};
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::SaleId;
 use crate::domain::outcome::Outcome;
@@ -32,22 +33,33 @@ const QUIET: Duration = Duration::from_secs(1);
 /// The part of the timeout that a sign of life may take: enough is left to open a new connection and
 /// to ask there.
 const SIGN_OF_LIFE_SHARE: u32 = 4;
+/// A connection to a master that the address has left is itself left, but not before this age: an
+/// address that leads now here, now there, would have one opened for every call.
+const LEFT_AGE_MIN: Duration = Duration::from_millis(100);
 
 /// The way to Redis of all that crowds ask.
 pub struct Lane {
     link: Link,
     keys: Keys,
     timeout: Duration,
-    replicas: u32,
+    replicas: Arc<Replicas>,
     state: Arc<Mutex<State>>,
+}
+
+/// A connection, and the master that it leads to for ever.
+#[derive(Clone)]
+struct Connected {
+    live: Live,
+    master: Master,
+    since: Instant,
 }
 
 enum State {
     Closed,
     /// A task of its own opens the connection: no caller's deadline can cut it short.
-    Opening(Shared<BoxFuture<'static, Result<Live>>>),
+    Opening(Shared<BoxFuture<'static, Result<Connected>>>),
     Open {
-        live: Live,
+        connected: Connected,
         /// The deadline of the last call. Deadlines are as far apart as calls, and known already.
         used: Instant,
     },
@@ -59,8 +71,8 @@ enum State {
 
 impl Lane {
     /// A lane that connects when it is first used, on the runtime that uses it. Orders are
-    /// answered when `replicas` replicas have them.
-    pub(super) fn new(link: Link, keys: Keys, timeout: Duration, replicas: u32) -> Self {
+    /// answered when as many replicas have them as `replicas` says.
+    pub(super) fn new(link: Link, keys: Keys, timeout: Duration, replicas: Arc<Replicas>) -> Self {
         let state = Arc::new(Mutex::new(State::Closed));
         Self {
             link,
@@ -107,7 +119,7 @@ impl Lane {
 
     /// What scripts are told about replicas: 1 when orders are answered only when they have them.
     pub(super) fn waits(&self) -> u8 {
-        u8::from(self.replicas > 0)
+        u8::from(self.replicas.are_waited_for())
     }
 
     /// Sends a call once and decodes its reply; when that shows an order, waits until enough
@@ -122,10 +134,11 @@ impl Lane {
         decode: impl FnOnce(Value) -> Result<T>,
         shows_an_order: impl FnOnce(&T) -> bool,
     ) -> Result<T> {
-        let ask = async |live: &mut Live| {
+        let ask = async |connected: &mut Connected| {
+            let Connected { live, master, .. } = connected;
             let decided = decode(call.send(live).await?)?;
-            if self.replicas > 0 && shows_an_order(&decided) {
-                replicas::wait(live, self.replicas, deadline).await?;
+            if shows_an_order(&decided) {
+                self.replicas.wait(live, *master, deadline).await?;
             }
             Ok(decided)
         };
@@ -147,7 +160,7 @@ impl Lane {
         for (key, field) in fields {
             gets.hget(key, field);
         }
-        let ask = async |live: &mut Live| gets.query_async(live).await;
+        let ask = async |connected: &mut Connected| gets.query_async(&mut connected.live).await;
         match self.ask(deadline, ask).await? {
             Some(found) => found.map_err(|e| {
                 let keys: Vec<&str> = fields.iter().map(|(key, _)| key.as_str()).collect();
@@ -165,29 +178,31 @@ impl Lane {
     async fn ask<T>(
         &self,
         deadline: Instant,
-        ask: impl AsyncFnOnce(&mut Live) -> T,
+        ask: impl AsyncFnOnce(&mut Connected) -> T,
     ) -> Result<Option<T>> {
         let late = |_| Error::Busy("no connection to Redis in time".to_owned());
-        let live = timeout_at(deadline, self.live(deadline)).await;
-        let mut live = live.map_err(late)??;
-        match timeout_at(deadline, ask(&mut live)).await {
+        let connected = timeout_at(deadline, self.connected(deadline)).await;
+        let mut connected = connected.map_err(late)??;
+        match timeout_at(deadline, ask(&mut connected)).await {
             Ok(answer) => {
-                live.answered();
+                connected.live.answered();
                 Ok(Some(answer))
             }
             Err(_) => {
-                live.left_unanswered();
+                connected.live.left_unanswered();
                 Ok(None)
             }
         }
     }
 
     /// The open connection, or the one that is being opened.
-    async fn live(&self, deadline: Instant) -> Result<Live> {
+    async fn connected(&self, deadline: Instant) -> Result<Connected> {
         let opening = match &mut *lock(&self.state) {
-            State::Open { live, used } if !live.is_lost() && deadline < *used + QUIET => {
+            State::Open { connected, used }
+                if !self.is_over(connected) && deadline < *used + QUIET =>
+            {
                 *used = deadline.max(*used);
-                return Ok(live.clone());
+                return Ok(connected.clone());
             }
             State::Failed { error, retry_at } if Instant::now() < *retry_at => {
                 return Err(error.clone());
@@ -195,7 +210,9 @@ impl Lane {
             State::Opening(opening) => opening.clone(),
             state => {
                 let quiet = match state {
-                    State::Open { live, .. } if !live.is_lost() => Some(live.clone()),
+                    State::Open { connected, .. } if !self.is_over(connected) => {
+                        Some(connected.clone())
+                    }
                     _ => None,
                 };
                 let opening = self.open(quiet, deadline);
@@ -206,16 +223,31 @@ impl Lane {
         opening.await
     }
 
+    /// True for a connection that is lost, or leads to a master that the address has left.
+    fn is_over(&self, connected: &Connected) -> bool {
+        let Connected {
+            live,
+            master,
+            since,
+        } = connected;
+        live.is_lost() || self.replicas.have_left(*master) && since.elapsed() > LEFT_AGE_MIN
+    }
+
     /// Opens a connection, unless the `quiet` one gives a sign of life.
-    fn open(&self, quiet: Option<Live>, used: Instant) -> Shared<BoxFuture<'static, Result<Live>>> {
+    fn open(
+        &self,
+        quiet: Option<Connected>,
+        used: Instant,
+    ) -> Shared<BoxFuture<'static, Result<Connected>>> {
         let (link, timeout, state) = (self.link.clone(), self.timeout, self.state.clone());
+        let replicas = self.replicas.clone();
         let opening = tokio::spawn(async move {
             let opened = match quiet {
-                Some(live) if live.is_alive(timeout / SIGN_OF_LIFE_SHARE).await => Ok(live),
-                _ => link.connect(timeout).await,
+                Some(quiet) if quiet.live.is_alive(timeout / SIGN_OF_LIFE_SHARE).await => Ok(quiet),
+                _ => connect(&link, &replicas, timeout).await,
             };
             *lock(&state) = match opened.clone() {
-                Ok(live) => State::Open { live, used },
+                Ok(connected) => State::Open { connected, used },
                 Err(error) => State::Failed {
                     error,
                     retry_at: Instant::now() + CONNECT_PAUSE,
@@ -228,6 +260,20 @@ impl Lane {
             .boxed()
             .shared()
     }
+}
+
+/// Opens a connection and asks which master it leads to.
+async fn connect(link: &Link, replicas: &Replicas, patience: Duration) -> Result<Connected> {
+    let mut live = link.connect(patience).await?;
+    let late = |_| link.unreachable("no answer in time");
+    let greeted = timeout(patience, replicas.greet(&mut live)).await;
+    let master = greeted.map_err(late)??;
+    let since = Instant::now();
+    Ok(Connected {
+        live,
+        master,
+        since,
+    })
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {

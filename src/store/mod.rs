@@ -20,7 +20,7 @@ mod orders;
 pub mod place;
 mod record;
 pub mod recount;
-mod replicas;
+pub mod replicas;
 pub mod replies;
 pub mod reply;
 mod sales;
@@ -46,6 +46,7 @@ use tokio::time::{Instant, timeout};
 use self::keys::Keys;
 use self::lane::Lane;
 use self::link::Link;
+use self::replicas::{Count, Replicas};
 use self::scan::Scans;
 use self::script::{Call, SALE_GRAB};
 use crate::config::RedisUrl;
@@ -64,7 +65,7 @@ pub struct Store {
     pool: Pool,
     keys: Keys,
     timeout: Duration,
-    durability: Option<Durability>,
+    replicas: Arc<Replicas>,
     /// Where crowds read that are not at the doors: orders, chats and pages.
     reads: Arc<Lane>,
     /// Where they change something. Not the same: while a change waits for replicas, Redis answers
@@ -99,14 +100,18 @@ impl Store {
             .build()
             .map_err(|e| wrong(&e))?;
         let keys = Keys::new(prefix);
-        let lane = || Arc::new(Lane::new(link.clone(), keys.clone(), timeout, 0));
+        let replicas = Arc::new(Replicas::new(None));
+        let lane = || {
+            let lane = Lane::new(link.clone(), keys.clone(), timeout, replicas.clone());
+            Arc::new(lane)
+        };
         let (reads, changes) = (lane(), lane());
         Ok(Self {
             link,
             pool,
             keys,
             timeout,
-            durability: None,
+            replicas,
             reads,
             changes,
             scans: Arc::new(Scans::new()),
@@ -115,7 +120,7 @@ impl Store {
 
     /// The same store, with this level for what its lanes acknowledge.
     pub fn with_durability(mut self, durability: Option<Durability>) -> Self {
-        self.durability = durability;
+        self.replicas = Arc::new(Replicas::new(durability));
         self.with_own_lanes()
     }
 
@@ -126,10 +131,26 @@ impl Store {
         self
     }
 
+    /// The same store, which waits for replicas as `other` does, and shares what is known of them.
+    pub fn with_replicas_of(mut self, other: &Self) -> Self {
+        self.replicas = other.replicas.clone();
+        self.with_own_lanes()
+    }
+
     /// A lane of its own for one user of this store.
     pub fn lane(&self) -> Lane {
-        let replicas = self.durability.map_or(0, Durability::replicas);
-        Lane::new(self.link.clone(), self.keys.clone(), self.timeout, replicas)
+        let (link, keys) = (self.link.clone(), self.keys.clone());
+        Lane::new(link, keys, self.timeout, self.replicas.clone())
+    }
+
+    /// What is known of the number of replicas that `replicated:all` waits for.
+    pub fn replica_count(&self) -> Count {
+        self.replicas.count()
+    }
+
+    /// Waits a few seconds until that number is known: for a command, which does its work once.
+    pub async fn until_replicas_are_counted(&self) {
+        self.replicas.until_counted().await;
     }
 
     /// The keys of this store, for those who read Redis themselves.

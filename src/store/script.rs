@@ -65,6 +65,9 @@ pub static STOCK_ADD: LazyLock<Script> = script!("stock_add", flags: "", uses: [
 /// Takes unsold units out of a stock.
 pub static STOCK_REMOVE: LazyLock<Script> =
     script!("stock_remove", flags: " flags=allow-oom", uses: ["stock"]);
+/// Records how many replicas a master has had.
+pub static PEAK_RECORD: LazyLock<Script> =
+    script!("peak_record", flags: " flags=allow-oom", uses: ["stock"]);
 
 /// Sells a held order.
 pub static ORDER_CONFIRM: LazyLock<Script> = script!(

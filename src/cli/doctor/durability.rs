@@ -1,23 +1,31 @@
 //! Whether acknowledged orders survive what they are said to survive.
 
 use super::finding::{Finding, Grade};
+use crate::domain::counted::counted;
 use crate::domain::durability::Durability;
+use crate::store::replicas::Count;
 use crate::store::server::ServerFacts;
 
-pub(super) fn durability(facts: &ServerFacts, wanted: Option<Durability>) -> Finding {
-    let mend = match wanted {
-        Some(Durability::Replicated(_)) => {
-            "attach so many replicas to this Redis, or choose another durability"
+pub(super) fn durability(
+    facts: &ServerFacts,
+    wanted: Option<Durability>,
+    count: &Count,
+) -> Finding {
+    let online = facts.replicas();
+    let (grade, found, mend) = match (facts.verify(wanted, count), facts.persistence()) {
+        (Err(error), _) => (Grade::Wrong, error.to_string(), mend(wanted)),
+        (Ok(level), _) if level.is_at_risk(online) => {
+            let attached = counted(online, "replica");
+            let found = format!(
+                "{level}, but {attached} are attached: a failover to one that lacks an order \
+                 forgets the order"
+            );
+            (Grade::Wrong, found, "set durability to replicated:all")
         }
-        None | Some(Durability::Memory | Durability::Fsync) => {
-            "CONFIG SET appendonly yes, appendfsync always, no-appendfsync-on-rewrite no"
-        }
-    };
-    let (grade, found) = match (facts.verify(wanted), facts.persistence()) {
-        (Err(error), _) => (Grade::Wrong, error.to_string()),
         (Ok(_), None) => (
             Grade::Warning,
             "this server hides its settings: durability unknown".to_owned(),
+            mend(wanted),
         ),
         (Ok(Durability::Memory), Some(_)) => {
             let fsync = facts.setting("appendfsync").unwrap_or("unknown");
@@ -26,16 +34,29 @@ pub(super) fn durability(facts: &ServerFacts, wanted: Option<Durability>) -> Fin
                 "memory: a crash may forget acknowledged orders (appendonly {append_only}, \
                  appendfsync {fsync})"
             );
-            (Grade::Warning, found)
+            (Grade::Warning, found, mend(wanted))
         }
         (Ok(level @ Durability::Fsync), Some(_)) => (
             Grade::Good,
             format!("{level}: orders survive kill -9 and power loss"),
+            "",
         ),
-        (Ok(level @ Durability::Replicated(_)), Some(_)) => (
-            Grade::Good,
-            format!("{level}: orders survive the loss of the master"),
-        ),
+        (Ok(level @ (Durability::Replicated(_) | Durability::ReplicatedAll)), Some(_)) => {
+            let attached = counted(online, "replica");
+            let found = format!("{level}: orders survive the loss of the master ({attached})");
+            (Grade::Good, found, "")
+        }
     };
     Finding::new("durability", grade, found, mend)
+}
+
+fn mend(wanted: Option<Durability>) -> &'static str {
+    match wanted {
+        Some(Durability::Replicated(_) | Durability::ReplicatedAll) => {
+            "attach so many replicas to this Redis, or choose another durability"
+        }
+        None | Some(Durability::Memory | Durability::Fsync) => {
+            "CONFIG SET appendonly yes, appendfsync always, no-appendfsync-on-rewrite no"
+        }
+    }
 }

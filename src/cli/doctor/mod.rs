@@ -25,7 +25,7 @@ pub async fn run(store: &Store, config: &Config, output: Output) -> Result<ExitC
     let mut findings = vec![
         server::version(&facts),
         server::role(&facts),
-        durability::durability(&facts, config.durability),
+        durability::durability(&facts, config.durability, &store.replica_count()),
         memory::memory(&facts),
         server::clients(&facts),
         server::scripts(store).await,

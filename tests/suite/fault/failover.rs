@@ -131,7 +131,7 @@ impl Pair {
 }
 
 /// A server in memory that sends its data to a new replica at once.
-fn with_arguments(arguments: &[&str]) -> PrivateRedis {
+pub(super) fn with_arguments(arguments: &[&str]) -> PrivateRedis {
     let at_once = ["--repl-diskless-sync-delay", "0"];
     let extra = at_once
         .iter()
@@ -144,7 +144,7 @@ fn with_arguments(arguments: &[&str]) -> PrivateRedis {
     })
 }
 
-fn follower_of(link: &Proxy) -> PrivateRedis {
+pub(super) fn follower_of(link: &Proxy) -> PrivateRedis {
     with_arguments(&["--replicaof", "127.0.0.1", &link.address.port().to_string()])
 }
 
@@ -152,25 +152,37 @@ fn follower_of(link: &Proxy) -> PrivateRedis {
 /// it calls the replica online is too early: it sends it nothing before the first acknowledgement,
 /// which may take a second.
 pub async fn until_linked(master: &PrivateRedis) {
-    let mut raw = connect(&master.url()).await;
-    until_online(&mut raw).await;
-    let () = run(&mut raw, &["SET", "linked", "?"]).await;
-    let () = run(&mut raw, &["DEL", "linked"]).await;
-    let patience_ms = PATIENCE.as_millis().to_string();
-    let replicas: u32 = run(&mut raw, &["WAIT", "1", &patience_ms]).await;
-    assert_eq!(replicas, 1, "the replica hears nothing");
+    until_linked_to(master, 1).await;
 }
 
-async fn until_online(raw: &mut MultiplexedConnection) {
+/// The same for so many replicas, when there are no others.
+pub(super) async fn until_linked_to(master: &PrivateRedis, replicas: usize) {
+    let mut raw = connect(&master.url()).await;
+    until_online(&mut raw, replicas).await;
+    let () = run(&mut raw, &["SET", "linked", "?"]).await;
+    let () = run(&mut raw, &["DEL", "linked"]).await;
+    let (wanted, patience) = (replicas.to_string(), PATIENCE.as_millis().to_string());
+    let linked: usize = run(&mut raw, &["WAIT", &wanted, &patience]).await;
+    assert_eq!(linked, replicas, "a replica hears nothing");
+}
+
+/// Waits until so many replicas are attached and in step, and no others.
+pub(super) async fn until_online(raw: &mut MultiplexedConnection, replicas: usize) {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let info: String = run(raw, &["INFO", "replication"]).await;
-        if info.contains("state=online") {
+        let online = online(raw).await;
+        if online == replicas {
             return;
         }
-        assert!(Instant::now() < deadline, "no replica online: {info}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(Instant::now() < deadline, "{online} replicas online");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Replicas that this master calls online.
+pub(super) async fn online(raw: &mut MultiplexedConnection) -> usize {
+    let info: String = run(raw, &["INFO", "replication"]).await;
+    info.matches("state=online").count()
 }
 
 /// Runs the whole scene at this level, and gives back what the crowd saw.

@@ -16,6 +16,7 @@ mod order_expire;
 mod order_place;
 mod order_use;
 mod order_walk;
+mod peak_record;
 mod reply_claim;
 mod reply_keep;
 mod reply_note;
