@@ -5,16 +5,17 @@
 -- KEYS[2] holds   [zset]    order id by deadline
 -- KEYS[3] feed    [stream]  what happened to orders
 -- KEYS[4...] three for each sale of the orders:
---   sale [hash] kind, feed, counters; stock [list or string]; buyers [hash]
--- ARGV[1] again   [ms]      how long a broken order is left alone
+--   sale [hash] kind, paused, feed, counters; stock [list or string]; buyers [hash]
+-- ARGV[1] again   [ms]      how long an order that is broken or stopped is left alone
 -- ARGV[2...] goods [sale id], one for each sale, in the order of the keys; then the order ids
 --
 -- Returns {late, answer...}: how late the latest expired order is [ms], and one answer for each id:
 --   expired: just now; not_due: its deadline has not passed; settled: it is not held any more;
---   or, with the reason in the same text, broken: it or a sale of it cannot be read or does not add up
--- Writes for "expired" what the change needs. Puts the hold right for the others, so that they are not in the
---   way of the next batch: it gets the deadline of the record, or goes, or, when broken, comes
---   up again later. The same batch again changes nothing more.
+--   stopped: a sale of it is stopped because Redis has forgotten orders of it; or, with the reason in
+--   the same text, broken: it or a sale of it cannot be read or does not add up
+-- Writes for "expired" what the change needs. Puts the hold right for the others, so that they are
+--   not in the way of the next batch: it gets the deadline of the record, or goes, or, when broken
+--   or stopped, comes up again later. The same batch again changes nothing more.
 -- Flags: allow-oom, so that what was granted is settled when Redis is full.
 -- Uses: lib/clock, lib/stock, lib/order, lib/feed, lib/change
 
@@ -41,6 +42,10 @@ redis.call("ZCARD", holds) -- raises here, before the first write, if it is no z
 local change = change_of("held", "expired", ms_text(now), sales)
 local late, seen, settled, moved = 0, {}, {}, {}
 
+local function postpone(id)
+  moved[#moved + 1], moved[#moved + 2] = ms_text(now + again), id
+end
+
 -- The word for one order, which then is part of the change if it expires.
 local function judge(id, record)
   if not record then
@@ -55,6 +60,12 @@ local function judge(id, record)
     moved[#moved + 1], moved[#moved + 2] = ms_text(order.at), id
     return "not_due"
   end
+  for _, line in ipairs(order.lines) do
+    if change_sale(change, line.goods).stopped then
+      postpone(id)
+      return "stopped"
+    end
+  end
   change_add(change, order)
   seen[id] = true
   late = math.max(late, now - order.at)
@@ -65,7 +76,7 @@ local answers = {}
 for n, id in ipairs(ids) do
   local judged, answer = pcall(judge, id, records[n])
   if not judged then
-    moved[#moved + 1], moved[#moved + 2] = ms_text(now + again), id
+    postpone(id)
     answer = "broken: " .. (type(answer) == "table" and answer.err or tostring(answer))
   end
   answers[n] = answer

@@ -9,7 +9,8 @@
 -- ARGV[2] request_id [text]      the client's name for this request
 -- ARGV[3] order      [order id]  of the order if it is granted
 -- ARGV[4] waits      [0|1]       the caller waits for replicas: repeated orders write a little
--- ARGV[5...] one pair for each line: goods [sale id], purchase [units]; no goods twice
+-- ARGV[5...] five for each line: goods [sale id], purchase [units], and the past of the sale that the
+--   caller saw acknowledged: history (empty: none), grants, granted_at [ms]; no goods twice
 --
 -- Returns {answer, about, standing...}: the answer and what it is about is one of
 --   grabbed             the record of the new order
@@ -17,35 +18,35 @@
 --   request_id_reused   goods of the first line; the request asked for something else before
 --   already_grabbed     goods LF id of the order that the buyer holds of this sale
 --   not_started         goods LF when it opens [ms], of the first line of which this is true
---   no_such_sale | wrong_door | invalid_purchase | paused | ended | sold_out |
+--   no_such_sale | wrong_door | invalid_purchase | paused | forgot | ended | sold_out |
 --   insufficient_stock  goods of the first line of which this is true
 --   Then, but not after no_such_sale and wrong_door, how the sale of each line stands, as of after
---   the order, in a table as in sale_grab: {left, grants, granted_at, open | paused | not_started |
---   ended, purchase_max, opens_in, list | counter}.
+--   the order, in a table as in sale_grab: {left, grants, granted_at, open | paused | forgot |
+--   not_started | ended, purchase_max, opens_in, history, list | counter}.
 -- Writes only for "grabbed": a held order, until the shortest hold of its sales has passed, when
 --   any of them has one, else a confirmed one; a feed entry when any of its sales has a feed. With
 --   waits, an answer that shows an order which exists writes a field of the first sale: replicas
---   are waited for from the last write on, and that order was written before.
+--   are waited for from the last write on, and that order was written before. A sale that has
+--   forgotten some of the past is stopped, and grants nothing.
 -- Flags: none, so selling stops before any effect when Redis is read-only, full or cannot persist.
--- Uses: lib/clock, lib/stock, lib/window, lib/order, lib/feed
+-- Uses: lib/clock, lib/stock, lib/history, lib/window, lib/basket, lib/order, lib/feed
 
 local requests, orders, holds, feed = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local username, request_id, order, waits = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == "1"
-local count = (#ARGV - 4) / 2
+local count = (#ARGV - 4) / 5
 if count < 1 or count % 1 ~= 0 or #KEYS ~= 4 + 3 * count then
-  error({ err = "ERR order_place takes 4 keys, username, request_id, order, waits, and 3 keys, "
-    .. "goods and purchase for each line" })
+  error({ err = "ERR order_place takes 4 keys, username, request_id, order, waits, and for each line "
+    .. "3 keys, goods, purchase, history, grants and granted_at" })
 end
 
 local lines, wanted = {}, {}
 for i = 1, count do
-  local goods, purchase = ARGV[2 * i + 3], whole(ARGV[2 * i + 4], 0, "purchase")
-  if purchase == 0 or wanted[goods] then
-    error({ err = "ERR order_place: purchase must be at least 1 and no goods twice: " .. goods })
+  local line = line_of({ unpack(KEYS, 3 * i + 2, 3 * i + 4) }, { unpack(ARGV, 5 * i, 5 * i + 4) })
+  if line.purchase == 0 or wanted[line.goods] then
+    error({ err = "ERR order_place: purchase must be at least 1 and no goods twice: " .. line.goods })
   end
-  wanted[goods] = purchase
-  lines[i] = { goods = goods, purchase = purchase,
-    sale = KEYS[3 * i + 2], stock = KEYS[3 * i + 3], buyers = KEYS[3 * i + 4] }
+  wanted[line.goods] = line.purchase
+  lines[i] = line
 end
 
 -- Read. Every key is read with the type that it is written with, and every counter is a number.
@@ -53,39 +54,14 @@ end
 local now = now_ms()
 local hold, fed
 
--- Adds to a line how its sale stands; false when there is no such sale.
-local function look_at(line)
-  local kind, keyword, opens_at, closes_at, purchase_max, paused, own_hold, own_feed, held, confirmed,
-    grants, granted_at = unpack(redis.call("HMGET", line.sale, "kind", "keyword", "opens_at",
-      "closes_at", "purchase_max", "paused", "hold", "feed", "held", "confirmed", "grants",
-      "granted_at"))
-  if not kind then
-    return false
-  end
-  if kind ~= "list" and kind ~= "counter" and kind ~= "target" then
-    error({ err = "ERR order_place: sale " .. line.goods .. " has the kind " .. kind })
-  end
-  opens_at = whole(opens_at, 0, "opens_at")
-  line.kind, line.is_activity = kind, keyword
-  line.purchase_max = whole(purchase_max, 2, "purchase_max")
-  line.opens_at, line.opens_in = opens_at, math.max(0, opens_at - now)
-  line.closed = closed_at(now, paused, opens_at, closes_at)
-  line.grants, line.granted_at = whole(grants, 0, "grants"), whole(granted_at, 0, "granted_at")
-  line.left, line.owned = stock_left(kind, line.stock), redis.call("HGET", line.buyers, username)
-  whole(held, 0, "held")
-  whole(confirmed, 0, "confirmed")
-  own_hold = whole(own_hold, 0, "hold")
-  if own_hold > 0 then
-    hold = math.min(own_hold, hold or own_hold)
-  end
-  fed = fed or own_feed ~= "0"
-  return true
-end
-
 for _, line in ipairs(lines) do
-  if not look_at(line) then
+  if not line_look(line, now, username) then
     return { "no_such_sale", line.goods }
   end
+  if line.hold > 0 then
+    hold = math.min(line.hold, hold or line.hold)
+  end
+  fed = fed or line.fed
 end
 for _, line in ipairs(lines) do
   if line.kind == "target" or line.is_activity then -- bids have a door, tickets the office
@@ -96,12 +72,16 @@ local request = username .. "\t" .. request_id
 local before = redis.call("HGET", requests, request)
 redis.call("HLEN", orders)
 redis.call("ZCARD", holds)
+for _, line in ipairs(lines) do
+  if line.lost then
+    sale_stop(line.sale, line.past, line.paused)
+  end
+end
 
 local function reply(answer, about)
   local standings = {}
   for i, line in ipairs(lines) do
-    standings[i] = { line.left, line.grants, line.granted_at, line.closed or "open",
-      line.purchase_max, line.opens_in, line.kind }
+    standings[i] = line_standing(line)
   end
   return { answer, about, unpack(standings) }
 end

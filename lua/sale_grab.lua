@@ -1,6 +1,7 @@
 -- sale_grab: decides a batch of attempts for one sale, in the order given.
 --
--- KEYS[1] sale    [hash]            kind, keyword, window, purchase_max, paused, hold, feed, counters
+-- KEYS[1] sale    [hash]            kind, keyword, window, purchase_max, paused, hold, feed, history,
+--   counters
 -- KEYS[2] stock   [list or string]  the units, or the number left
 -- KEYS[3] buyers  [hash]            username -> order id
 -- KEYS[4] orders  [hash]            order id -> record
@@ -10,29 +11,35 @@
 -- ARGV[2] door    [list|counter|office]  the kind of stock that the door sells; the office sells
 --   every sale that has the field keyword, and nobody else does
 -- ARGV[3] waits   [0|1]             the caller waits for replicas: repeated orders write a little
--- ARGV[4...] one triple for each attempt: username, purchase [units], order id if granted
+-- ARGV[4] history [N-word]          of the past of the sale that the caller saw acknowledged, or empty
+-- ARGV[5] grants  [orders]          of that past
+-- ARGV[6] granted_at [ms]           of that past
+-- ARGV[7...] one triple for each attempt: username, purchase [units], order id if granted
 --
--- Returns {left, grants, granted_at, phase, purchase_max, opens_in, answers}, as of after the batch:
---   units left, orders ever granted, ms of the last grant, open | paused | not_started | ended |
---   no_such_sale | wrong_door, most units in one attempt, ms until the window opens (0: it has);
+-- Returns {left, grants, granted_at, phase, purchase_max, opens_in, history, answers}, as of after the
+--   batch: units left, orders ever granted, ms of the last grant, open | paused | forgot | not_started
+--   | ended | no_such_sale | wrong_door, most units in one attempt, ms until the window opens (0: it
+--   has), history (empty: no such sale, or not its door);
 --   then one text with an answer for each attempt, separated by the byte 30: "=" and the units,
---   separated by tabs, of its new order; id LF record of the order that the buyer holds; or
---   "broken: " and its id when it has no record that can be an answer; or one word of
---   no_such_sale | wrong_door | invalid_purchase | paused | not_started | ended | sold_out |
---   insufficient_stock
+--   separated by tabs, of its new order; an order that the buyer holds, as order_shown says it; or
+--   one word of no_such_sale | wrong_door | invalid_purchase | paused | forgot | not_started | ended |
+--   sold_out | insufficient_stock
 -- Writes only for new orders: held ones when the sale has a hold, else confirmed ones. A buyer who
 --   holds an order gets that order in every state of the sale. With waits, a batch that repeats
 --   orders and grants none writes a field of the sale: replicas are waited for from the last write
---   on, and the repeated orders were written before.
+--   on, and the repeated orders were written before. A sale that has forgotten some of the past is
+--   stopped, and grants nothing.
 -- Flags: none, so selling stops before any effect when Redis is read-only, full or cannot persist.
--- Uses: lib/clock, lib/stock, lib/window, lib/order, lib/feed
+-- Uses: lib/clock, lib/stock, lib/history, lib/window, lib/order, lib/feed
 
 local sale, stock, buyers, orders, holds, feed = unpack(KEYS)
 local goods, door, waits = ARGV[1], ARGV[2], ARGV[3] == "1"
-local count = (#ARGV - 3) / 3
+local count = (#ARGV - 6) / 3
 if #KEYS ~= 6 or count < 1 or count % 1 ~= 0 then
-  error({ err = "ERR sale_grab takes 6 keys, goods, door, waits and one triple for each attempt" })
+  error({ err = "ERR sale_grab takes 6 keys, goods, door, waits, history, grants, granted_at and one "
+    .. "triple for each attempt" })
 end
+local past = past_of(ARGV[4], ARGV[5], ARGV[6])
 if count > 1000 then -- unpack returns 8000 values at most, and a batch writes two for each attempt
   error({ err = "ERR sale_grab takes at most 1000 attempts, not " .. count })
 end
@@ -48,17 +55,17 @@ local quantities = setmetatable({}, { __index = function(known, text)
 end })
 local users, wants = {}, {}
 for i = 1, count do
-  users[i], wants[i] = ARGV[3 * i + 1], quantities[ARGV[3 * i + 2]]
+  users[i], wants[i] = ARGV[3 * i + 4], quantities[ARGV[3 * i + 5]]
 end
 
 -- Read.
 
 local kind, keyword, opens_at, closes_at, purchase_max, paused, hold, fed, held, confirmed, granted,
-  granted_at = unpack(redis.call("HMGET", sale, "kind", "keyword", "opens_at", "closes_at",
-    "purchase_max", "paused", "hold", "feed", "held", "confirmed", "grants", "granted_at"))
+  granted_at, history = unpack(redis.call("HMGET", sale, "kind", "keyword", "opens_at", "closes_at",
+    "purchase_max", "paused", "hold", "feed", "held", "confirmed", "grants", "granted_at", "history"))
 
 local function all(word)
-  return { 0, 0, 0, word, 0, 0, word .. string.rep("\30" .. word, count - 1) }
+  return { 0, 0, 0, word, 0, 0, "", word .. string.rep("\30" .. word, count - 1) }
 end
 
 if not kind then
@@ -71,6 +78,7 @@ end
 
 purchase_max = whole(purchase_max, 2, "purchase_max")
 granted, granted_at = whole(granted, 0, "grants"), whole(granted_at, 0, "granted_at")
+history = history or "1-"
 opens_at = whole(opens_at, 0, "opens_at")
 hold = whole(hold, 0, "hold")
 local state = hold > 0 and "held" or "confirmed"
@@ -81,7 +89,8 @@ local owned = redis.call("HMGET", buyers, unpack(users))
 -- These raise here, before the first write, if a key has a wrong type.
 redis.call("HLEN", orders)
 redis.call("ZCARD", holds)
-local closed = closed_at(now, paused, opens_at, closes_at)
+local lost = is_lost(past, history, granted, granted_at)
+local closed = lost and "forgot" or closed_at(now, paused, opens_at, closes_at)
 
 -- Decide: grants[n] is the place of the n-th attempt that gets units.
 
@@ -111,16 +120,7 @@ for i = 1, count do
   end
 end
 
--- Repeat the orders that exist. A record that somebody deleted or wrote by hand is the trouble of its
--- buyer alone: the others of the batch have nothing to do with it.
-
-local function shown(id, record)
-  local answer = record and id .. "\n" .. record
-  if answer and not string.find(answer, "\30", 1, true) then
-    return answer
-  end
-  return "broken: " .. string.gsub(id, "%c", "?")
-end
+-- Repeat the orders that exist. A broken one is the trouble of its buyer alone.
 
 if #repeats > 0 then
   local wanted = {}
@@ -129,15 +129,18 @@ if #repeats > 0 then
   end
   local records = redis.call("HMGET", orders, unpack(wanted))
   for n, i in ipairs(repeats) do
-    answers[i] = shown(owned[i], records[n])
+    answers[i] = order_shown(owned[i], records[n])
   end
 end
 
 local function reply()
   return { left, granted + #grants, #grants > 0 and now or granted_at, closed or "open", purchase_max,
-    math.max(0, opens_at - now), table.concat(answers, "\30") }
+    math.max(0, opens_at - now), history, table.concat(answers, "\30") }
 end
 
+if lost then
+  sale_stop(sale, past, paused)
+end
 if #grants == 0 then
   if waits and #repeats > 0 then
     redis.call("HSET", sale, "repeated_at", ms_text(now))
@@ -151,7 +154,7 @@ end
 local at = ms_text(now)
 if fed ~= "0" then
   for _, i in ipairs(grants) do
-    feed_add(feed, state, ARGV[3 * i + 3], at)
+    feed_add(feed, state, ARGV[3 * i + 6], at)
   end
 end
 
@@ -170,7 +173,7 @@ local tails = setmetatable({}, { __index = function(known, want)
 end })
 local entries, records, deadlines, next_unit = {}, {}, {}, 1
 for n, i in ipairs(grants) do
-  local user, want, id = users[i], wants[i], ARGV[3 * i + 3]
+  local user, want, id = users[i], wants[i], ARGV[3 * i + 6]
   local named = ""
   if kind == "list" then
     named = want == 1 and units[next_unit]

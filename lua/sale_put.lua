@@ -1,9 +1,12 @@
 -- sale_put: creates a sale, or changes the fields given, when its state allows it.
 --
 -- KEYS[1] sale    [hash]            kind, window, purchase_max, paused, hold, feed, terms, activity,
---   counters
+--   history, counters
 -- KEYS[2] buyers  [hash]            username -> order id
--- ARGV[1...] pairs of field and value: kind, title, opens_at [ms], closes_at [ms],
+-- KEYS[3] deleted [hash]            sale id -> number of its last history
+-- ARGV[1] id      [sale id]         of the sale
+-- ARGV[2] word    [text]            of its history, if it is created
+-- ARGV[3...] pairs of field and value: kind, title, opens_at [ms], closes_at [ms],
 --   purchase_max [units], paused [0|1], hold [ms], cancel_until [ms], feed [0|1]; an empty
 --   time removes the bound; bid_min [cents] and bonus_bp [basis points] of a target; keyword,
 --   place, starts_at [ms], ends_at [ms], picture and description of an activity, where an empty one
@@ -12,18 +15,19 @@
 -- Returns created | updated, or a refusal that changes nothing:
 --   no_such_sale | kind_is_fixed | already_open | purchase_max_lowered | window_is_empty |
 --   feed_is_fixed | terms_are_fixed | not_of_this_kind | hold_and_keyword | one_ticket_each |
---   sold_elsewhere | tickets_are_out | not_an_activity | ends_before_start | ends_before_closing
+--   sold_elsewhere | tickets_are_out | not_an_activity | ends_before_start | ends_before_closing |
+--   forgot (Redis has forgotten orders of the sale) | being_cleared (it is being reset or deleted)
 -- Writes only for "created" and "updated". The same edit again changes nothing more. A sale that
 --   becomes an activity is limited to one unit for each buyer.
 -- Flags: allow-oom, so that a sale can be paused when Redis is full.
--- Uses: lib/clock, lib/stock
+-- Uses: lib/clock, lib/stock, lib/history
 
-local sale, buyers = KEYS[1], KEYS[2]
-if #KEYS ~= 2 or #ARGV < 2 or #ARGV % 2 ~= 0 then
-  error({ err = "ERR sale_put takes 2 keys and pairs of field and value" })
+local sale, buyers, deleted = KEYS[1], KEYS[2], KEYS[3]
+if #KEYS ~= 3 or #ARGV < 4 or #ARGV % 2 ~= 0 then
+  error({ err = "ERR sale_put takes 3 keys, id, word and pairs of field and value" })
 end
 local edit = {}
-for i = 1, #ARGV, 2 do
+for i = 3, #ARGV, 2 do
   edit[ARGV[i]] = ARGV[i + 1]
 end
 
@@ -42,9 +46,9 @@ for field in pairs(edit) do
   end
 end
 
-local kind, opens_at, closes_at, purchase_max, fed, grants, bid_min, bonus_bp = unpack(redis.call(
-  "HMGET", sale, "kind", "opens_at", "closes_at", "purchase_max", "feed", "grants", "bid_min",
-  "bonus_bp"))
+local kind, opens_at, closes_at, purchase_max, fed, grants, bid_min, bonus_bp, paused, clearing =
+  unpack(redis.call("HMGET", sale, "kind", "opens_at", "closes_at", "purchase_max", "feed", "grants",
+    "bid_min", "bonus_bp", "paused", "clearing"))
 grants = whole(grants, 0, "grants")
 -- Nobody is in the buyers' index of a target.
 local has_orders = redis.call("HLEN", buyers) > 0 or kind == "target" and grants > 0
@@ -52,6 +56,12 @@ local now = now_ms()
 
 if not kind and not edit.kind then
   return "no_such_sale"
+end
+if clearing then
+  return "being_cleared"
+end
+if paused == "forgot" then
+  return "forgot"
 end
 if kind and edit.kind and edit.kind ~= kind then
   return "kind_is_fixed"
@@ -137,6 +147,9 @@ end
 bound(edit.hold, nil, "hold")
 bound(edit.cancel_until, nil, "cancel_until")
 
+if not kind then
+  edit.history = history_after(nil, nil, redis.call("HGET", deleted, ARGV[1]), ARGV[2])
+end
 for field, value in pairs(edit) do
   if value == "" and removable[field] then
     redis.call("HDEL", sale, field)

@@ -29,6 +29,16 @@ local function order_line(goods, purchase, named)
   return goods .. "\t" .. purchase .. (named and "\t" or "")
 end
 
+-- An order that exists, as an answer: id LF record; or "broken: " and its id, when its record was
+-- deleted or holds the byte 30, which separates answers.
+local function order_shown(id, record)
+  local answer = record and id .. "\n" .. record
+  if answer and not string.find(answer, "\30", 1, true) then
+    return answer
+  end
+  return "broken: " .. string.gsub(id, "%c", "?")
+end
+
 local order_states = { held = true, confirmed = true, used = true, cancelled = true, expired = true }
 
 local function order_unreadable(id)

@@ -9,9 +9,10 @@ use futures_util::future::{join, join_all};
 use tokio::sync::{mpsc, oneshot};
 
 use super::learner::Learner;
+use super::memory::Memory;
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::SaleId;
-use crate::domain::outcome::Outcome;
+use crate::domain::outcome::{Outcome, Refusal};
 use crate::domain::sale::Door;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
@@ -37,6 +38,7 @@ pub struct Batcher {
     pub lane: Lane,
     pub inbox: mpsc::Receiver<Ask>,
     pub learner: Learner,
+    pub memory: Arc<Memory>,
     pub metrics: Arc<Metrics>,
     /// Longest wait of a buyer, queue and Redis together.
     pub timeout: Duration,
@@ -108,13 +110,12 @@ impl Batcher {
             attempts,
             answers,
         } = group;
-        let decided = self
-            .lane
-            .sale_grab(&sale, door, &attempts, deadline.into())
-            .await;
+        let decided = self.ask(&sale, door, &attempts, deadline).await;
         self.metrics.batch(attempts.len(), sent_at.elapsed());
         match decided {
-            Ok(Batch { standing, outcomes }) => {
+            Ok(Batch {
+                standing, outcomes, ..
+            }) => {
                 // Before any buyer hears of an order, the gate does.
                 let granted = outcomes.iter().flatten().any(Outcome::is_grabbed);
                 self.learner.hear(&sale, &standing, granted, sent_at);
@@ -134,6 +135,33 @@ impl Batcher {
                 }
             }
         }
+    }
+
+    /// Asks Redis, and remembers what it says of the past of the sale.
+    async fn ask(
+        &self,
+        sale: &SaleId,
+        door: Door,
+        attempts: &[Attempt],
+        deadline: Instant,
+    ) -> Result<Batch> {
+        let recalled = self.memory.recall(sale);
+        let given = self.memory.given(&recalled);
+        let decided = self
+            .lane
+            .sale_grab(sale, door, attempts, given, deadline.into());
+        let mut batch = decided.await?;
+        if let Some(found) = &batch.past {
+            let acknowledged = batch.acknowledged;
+            self.memory
+                .hear(sale, recalled.as_ref(), found, acknowledged);
+        }
+        let is_gone = batch.standing.closed == Some(Refusal::NoSuchSale);
+        let (memory, store) = (&self.memory, &self.learner.store);
+        if is_gone && memory.has_lost(store, sale, recalled.as_ref()).await? {
+            batch.outcomes.fill(Ok(Outcome::Refused(Refusal::Forgot)));
+        }
+        Ok(batch)
     }
 
     /// A buyer holds an order that cannot be read. No gate need hear of it: the attempt took

@@ -8,11 +8,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
+use super::memory::Memory;
 use super::new_id;
-use crate::domain::bid::{Amount, Bid, BidOutcome};
+use crate::domain::bid::{Amount, Bid, BidOutcome, BidRefusal};
 use crate::domain::ids::{RequestId, SaleId, Username};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::store::bids::DecidedBid;
 use crate::store::lane::Lane;
 
 /// Most bids of one worker that Redis has not answered; one more is `busy` at once.
@@ -20,7 +23,9 @@ const BIDS_MAX: usize = 1024;
 
 /// Owns its lane.
 pub struct Bidder {
+    store: Store,
     lane: Lane,
+    memory: Arc<Memory>,
     metrics: Arc<Metrics>,
     room: Semaphore,
     /// Longest wait of a buyer.
@@ -28,10 +33,17 @@ pub struct Bidder {
 }
 
 impl Bidder {
-    pub fn new(lane: Lane, metrics: Arc<Metrics>, timeout: Duration) -> Self {
+    pub fn new(
+        store: &Store,
+        memory: Arc<Memory>,
+        metrics: Arc<Metrics>,
+        timeout: Duration,
+    ) -> Self {
         let room = Semaphore::new(BIDS_MAX);
         Self {
-            lane,
+            store: store.clone(),
+            lane: store.lane(),
+            memory,
             metrics,
             room,
             timeout,
@@ -56,7 +68,33 @@ impl Bidder {
             goods,
             amount,
         };
-        let decided = self.lane.bid_place(&bid, deadline.into()).await;
+        let decided = self.decide(&bid, deadline).await;
         decided.inspect_err(|error| self.metrics.redis_error(error))
+    }
+
+    async fn decide(&self, bid: &Bid, deadline: Instant) -> Result<BidOutcome> {
+        let goods = &bid.goods;
+        let recalled = self.memory.recall(goods);
+        let given = self.memory.given(&recalled);
+        let decided = self.lane.bid_place(bid, given, deadline.into()).await?;
+        let DecidedBid {
+            outcome,
+            past,
+            acknowledged,
+        } = decided;
+        if let Some(found) = past {
+            self.memory
+                .hear(goods, recalled.as_ref(), &found, acknowledged);
+        }
+        let is_gone = outcome == BidOutcome::Refused(BidRefusal::NoSuchSale);
+        let memory = &self.memory;
+        if is_gone
+            && memory
+                .has_lost(&self.store, goods, recalled.as_ref())
+                .await?
+        {
+            return Ok(BidOutcome::Refused(BidRefusal::Forgot));
+        }
+        Ok(outcome)
     }
 }

@@ -340,7 +340,11 @@ impl Closed {
 /// Refusals that hold for everybody and for a while.
 fn closes(refusal: Refusal) -> bool {
     match refusal {
-        Refusal::SoldOut | Refusal::NotStarted | Refusal::Ended | Refusal::Paused => true,
+        Refusal::SoldOut
+        | Refusal::NotStarted
+        | Refusal::Ended
+        | Refusal::Paused
+        | Refusal::Forgot => true,
         Refusal::InsufficientStock
         | Refusal::InvalidPurchase
         | Refusal::NoSuchSale

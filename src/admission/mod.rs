@@ -8,13 +8,14 @@
 //! ```
 //!
 //! Each worker of the HTTP server has an [`Admission`] of its own, with its own queue and lane; the
-//! [`Gates`] are shared by all.
+//! [`Gates`] and the [`Memory`] are shared by all.
 
 mod batcher;
 mod bidder;
 mod buyers;
 pub mod gate;
 mod learner;
+pub mod memory;
 mod placer;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use self::batcher::{Ask, Batcher, QUEUE_ATTEMPTS_MAX};
 use self::bidder::Bidder;
 use self::gate::{Gates, Verdict};
 use self::learner::Learner;
+use self::memory::Memory;
 use self::placer::Placer;
 use crate::domain::attempt::{Attempt, Purchase};
 use crate::domain::bid::{Amount, BidOutcome};
@@ -55,6 +57,7 @@ impl Admission {
     pub fn start(
         store: &Store,
         gates: Arc<Gates>,
+        memory: Arc<Memory>,
         metrics: Arc<Metrics>,
         timeout: Duration,
     ) -> Self {
@@ -64,12 +67,13 @@ impl Admission {
             gates: gates.clone(),
             metrics: metrics.clone(),
         };
-        let placer = Placer::new(store.lane(), learner.clone(), timeout);
-        let bidder = Bidder::new(store.lane(), metrics.clone(), timeout);
+        let placer = Placer::new(store.lane(), learner.clone(), memory.clone(), timeout);
+        let bidder = Bidder::new(store, memory.clone(), metrics.clone(), timeout);
         let batcher = Batcher {
             lane: store.lane(),
             inbox,
             learner,
+            memory,
             metrics: metrics.clone(),
             timeout,
         };

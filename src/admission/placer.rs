@@ -5,14 +5,18 @@
 //! of every sale that an answer is about, before the answer goes out: who knows of an order by
 //! this process is never told by a gate of it that there is nothing left.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
 use super::learner::Learner;
+use super::memory::Memory;
 use super::new_id;
+use crate::domain::history::Past;
 use crate::domain::ids::{RequestId, Username};
-use crate::domain::place::{Basket, PlaceOutcome, Placement};
+use crate::domain::outcome::Refusal;
+use crate::domain::place::{Basket, PlaceOutcome, PlaceRefusal, Placement};
 use crate::error::{Error, Result};
 use crate::store::lane::Lane;
 use crate::store::place::Placed;
@@ -24,17 +28,19 @@ const PLACEMENTS_MAX: usize = 256;
 pub struct Placer {
     lane: Lane,
     learner: Learner,
+    memory: Arc<Memory>,
     room: Semaphore,
     /// Longest wait of a buyer.
     timeout: Duration,
 }
 
 impl Placer {
-    pub fn new(lane: Lane, learner: Learner, timeout: Duration) -> Self {
+    pub fn new(lane: Lane, learner: Learner, memory: Arc<Memory>, timeout: Duration) -> Self {
         let room = Semaphore::new(PLACEMENTS_MAX);
         Self {
             lane,
             learner,
+            memory,
             room,
             timeout,
         }
@@ -56,19 +62,68 @@ impl Placer {
             order: new_id(basket.first()),
             basket,
         };
-        let deadline = asked_at + self.timeout;
-        let placed = self.lane.order_place(&placement, deadline.into()).await;
-        let Placed { outcome, standings } = placed.inspect_err(|error| {
+        let decided = self.decide(&placement, asked_at).await;
+        decided.inspect_err(|error| {
             self.learner.metrics.redis_error(error);
             for wish in placement.basket.wishes() {
                 self.learner.doubt(&wish.goods, error);
             }
-        })?;
+        })
+    }
+
+    async fn decide(&self, placement: &Placement, asked_at: Instant) -> Result<PlaceOutcome> {
+        let deadline = asked_at + self.timeout;
+        let wishes = placement.basket.wishes();
+        let recalled: Vec<Option<Past>> = wishes
+            .iter()
+            .map(|wish| self.memory.recall(&wish.goods))
+            .collect();
+        let given = recalled.iter().map(|past| self.memory.given(past).cloned());
+        let given: Vec<_> = given.collect();
+        let placed = self.lane.order_place(placement, &given, deadline.into());
+        let Placed {
+            outcome,
+            standings,
+            pasts,
+            acknowledged,
+        } = placed.await?;
         let granted = matches!(outcome, PlaceOutcome::Grabbed(_));
         // Before the buyer hears of an order, the gates do.
-        for (wish, standing) in placement.basket.wishes().iter().zip(&standings) {
+        for (wish, standing) in wishes.iter().zip(&standings) {
             self.learner.hear(&wish.goods, standing, granted, asked_at);
         }
-        Ok(outcome)
+        for ((wish, recalled), found) in wishes.iter().zip(&recalled).zip(&pasts) {
+            let Some(found) = found else { continue };
+            self.memory
+                .hear(&wish.goods, recalled.as_ref(), found, acknowledged);
+        }
+        self.unless_lost(placement, &recalled, outcome).await
+    }
+
+    /// The outcome, unless it says that a sale does not exist which Redis has forgotten.
+    async fn unless_lost(
+        &self,
+        placement: &Placement,
+        recalled: &[Option<Past>],
+        outcome: PlaceOutcome,
+    ) -> Result<PlaceOutcome> {
+        let PlaceOutcome::Refused(PlaceRefusal::Line {
+            goods,
+            refusal: Refusal::NoSuchSale,
+        }) = &outcome
+        else {
+            return Ok(outcome);
+        };
+        let wishes = placement.basket.wishes().iter().zip(recalled);
+        let known = wishes.filter(|(wish, _)| wish.goods == *goods);
+        let known = known.filter_map(|(_, past)| past.as_ref()).next();
+        let store = &self.learner.store;
+        if !self.memory.has_lost(store, goods, known).await? {
+            return Ok(outcome);
+        }
+        Ok(PlaceOutcome::Refused(PlaceRefusal::Line {
+            goods: goods.clone(),
+            refusal: Refusal::Forgot,
+        }))
     }
 }

@@ -11,10 +11,10 @@ use super::print::{Output, facts, figures, table};
 use crate::domain::bid::{BONUS_BP_MAX, CENTS_MAX};
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{
-    EditOutcome, EditRefusal, EpochMs, PURCHASE_MAX_LIMIT, Sale, SaleEdit, StockKind,
+    EditOutcome, EditRefusal, EpochMs, PURCHASE_MAX_LIMIT, ResumeOutcome, Sale, SaleEdit, StockKind,
 };
 use crate::error::{Error, Result};
-use crate::operation::sale::{explain, title, to_json};
+use crate::operation::sale::{explain, stop_reason, title, to_json};
 use crate::operation::{self, times};
 use crate::store::Store;
 use crate::store::reply::Snapshot;
@@ -82,6 +82,10 @@ pub enum SaleCommand {
         /// Its id
         #[arg(value_parser = SaleId::parse)]
         id: SaleId,
+        /// Sell on from what Redis has, after it has forgotten orders of the sale: the only way on
+        /// for a sale that was stopped by that
+        #[arg(long)]
+        after_loss: bool,
     },
 }
 
@@ -155,7 +159,11 @@ impl SaleCommand {
             Self::List => list(store, output).await,
             Self::Show { id } => show(store, id, output).await,
             Self::Pause { id } => pause(store, id, true, output).await,
-            Self::Resume { id } => pause(store, id, false, output).await,
+            Self::Resume {
+                id,
+                after_loss: true,
+            } => resume_after_loss(store, id, output).await,
+            Self::Resume { id, .. } => pause(store, id, false, output).await,
         }
     }
 }
@@ -190,6 +198,19 @@ async fn pause(store: &Store, id: &SaleId, paused: bool, output: Output) -> Resu
     output.result(
         format!("{done} sale {id}"),
         &json!({"sale": id.as_str(), "result": done}),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn resume_after_loss(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
+    match store.sale_resume_after_loss(id).await? {
+        ResumeOutcome::Resumed => {}
+        ResumeOutcome::NoSuchSale => return Err(no_such_sale(id)),
+        ResumeOutcome::BeingCleared => return Err(refused(id, EditRefusal::BeingCleared)),
+    }
+    output.result(
+        format!("resumed sale {id} after the loss"),
+        &json!({"sale": id.as_str(), "result": "resumed"}),
     )?;
     Ok(ExitCode::SUCCESS)
 }
@@ -250,7 +271,7 @@ fn row(snapshot: &Snapshot) -> Vec<String> {
     vec![
         sale.id.to_string(),
         sale.kind.to_string(),
-        snapshot.phase_word(snapshot.now).to_owned(),
+        phase(snapshot),
         figures.left.to_string(),
         figures.granted().to_string(),
         sale.title.clone(),
@@ -264,7 +285,7 @@ async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
         ("sale", sale.id.to_string()),
         ("title", sale.title.clone()),
         ("kind", sale.kind.to_string()),
-        ("phase", snapshot.phase_word(snapshot.now).to_owned()),
+        ("phase", phase(&snapshot)),
         ("opens at", times::show(sale.opens_at)),
         ("closes at", times::show(sale.closes_at)),
         ("hold", times::show_duration(sale.hold)),
@@ -277,6 +298,15 @@ async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
     rows.extend(sale.activity.iter().flat_map(activity::rows));
     output.result(facts(rows), &to_json(&snapshot))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the sale stands, and why it is stopped when no operator did it.
+fn phase(snapshot: &Snapshot) -> String {
+    let word = snapshot.phase_word(snapshot.now);
+    match stop_reason(&snapshot.sale) {
+        Some(reason) => format!("{word} ({reason})"),
+        None => word.to_owned(),
+    }
 }
 
 /// What a sale of this kind demands of those who buy or bid.

@@ -87,6 +87,19 @@ pub struct Redis {
     /// How long a replica is away before `replicated:all` waits for it no more: 60 s.
     #[serde(deserialize_with = "duration::deserialize")]
     pub replica_gone: Duration,
+    /// What happens to a sale of which Redis has forgotten orders: `stop`.
+    pub on_forgot: OnForgot,
+}
+
+/// What happens to a sale of which Redis has forgotten orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnForgot {
+    /// It sells nothing until an operator resumes it.
+    #[default]
+    Stop,
+    /// It sells on; the loss is logged and counted.
+    Warn,
 }
 
 /// `[doors]`
@@ -183,6 +196,7 @@ impl Default for Redis {
             prefix: "seckill:".to_owned(),
             timeout: Duration::from_secs(1),
             replica_gone: Duration::from_secs(60),
+            on_forgot: OnForgot::default(),
         }
     }
 }
@@ -311,6 +325,7 @@ mod tests {
             ("[redis]\ntimeout = '100000000000000h'", "redis.timeout"),
             ("[http]\nworkers = 5000000", "http.workers"),
             ("[redis]\nprefix = '{x}'", "redis.prefix"),
+            ("[redis]\non_forgot = 'go'", "on_forgot"),
             ("[doors]\nseckill = 'A B'", "doors.seckill"),
             ("durability = 'disk'", "durability"),
             ("durability = 'replicated:1'", "redis.url"),

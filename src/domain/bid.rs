@@ -109,6 +109,8 @@ pub enum BidRefusal {
     RequestIdReused,
     /// Stopped by an operator.
     Paused,
+    /// Stopped because Redis has forgotten bids for the target.
+    Forgot,
     /// Before the window.
     NotStarted {
         /// When it opens.
@@ -131,11 +133,12 @@ pub enum BidRefusal {
 
 impl BidRefusal {
     /// Every refusal, for tables and tests.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoSuchSale,
         Self::WrongDoor,
         Self::RequestIdReused,
         Self::Paused,
+        Self::Forgot,
         Self::NotStarted { opens_at: 0 },
         Self::Ended,
         Self::TargetReached,
@@ -146,14 +149,22 @@ impl BidRefusal {
         Self::InsufficientBalance,
     ];
 
-    /// The word in Lua, in answers and in logs. An amount below the minimum is, like one that is
+    /// The word in Lua.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Forgot => "forgot",
+            other => other.code(),
+        }
+    }
+
+    /// The code in answers, logs and metrics. An amount below the minimum is, like one that is
     /// no amount, `invalid_amount`.
     pub fn code(self) -> &'static str {
         match self {
             Self::NoSuchSale => "no_such_sale",
             Self::WrongDoor => "wrong_door",
             Self::RequestIdReused => "request_id_reused",
-            Self::Paused => "paused",
+            Self::Paused | Self::Forgot => "paused",
             Self::NotStarted { .. } => "not_started",
             Self::Ended => "ended",
             Self::TargetReached => "target_reached",
@@ -168,7 +179,7 @@ impl BidRefusal {
     pub fn parse(word: &str, number: Option<u64>) -> Option<Self> {
         let refusal = Self::ALL
             .into_iter()
-            .find(|refusal| refusal.code() == word)?;
+            .find(|refusal| refusal.word() == word)?;
         match (refusal, number) {
             (Self::NotStarted { .. }, Some(opens_at)) => Some(Self::NotStarted { opens_at }),
             (Self::BelowMinimum { .. }, Some(bid_min)) => Some(Self::BelowMinimum { bid_min }),
@@ -211,8 +222,8 @@ mod tests {
     fn every_refusal_is_found_by_its_word() {
         for refusal in BidRefusal::ALL {
             let mut numbers = [None, Some(7)].into_iter();
-            let found = numbers.find_map(|number| BidRefusal::parse(refusal.code(), number));
-            assert_eq!(found.map(BidRefusal::code), Some(refusal.code()));
+            let found = numbers.find_map(|number| BidRefusal::parse(refusal.word(), number));
+            assert_eq!(found.map(BidRefusal::word), Some(refusal.word()));
         }
         let (early, low) = ("not_started", "invalid_amount");
         let opens = BidRefusal::NotStarted { opens_at: 7 };

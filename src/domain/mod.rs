@@ -11,6 +11,7 @@ pub mod change;
 pub mod counted;
 pub mod durability;
 pub mod feed;
+pub mod history;
 pub mod ids;
 pub mod ledger;
 pub mod order;

@@ -12,6 +12,10 @@ use super::bid::Accepted;
 use super::ids::{OrderId, RequestId, SaleId, Username};
 use super::sale::EpochMs;
 
+/// How long the expirer leaves an overdue order alone that cannot be expired now, in ms. It writes
+/// a later deadline into the index of deadlines, not into the record.
+pub const POSTPONED_MS: u64 = 60_000;
+
 /// Where an order stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OrderState {

@@ -54,6 +54,8 @@ pub enum Refusal {
     Ended,
     /// Stopped by an operator.
     Paused,
+    /// Stopped because Redis has forgotten orders of the sale.
+    Forgot,
     /// The sale does not allow this many units.
     InvalidPurchase,
     /// There is no such sale.
@@ -64,12 +66,13 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, for tables and tests.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::SoldOut,
         Self::InsufficientStock,
         Self::NotStarted,
         Self::Ended,
         Self::Paused,
+        Self::Forgot,
         Self::InvalidPurchase,
         Self::NoSuchSale,
         Self::WrongDoor,
@@ -80,14 +83,27 @@ impl Refusal {
         self as usize
     }
 
-    /// The word in Lua, in answers and in logs.
+    /// The word in Lua.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Forgot => "forgot",
+            other => other.code(),
+        }
+    }
+
+    /// Why the sale refuses with this code, when the code alone does not say it.
+    pub fn reason(self) -> Option<&'static str> {
+        matches!(self, Self::Forgot).then_some("forgot")
+    }
+
+    /// The code in answers, logs and metrics.
     pub fn code(self) -> &'static str {
         match self {
             Self::SoldOut => "sold_out",
             Self::InsufficientStock => "insufficient_stock",
             Self::NotStarted => "not_started",
             Self::Ended => "ended",
-            Self::Paused => "paused",
+            Self::Paused | Self::Forgot => "paused",
             Self::InvalidPurchase => "invalid_purchase",
             Self::NoSuchSale => "no_such_sale",
             Self::WrongDoor => "wrong_door",
@@ -96,7 +112,7 @@ impl Refusal {
 
     /// The refusal of a Lua word; `None` for a word that is none.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|refusal| refusal.code() == word)
+        Self::ALL.into_iter().find(|refusal| refusal.word() == word)
     }
 }
 
@@ -108,7 +124,7 @@ mod tests {
     fn every_refusal_is_found_by_its_place_and_by_its_word() {
         for (place, refusal) in Refusal::ALL.into_iter().enumerate() {
             assert_eq!(refusal.index(), place);
-            assert_eq!(Refusal::parse(refusal.code()), Some(refusal));
+            assert_eq!(Refusal::parse(refusal.word()), Some(refusal));
         }
         assert_eq!(Refusal::parse("grabbed"), None);
     }

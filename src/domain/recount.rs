@@ -11,7 +11,7 @@ use super::bid::{Accepted, BONUS_BP_MAX, bonus};
 use super::bid_violation::BidViolation;
 use super::ids::{OrderId, RequestId, SaleId, Username};
 use super::ledger::Figures;
-use super::order::{Line, Order, OrderState};
+use super::order::{Line, Order, OrderState, POSTPONED_MS};
 use super::sale::{EpochMs, Sale, StockKind};
 use super::violation::Violation;
 
@@ -26,6 +26,7 @@ pub struct Recount {
     purchase_max: u32,
     /// `None` when it cannot be: then no bonus is judged by it.
     bonus_bp: Option<u32>,
+    now: EpochMs,
     seals: Seals,
     orders: HashMap<u128, Kept>,
     /// Seal of a unit → number of its order, or [`STOCK`].
@@ -73,12 +74,13 @@ impl Seals {
 }
 
 impl Recount {
-    /// A recount of `sale`.
-    pub fn new(sale: &Sale) -> Self {
+    /// A recount of `sale`, which begins at `now`.
+    pub fn new(sale: &Sale, now: EpochMs) -> Self {
         Self {
             goods: sale.id.clone(),
             kind: sale.kind,
             purchase_max: sale.purchase_max,
+            now,
             bonus_bp: Some(sale.bonus_bp).filter(|&points| points <= BONUS_BP_MAX),
             seals: Seals::default(),
             orders: HashMap::new(),
@@ -86,11 +88,7 @@ impl Recount {
             held: 0,
             confirmed: 0,
             used: 0,
-            problems: sale
-                .broken_terms()
-                .into_iter()
-                .map(Violation::from)
-                .collect(),
+            problems: sale.violations(),
             unnamed: 0,
         }
     }
@@ -220,6 +218,7 @@ impl Recount {
     pub fn hold(&mut self, order: OrderId, deadline: EpochMs) {
         match self.orders.get_mut(&order.to_number()) {
             Some(kept) if deadline > 0 && kept.deadline == deadline => kept.in_holds = true,
+            Some(kept) if is_postponed(kept.deadline, deadline, self.now) => kept.in_holds = true,
             _ => self.problem(Violation::HoldStale { order, deadline }),
         }
     }
@@ -318,6 +317,12 @@ fn may_be_a_bid(order: &Order) -> bool {
     order.state == OrderState::Confirmed && order.request.is_some() && order.lines.len() == 1
 }
 
+/// Whether the expirer put an order that was overdue off to `deadline`: it may expire late.
+fn is_postponed(recorded: EpochMs, deadline: EpochMs, now: EpochMs) -> bool {
+    let overdue = recorded > 0 && recorded < now;
+    overdue && recorded < deadline && deadline.saturating_sub(now) <= POSTPONED_MS
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -368,7 +373,7 @@ mod tests {
     }
 
     fn of_kind(kind: StockKind) -> Recount {
-        Recount::new(&sale_of(kind))
+        Recount::new(&sale_of(kind), 0)
     }
 
     fn sale_of(kind: StockKind) -> Sale {
@@ -379,7 +384,7 @@ mod tests {
             opens_at: None,
             closes_at: None,
             purchase_max: 2,
-            paused: false,
+            stop: None,
             hold: None,
             cancel_until: None,
             feed: true,
@@ -587,6 +592,22 @@ mod tests {
     }
 
     #[test]
+    fn an_overdue_order_may_be_postponed() {
+        let late = 1_000 + POSTPONED_MS;
+        for (recorded, deadline, postponed) in [
+            (999, 1_001, true),
+            (999, late, true),
+            (999, late + 1, false),
+            (999, 998, false),
+            (1_000, late, false),
+            (0, late, false),
+        ] {
+            let judged = is_postponed(recorded, deadline, 1_000);
+            assert_eq!(judged, postponed, "{recorded} {deadline}");
+        }
+    }
+
+    #[test]
     fn the_index_of_requests_agrees_with_the_records() {
         let mut orders = two_orders();
         orders[0].request = Some(request("r1"));
@@ -722,10 +743,11 @@ mod tests {
 
     #[test]
     fn a_bonus_that_cannot_be_is_named_once_and_no_bid_for_it() {
-        let mut recount = Recount::new(&Sale {
+        let sale = Sale {
             bonus_bp: 10_001,
             ..sale_of(StockKind::Target)
-        });
+        };
+        let mut recount = Recount::new(&sale, 0);
         for bid in [bid(1, "x"), bid(2, "y")] {
             recount.order(&bid);
             recount.request(&bid.username, &request("r"), bid.id);

@@ -7,6 +7,7 @@ use super::activity::{Activity, ActivityEdit};
 use super::bid::{BONUS_BP_MAX, CENTS_MAX};
 use super::bid_violation::BidViolation;
 use super::ids::SaleId;
+use super::violation::Violation;
 
 /// Units that one buyer may ask for when the sale does not say otherwise.
 pub const PURCHASE_MAX_DEFAULT: u32 = 2;
@@ -103,6 +104,31 @@ impl Door {
 /// Milliseconds since the Unix epoch.
 pub type EpochMs = u64;
 
+/// Why a sale is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// An operator paused it.
+    Paused,
+    /// Redis has forgotten orders of it. Only an operator who resumes it after the loss ends this.
+    Forgot,
+}
+
+impl Stop {
+    /// Its value in Redis, in the field `paused`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Paused => "1",
+            Self::Forgot => "forgot",
+        }
+    }
+
+    /// The stop of a value in Redis; `None` for any other value.
+    pub fn parse(value: &str) -> Option<Self> {
+        let stops = [Self::Paused, Self::Forgot];
+        stops.into_iter().find(|stop| stop.as_str() == value)
+    }
+}
+
 /// What the operator decides about a sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sale {
@@ -118,8 +144,8 @@ pub struct Sale {
     pub closes_at: Option<EpochMs>,
     /// Most units in one attempt.
     pub purchase_max: u32,
-    /// Stopped by an operator.
-    pub paused: bool,
+    /// Why it is stopped; `None`: it is not.
+    pub stop: Option<Stop>,
     /// How long an order waits for its confirmation, in ms; `None`: it needs none.
     pub hold: Option<u64>,
     /// Last millisecond in which a confirmed order may be cancelled; `None`: it may not.
@@ -165,9 +191,17 @@ impl Sale {
         named.collect()
     }
 
-    /// What the doors do at `now`. A pause wins over the window; both ends are inclusive.
+    /// What is wrong with the sale, whatever its figures say.
+    pub fn violations(&self) -> Vec<Violation> {
+        let terms = self.broken_terms().into_iter().map(Violation::from);
+        let forgot = self.stop == Some(Stop::Forgot);
+        let forgot = forgot.then(|| Violation::Forgot(self.id.clone()));
+        terms.chain(forgot).collect()
+    }
+
+    /// What the doors do at `now`. A stop wins over the window; both ends are inclusive.
     pub fn phase(&self, now: EpochMs) -> Phase {
-        if self.paused {
+        if self.stop.is_some() {
             Phase::Paused
         } else if self.opens_at.is_some_and(|opens| now < opens) {
             Phase::Upcoming
@@ -186,7 +220,7 @@ pub enum Phase {
     Upcoming,
     /// Inside the window.
     Open,
-    /// Stopped by an operator.
+    /// Stopped.
     Paused,
     /// After the window.
     Ended,
@@ -244,6 +278,17 @@ pub enum EditOutcome {
     Refused(EditRefusal),
 }
 
+/// What became of resuming a sale after a loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResumeOutcome {
+    /// It sells again, with a new history.
+    Resumed,
+    /// There is no such sale.
+    NoSuchSale,
+    /// It is being reset or deleted.
+    BeingCleared,
+}
+
 /// Why a [`SaleEdit`] changed nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EditRefusal {
@@ -277,11 +322,15 @@ pub enum EditRefusal {
     EndsBeforeStart,
     /// The activity would be over while it can still be booked.
     EndsBeforeClosing,
+    /// Redis has forgotten orders of the sale.
+    Forgot,
+    /// The sale is being reset or deleted.
+    BeingCleared,
 }
 
 impl EditRefusal {
     /// Every refusal, for tables and tests.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::NoSuchSale,
         Self::KindIsFixed,
         Self::AlreadyOpen,
@@ -297,6 +346,8 @@ impl EditRefusal {
         Self::NotAnActivity,
         Self::EndsBeforeStart,
         Self::EndsBeforeClosing,
+        Self::Forgot,
+        Self::BeingCleared,
     ];
 
     /// The word in Lua and in answers.
@@ -317,6 +368,8 @@ impl EditRefusal {
             Self::NotAnActivity => "not_an_activity",
             Self::EndsBeforeStart => "ends_before_start",
             Self::EndsBeforeClosing => "ends_before_closing",
+            Self::Forgot => "forgot",
+            Self::BeingCleared => "being_cleared",
         }
     }
 
@@ -347,7 +400,7 @@ mod tests {
             opens_at: Some(10),
             closes_at: Some(20),
             purchase_max: 2,
-            paused: false,
+            stop: None,
             hold: None,
             cancel_until: None,
             feed: true,
@@ -364,7 +417,11 @@ mod tests {
         for (now, phase) in phases {
             assert_eq!(sale.phase(now), phase, "at {now}");
         }
-        sale.paused = true;
-        assert_eq!(sale.phase(9), Phase::Paused);
+        for stop in [Stop::Paused, Stop::Forgot] {
+            sale.stop = Some(stop);
+            assert_eq!(sale.phase(9), Phase::Paused);
+            assert_eq!(Stop::parse(stop.as_str()), Some(stop));
+        }
+        assert_eq!(Stop::parse("0"), None);
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::bid_violation::BidViolation;
 use super::counted::counted;
-use super::ids::{OrderId, RequestId, Username};
+use super::ids::{OrderId, RequestId, SaleId, Username};
 use super::ledger::Figures;
 use super::order::OrderState;
 use super::sale::{EpochMs, StockKind};
@@ -104,6 +104,8 @@ pub enum Violation {
     },
     /// Something that only targets, bids and accounts can break.
     Bid(BidViolation),
+    /// Redis has forgotten orders of this sale, which is stopped.
+    Forgot(SaleId),
     /// A record or key that cannot be read.
     Unreadable {
         /// What it is.
@@ -171,7 +173,7 @@ impl Violation {
             Self::Unreadable { .. } => {
                 "it was written by hand or by another program: mend or delete it"
             }
-            Self::More(_) => "",
+            Self::Forgot(_) | Self::More(_) => "",
         }
     }
 }
@@ -239,6 +241,7 @@ impl fmt::Display for Violation {
             }
             Self::Bid(violation) => violation.fmt(f),
             Self::Unreadable { what } => write!(f, "cannot be read: {what}"),
+            Self::Forgot(sale) => f.write_str(&forgot(sale)),
             Self::More(count) => write!(f, "and {count} more of these"),
         }
     }
@@ -303,4 +306,12 @@ fn not_conserved(figures: &Figures, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     } else {
         write!(f, "{} missing", stocked - accounted)
     }
+}
+/// What to do about a sale of which Redis has forgotten orders.
+fn forgot(sale: &SaleId) -> String {
+    format!(
+        "Redis has forgotten orders of this sale, so it is stopped: compare the orders that are left \
+         (`seckill orders {sale}`) with your own records, then run `seckill sale resume {sale} \
+         --after-loss`"
+    )
 }

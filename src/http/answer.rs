@@ -35,6 +35,8 @@ struct Body<'a> {
     order: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     units: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
 }
 
 /// One row of the table.
@@ -148,7 +150,7 @@ pub fn refusal_row(refusal: Refusal) -> Row {
             "抢购已经结束。",
             "The sale has ended.",
         ),
-        Refusal::Paused => (
+        Refusal::Paused | Refusal::Forgot => (
             Status::OK,
             too_early(),
             "抢购暂停中。",
@@ -187,21 +189,32 @@ struct Constant {
     row: Row,
     /// In Chinese and in English, up to the goods.
     json: [String; 2],
+    /// What follows the goods.
+    json_end: String,
 }
 
-static REFUSALS: LazyLock<[Constant; Refusal::ALL.len()]> =
-    LazyLock::new(|| Refusal::ALL.map(|refusal| Constant::new(refusal_row(refusal))));
-static BUSY: LazyLock<Constant> = LazyLock::new(|| Constant::new(BUSY_ROW));
-static UNKNOWN: LazyLock<Constant> = LazyLock::new(|| Constant::new(UNKNOWN_ROW));
+static REFUSALS: LazyLock<[Constant; Refusal::ALL.len()]> = LazyLock::new(|| {
+    Refusal::ALL.map(|refusal| Constant::new(refusal_row(refusal), refusal.reason()))
+});
+static BUSY: LazyLock<Constant> = LazyLock::new(|| Constant::new(BUSY_ROW, None));
+static UNKNOWN: LazyLock<Constant> = LazyLock::new(|| Constant::new(UNKNOWN_ROW, None));
 
 impl Constant {
-    fn new(row: Row) -> Self {
+    fn new(row: Row, reason: Option<&str>) -> Self {
         let json = [row.chinese, row.english].map(|message| {
             let mut json = json(&body(row.code, message));
             json.pop(); // the brace, which now comes after the goods
             json + ",\"goods\":\""
         });
-        Self { row, json }
+        let json_end = match reason {
+            Some(reason) => format!("\",\"reason\":\"{reason}\"}}"),
+            None => "\"}".to_owned(),
+        };
+        Self {
+            row,
+            json,
+            json_end,
+        }
     }
 
     fn answer(&self, goods: &SaleId, manner: Manner) -> Answer {
@@ -210,7 +223,7 @@ impl Constant {
         } else {
             let start = &self.json[usize::from(manner.english)];
             // No character of a sale id needs an escape.
-            Bytes::from([start, goods.as_str(), "\"}"].concat())
+            Bytes::from([start, goods.as_str(), &self.json_end].concat())
         };
         Answer {
             status: self.row.status(manner),
@@ -279,6 +292,7 @@ fn body<'a>(code: &'static str, message: &'a str) -> Body<'a> {
         purchase: None,
         order: None,
         units: None,
+        reason: None,
     }
 }
 
@@ -349,7 +363,9 @@ mod tests {
     #[test]
     fn a_constant_answer_is_what_the_serialiser_would_say() {
         let goods = SaleId::parse("spring-2026.tea_1").expect("valid");
-        for constant in REFUSALS.iter().chain([&*BUSY, &*UNKNOWN]) {
+        let reasons = Refusal::ALL.map(Refusal::reason);
+        let others = [(&*BUSY, None), (&*UNKNOWN, None)];
+        for (constant, reason) in REFUSALS.iter().zip(reasons).chain(others) {
             for english in [false, true] {
                 let manner = Manner {
                     english,
@@ -358,6 +374,7 @@ mod tests {
                 };
                 let whole = Body {
                     goods: Some(goods.as_str()),
+                    reason,
                     ..body(constant.row.code, constant.row.message(manner))
                 };
                 let answer = constant.answer(&goods, manner);

@@ -34,6 +34,9 @@ struct Body<'a> {
     /// Only of a bid that came too early, in epoch milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     opens_at: Option<EpochMs>,
+    /// Why the target is paused, when no operator did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
 }
 
 const ACCEPTED: Row = Row::new(
@@ -72,6 +75,7 @@ fn refusal_row(refusal: BidRefusal) -> Row {
         BidRefusal::NoSuchSale => return answer::refusal_row(Refusal::NoSuchSale),
         BidRefusal::WrongDoor => return answer::refusal_row(Refusal::WrongDoor),
         BidRefusal::Paused => return answer::refusal_row(Refusal::Paused),
+        BidRefusal::Forgot => return answer::refusal_row(Refusal::Forgot),
         BidRefusal::NotStarted { .. } => return answer::refusal_row(Refusal::NotStarted),
         BidRefusal::Ended => return answer::refusal_row(Refusal::Ended),
         BidRefusal::RequestIdReused => (
@@ -174,6 +178,14 @@ fn refused(goods: &SaleId, refusal: BidRefusal, manner: Manner) -> Result<Answer
             };
             Ok(say(&row, body, manner))
         }
+        BidRefusal::Forgot => {
+            let reason = Refusal::Forgot.reason();
+            let body = Body {
+                reason,
+                ..body_of(goods)
+            };
+            Ok(say(&row, body, manner))
+        }
         BidRefusal::Paused
         | BidRefusal::Ended
         | BidRefusal::TargetReached
@@ -210,6 +222,7 @@ fn body_of(goods: &SaleId) -> Body<'_> {
         bid: None,
         state: None,
         opens_at: None,
+        reason: None,
     }
 }
 

@@ -35,6 +35,7 @@ use tokio::sync::Semaphore;
 use self::wechat::TicketOffice;
 use crate::admission::Admission;
 use crate::admission::gate::Gates;
+use crate::admission::memory::Memory;
 use crate::catalogue::Catalogue;
 use crate::config::{AdminToken, Config, Doors};
 use crate::error::{Error, Result};
@@ -92,6 +93,7 @@ pub fn listen(
     let (doors, strict_status) = (config.doors.clone(), config.http.strict_status);
     let (store, timeout) = (store.clone(), config.redis.timeout);
     let gates = Arc::new(Gates::default());
+    let memory = Arc::new(Memory::new(config.redis.on_forgot, metrics.clone()));
     let catalogue = Catalogue::start(store.clone(), timeout);
     let (token, loading) = (token.clone(), Arc::new(Semaphore::new(1)));
     let opened = open_office(config);
@@ -99,7 +101,8 @@ pub fn listen(
     // Called once by each worker, on its thread: so each has its own queue and lane.
     let server = HttpServer::new(move || {
         let store = store.clone().with_own_lanes();
-        let admission = Admission::start(&store, gates.clone(), metrics.clone(), timeout);
+        let (gates, memory, metrics) = (gates.clone(), memory.clone(), metrics.clone());
+        let admission = Admission::start(&store, gates.clone(), memory, metrics.clone(), timeout);
         let admission = Arc::new(admission);
         let tickets = opened.clone().map(|(guard, account)| TicketOffice {
             guard,

@@ -84,7 +84,11 @@ fn refused(code: &'static str, refusal: &PlaceRefusal, manner: Manner) -> Proble
         }
         PlaceRefusal::Line { goods, refusal } => {
             let detail = answer::refusal_row(*refusal).message(manner);
-            Problem::new(line_status(*refusal), code, detail).with_goods(goods)
+            let problem = Problem::new(line_status(*refusal), code, detail);
+            match refusal.reason() {
+                Some(reason) => problem.with_reason(goods, reason),
+                None => problem.with_goods(goods),
+            }
         }
     }
 }
@@ -98,6 +102,7 @@ fn line_status(refusal: Refusal) -> StatusCode {
         | Refusal::NotStarted
         | Refusal::Ended
         | Refusal::Paused
+        | Refusal::Forgot
         | Refusal::WrongDoor => StatusCode::CONFLICT,
     }
 }

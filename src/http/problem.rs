@@ -42,6 +42,7 @@ enum More {
     BidMin(Box<(SaleId, u64)>),
     /// The sale that it is about, and when it opens.
     OpensAt(Box<(SaleId, EpochMs)>),
+    Reason(Box<(SaleId, &'static str)>),
     /// Units that are left.
     Left(i64),
     /// Units that were added all the same.
@@ -81,6 +82,8 @@ struct Body<'a> {
     left: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     added: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
 }
 
 impl Problem {
@@ -187,6 +190,12 @@ impl Problem {
         self
     }
 
+    /// Says which sale it is about, and why that refuses.
+    pub fn with_reason(mut self, goods: &SaleId, reason: &'static str) -> Self {
+        self.more = More::Reason(Box::new((goods.clone(), reason)));
+        self
+    }
+
     /// Says how many units are left.
     pub fn with_left(mut self, left: i64) -> Self {
         self.more = More::Left(left);
@@ -222,6 +231,7 @@ impl Problem {
             opens_at: None,
             left: None,
             added: None,
+            reason: None,
         };
         match &self.more {
             More::Nothing => {}
@@ -241,6 +251,11 @@ impl Problem {
                 let (goods, opens_at) = &**named;
                 body.goods = Some(goods.as_str());
                 body.opens_at = Some(*opens_at);
+            }
+            More::Reason(named) => {
+                let (goods, reason) = &**named;
+                body.goods = Some(goods.as_str());
+                body.reason = Some(reason);
             }
             More::Left(units) => body.left = Some(*units),
             More::Added(units) => body.added = Some(*units),

@@ -19,6 +19,7 @@ use crate::domain::activity::Activity;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{EpochMs, StockKind};
 use crate::error::{Error, Result as Read};
+use crate::operation::sale::stop_reason;
 use crate::store::reply::Snapshot;
 
 /// A sale for buyers. The order of the fields is part of the contract; times are epoch
@@ -30,6 +31,8 @@ struct SaleView<'a> {
     title: &'a str,
     kind: &'static str,
     phase: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
     remaining: u64,
     remaining_at: EpochMs,
     opens_at: Option<EpochMs>,
@@ -85,6 +88,7 @@ impl<'a> SaleView<'a> {
             title: &sale.title,
             kind: sale.kind.as_str(),
             phase: snapshot.phase_word(server_time),
+            reason: stop_reason(sale),
             remaining: snapshot.figures.for_sale(),
             remaining_at: snapshot.now,
             opens_at: sale.opens_at,

@@ -4,6 +4,7 @@
 mod chat;
 mod deliveries;
 mod expiry;
+mod losses;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use prometheus::{
 use self::chat::Chat;
 use self::deliveries::Deliveries;
 use self::expiry::Expiry;
+use self::losses::Losses;
 use crate::domain::bid::BidOutcome;
 use crate::domain::outcome::{Outcome, Refusal};
 use crate::domain::place::PlaceOutcome;
@@ -52,6 +54,8 @@ pub struct Metrics {
     pub deliveries: Deliveries,
     /// What users of the chat platform ask.
     pub chat: Chat,
+    /// What Redis has forgotten.
+    pub losses: Losses,
 }
 
 /// The figures of one sale, read from Redis.
@@ -168,6 +172,7 @@ impl Metrics {
             expiry: Expiry::registered(&registry)?,
             placements,
             bids,
+            losses: Losses::registered(&registry)?,
             deliveries: Deliveries::registered(&registry)?,
             chat: Chat::registered(&registry)?,
             redis_errors,

@@ -6,7 +6,7 @@ use super::{activity, times};
 use crate::domain::bid::{BONUS_BP_MAX, CENTS_MAX};
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{
-    EditRefusal, HOLD_MS_MAX, HOLD_MS_MIN, PURCHASE_MAX_LIMIT, SaleEdit, StockKind,
+    EditRefusal, HOLD_MS_MAX, HOLD_MS_MIN, PURCHASE_MAX_LIMIT, Sale, SaleEdit, StockKind, Stop,
 };
 use crate::store::reply::Snapshot;
 
@@ -119,6 +119,13 @@ pub fn explain(id: &SaleId, refusal: EditRefusal) -> String {
              give it its keyword, too"
         ),
         EditRefusal::EndsBeforeStart => format!("the activity {id} would end before it starts"),
+        EditRefusal::Forgot => format!(
+            "Redis has forgotten orders of sale {id}, so it is stopped: `seckill audit {id}` says what \
+             to look at, and `seckill sale resume {id} --after-loss` lets it sell again"
+        ),
+        EditRefusal::BeingCleared => format!(
+            "sale {id} is being reset or deleted: run that command again, it goes on where it stopped"
+        ),
         EditRefusal::EndsBeforeClosing => format!(
             "the activity {id} would be over while its tickets are still booked: let booking close \
              (closes_at) when it ends (ends_at), or before"
@@ -163,6 +170,14 @@ pub fn asked(edit: &SaleEdit) -> String {
     asked.collect::<Vec<_>>().join(", ")
 }
 
+/// Why a sale is stopped, when the phase alone does not say it.
+pub fn stop_reason(sale: &Sale) -> Option<&'static str> {
+    match sale.stop {
+        Some(stop @ Stop::Forgot) => Some(stop.as_str()),
+        Some(Stop::Paused) | None => None,
+    }
+}
+
 /// A sale for scripts; times in epoch milliseconds. Only a target has terms, instead of a limit for
 /// one attempt, and what is counted of it is cents. Only an activity has a keyword, null while it
 /// is not on show, and what comes with it.
@@ -193,6 +208,9 @@ pub fn to_json(snapshot: &Snapshot) -> Value {
             value["bid_min"] = json!(sale.bid_min);
             value["bonus_bp"] = json!(sale.bonus_bp);
         }
+    }
+    if let Some(reason) = stop_reason(sale) {
+        value["reason"] = json!(reason);
     }
     for (name, field) in sale.activity.iter().flat_map(activity::to_fields) {
         value[name] = field;

@@ -4,23 +4,43 @@ use redis::Value;
 use tokio::time::Instant;
 
 use super::Store;
+use super::history;
 use super::lane::Lane;
 use super::record;
-use super::reply::{unexpected, word};
+use super::reply::{number, unexpected, word};
 use super::script::{BID_CANCEL, BID_PLACE};
 use crate::domain::bid::{Bid, BidOutcome, BidRefusal};
 use crate::domain::change::ChangeOutcome;
+use crate::domain::history::Past;
 use crate::domain::ids::{OrderId, SaleId, Username};
+use crate::domain::standing::Grants;
 use crate::error::Result;
 
+/// A decided bid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecidedBid {
+    /// What became of it.
+    pub outcome: BidOutcome,
+    /// The past of the target after it; `None` when there is no such target.
+    pub past: Option<Past>,
+    /// Whether this reply was acknowledged at the durability level in force.
+    pub acknowledged: bool,
+}
+
 impl Lane {
-    /// Decides a bid in one step, before `deadline`.
+    /// Decides a bid in one step, before `deadline`. A target that has forgotten some of `past` is
+    /// stopped.
     ///
     /// # Errors
     /// [`Error::Busy`](crate::error::Error::Busy) when nothing was executed,
     /// [`Error::Unknown`](crate::error::Error::Unknown) when it may have been: the same request
     /// again gets the order, if there is one.
-    pub async fn bid_place(&self, bid: &Bid, deadline: Instant) -> Result<BidOutcome> {
+    pub async fn bid_place(
+        &self,
+        bid: &Bid,
+        past: Option<&Past>,
+        deadline: Instant,
+    ) -> Result<DecidedBid> {
         let keys = self.keys().of_bid(&bid.goods);
         let call = BID_PLACE
             .on(&keys)
@@ -29,10 +49,13 @@ impl Lane {
             .arg(bid.order.as_str())
             .arg(self.waits())
             .arg(bid.goods.as_str())
-            .arg(bid.amount.get());
-        let decode = |reply: Value| outcome(&reply, bid);
-        self.decide(call, deadline, decode, BidOutcome::shows_an_order)
-            .await
+            .arg(bid.amount.get())
+            .past(past);
+        let decode = |reply: Value| decided(&reply, bid);
+        let shows = |decided: &DecidedBid| decided.outcome.shows_an_order();
+        let mut decided = self.decide(call, deadline, decode, shows).await?;
+        decided.acknowledged = self.acknowledges(shows(&decided));
+        Ok(decided)
     }
 }
 
@@ -60,33 +83,49 @@ impl Store {
 ///
 /// # Errors
 /// [`Error::Contract`](crate::error::Error::Contract) when it is none.
-pub fn outcome(reply: &Value, bid: &Bid) -> Result<BidOutcome> {
+pub fn decided(reply: &Value, bid: &Bid) -> Result<DecidedBid> {
     let nothing = || unexpected("bid_place", &format!("{reply:?}"));
     let Value::Array(parts) = reply else {
         return Err(nothing());
     };
-    let words = parts.iter().map(|part| word("bid_place", part));
-    let words: Vec<String> = words.collect::<Result<_>>()?;
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words.as_slice() {
-        ["bid_accepted", about] => Ok(BidOutcome::Accepted(record::decode(
-            bid.order.as_str(),
-            about.as_bytes(),
-        )?)),
-        ["already_bid", about] => {
-            let (id, record) = about.split_once('\n').ok_or_else(nothing)?;
-            let order = record::decode(id, record.as_bytes())?;
-            Ok(BidOutcome::Repeated(order))
+    let [answer, about, past @ ..] = parts.as_slice() else {
+        return Err(nothing());
+    };
+    let (answer, about) = (word("bid_place", answer)?, word("bid_place", about)?);
+    let past = match past {
+        [] => None,
+        [history, count, last_at] => {
+            let (count, last_at) = (number("bid_place", count)?, number("bid_place", last_at)?);
+            history::past("bid_place", history, Grants { last_at, count })?
         }
-        [answer, rest @ ..] => {
-            let number = match rest {
-                [] => None,
-                [number] => Some(number.parse().map_err(|_| nothing())?),
-                _ => return Err(nothing()),
+        _ => return Err(nothing()),
+    };
+    Ok(DecidedBid {
+        outcome: outcome(&answer, &about, bid)?.ok_or_else(nothing)?,
+        past,
+        acknowledged: false,
+    })
+}
+
+/// The outcome that an answer says; `None` for one that is none.
+fn outcome(answer: &str, about: &str, bid: &Bid) -> Result<Option<BidOutcome>> {
+    match answer {
+        "bid_accepted" => {
+            let order = record::decode(bid.order.as_str(), about.as_bytes())?;
+            Ok(Some(BidOutcome::Accepted(order)))
+        }
+        "already_bid" => {
+            let order = about.split_once('\n');
+            let order = order.map(|(id, record)| record::decode(id, record.as_bytes()));
+            Ok(order.transpose()?.map(BidOutcome::Repeated))
+        }
+        word => {
+            let number = (!about.is_empty()).then(|| about.parse().ok());
+            let refusal = match number {
+                None => BidRefusal::parse(word, None),
+                Some(number) => number.and_then(|number| BidRefusal::parse(word, Some(number))),
             };
-            let refusal = BidRefusal::parse(answer, number).ok_or_else(nothing)?;
-            Ok(BidOutcome::Refused(refusal))
+            Ok(refusal.map(BidOutcome::Refused))
         }
-        [] => Err(nothing()),
     }
 }

@@ -4,18 +4,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use redis::Value;
 use redis::aio::MultiplexedConnection;
 
 use super::orders::sales_of;
-use super::reply::{self, Expiry};
+use super::reply::{array, number, unexpected, word};
 use super::script::ORDER_EXPIRE;
 use super::{Store, record};
-use crate::domain::order::Order;
+use crate::domain::order::{Order, POSTPONED_MS};
 use crate::domain::sale::EpochMs;
 use crate::error::Result;
-
-/// How long an order that cannot be expired is left alone, in ms.
-const BROKEN_AGAIN_MS: u64 = 60_000;
 
 /// Which of the overdue orders a batch takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +35,9 @@ pub struct ExpireOutcome {
     pub settled: u64,
     /// Orders whose hold said too early.
     pub not_due: u64,
+    /// Orders of a sale that is stopped because Redis has forgotten orders of it. They come up
+    /// again in a minute.
+    pub stopped: u64,
     /// Orders that cannot be expired, and why. They come up again in a minute.
     pub broken: Vec<String>,
     /// Orders that were overdue, too, and are not of this batch.
@@ -46,7 +47,7 @@ pub struct ExpireOutcome {
 impl ExpireOutcome {
     /// Orders of the batch: none of them is overdue any more, whatever became of them.
     pub fn handled(&self) -> u64 {
-        self.expired + self.settled + self.not_due + self.broken.len() as u64
+        self.expired + self.settled + self.not_due + self.stopped + self.broken.len() as u64
     }
 }
 
@@ -91,9 +92,9 @@ impl Store {
         let sales = sales_of(event, &orders);
         let names: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();
         let keys = self.keys.of_return(event, &sales);
-        let call = ORDER_EXPIRE.on(&keys).arg(BROKEN_AGAIN_MS).arg(names);
+        let call = ORDER_EXPIRE.on(&keys).arg(POSTPONED_MS).arg(names);
         let reply = self.send_on(&mut connection, call.arg(&ids)).await?;
-        let (late, expiries) = reply::expire(reply)?;
+        let (late, expiries) = expiries(reply)?;
         let mut outcome = ExpireOutcome {
             late,
             left: overdue.saturating_sub(ids.len() as u64),
@@ -104,6 +105,7 @@ impl Store {
                 Expiry::Expired => outcome.expired += 1,
                 Expiry::NotDue => outcome.not_due += 1,
                 Expiry::Settled => outcome.settled += 1,
+                Expiry::Stopped => outcome.stopped += 1,
                 Expiry::Broken(why) => {
                     let id = String::from_utf8_lossy(id);
                     outcome.broken.push(format!("{id}: {why}"));
@@ -166,4 +168,40 @@ impl Store {
         let (seconds, micros): (u64, u64) = self.read(&[], time.query_async(connection)).await?;
         Ok(seconds * 1000 + micros / 1000)
     }
+}
+
+/// What `order_expire` says of one order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expiry {
+    /// It expired just now.
+    Expired,
+    /// Its deadline has not passed.
+    NotDue,
+    /// It is not held any more.
+    Settled,
+    /// A sale of it is stopped because Redis has forgotten orders of it.
+    Stopped,
+    /// It cannot be expired, and why.
+    Broken(String),
+}
+
+/// Decodes the reply of `order_expire`: how late the latest order was, and what became of each.
+pub fn expiries(reply: Value) -> Result<(Duration, Vec<Expiry>)> {
+    let parts = array("order_expire", reply)?;
+    let [late, answers @ ..] = parts.as_slice() else {
+        return Err(unexpected("order_expire", "nothing"));
+    };
+    let late = Duration::from_millis(number("order_expire", late)?);
+    let expiries = answers.iter().map(|answer| {
+        let answer = word("order_expire", answer)?;
+        match (answer.as_str(), answer.strip_prefix("broken: ")) {
+            ("expired", _) => Ok(Expiry::Expired),
+            ("not_due", _) => Ok(Expiry::NotDue),
+            ("settled", _) => Ok(Expiry::Settled),
+            ("stopped", _) => Ok(Expiry::Stopped),
+            (_, Some(why)) => Ok(Expiry::Broken(why.to_owned())),
+            (other, None) => Err(unexpected("order_expire", other)),
+        }
+    });
+    Ok((late, expiries.collect::<Result<_>>()?))
 }

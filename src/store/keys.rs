@@ -26,7 +26,8 @@ impl Keys {
 
     /// `[hash]` `kind`, `title`, `opens_at`, `closes_at`, `purchase_max`, `paused`,
     /// `hold`, `cancel_until`, `feed`, `bid_min`, `bonus_bp`, of an activity `keyword`, `place`,
-    /// `starts_at`, `ends_at`, `picture`, `description`, and the counters `added`, `removed`,
+    /// `starts_at`, `ends_at`, `picture`, `description`, `history`, `known`, and the counters
+    /// `added`, `removed`,
     /// `held`, `confirmed`, `used`, `grants`. Written by `sale_put`, `stock_*`, `bid_*` and
     /// everything that happens to orders.
     pub fn sale(&self, id: &SaleId) -> String {
@@ -83,6 +84,12 @@ impl Keys {
     /// the same accounts.
     pub fn accounts_changes(&self, event: &str) -> String {
         self.of_event("accounts:changes", event)
+    }
+
+    /// `[hash]` sale id → number of its last history, for sales that operators deleted: it lets a
+    /// server tell a deletion from a loss. Never deleted.
+    pub fn deleted(&self, event: &str) -> String {
+        self.of_event("deleted", event)
     }
 
     /// A sale that no operator can create, because `~` is in no sale id: for probes.

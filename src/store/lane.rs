@@ -21,6 +21,7 @@ use super::replicas::{Master, Replicas};
 use super::reply::{self, Batch};
 use super::script::{Call, SALE_GRAB};
 use crate::domain::attempt::Attempt;
+use crate::domain::history::Past;
 use crate::domain::ids::SaleId;
 use crate::domain::outcome::Outcome;
 use crate::domain::sale::Door;
@@ -83,7 +84,8 @@ impl Lane {
         }
     }
 
-    /// Decides `attempts` for `sale`, in order, in one step, before `deadline`.
+    /// Decides `attempts` for `sale`, in order, in one step, before `deadline`. A sale that has
+    /// forgotten some of `past` is stopped.
     ///
     /// # Errors
     /// [`Error::Busy`] when nothing was executed, [`Error::Unknown`] when it may have been. An
@@ -93,14 +95,16 @@ impl Lane {
         sale: &SaleId,
         door: Door,
         attempts: &[Attempt],
+        past: Option<&Past>,
         deadline: Instant,
     ) -> Result<Batch> {
         let keys = self.keys.of_grab(sale);
-        let mut call = SALE_GRAB
+        let call = SALE_GRAB
             .on(&keys)
             .arg(sale.as_str())
             .arg(door.as_str())
             .arg(self.waits());
+        let mut call = call.past(past);
         for attempt in attempts {
             call = call
                 .arg(attempt.username.as_str())
@@ -109,7 +113,15 @@ impl Lane {
         }
         let decode = |reply: Value| reply::batch(&reply, sale, door, attempts);
         let shows = |batch: &Batch| batch.outcomes.iter().flatten().any(Outcome::shows_an_order);
-        self.decide(call, deadline, decode, shows).await
+        let mut batch = self.decide(call, deadline, decode, shows).await?;
+        batch.acknowledged = self.acknowledges(shows(&batch));
+        Ok(batch)
+    }
+
+    /// Whether a reply is acknowledged at the level in force: when replicas are waited for, only
+    /// one that shows an order is.
+    pub(super) fn acknowledges(&self, shows_an_order: bool) -> bool {
+        self.replicas == 0 || shows_an_order
     }
 
     /// The keys of this store.

@@ -12,6 +12,7 @@ pub mod dead_letters;
 pub mod embedded;
 mod failure;
 pub mod feed;
+mod history;
 pub mod holds;
 pub mod keys;
 pub mod lane;

@@ -1,12 +1,16 @@
 //! Places orders over several sales of one event.
 
+use std::iter::repeat;
+
 use redis::Value;
 use tokio::time::Instant;
 
+use super::history;
 use super::lane::Lane;
 use super::record;
 use super::reply::{self, unexpected, word};
 use super::script::ORDER_PLACE;
+use crate::domain::history::Past;
 use crate::domain::ids::{OrderId, SaleId};
 use crate::domain::outcome::Refusal;
 use crate::domain::place::{PlaceOutcome, PlaceRefusal, Placement};
@@ -22,16 +26,27 @@ pub struct Placed {
     /// The sale of each wish, after the decision; empty when one of them does not exist, takes
     /// bids, or is an activity.
     pub standings: Vec<Standing>,
+    /// The past of each of these sales.
+    pub pasts: Vec<Option<Past>>,
+    /// Whether this reply was acknowledged at the durability level in force.
+    pub acknowledged: bool,
 }
 
 impl Lane {
-    /// Decides a placement in one step, before `deadline`.
+    /// Decides a placement in one step, before `deadline`. `pasts` are those of the sales of the
+    /// wishes, in their order, and nothing where they end; a sale that has forgotten some of its
+    /// past is stopped.
     ///
     /// # Errors
     /// [`Error::Busy`](crate::error::Error::Busy) when nothing was executed,
     /// [`Error::Unknown`](crate::error::Error::Unknown) when it may have been: the same request
     /// again gets the order, if there is one.
-    pub async fn order_place(&self, placement: &Placement, deadline: Instant) -> Result<Placed> {
+    pub async fn order_place(
+        &self,
+        placement: &Placement,
+        pasts: &[Option<Past>],
+        deadline: Instant,
+    ) -> Result<Placed> {
         let keys = self.keys().of_placement(&placement.basket);
         let mut call = ORDER_PLACE
             .on(&keys)
@@ -39,12 +54,16 @@ impl Lane {
             .arg(placement.request.as_str())
             .arg(placement.order.as_str())
             .arg(self.waits());
-        for wish in placement.basket.wishes() {
+        let pasts = pasts.iter().map(Option::as_ref).chain(repeat(None));
+        for (wish, past) in placement.basket.wishes().iter().zip(pasts) {
             call = call.arg(wish.goods.as_str()).arg(wish.purchase.get());
+            call = call.past(past);
         }
         let decode = |reply: Value| placed(&reply, placement);
         let shows = |placed: &Placed| placed.outcome.shows_an_order();
-        self.decide(call, deadline, decode, shows).await
+        let mut placed = self.decide(call, deadline, decode, shows).await?;
+        placed.acknowledged = self.acknowledges(shows(&placed));
+        Ok(placed)
     }
 }
 
@@ -65,21 +84,33 @@ fn placed(reply: &Value, placement: &Placement) -> Result<Placed> {
         Value::Array(parts) => self::standing(parts),
         other => Err(unexpected("order_place", &format!("{other:?}"))),
     });
-    let standings: Vec<_> = standings.collect::<Result<_>>()?;
+    let (standings, pasts): (Vec<_>, Vec<_>) =
+        standings.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     if !standings.is_empty() && standings.len() != placement.basket.wishes().len() {
         return Err(unexpected("order_place", "not one standing for each line"));
     }
-    Ok(Placed { outcome, standings })
+    Ok(Placed {
+        outcome,
+        standings,
+        pasts,
+        acknowledged: false,
+    })
 }
 
-/// How the sale of a line stands, and then the kind of its stock: it is never an activity.
-fn standing(parts: &[Value]) -> Result<Standing> {
-    let Some((kind, parts)) = parts.split_last() else {
-        return Err(unexpected("order_place", "an empty standing"));
+/// How the sale of a line stands, then its history and the kind of its stock: it is never an
+/// activity.
+fn standing(parts: &[Value]) -> Result<(Standing, Option<Past>)> {
+    let [parts @ .., history, kind] = parts else {
+        return Err(unexpected(
+            "order_place",
+            "a standing without history and kind",
+        ));
     };
     let kind = StockKind::parse(&word("order_place", kind)?);
     let kind = kind.map_err(|e| unexpected("order_place", &e.to_string()))?;
-    reply::standing("order_place", parts, kind.door())
+    let standing = reply::standing("order_place", parts, kind.door())?;
+    let past = history::past("order_place", history, standing.grants)?;
+    Ok((standing, past))
 }
 
 fn outcome(answer: &str, about: &str, placement: &Placement) -> Result<PlaceOutcome> {

@@ -102,7 +102,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     async fn recount(&mut self, id: &SaleId, before: Snapshot) -> Result<Recounted> {
-        let mut recount = Recount::new(&before.sale);
+        let mut recount = Recount::new(&before.sale, before.now);
         let changes = self.account_changes(id).await?;
         let mut accounts = AccountRecount::default();
         self.orders(id, &mut recount, &mut accounts).await?;

@@ -5,18 +5,20 @@ use std::time::Duration;
 use redis::{FromRedisValue, Value};
 
 use super::feed::Lag;
+use super::history;
 use super::record;
 use super::whole::whole_of;
 use crate::domain::activity::{Activity, Keyword};
 use crate::domain::attempt::Attempt;
 use crate::domain::bid::BID_MIN_DEFAULT;
 use crate::domain::change::{ChangeOutcome, ChangeRefusal};
+use crate::domain::history::Past;
 use crate::domain::ids::{OrderId, SaleId};
 use crate::domain::ledger::Figures;
 use crate::domain::order::Line;
 use crate::domain::outcome::{Grant, Outcome, Refusal};
 use crate::domain::sale::{
-    Door, EditOutcome, EditRefusal, EpochMs, PURCHASE_MAX_DEFAULT, Phase, Sale, StockKind,
+    Door, EditOutcome, EditRefusal, EpochMs, PURCHASE_MAX_DEFAULT, Phase, Sale, StockKind, Stop,
 };
 use crate::domain::standing::{Grants, Standing};
 use crate::domain::violation::Violation;
@@ -30,6 +32,10 @@ const ANSWER_END: char = '\u{1e}';
 pub struct Batch {
     /// The sale after the batch.
     pub standing: Standing,
+    /// Its past after the batch; `None` when there is no such sale, or this is not its door.
+    pub past: Option<Past>,
+    /// Whether this reply was acknowledged at the durability level in force.
+    pub acknowledged: bool,
     /// One outcome for each attempt, in order; [`Error::Contract`] with the order when a buyer
     /// holds one that cannot be read.
     pub outcomes: Vec<Result<Outcome>>,
@@ -52,8 +58,7 @@ impl Snapshot {
     /// What is wrong with it, as far as it says: empty when the law holds.
     pub fn check(&self) -> Vec<Violation> {
         let mut violations = self.figures.check();
-        let broken = self.sale.broken_terms();
-        violations.extend(broken.into_iter().map(Violation::from));
+        violations.extend(self.sale.violations());
         violations
     }
 
@@ -71,6 +76,7 @@ impl Snapshot {
     pub fn standing(&self) -> Standing {
         let closed = match self.sale.phase(self.now) {
             Phase::Open => None,
+            Phase::Paused if self.sale.stop == Some(Stop::Forgot) => Some(Refusal::Forgot),
             Phase::Paused => Some(Refusal::Paused),
             Phase::Upcoming => Some(Refusal::NotStarted),
             Phase::Ended => Some(Refusal::Ended),
@@ -108,8 +114,16 @@ pub fn batch(reply: &Value, goods: &SaleId, door: Door, attempts: &[Attempt]) ->
     if answers.next().is_some() {
         return Err(unexpected("sale_grab", "more answers than attempts"));
     }
+    let [head @ .., history] = head else {
+        return Err(unexpected("sale_grab", "no history"));
+    };
     let standing = standing("sale_grab", head, door)?;
-    Ok(Batch { standing, outcomes })
+    Ok(Batch {
+        past: history::past("sale_grab", history, standing.grants)?,
+        standing,
+        acknowledged: false,
+        outcomes,
+    })
 }
 
 /// Decodes how a sale stands that was asked for at `door`, as `script` says it.
@@ -193,39 +207,6 @@ pub fn change(script: &str, id: &OrderId, reply: &Value) -> Result<ChangeOutcome
     }
 }
 
-/// What `order_expire` says of one order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expiry {
-    /// It expired just now.
-    Expired,
-    /// Its deadline has not passed.
-    NotDue,
-    /// It is not held any more.
-    Settled,
-    /// It cannot be expired, and why.
-    Broken(String),
-}
-
-/// Decodes the reply of `order_expire`: how late the latest order was, and what became of each.
-pub fn expire(reply: Value) -> Result<(Duration, Vec<Expiry>)> {
-    let parts = array("order_expire", reply)?;
-    let [late, answers @ ..] = parts.as_slice() else {
-        return Err(unexpected("order_expire", "nothing"));
-    };
-    let late = Duration::from_millis(number("order_expire", late)?);
-    let expiries = answers.iter().map(|answer| {
-        let answer = word("order_expire", answer)?;
-        match (answer.as_str(), answer.strip_prefix("broken: ")) {
-            ("expired", _) => Ok(Expiry::Expired),
-            ("not_due", _) => Ok(Expiry::NotDue),
-            ("settled", _) => Ok(Expiry::Settled),
-            (_, Some(why)) => Ok(Expiry::Broken(why.to_owned())),
-            (other, None) => Err(unexpected("order_expire", other)),
-        }
-    });
-    Ok((late, expiries.collect::<Result<_>>()?))
-}
-
 /// Decodes the reply of `sale_put`.
 pub fn edit(reply: &Value) -> Result<EditOutcome> {
     match word("sale_put", reply)?.as_str() {
@@ -260,7 +241,7 @@ pub fn snapshot(id: &SaleId, reply: Value) -> Result<Option<Snapshot>> {
         purchase_max: fields
             .number("purchase_max")?
             .unwrap_or(PURCHASE_MAX_DEFAULT),
-        paused: fields.text("paused") == Some("1"),
+        stop: fields.text("paused").and_then(Stop::parse),
         hold: fields.number("hold")?.filter(|&ms| ms > 0),
         cancel_until: fields.number("cancel_until")?,
         feed: fields.text("feed") != Some("0"),

@@ -6,6 +6,7 @@ use std::time::Instant;
 use redis::Value;
 
 use super::Store;
+use super::history::new_word;
 use super::reply::{self, Snapshot};
 use super::scan::{Scan, Scanner};
 use super::script::{SALE_PUT, SALE_SNAPSHOT};
@@ -57,8 +58,12 @@ impl Store {
             ("picture", activity.picture.clone()),
             ("description", activity.description.clone()),
         ];
-        let keys = [self.keys.sale(id), self.keys.buyers(id)];
-        let mut call = SALE_PUT.on(&keys);
+        let keys = [
+            self.keys.sale(id),
+            self.keys.buyers(id),
+            self.keys.deleted(id.event()),
+        ];
+        let mut call = SALE_PUT.on(&keys).arg(id.as_str()).arg(new_word());
         for (field, value) in fields {
             if let Some(value) = value {
                 call = call.arg(field).arg(value);

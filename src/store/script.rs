@@ -6,6 +6,7 @@ use redis::aio::ConnectionLike;
 use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, ToRedisArgs, Value};
 
 use super::failure;
+use crate::domain::history::Past;
 use crate::error::{Error, Result};
 
 /// One transition of the store, as Redis runs it.
@@ -43,20 +44,29 @@ pub static FEED_LEAVE: LazyLock<Script> =
 pub static FEED_TRIM: LazyLock<Script> =
     script!("feed_trim", flags: " flags=allow-oom", uses: ["groups"]);
 /// Decides a batch of attempts.
-pub static SALE_GRAB: LazyLock<Script> =
-    script!("sale_grab", flags: "", uses: ["clock", "stock", "window", "order", "feed"]);
+pub static SALE_GRAB: LazyLock<Script> = script!(
+    "sale_grab",
+    flags: "",
+    uses: ["clock", "stock", "history", "window", "order", "feed"]
+);
 /// Decides a placement.
-pub static ORDER_PLACE: LazyLock<Script> =
-    script!("order_place", flags: "", uses: ["clock", "stock", "window", "order", "feed"]);
+pub static ORDER_PLACE: LazyLock<Script> = script!(
+    "order_place",
+    flags: "",
+    uses: ["clock", "stock", "history", "window", "basket", "order", "feed"]
+);
 /// Decides a bid.
 pub static BID_PLACE: LazyLock<Script> = script!(
     "bid_place",
     flags: "",
-    uses: ["clock", "stock", "window", "order", "feed", "account"]
+    uses: ["clock", "stock", "history", "window", "order", "feed", "account"]
 );
 /// Creates or changes a sale.
 pub static SALE_PUT: LazyLock<Script> =
-    script!("sale_put", flags: " flags=allow-oom", uses: ["clock", "stock"]);
+    script!("sale_put", flags: " flags=allow-oom", uses: ["clock", "stock", "history"]);
+/// Sells again after a loss.
+pub static SALE_RESUME: LazyLock<Script> =
+    script!("sale_resume", flags: " flags=allow-oom", uses: ["stock", "history"]);
 /// Reads a sale in one instant.
 pub static SALE_SNAPSHOT: LazyLock<Script> =
     script!("sale_snapshot", flags: " flags=no-writes", uses: ["clock", "stock"]);
@@ -150,6 +160,18 @@ impl Call<'_> {
     pub fn arg(mut self, arg: impl ToRedisArgs) -> Self {
         self.command.arg(arg);
         self
+    }
+
+    /// Adds what the caller saw acknowledged of a sale: three arguments, as `lua/lib/history.lua`
+    /// takes them.
+    pub fn past(self, past: Option<&Past>) -> Self {
+        match past {
+            None => self.arg("").arg(0).arg(0),
+            Some(Past { history, grants }) => self
+                .arg(history.to_string())
+                .arg(grants.count)
+                .arg(grants.last_at),
+        }
     }
 
     /// Sends the call once. When Redis does not know the script (a restart or a flush), nothing

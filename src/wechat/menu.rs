@@ -104,7 +104,7 @@ mod tests {
     use crate::domain::activity::{Activity, Keyword};
     use crate::domain::ids::SaleId;
     use crate::domain::ledger::Figures;
-    use crate::domain::sale::{EpochMs, Sale, StockKind};
+    use crate::domain::sale::{EpochMs, Sale, StockKind, Stop};
     use crate::domain::standing::Grants;
     use crate::store::reply::Snapshot;
     use crate::wechat::activities::bookable;
@@ -127,7 +127,7 @@ mod tests {
             opens_at: None,
             closes_at,
             purchase_max: 1,
-            paused: false,
+            stop: None,
             hold: None,
             cancel_until: None,
             feed: false,
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn the_five_that_close_first_are_in_it() {
         let mut paused = sale("g", "", Some(NOW + 3));
-        paused.sale.paused = true;
+        paused.sale.stop = Some(Stop::Paused);
         let all = [
             sale("a", "", None),
             sale("b", "", Some(NOW + 9)),

@@ -59,7 +59,12 @@ async fn set(world: &mut World, hash: &str, field: &str, value: &str) {
 async fn decides(world: &World, id: &SaleId) -> bool {
     let deadline = Instant::now() + TIMEOUT;
     let bid = a_bid("al", "next", id, 1);
-    world.store.lane().bid_place(&bid, deadline).await.is_ok()
+    world
+        .store
+        .lane()
+        .bid_place(&bid, None, deadline)
+        .await
+        .is_ok()
 }
 
 #[tokio::test]

@@ -223,7 +223,9 @@ fn refused(id: &SaleId, refusal: EditRefusal) -> Problem {
         | EditRefusal::TicketsAreOut
         | EditRefusal::NotAnActivity
         | EditRefusal::EndsBeforeStart
-        | EditRefusal::EndsBeforeClosing => StatusCode::CONFLICT,
+        | EditRefusal::EndsBeforeClosing
+        | EditRefusal::Forgot
+        | EditRefusal::BeingCleared => StatusCode::CONFLICT,
     };
     Problem::new(status, refusal.code(), explain(id, refusal))
 }

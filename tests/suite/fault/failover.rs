@@ -94,7 +94,7 @@ impl Pair {
     }
 
     /// Waits until the replica has this order, too.
-    async fn until_replicated(&self, world: &World, order: &OrderId) {
+    pub(super) async fn until_replicated(&self, world: &World, order: &OrderId) {
         let store = self.replicated(world);
         let deadline = Instant::now() + PATIENCE;
         while store.order(order).await.expect("read").is_none() {

@@ -31,7 +31,8 @@ async fn selling_stops_and_settling_goes_on() {
             let lane = world.store.lane();
             let deadline = tokio::time::Instant::now() + TIMEOUT;
             let asked = [attempt(&sale, "new", 1)];
-            lane.sale_grab(&sale, kind.door(), &asked, deadline).await
+            lane.sale_grab(&sale, kind.door(), &asked, None, deadline)
+                .await
         };
         let Err(Error::Busy(why)) = refused else {
             panic!("a full Redis sells: {refused:?}");

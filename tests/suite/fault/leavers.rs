@@ -6,6 +6,8 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use seckill::admission::Admission;
+use seckill::admission::memory::Memory;
+use seckill::config::OnForgot;
 use seckill::domain::attempt::Purchase;
 use seckill::domain::ids::Username;
 use seckill::domain::outcome::Outcome;
@@ -20,7 +22,14 @@ async fn who_leaves_disturbs_nobody_in_the_batch() {
     let world = World::new().await;
     let sale = world.sale("a", StockKind::List, 50).await;
     let metrics = Arc::new(Metrics::new().expect("registered"));
-    let admission = Admission::start(&world.store, Arc::default(), metrics.clone(), TIMEOUT);
+    let memory = Arc::new(Memory::new(OnForgot::Stop, metrics.clone()));
+    let admission = Admission::start(
+        &world.store,
+        Arc::default(),
+        memory,
+        metrics.clone(),
+        TIMEOUT,
+    );
     let ask = |number: usize| {
         let user = Username::parse(format!("user-{number}")).expect("valid");
         let one = Purchase::parse("1").expect("valid");

@@ -2,6 +2,7 @@
 //! forgotten, and no answer claims to know what nobody knows.
 
 pub mod failover;
+mod forgot;
 mod full;
 mod killed;
 mod leavers;

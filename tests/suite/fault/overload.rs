@@ -7,6 +7,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use seckill::admission::Admission;
+use seckill::admission::memory::Memory;
+use seckill::config::OnForgot;
 use seckill::domain::attempt::Purchase;
 use seckill::domain::bid::BidOutcome;
 use seckill::domain::ids::{SaleId, Username};
@@ -36,7 +38,8 @@ struct Worker {
 impl Worker {
     fn new(store: &Store, timeout: Duration) -> Self {
         let metrics = Arc::new(Metrics::new().expect("registered"));
-        let admission = Admission::start(store, Arc::default(), metrics.clone(), timeout);
+        let memory = Arc::new(Memory::new(OnForgot::Stop, metrics.clone()));
+        let admission = Admission::start(store, Arc::default(), memory, metrics.clone(), timeout);
         Self { admission, metrics }
     }
 

@@ -193,7 +193,8 @@ async fn a_lane_opens_a_new_connection_only_when_it_needs_one() {
     let grab = async |user: &str| {
         let deadline = tokio::time::Instant::now() + TIMEOUT;
         let asked = [attempt(&sale, user, 1)];
-        lane.sale_grab(&sale, Door::Seckill, &asked, deadline).await
+        lane.sale_grab(&sale, Door::Seckill, &asked, None, deadline)
+            .await
     };
     for user in ["one", "two", "three"] {
         grab(user).await.expect("decided");

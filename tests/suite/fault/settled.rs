@@ -50,7 +50,10 @@ async fn buy(store: Store, sale: SaleId, buyer: usize, progress: Arc<Progress>) 
             }
             let asked = std::slice::from_ref(&wanted);
             let until = Instant::now() + Duration::from_secs(1);
-            match lane.sale_grab(&sale, Door::Seckill, asked, until).await {
+            match lane
+                .sale_grab(&sale, Door::Seckill, asked, None, until)
+                .await
+            {
                 Ok(batch) => match batch.outcomes[0].as_ref().expect("read") {
                     Outcome::Grabbed(grant) | Outcome::AlreadyGrabbed(grant) => {
                         break grant.order.clone();

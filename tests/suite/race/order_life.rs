@@ -313,7 +313,9 @@ async fn a_thousand_buyers_are_served_within_one_sweep() {
                 loop {
                     let deadline = Instant::now() + TIMEOUT;
                     let asked = std::slice::from_ref(&ask);
-                    let batch = lane.sale_grab(&sale, Door::Seckill, asked, deadline).await;
+                    let batch = lane
+                        .sale_grab(&sale, Door::Seckill, asked, None, deadline)
+                        .await;
                     if matches!(batch.expect("decided").outcomes[0], Ok(Outcome::Grabbed(_))) {
                         break;
                     }

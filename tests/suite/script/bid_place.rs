@@ -260,9 +260,12 @@ async fn the_window_includes_both_of_its_ends() {
     ] {
         let bid = a_bid("x", &format!("at {now}"), &loan, 10);
         let (request, order) = (bid.request.as_str(), bid.order.as_str());
-        let args = ["x", request, order, "0", "loan", "10"];
+        let args = ["x", request, order, "0", "loan", "10", "", "0", "0"];
         let reply = call_at(&mut world, &BID_PLACE, now, &keys, &args).await;
-        match (bids::outcome(&reply, &bid).expect("understood"), closed) {
+        match (
+            bids::decided(&reply, &bid).expect("understood").outcome,
+            closed,
+        ) {
             (BidOutcome::Accepted(order), None) => assert_eq!(order.created_at, now),
             (outcome, closed) => assert_eq!(Some(outcome), closed.map(refused), "at {now}"),
         }
@@ -328,7 +331,8 @@ async fn no_feed_and_waiting_for_replicas() {
         ("1", "2", "request_id_reused", false),
         ("1", "1", "already_bid", true),
     ] {
-        let args = ["x", "r", "p-abcdfabcdfabcdfabcdf", waits, "p", amount];
+        let order = "p-abcdfabcdfabcdfabcdf";
+        let args = ["x", "r", order, waits, "p", amount, "", "0", "0"];
         let reply = call(&mut world, &BID_PLACE, &keys, &args).await;
         let reply = format!("{:?}", reply.expect("decided"));
         assert!(reply.contains(answer), "{answer}: {reply}");
@@ -340,21 +344,24 @@ async fn no_feed_and_waiting_for_replicas() {
 const KEYS: [&str; 7] = [
     "requests", "orders", "feed", "sale", "stock", "accounts", "changes",
 ];
-const ARGS: [&str; 6] = ["x", "r", "p-1", "0", "p", "7"];
+const ARGS: [&str; 9] = ["x", "r", "p-1", "0", "p", "7", "", "0", "0"];
 
 #[tokio::test]
 async fn wrong_calls_raise() {
     let mut world = World::new().await;
     for (keys, args) in [
         (&KEYS[..6], &ARGS[..]),
-        (&KEYS[..], &ARGS[..5]),
+        (&KEYS[..], &ARGS[..8]),
         (&KEYS[..], &[]),
-        (&KEYS[..], &["x", "r", "p-1", "0", "p", "7", "8"]),
+        (
+            &KEYS[..],
+            &["x", "r", "p-1", "0", "p", "7", "", "0", "0", "8"],
+        ),
     ] {
         assert_raises(&mut world, &BID_PLACE, keys, args, "bid_place takes 7 keys").await;
     }
     for amount in ["0", "-1", "1.5", "x", "", "01", "1e1", "1000000000000000"] {
-        let args = [&ARGS[..5], &[amount]].concat();
+        let args = [&ARGS[..5], &[amount], &ARGS[6..]].concat();
         assert_raises(&mut world, &BID_PLACE, &KEYS, &args, "amount").await;
     }
 }
@@ -366,7 +373,8 @@ async fn broken_data_raises_before_the_first_write() {
         &["SET", "stock", "100"],
         &["HSET", "accounts", "x", "50"],
     ];
-    let cases: [(Words, &str); 18] = [
+    let cases: [(Words, &str); 19] = [
+        (&["HSET", "sale", "history", "1-A"], "history is not N-word"),
         (&["SET", "requests", "x"], "WRONGTYPE"),
         (&["SET", "orders", "x"], "WRONGTYPE"),
         (&["SET", "feed", "x"], "WRONGTYPE"),
@@ -556,8 +564,9 @@ async fn decide(world: &mut World, source: &str, bid: &Bid) -> BidOutcome {
     eval.arg(bid.username.as_str()).arg(bid.request.as_str());
     eval.arg(bid.order.as_str()).arg(0);
     eval.arg(bid.goods.as_str()).arg(bid.amount.get());
+    eval.arg("").arg(0).arg(0);
     let reply: Value = eval.query_async(&mut world.raw).await.expect("decided");
-    bids::outcome(&reply, bid).expect("understood")
+    bids::decided(&reply, bid).expect("understood").outcome
 }
 
 /// Lets the script of this source and the model do the same; what they do not agree about.
@@ -677,7 +686,7 @@ proptest! {
 #[test]
 fn every_seeded_bug_is_convicted() {
     let credit = "account_write(accounts, changes, username, balance + line.bid.bonus)";
-    let repeated = "  return { \"already_bid\"";
+    let repeated = "  return reply(\"already_bid\"";
     let bugs: [(&str, String, &[Judge]); 5] = [
         // The requested amount instead of what is left.
         (

@@ -23,6 +23,7 @@ mod reply_note;
 mod reply_release;
 mod sale_grab;
 mod sale_put;
+mod sale_resume;
 mod sale_snapshot;
 mod stock_add;
 mod stock_remove;

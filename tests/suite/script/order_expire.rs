@@ -6,7 +6,7 @@ use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::OrderState;
 use seckill::domain::sale::StockKind;
 use seckill::store::holds::{ExpireOutcome, Slice};
-use seckill::store::reply::{self, Expiry};
+use seckill::store::holds::{Expiry, expiries};
 use seckill::store::script::ORDER_EXPIRE;
 
 use super::{
@@ -28,7 +28,7 @@ async fn expire_at(
     args.extend(sales.iter().map(|sale| sale.as_str()));
     args.extend(ids.iter().map(|id| id.as_str()));
     let reply = call_at(world, &ORDER_EXPIRE, now, &keys, &args).await;
-    reply::expire(reply).expect("understood")
+    expiries(reply).expect("understood")
 }
 
 #[tokio::test]
@@ -226,7 +226,7 @@ async fn a_broken_order_is_named_and_only_its_hold_moves() {
         let mut world = a_broken_world(&AN_ORDER, broken).await;
         let mut before = world.contents().await;
         let reply = call(&mut world, &ORDER_EXPIRE, &KEYS, &ARGS).await;
-        let (_, answers) = reply::expire(reply.expect("answered")).expect("understood");
+        let (_, answers) = expiries(reply.expect("answered")).expect("understood");
         let [Expiry::Broken(why)] = &answers[..] else {
             panic!("{broken:?}: {answers:?}");
         };

@@ -43,7 +43,11 @@ fn placement(name: &str, request: &str, lines: &[(&str, u32)]) -> Placement {
 
 async fn place_all(world: &World, placement: &Placement) -> Placed {
     let deadline = Instant::now() + TIMEOUT;
-    let placed = world.store.lane().order_place(placement, deadline).await;
+    let placed = world
+        .store
+        .lane()
+        .order_place(placement, &[], deadline)
+        .await;
     placed.expect("decided")
 }
 
@@ -478,6 +482,9 @@ async fn whoever_waits_for_replicas_has_a_write_to_wait_for() {
             waits,
             "e.a",
             purchase,
+            "",
+            "0",
+            "0",
         ];
         let reply = call(&mut world, &ORDER_PLACE, &keys, &args)
             .await
@@ -496,40 +503,46 @@ const KEYS: [&str; 7] = [
 async fn wrong_calls_raise() {
     let mut world = World::new().await;
     let arity = "order_place takes 4 keys";
-    let good = ["x", "r", "e-1", "0", "e", "1"];
-    let two = ["x", "r", "e-1", "0", "e", "1", "e.b", "1"];
+    let good = ["x", "r", "e-1", "0", "e", "1", "", "0", "0"];
+    let two = [&good[..], &["e.b", "1", "", "0", "0"]].concat();
     let cases: [(&[&str], &[&str]); 7] = [
         (&KEYS[..6], &good),
         (&KEYS[..4], &good[..4]),
         (&KEYS, &[]),
         (&KEYS, &good[..4]),
         (&KEYS, &good[..5]),
-        (&KEYS, &two[..7]),
+        (&KEYS, &two[..13]),
         (&KEYS, &two),
     ];
     for (keys, args) in cases {
         assert_raises(&mut world, &ORDER_PLACE, keys, args, arity).await;
     }
     for purchase in ["0", "-1", "1.5", "x", "", "01", "1e1"] {
-        let args = ["x", "r", "e-1", "0", "e", purchase];
+        let args = ["x", "r", "e-1", "0", "e", purchase, "", "0", "0"];
         assert_raises(&mut world, &ORDER_PLACE, &KEYS, &args, "purchase").await;
     }
     let ten = [&KEYS[..], &["sale", "stock", "buyers"]].concat();
-    let twice = ["x", "r", "e-1", "0", "e", "1", "e", "1"];
+    let twice = [&good[..], &good[4..]].concat();
     assert_raises(&mut world, &ORDER_PLACE, &ten, &twice, "no goods twice").await;
 }
 
 #[tokio::test]
 async fn broken_data_raises_before_the_first_write() {
     let keys = [&KEYS[..], &["sale2", "stock2", "buyers2"]].concat();
-    let args = ["x", "r", "e-1", "0", "e.a", "1", "e.b", "1"];
+    let args = [
+        "x", "r", "e-1", "0", "e.a", "1", "", "0", "0", "e.b", "1", "", "0", "0",
+    ];
     let seeds: [Words; 4] = [
         &["HSET", "sale", "kind", "list"],
         &["RPUSH", "stock", "u"],
         &["HSET", "sale2", "kind", "counter"],
         &["SET", "stock2", "5"],
     ];
-    let cases: [(Words, &str); 18] = [
+    let cases: [(Words, &str); 19] = [
+        (
+            &["HSET", "sale2", "history", "0-x"],
+            "history is not N-word",
+        ),
         (&["SET", "requests", "x"], "WRONGTYPE"),
         (&["SET", "orders", "x"], "WRONGTYPE"),
         (&["SET", "holds", "x"], "WRONGTYPE"),

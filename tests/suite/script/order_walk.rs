@@ -12,7 +12,8 @@ use seckill::domain::order::OrderState;
 use seckill::domain::outcome::Outcome;
 use seckill::domain::place::{Basket, Wish};
 use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
-use seckill::store::reply::{self, Expiry};
+use seckill::store::holds::{Expiry, expiries};
+use seckill::store::reply;
 use seckill::store::script::{
     ORDER_CANCEL, ORDER_CONFIRM, ORDER_EXPIRE, ORDER_PLACE, ORDER_USE, SALE_GRAB, Script,
 };
@@ -313,6 +314,9 @@ impl Walk {
             id.as_str(),
             KINDS[sale].as_str(),
             "0",
+            "",
+            "0",
+            "0",
             &format!("u{user}"),
             &wanted,
             attempt.order.as_str(),
@@ -361,6 +365,7 @@ impl Walk {
         let mut args = vec![name, request.to_string(), id.to_string(), "0".to_owned()];
         for wish in basket.wishes() {
             args.extend([wish.goods.to_string(), wish.purchase.get().to_string()]);
+            args.extend(["", "0", "0"].map(str::to_owned));
         }
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let keys = self.world.store.keys().of_placement(&basket);
@@ -435,7 +440,7 @@ impl Walk {
         let mut args = vec!["60000", sales[0].as_str(), sales[1].as_str(), lost.as_str()];
         args.extend(ids.iter().chain(&ids).map(OrderId::as_str));
         let reply = call_at(&mut self.world, &ORDER_EXPIRE, self.now, &keys, &args).await;
-        let (late, told) = reply::expire(reply).expect("understood");
+        let (late, told) = expiries(reply).expect("understood");
         let [Expiry::Broken(_), told @ ..] = &told[..] else {
             return Err(TestCaseError::fail(format!("{told:?}")));
         };

@@ -180,10 +180,15 @@ async fn every_refusal_is_reached_and_writes_nothing() {
             }),
         ),
     ];
+    let forgot = (Refusal::Forgot, (sale.clone(), Door::Seckill, None, 1));
     let mut reached = Vec::new();
-    for (expected, (sale, door, edit, purchase)) in cases {
+    for (expected, (sale, door, edit, purchase)) in cases.into_iter().chain([forgot]) {
         if let Some(edit) = edit {
             world.put(&sale, &edit).await;
+        }
+        if expected == Refusal::Forgot {
+            let key = world.store.keys().sale(&sale);
+            let () = world.run(&["HSET", &key, "paused", "forgot"]).await;
         }
         let before = world.dump().await;
         let asks = [("x", purchase), ("y", purchase)];
@@ -262,7 +267,8 @@ async fn the_window_includes_both_ends_to_the_millisecond() {
 /// One attempt, decided as if it were `now`.
 async fn grab_at(world: &mut World, sale: &SaleId, now: EpochMs) -> Decided {
     let attempt = attempt(sale, "x", 1);
-    let args = ["a", "counter", "0", "x", "1", attempt.order.as_str()];
+    let order = attempt.order.as_str();
+    let args = ["a", "counter", "0", "", "0", "0", "x", "1", order];
     let keys = world.store.keys().of_grab(sale);
     let reply = call_at(world, &SALE_GRAB, now, &keys, &args).await;
     reply::batch(&reply, sale, Door::Incr, &[attempt])
@@ -426,18 +432,25 @@ async fn wrong_calls_raise() {
     let mut world = World::new().await;
     let arity = "sale_grab takes 6 keys";
     for (keys, args) in [
-        (&KEYS[..5], &["a", "list", "0", "x", "1", "a-1"][..]),
+        (
+            &KEYS[..5],
+            &["a", "list", "0", "", "0", "0", "x", "1", "a-1"][..],
+        ),
         (&KEYS, &[]),
         (&KEYS, &["a"]),
         (&KEYS, &["a", "list"]),
-        (&KEYS, &["a", "list", "0", "x"]),
-        (&KEYS, &["a", "list", "0", "x", "1"]),
-        (&KEYS, &["a", "list", "0", "x", "1", "a-1", "y"]),
+        (&KEYS, &["a", "list", "0", "", "0", "0"]),
+        (&KEYS, &["a", "list", "0", "", "0", "0", "x"]),
+        (&KEYS, &["a", "list", "0", "", "0", "0", "x", "1"]),
+        (
+            &KEYS,
+            &["a", "list", "0", "", "0", "0", "x", "1", "a-1", "y"],
+        ),
     ] {
         assert_raises(&mut world, &SALE_GRAB, keys, args, arity).await;
     }
     for purchase in ["0", "-1", "1.5", "x", "", "01", "1e1"] {
-        let args = ["a", "list", "0", "x", purchase, "a-1"];
+        let args = ["a", "list", "0", "", "0", "0", "x", purchase, "a-1"];
         assert_raises(&mut world, &SALE_GRAB, &KEYS, &args, "purchase").await;
     }
 }
@@ -455,7 +468,7 @@ async fn the_largest_batch_is_decided_and_a_larger_one_raises() {
             .iter()
             .all(|outcome| matches!(outcome, Outcome::Grabbed(_)))
     );
-    let mut args = vec!["a", "list", "0"];
+    let mut args = vec!["a", "list", "0", "", "0", "0"];
     args.extend(users.iter().flat_map(|user| [user.as_str(), "1", "a-1"]));
     assert_raises(
         &mut world,
@@ -501,11 +514,17 @@ async fn a_counter_below_zero_sells_nothing_and_hides_no_order() {
 
 #[tokio::test]
 async fn broken_data_raises_before_the_first_write() {
-    let args: Words = &["a", "list", "0", "x", "1", "a-1"];
-    let counter: Words = &["a", "counter", "0", "x", "1", "b-1"];
+    let args: Words = &["a", "list", "0", "", "0", "0", "x", "1", "a-1"];
+    let counter: Words = &["a", "counter", "0", "", "0", "0", "x", "1", "b-1"];
     let list: &[Words] = &[&["HSET", "sale", "kind", "list"], &["RPUSH", "stock", "u"]];
     let count: &[Words] = &[&["HSET", "sale", "kind", "counter"]];
-    let cases: [(&[Words], Words, Words, &str); 13] = [
+    let cases: [(&[Words], Words, Words, &str); 14] = [
+        (
+            list,
+            &["HSET", "sale", "history", "1"],
+            args,
+            "history is not N-word",
+        ),
         (&[], &["SET", "sale", "x"], args, "WRONGTYPE"),
         (
             &[&["HSET", "sale", "kind", "list"]],

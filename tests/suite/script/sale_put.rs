@@ -3,7 +3,7 @@
 use seckill::domain::activity::{Activity, ActivityEdit, Keyword};
 use seckill::domain::ids::SaleId;
 use seckill::domain::outcome::{Outcome, Refusal};
-use seckill::domain::sale::{Door, EditOutcome, EditRefusal, Sale, SaleEdit, StockKind};
+use seckill::domain::sale::{Door, EditOutcome, EditRefusal, Sale, SaleEdit, StockKind, Stop};
 use seckill::store::script::SALE_PUT;
 
 use super::assert_raises;
@@ -71,7 +71,7 @@ async fn a_sale_is_created_once_and_then_changed() {
         .sale;
     assert_eq!((sale.title.as_str(), sale.kind), ("茶", StockKind::List));
     assert_eq!((sale.opens_at, sale.closes_at), (Some(5), Some(7)));
-    assert_eq!((sale.purchase_max, sale.paused), (9, true));
+    assert_eq!((sale.purchase_max, sale.stop), (9, Some(Stop::Paused)));
     assert_eq!(
         put(SaleEdit {
             opens_at: Some(None),
@@ -231,11 +231,11 @@ async fn the_feed_is_fixed_by_the_first_grant() {
 #[tokio::test]
 async fn wrong_calls_raise() {
     let mut world = World::new().await;
-    let keys = ["sale", "buyers"];
+    let keys = ["sale", "buyers", "deleted"];
     for (keys, args, words) in [
-        (&keys[..1], &["kind", "list"][..], "takes 2 keys"),
-        (&keys, &[], "takes 2 keys"),
-        (&keys, &["kind"], "takes 2 keys"),
+        (&keys[..2], &["kind", "list"][..], "takes 3 keys"),
+        (&keys, &[], "takes 3 keys"),
+        (&keys, &["kind"], "takes 3 keys"),
         (&keys, &["stock", "9"], "no such field: stock"),
         (
             &keys,
@@ -268,7 +268,8 @@ async fn wrong_calls_raise() {
             "ends_at is not a whole number",
         ),
     ] {
-        assert_raises(&mut world, &SALE_PUT, keys, args, words).await;
+        let args = [&["a", "word"], args].concat();
+        assert_raises(&mut world, &SALE_PUT, keys, &args, words).await;
     }
 }
 

@@ -52,8 +52,8 @@ impl World {
     pub async fn bid(&self, user: &str, request: &str, goods: &SaleId, cents: u64) -> BidOutcome {
         let deadline = tokio::time::Instant::now() + TIMEOUT;
         let bid = a_bid(user, request, goods, cents);
-        let decided = self.store.lane().bid_place(&bid, deadline).await;
-        decided.expect("decided")
+        let decided = self.store.lane().bid_place(&bid, None, deadline).await;
+        decided.expect("decided").outcome
     }
 
     /// The order of a bid that is accepted.

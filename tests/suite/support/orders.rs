@@ -24,7 +24,11 @@ pub struct Decided {
 }
 
 impl From<Batch> for Decided {
-    fn from(Batch { standing, outcomes }: Batch) -> Self {
+    fn from(
+        Batch {
+            standing, outcomes, ..
+        }: Batch,
+    ) -> Self {
         let outcomes = outcomes.into_iter().map(|outcome| outcome.expect("read"));
         Self {
             standing,
@@ -83,7 +87,7 @@ impl World {
             .map(|&(user, n)| attempt(sale, user, n))
             .collect();
         let lane = self.store.lane();
-        let decided = lane.sale_grab(sale, door, &attempts, deadline).await;
+        let decided = lane.sale_grab(sale, door, &attempts, None, deadline).await;
         decided.expect("decided")
     }
 

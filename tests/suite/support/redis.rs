@@ -55,6 +55,19 @@ impl PrivateRedis {
         self.url().expose().trim_start_matches("unix://").into()
     }
 
+    /// Copies the append-only files into another folder, as a backup would.
+    pub fn copy_to(&self, folder: &Path) {
+        let (from, to) = (
+            self.folder.path().join("appendonlydir"),
+            folder.join("appendonlydir"),
+        );
+        std::fs::create_dir(&to).expect("a new folder");
+        for file in std::fs::read_dir(from).expect("append-only files") {
+            let file = file.expect("an entry");
+            std::fs::copy(file.path(), to.join(file.file_name())).expect("copied");
+        }
+    }
+
     /// The process id of the server, which must be running.
     pub fn server_id(&self) -> u32 {
         self.server.server_id().expect("a running server")
@@ -187,7 +200,7 @@ impl World {
             .collect();
         for batch in attempts.chunks(500) {
             let deadline = tokio::time::Instant::now() + TIMEOUT;
-            let sold = lane.sale_grab(&id, Door::Incr, batch, deadline).await;
+            let sold = lane.sale_grab(&id, Door::Incr, batch, None, deadline).await;
             let sold = sold.expect("sold").outcomes;
             assert!(
                 sold.iter()
