@@ -1,6 +1,6 @@
 -- stock_add: puts units into a sale's stock, also while it sells.
 --
--- KEYS[1] sale    [hash]            kind, counters
+-- KEYS[1] sale    [hash]            kind, counted, counters
 -- KEYS[2] stock   [list or string]  the units, or the number left, of a target in cents
 -- ARGV[1] mode    [count|units]     equal units by number, or the units that follow
 -- ARGV[2] limit   [units]           the most that may ever be added to a sale
@@ -20,7 +20,7 @@ if #KEYS ~= 2 or #ARGV < 4 or (mode == "count" and #ARGV ~= 4) then
   error({ err = "ERR stock_add takes 2 keys, mode, two limits and a count or units" })
 end
 
-local kind, added = unpack(redis.call("HMGET", sale, "kind", "added"))
+local kind, added, counted = unpack(redis.call("HMGET", sale, "kind", "added", "counted"))
 if not kind then
   return "no_such_sale"
 end
@@ -28,15 +28,16 @@ if kind ~= "list" and mode == "units" then
   return "needs_count"
 end
 added = whole(added, 0, "added")
+local numbered = whole(counted, added, "counted")
 local left = stock_counted(kind, stock)
 local count = mode == "count" and whole(ARGV[4], nil, "count") or #ARGV - 3
 if added + count > (kind == "target" and target_limit or limit) then
   return "limit_passed"
 end
 
--- Counted units of a list are numbered on from all that were ever added, so no number comes twice.
+-- Counted units of a list are numbered on from all that were ever numbered, so no number comes twice.
 local function unit_at(i)
-  return mode == "units" and ARGV[3 + i] or string.format("sn-%.0f", added + i)
+  return mode == "units" and ARGV[3 + i] or string.format("sn-%.0f", numbered + i)
 end
 
 if kind ~= "list" then
@@ -52,4 +53,7 @@ else
   end
 end
 redis.call("HINCRBY", sale, "added", count)
+if counted and mode == "count" then
+  redis.call("HINCRBY", sale, "counted", count)
+end
 return { added + count, left + count }

@@ -26,12 +26,16 @@ local function is_lost(past, history, grants, granted_at)
   return past.history ~= "" and number <= history_number(past.history)
 end
 
--- The history with this random word that follows all that is known of a sale: its own history, the
--- number that callers knew (its field `known`), and the one under which it was deleted before.
-local function history_after(history, known, deleted, word)
-  local number = math.max(history and history_number(history) or 0, whole(known, 0, "known"),
+-- The largest number that is known of a sale: that of its history, if it has one, the one that
+-- callers knew (its field `known`), and the one under which it was deleted before.
+local function history_last(history, known, deleted)
+  return math.max(history and history_number(history) or 0, whole(known, 0, "known"),
     whole(deleted, 0, "deleted"))
-  return string.format("%.0f-%s", number + 1, word)
+end
+
+-- The history with this random word that follows all that is known of a sale.
+local function history_after(history, known, deleted, word)
+  return string.format("%.0f-%s", history_last(history, known, deleted) + 1, word)
 end
 
 -- Stops a sale that has forgotten some of this past, until it is resumed after the loss. `paused` is

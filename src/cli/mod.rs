@@ -4,6 +4,7 @@ mod account;
 mod activity;
 mod audit;
 mod backup;
+mod clear;
 mod doctor;
 mod feed;
 mod order;
@@ -79,6 +80,9 @@ pub enum Operation {
     /// Create, change, look at, stop sales
     #[command(subcommand)]
     Sale(sale::SaleCommand),
+    /// Delete an event
+    #[command(subcommand)]
+    Event(clear::EventCommand),
     /// Put units into a sale's stock, or take unsold ones back
     #[command(subcommand)]
     Stock(stock::StockCommand),
@@ -149,7 +153,8 @@ impl Operation {
             Self::Sale(command) => command.begins(),
             Self::Account(command) => command.begins(),
             Self::Doctor => true,
-            Self::Stock(_)
+            Self::Event(_)
+            | Self::Stock(_)
             | Self::Order(_)
             | Self::Orders(_)
             | Self::Feed(_)
@@ -275,6 +280,7 @@ pub async fn run(operation: &Operation, arguments: &Arguments, config: Config) -
     };
     let done = match operation {
         Operation::Sale(command) => command.run(&store, output).await,
+        Operation::Event(command) => command.run(&store, output).await,
         Operation::Stock(command) => command.run(&store, output).await,
         Operation::Order(command) => command.run(&store, output).await,
         Operation::Orders(command) => command.run(&store, output).await,

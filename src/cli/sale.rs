@@ -7,6 +7,7 @@ use clap::builder::RangedI64ValueParser;
 use serde_json::{Value, json};
 
 use super::activity::{self, ActivityFlags};
+use super::clear::SalesToClear;
 use super::print::{Output, facts, figures, table};
 use crate::domain::bid::{BONUS_BP_MAX, CENTS_MAX};
 use crate::domain::ids::SaleId;
@@ -17,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::operation::sale::{explain, stop_reason, title, to_json};
 use crate::operation::{self, times};
 use crate::store::Store;
+use crate::store::clear::Clear;
 use crate::store::reply::Snapshot;
 
 /// `seckill sale ...`
@@ -87,6 +89,10 @@ pub enum SaleCommand {
         #[arg(long)]
         after_loss: bool,
     },
+    /// Drop all orders of a sale and begin anew: its terms stay, and all its units are for sale
+    Reset(SalesToClear),
+    /// Delete a sale with its units and orders
+    Delete(SalesToClear),
 }
 
 fn purchase_max() -> RangedI64ValueParser<u32> {
@@ -164,6 +170,8 @@ impl SaleCommand {
                 after_loss: true,
             } => resume_after_loss(store, id, output).await,
             Self::Resume { id, .. } => pause(store, id, false, output).await,
+            Self::Reset(sales) => sales.run(store, Clear::Reset, output).await,
+            Self::Delete(sales) => sales.run(store, Clear::Delete, output).await,
         }
     }
 }

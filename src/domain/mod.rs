@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod bid;
 pub mod bid_violation;
 pub mod change;
+pub mod clear;
 pub mod counted;
 pub mod durability;
 pub mod feed;

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod activity;
 pub mod audit;
+pub mod clear;
 pub mod orders;
 pub mod sale;
 pub mod stock;

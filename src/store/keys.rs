@@ -143,6 +143,43 @@ impl Keys {
         list(self.of_orders(event), sales, |sale| self.of_snapshot(sale))
     }
 
+    /// The keys of `clear_begin`, in its order.
+    pub fn of_clear_begin(&self, event: &str, sales: &[&SaleId]) -> Vec<String> {
+        let sales = sales.iter().copied();
+        list([self.feed(event)], sales, |sale| [self.sale(sale)])
+    }
+
+    /// The keys of `clear_orders`, in its order.
+    pub fn of_clear_orders(&self, event: &str, sales: &[&SaleId]) -> Vec<String> {
+        let of_event = [self.orders(event), self.holds(event), self.requests(event)];
+        let sales = sales.iter().copied();
+        list(of_event, sales, |sale| self.of_snapshot(sale))
+    }
+
+    /// The keys of `sale_reset` and `sale_delete`, in their order.
+    pub fn of_clear_end(&self, id: &SaleId) -> [String; 4] {
+        let [sale, stock, buyers] = self.of_snapshot(id);
+        [sale, stock, buyers, self.deleted(id.event())]
+    }
+
+    /// The keys of `event_delete`, in its order.
+    pub fn of_event_delete(&self, event: &str, sales: &[&SaleId]) -> Vec<String> {
+        let [accounts, paid_in, changes] = self.of_accounts(event);
+        let of_event = [
+            self.deleted(event),
+            self.feed(event),
+            accounts,
+            self.orders(event),
+            self.holds(event),
+            self.requests(event),
+            self.dead(event),
+            paid_in,
+            changes,
+        ];
+        let sales = sales.iter().copied();
+        list(of_event, sales, |sale| self.of_snapshot(sale))
+    }
+
     /// The keys of `bid_place`, in its order.
     pub fn of_bid(&self, goods: &SaleId) -> [String; 7] {
         let event = goods.event();

@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod backup;
 pub mod bids;
 pub mod bindings;
+pub mod clear;
 pub mod dead_letters;
 pub mod embedded;
 mod failure;
@@ -169,7 +170,8 @@ impl Store {
             .on(&self.keys.of_probe())
             .arg("~")
             .arg("list")
-            .arg(0);
+            .arg(0)
+            .past(None);
         let call = call.arg("probe").arg(1).arg("~");
         let late = |_| Error::Busy(format!("no answer from Redis within {:?}", self.timeout));
         timeout(self.timeout, self.send(call))

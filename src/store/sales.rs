@@ -79,7 +79,7 @@ impl Store {
     }
 
     /// All sales, in the order of their ids. Walks the key space.
-    async fn sale_ids(&self) -> Result<BTreeSet<SaleId>> {
+    pub(super) async fn sale_ids(&self) -> Result<BTreeSet<SaleId>> {
         let pattern = self.keys.sales_pattern();
         let sale_id = |key: &str| self.keys.sale_id(key);
         self.walk(&pattern, "hash", sale_id).await

@@ -70,6 +70,28 @@ pub static SALE_RESUME: LazyLock<Script> =
 /// Reads a sale in one instant.
 pub static SALE_SNAPSHOT: LazyLock<Script> =
     script!("sale_snapshot", flags: " flags=no-writes", uses: ["clock", "stock"]);
+/// Stops sales that are to be reset or deleted.
+pub static CLEAR_BEGIN: LazyLock<Script> =
+    script!("clear_begin", flags: " flags=allow-oom", uses: ["stock", "groups", "clear"]);
+/// Lets sales go on that were not reset or deleted after all.
+pub static CLEAR_UNDO: LazyLock<Script> =
+    script!("clear_undo", flags: " flags=allow-oom", uses: []);
+/// Drops orders of sales that are being reset or deleted.
+pub static CLEAR_ORDERS: LazyLock<Script> =
+    script!("clear_orders", flags: " flags=allow-oom", uses: ["stock", "order"]);
+/// Gives a sale without orders a new beginning.
+pub static SALE_RESET: LazyLock<Script> =
+    script!("sale_reset", flags: " flags=allow-oom", uses: ["stock", "history"]);
+/// Deletes a sale without orders.
+pub static SALE_DELETE: LazyLock<Script> =
+    script!("sale_delete", flags: " flags=allow-oom", uses: ["stock", "history"]);
+/// Deletes everything of an event.
+pub static EVENT_DELETE: LazyLock<Script> = script!(
+    "event_delete", flags: " flags=allow-oom", uses: ["stock", "history", "groups", "clear"]
+);
+/// Takes entries out of a feed.
+pub static FEED_DROP: LazyLock<Script> =
+    script!("feed_drop", flags: " flags=allow-oom", uses: ["groups"]);
 /// Adds units to a stock.
 pub static STOCK_ADD: LazyLock<Script> = script!("stock_add", flags: "", uses: ["stock"]);
 /// Takes unsold units out of a stock.

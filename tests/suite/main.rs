@@ -6,6 +6,7 @@ mod support;
 mod audit;
 mod backup;
 mod browser;
+mod clear;
 mod cli;
 mod data_dir;
 mod embedded;

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use seckill::config::OnForgot;
 use seckill::domain::change::ChangeOutcome;
+use seckill::domain::clear::{ClearOutcome, Force};
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::OrderState;
 use seckill::domain::sale::{ResumeOutcome, StockKind};
+use seckill::store::clear::Clear;
 use seckill::store::embedded::{EmbeddedRedis, Options};
 use serde_json::Value;
 
@@ -396,5 +398,39 @@ async fn a_loss_behind_a_closed_gate_is_found_within_a_second() {
     while shop.asks(0, "a", "z").await == stopped() {
         assert!(since.elapsed() < PATIENCE, "the gate says what was");
     }
+    shop.close().await;
+}
+
+/// What operators do on purpose is no loss, at either server.
+#[tokio::test]
+async fn a_sale_that_is_deleted_or_reset_on_purpose_sells_on() {
+    let shop = Shop::open().await;
+    let sale = shop.world.sale("a", StockKind::Counter, 50).await;
+    let all = Force {
+        with_orders: true,
+        feed_too: true,
+    };
+    let store = &shop.world.store;
+    for clear in [Clear::Reset, Clear::Delete, Clear::Reset] {
+        shop.sells("a", ["x", "y"]).await;
+        let cleared = store.sales_clear(&[&sale], clear, all, &|_| {}).await;
+        let done = matches!(cleared, Ok(ClearOutcome::Done(_)));
+        assert!(done, "{cleared:?}");
+        if clear == Clear::Delete {
+            assert_eq!(shop.code(0, "a", "x").await, "no_such_sale");
+            shop.world.sale("a", StockKind::Counter, 50).await;
+        }
+    }
+    shop.sells("a", ["x", "y"]).await;
+    let deleted = store.event_delete("a", all).await;
+    assert!(matches!(deleted, Ok(ClearOutcome::Done(_))), "{deleted:?}");
+    assert_eq!(shop.code(1, "a", "x").await, "no_such_sale");
+    shop.world.sale("a", StockKind::Counter, 50).await;
+    shop.sells("a", ["x", "y"]).await;
+    shop.world.assert_holds(&sale).await;
+    assert_eq!(
+        (shop.losses(0, "a").await, shop.losses(1, "a").await),
+        (0, 0)
+    );
     shop.close().await;
 }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use seckill::config::{Config, OnForgot};
 use seckill::domain::ids::SaleId;
 use seckill::domain::sale::{EditOutcome, SaleEdit, StockKind};
 
@@ -178,7 +179,9 @@ async fn a_redis_that_forgets_is_convicted() {
     let redis = PrivateRedis::forgetful();
     let world = World::at(redis.url()).await;
     let sale = world.sale("rush", StockKind::List, STOCK).await;
-    let app = TestApp::start(&world).await;
+    // By default the server would not obey such a Redis.
+    let warn = |config: &mut Config| config.redis.on_forgot = OnForgot::Warn;
+    let app = TestApp::with(&world, warn).await;
     let door = door(&app.buyer, "/seckill", &sale);
     let storm = tokio::spawn(PATIENT.storm(door.clone()));
     until_granted(&world, &sale, STOCK / 4).await;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use seckill::config::RedisUrl;
+use seckill::config::{Config, OnForgot};
 use seckill::domain::sale::StockKind;
 use tokio::task::JoinHandle;
 
@@ -289,7 +290,9 @@ async fn a_redis_that_forgets_requests_is_convicted() {
     let redis = PrivateRedis::forgetful();
     let world = World::at(redis.url()).await;
     stock_up(&world).await;
-    let app = TestApp::start(&world).await;
+    // By default the server would not obey such a Redis.
+    let warn = |config: &mut Config| config.redis.on_forgot = OnForgot::Warn;
+    let app = TestApp::with(&world, warn).await;
     let shoppers = storm(&app.buyer).await;
     redis.kill_and_wait().await;
     let mut asked = shoppers.await.expect("the storm ends");

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use proptest::prelude::*;
+use seckill::config::{Config, OnForgot};
 use seckill::domain::ids::SaleId;
 use seckill::domain::ledger::Figures;
 use seckill::domain::sale::{PURCHASE_MAX_DEFAULT, SaleEdit, StockKind};
@@ -180,7 +181,9 @@ async fn units_that_come_back_are_sold_within_a_second() {
 /// A sale whose only unit one buyer got here, where the gate has closed since.
 async fn sold_out_by_one(world: &World) -> (SaleId, TestApp, HttpDoor) {
     let sale = world.sale("rush", LIST, 1).await;
-    let app = TestApp::start(world).await;
+    // By default a loss would stop the sale.
+    let warn = |config: &mut Config| config.redis.on_forgot = OnForgot::Warn;
+    let app = TestApp::with(world, warn).await;
     let door = door(&app.buyer, &sale);
     assert_eq!(ask(&door, "before", 1).await.answer.code, "grabbed");
     until_closed(&app.buyer, &sale).await;

@@ -1,0 +1,58 @@
+-- event_delete: deletes everything of an event but the memory of which sales it had.
+--
+-- KEYS[1] deleted  [hash]    sale id -> number of its last history
+-- KEYS[2] feed     [stream]  what happened to orders
+-- KEYS[3] accounts [hash]    username -> balance in cents
+-- KEYS[4] orders   [hash]    order id -> record
+-- KEYS[5] holds    [zset]    order id by deadline
+-- KEYS[6] requests [hash]    username TAB request id -> order id
+-- KEYS[7] dead     [stream]  entries that could not be delivered
+-- KEYS[8] paid_in  [hash]    username -> cents that operators put in
+-- KEYS[9] changes  [string]  how often the accounts changed
+-- KEYS[10...] three for each sale: sale [hash], stock [list or string], buyers [hash]
+-- ARGV[1] with_orders [0|1]  orders that are alive and accounts go, too
+-- ARGV[2] feed_too [0|1]     entries of the feed that a consumer group has not had go, too
+-- ARGV[3...] ids   [sale id] one for each sale, in the order of the keys
+--
+-- Returns {deleted}, or a refusal that changes nothing: {no_such_event} | {orders_alive, id, units} |
+--   {accounts_kept, accounts} | {feed_needed, group}
+-- Writes only for "deleted". Redis frees the memory of large keys in the background.
+-- Flags: allow-oom, because it shrinks.
+-- Uses: lib/stock, lib/history, lib/groups, lib/clear
+
+local deleted, feed, accounts, count = KEYS[1], KEYS[2], KEYS[3], (#KEYS - 9) / 3
+local with_orders, feed_too = ARGV[1] == "1", ARGV[2] == "1"
+if #KEYS < 9 or count ~= #ARGV - 2 then
+  error({ err = "ERR event_delete takes 9 keys and 3 for each sale, with_orders, feed_too and the ids" })
+end
+
+local numbers = {}
+for n = 1, count do
+  local id, sale = ARGV[n + 2], KEYS[3 * n + 7]
+  local history, known = unpack(redis.call("HMGET", sale, "history", "known"))
+  local alive = units_alive(sale)
+  if alive > 0 and not with_orders then
+    return { "orders_alive", id, alive }
+  end
+  numbers[n] = string.format("%.0f", history_last(history or "1-", known, redis.call("HGET", deleted, id)))
+end
+local balances = redis.call("HLEN", accounts)
+if balances > 0 and not with_orders then
+  return { "accounts_kept", balances }
+end
+local group = not feed_too and group_behind(feed)
+if group then
+  return { "feed_needed", group }
+end
+
+local gone = 0
+for n = 2, #KEYS do
+  gone = gone + redis.call("UNLINK", KEYS[n])
+end
+if gone == 0 then
+  return { "no_such_event" }
+end
+for n, number in ipairs(numbers) do
+  redis.call("HSET", deleted, ARGV[n + 2], number)
+end
+return { "deleted" }

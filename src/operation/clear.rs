@@ -1,0 +1,36 @@
+//! Why nothing was reset or deleted, for the operator.
+
+use crate::domain::clear::ClearRefusal;
+use crate::domain::counted::counted;
+use crate::domain::ids::SaleId;
+
+/// The sentence: what is in the way, and how to go on.
+pub fn explain(refusal: &ClearRefusal) -> String {
+    match refusal {
+        ClearRefusal::NoSuchSale(id) => format!("there is no sale {id}"),
+        ClearRefusal::NoSuchEvent => "there is nothing of this event".to_owned(),
+        ClearRefusal::OrdersAlive { sale, units } => format!(
+            "sale {sale} has orders that are alive, of {units} in all: `seckill orders {sale}` lists \
+             them, and --with-orders drops them"
+        ),
+        ClearRefusal::SharedOrder { order, others } => {
+            let others: Vec<&str> = others.iter().map(SaleId::as_str).collect();
+            format!(
+                "order {order} has units of other sales, too: name {} in the same command",
+                others.join(" and ")
+            )
+        }
+        ClearRefusal::PaidBid { order } => format!(
+            "an account paid bid {order}: cancel it first, which pays it back (`seckill order cancel \
+             {order}`)"
+        ),
+        ClearRefusal::AccountsKept { accounts } => {
+            let accounts = counted(*accounts, "account");
+            format!("the event keeps {accounts}: --with-orders deletes them, too")
+        }
+        ClearRefusal::FeedNeeded { group } => format!(
+            "consumer group {group} has not had all entries of the feed: let it go on, or drop what \
+             it lacks with --feed-too"
+        ),
+    }
+}

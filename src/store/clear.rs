@@ -1,0 +1,299 @@
+//! Clearing: resets and deletes sales, and deletes events.
+//!
+//! A sale is cleared in steps, however many orders it has: it is stopped, its orders are looked
+//! through for those that keep it from being cleared, they are dropped in batches, and then it
+//! begins anew or goes. A command that broke off is run again and goes on where it was.
+
+use redis::Value;
+
+use super::feed::Row;
+use super::history::new_word;
+use super::reply::{array, number, unexpected, word, words};
+use super::scan::{Scan, Scanner};
+use super::script::{
+    CLEAR_BEGIN, CLEAR_ORDERS, CLEAR_UNDO, EVENT_DELETE, FEED_DROP, SALE_DELETE, SALE_RESET,
+};
+use super::{Store, feed, record};
+use crate::domain::clear::{ClearOutcome, ClearRefusal, Cleared, Force};
+use crate::domain::ids::SaleId;
+use crate::domain::order::{Order, OrderState};
+use crate::error::{Error, Result};
+
+/// Orders dropped in one script call: a few milliseconds of Redis.
+const BATCH_ORDERS: usize = 500;
+/// Entries of a feed that are read at once.
+const PAGE_ENTRIES: usize = 1000;
+
+/// What becomes of a sale whose orders were dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clear {
+    /// It begins anew, with its terms and all its units.
+    Reset,
+    /// It is deleted.
+    Delete,
+}
+
+impl Store {
+    /// Resets or deletes sales of one event, all of them in one command because an order may have
+    /// lines of several. `progress` is told how many orders have gone.
+    ///
+    /// # Errors
+    /// Redis is not there, or not in a state to answer: the sales may be stopped, and some orders
+    /// gone. The same again goes on.
+    pub async fn sales_clear(
+        &self,
+        sales: &[&SaleId],
+        clear: Clear,
+        force: Force,
+        progress: &dyn Fn(u64),
+    ) -> Result<ClearOutcome> {
+        if let Some(refusal) = self.clear_begin(sales, force).await? {
+            return Ok(ClearOutcome::Refused(refusal));
+        }
+        if let Some(refusal) = self.what_keeps(sales).await? {
+            self.clear_undo(sales).await?;
+            return Ok(ClearOutcome::Refused(refusal));
+        }
+        if force.feed_too {
+            self.feed_drop(sales).await?;
+        }
+        let mut cleared = self.clear_orders(sales, clear, progress).await?;
+        for sale in sales {
+            match clear {
+                Clear::Delete => self.sale_delete(sale).await?,
+                Clear::Reset if self.sale_reset(sale).await? => {}
+                Clear::Reset => cleared.stopped.push((*sale).clone()),
+            }
+        }
+        Ok(ClearOutcome::Done(cleared))
+    }
+
+    /// Deletes everything of an event in one step; only which sales it had is remembered.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when nothing was executed; anything else means that it may have been. The
+    /// same again is safe.
+    pub async fn event_delete(&self, event: &str, force: Force) -> Result<ClearOutcome> {
+        let sales = self.sale_ids().await?;
+        let sales: Vec<&SaleId> = sales.iter().filter(|id| id.event() == event).collect();
+        let ids: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();
+        let keys = self.keys.of_event_delete(event, &sales);
+        let call = EVENT_DELETE.on(&keys);
+        let call = call.arg(bit(force.with_orders)).arg(bit(force.feed_too));
+        let told = words("event_delete", self.send(call.arg(ids)).await?)?;
+        let told: Vec<&str> = told.iter().map(String::as_str).collect();
+        match told.as_slice() {
+            ["deleted"] => Ok(ClearOutcome::Done(Cleared::default())),
+            told => refusal("event_delete", told).map(ClearOutcome::Refused),
+        }
+    }
+
+    /// Stops the sales, or says why they stay as they are.
+    async fn clear_begin(&self, sales: &[&SaleId], force: Force) -> Result<Option<ClearRefusal>> {
+        let event = event_of(sales)?;
+        let ids: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();
+        let keys = self.keys.of_clear_begin(event, sales);
+        let call = CLEAR_BEGIN.on(&keys);
+        let call = call.arg(bit(force.with_orders)).arg(bit(force.feed_too));
+        let told = words("clear_begin", self.send(call.arg(ids)).await?)?;
+        let told: Vec<&str> = told.iter().map(String::as_str).collect();
+        match told.as_slice() {
+            ["begun"] => Ok(None),
+            told => refusal("clear_begin", told).map(Some),
+        }
+    }
+
+    /// The first order that keeps these sales from being cleared. They are stopped: no order comes
+    /// to them meanwhile.
+    async fn what_keeps(&self, sales: &[&SaleId]) -> Result<Option<ClearRefusal>> {
+        let orders = self.keys.orders(event_of(sales)?);
+        let mut scan = self.scan(Scanner::Operator).await?;
+        let mut cursor = Some(0);
+        while let Some(at) = cursor {
+            let (next, pairs) = scan.page("HSCAN", &orders, at).await?;
+            let readable = pairs
+                .iter()
+                .filter_map(|(id, found)| record::decode(&String::from_utf8_lossy(id), found).ok());
+            if let Some(refusal) = readable.filter_map(|order| keeps(&order, sales)).next() {
+                return Ok(Some(refusal));
+            }
+            cursor = next;
+        }
+        scan.end().await?;
+        Ok(None)
+    }
+
+    async fn clear_orders(
+        &self,
+        sales: &[&SaleId],
+        clear: Clear,
+        progress: &dyn Fn(u64),
+    ) -> Result<Cleared> {
+        let event = event_of(sales)?;
+        let orders = self.keys.orders(event);
+        let keys = self.keys.of_clear_orders(event, sales);
+        let names: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();
+        let mut cleared = Cleared::default();
+        let mut scan = self.scan(Scanner::Operator).await?;
+        let mut cursor = Some(0);
+        while let Some(at) = cursor {
+            let (next, pairs) = scan.page("HSCAN", &orders, at).await?;
+            let ids: Vec<&[u8]> = pairs.iter().map(|(id, _)| id.as_slice()).collect();
+            for batch in ids.chunks(BATCH_ORDERS) {
+                let call = CLEAR_ORDERS.on(&keys).arg(bit(clear == Clear::Reset));
+                let reply = self.send(call.arg(&names).arg(batch)).await?;
+                let (dropped, unreadable) = counts(&reply)?;
+                cleared.orders += dropped;
+                cleared.unreadable += unreadable;
+                progress(cleared.orders);
+            }
+            cursor = next;
+        }
+        scan.end().await?;
+        Ok(cleared)
+    }
+
+    /// Lets sales go on that are not cleared after all.
+    async fn clear_undo(&self, sales: &[&SaleId]) -> Result<()> {
+        let keys: Vec<String> = sales.iter().map(|sale| self.keys.sale(sale)).collect();
+        self.send(CLEAR_UNDO.on(&keys)).await?;
+        Ok(())
+    }
+
+    /// Begins a sale without orders anew; whether it sells.
+    async fn sale_reset(&self, sale: &SaleId) -> Result<bool> {
+        let keys = self.keys.of_clear_end(sale);
+        let call = SALE_RESET.on(&keys).arg(sale.as_str()).arg(new_word());
+        let told = array("sale_reset", self.send(call).await?)?;
+        match told.as_slice() {
+            [_reset, _left, sells] => Ok(number("sale_reset", sells)? == 1),
+            other => Err(unexpected("sale_reset", &format!("{other:?}"))),
+        }
+    }
+
+    /// Deletes a sale without orders.
+    async fn sale_delete(&self, sale: &SaleId) -> Result<()> {
+        let keys = self.keys.of_clear_end(sale);
+        let call = SALE_DELETE.on(&keys).arg(sale.as_str());
+        match word("sale_delete", &self.send(call).await?)?.as_str() {
+            "deleted" => Ok(()),
+            other => Err(unexpected("sale_delete", other)),
+        }
+    }
+
+    /// Takes the entries about orders of these sales out of the feed of the event.
+    async fn feed_drop(&self, sales: &[&SaleId]) -> Result<()> {
+        let event = event_of(sales)?;
+        let key = self.keys.feed(event);
+        let mut scan = self.scan(Scanner::Operator).await?;
+        let mut after = "-".to_owned();
+        loop {
+            let rows = scan.entries(&key, &after).await?;
+            let Some((last, _)) = rows.last() else {
+                return scan.end().await;
+            };
+            after = format!("({last}");
+            let ids = scan.about(event, sales, &rows).await?;
+            if !ids.is_empty() {
+                self.send(FEED_DROP.on(std::slice::from_ref(&key)).arg(ids))
+                    .await?;
+            }
+        }
+    }
+}
+
+impl Scan {
+    /// A page of a feed.
+    async fn entries(&mut self, feed: &str, after: &str) -> Result<Vec<Row>> {
+        let mut range = redis::cmd("XRANGE");
+        range.arg(feed).arg(after).arg("+");
+        range.arg("COUNT").arg(PAGE_ENTRIES);
+        self.ask(&[feed], &range).await
+    }
+
+    /// The ids of those entries that are about orders of these sales.
+    async fn about(&mut self, event: &str, sales: &[&SaleId], rows: &[Row]) -> Result<Vec<String>> {
+        let order = |row: &Row| feed::text(row.1.as_deref().unwrap_or_default(), "order");
+        let names: Vec<String> = rows.iter().map(order).collect();
+        let orders = self.store().keys.orders(event);
+        let records = self.fields(&orders, &names).await?;
+        let found = rows.iter().zip(names.iter().zip(records));
+        let of_these = found.filter_map(|((id, _), (name, record))| {
+            let order = record::decode(name, &record?).ok()?;
+            let is_one = order.lines.iter().any(|line| sales.contains(&&line.goods));
+            is_one.then(|| id.clone())
+        });
+        Ok(of_these.collect())
+    }
+}
+
+/// Why an order keeps these sales from being cleared; `None`: it does not.
+fn keeps(order: &Order, sales: &[&SaleId]) -> Option<ClearRefusal> {
+    let is_one = |goods: &SaleId| sales.contains(&goods);
+    let (these, others): (Vec<_>, Vec<_>) = order
+        .lines
+        .iter()
+        .map(|line| &line.goods)
+        .partition(|goods| is_one(goods));
+    if these.is_empty() {
+        return None;
+    }
+    let id = order.id.clone();
+    if !others.is_empty() {
+        let others = others.into_iter().cloned().collect();
+        return Some(ClearRefusal::SharedOrder { order: id, others });
+    }
+    let is_paid = order.bid().is_some_and(|(_, bid)| bid.paid);
+    let keeps = is_paid && order.state == OrderState::Confirmed;
+    keeps.then_some(ClearRefusal::PaidBid { order: id })
+}
+
+/// Decodes a refusal of `clear_begin` or `event_delete`.
+fn refusal(script: &str, told: &[&str]) -> Result<ClearRefusal> {
+    let nothing = || unexpected(script, &format!("{told:?}"));
+    let sale = |id: &str| SaleId::parse(id).map_err(|_| nothing());
+    let count = |text: &str| text.parse::<u64>().map_err(|_| nothing());
+    match told {
+        ["no_such_sale", id] => Ok(ClearRefusal::NoSuchSale(sale(id)?)),
+        ["no_such_event"] => Ok(ClearRefusal::NoSuchEvent),
+        ["orders_alive", id, units] => Ok(ClearRefusal::OrdersAlive {
+            sale: sale(id)?,
+            units: count(units)?,
+        }),
+        ["accounts_kept", accounts] => Ok(ClearRefusal::AccountsKept {
+            accounts: count(accounts)?,
+        }),
+        ["feed_needed", group] => Ok(ClearRefusal::FeedNeeded {
+            group: (*group).to_owned(),
+        }),
+        _ => Err(nothing()),
+    }
+}
+
+/// The two numbers of a reply of `clear_orders`.
+fn counts(reply: &Value) -> Result<(u64, u64)> {
+    match reply {
+        Value::Array(told) if told.len() == 2 => Ok((
+            number("clear_orders", &told[0])?,
+            number("clear_orders", &told[1])?,
+        )),
+        other => Err(unexpected("clear_orders", &format!("{other:?}"))),
+    }
+}
+
+/// The one event of these sales.
+fn event_of<'a>(sales: &[&'a SaleId]) -> Result<&'a str> {
+    let Some(first) = sales.first() else {
+        return Err(Error::Refused("no sale is named".to_owned()));
+    };
+    match sales.iter().find(|sale| sale.event() != first.event()) {
+        None => Ok(first.event()),
+        Some(other) => Err(Error::Refused(format!(
+            "{first} and {other} are of two events: run the command once for each event"
+        ))),
+    }
+}
+
+fn bit(is_set: bool) -> u8 {
+    u8::from(is_set)
+}

@@ -1,0 +1,30 @@
+//! `clear_begin`: what it does with the other steps is in `clear.rs` of the suite.
+
+use seckill::store::script::CLEAR_BEGIN;
+
+use super::{Words, assert_broken_data_raises, assert_raises};
+use crate::support::redis::World;
+
+#[tokio::test]
+async fn wrong_calls_raise() {
+    let mut world = World::new().await;
+    for (keys, args) in [
+        (&["feed"][..], &["1", "0"][..]),
+        (&["feed", "sale"], &["1", "0"]),
+        (&["feed", "sale"], &["1", "0", "a", "b"]),
+    ] {
+        assert_raises(&mut world, &CLEAR_BEGIN, keys, args, "clear_begin takes").await;
+    }
+}
+
+#[tokio::test]
+async fn broken_data_raises_before_the_first_write() {
+    let seeds: [Words; 1] = [&["HSET", "sale", "kind", "list"]];
+    let cases: [(Words, &str); 3] = [
+        (&["HSET", "sale", "used", "x"], "is not a whole number"),
+        (&["SET", "sale", "x"], "WRONGTYPE"),
+        (&["SET", "feed", "x"], "WRONGTYPE"),
+    ];
+    let (keys, args) = (["feed", "sale"], ["0", "0", "a"]);
+    assert_broken_data_raises(&CLEAR_BEGIN, &keys, &args, &seeds, cases).await;
+}

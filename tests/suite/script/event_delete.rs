@@ -1,0 +1,42 @@
+//! `event_delete`: what it leaves behind is in `clear.rs` of the suite.
+
+use seckill::store::script::EVENT_DELETE;
+
+use super::{Words, assert_broken_data_raises, assert_raises};
+use crate::support::redis::World;
+
+const KEYS: [&str; 12] = [
+    "deleted", "feed", "accounts", "orders", "holds", "requests", "dead", "paid_in", "changes",
+    "sale", "stock", "buyers",
+];
+
+#[tokio::test]
+async fn wrong_calls_raise() {
+    let mut world = World::new().await;
+    for (keys, args) in [
+        (&KEYS[..8], &["1", "1"][..]),
+        (&KEYS[..11], &["1", "1", "a"]),
+        (&KEYS, &["1", "1"]),
+    ] {
+        let takes = "event_delete takes 9 keys";
+        assert_raises(&mut world, &EVENT_DELETE, keys, args, takes).await;
+    }
+}
+
+#[tokio::test]
+async fn broken_data_raises_before_the_first_write() {
+    let seeds: [Words; 1] = [&["HSET", "sale", "kind", "list"]];
+    let cases: [(Words, &str); 6] = [
+        (&["SET", "sale", "x"], "WRONGTYPE"),
+        (&["HSET", "sale", "used", "x"], "is not a whole number"),
+        (&["HSET", "sale", "history", "x"], "history is not N-word"),
+        (
+            &["HSET", "sale", "known", "x"],
+            "known is not a whole number",
+        ),
+        (&["SET", "deleted", "x"], "WRONGTYPE"),
+        (&["SET", "accounts", "x"], "WRONGTYPE"),
+    ];
+    let args = ["1", "1", "a"];
+    assert_broken_data_raises(&EVENT_DELETE, &KEYS, &args, &seeds, cases).await;
+}
