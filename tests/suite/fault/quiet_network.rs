@@ -82,7 +82,9 @@ async fn only_a_quiet_lane_is_asked_for_a_sign_of_life() {
     let grab = async |number: usize| {
         let asked = [attempt(&sale, &format!("user-{number}"), 1)];
         let deadline = tokio::time::Instant::now() + PATIENT;
-        let grabbed = lane.sale_grab(&sale, Door::Seckill, &asked, deadline).await;
+        let grabbed = lane
+            .sale_grab(&sale, Door::Seckill, &asked, None, deadline)
+            .await;
         grabbed.expect("decided");
     };
     let (since, before) = (Instant::now(), world.calls("ping").await);
@@ -109,7 +111,9 @@ async fn the_kernel_asks_whether_the_other_end_is_there() {
     let asked = [attempt(&sale, "x", 1)];
     let deadline = tokio::time::Instant::now() + PATIENT;
     let lane = store.lane();
-    let grabbed = lane.sale_grab(&sale, Door::Seckill, &asked, deadline).await;
+    let grabbed = lane
+        .sale_grab(&sale, Door::Seckill, &asked, None, deadline)
+        .await;
     grabbed.expect("decided");
     // The connections of this process to the proxy, and their timers: 02 is the keep-alive timer.
     let remote = format!(":{:04X}", proxy.address.port());
