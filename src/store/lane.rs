@@ -2,9 +2,9 @@
 //!
 //! A lane says truthfully whether a call that failed was sent. It never sends a call twice.
 //!
-//! A network may forget a quiet connection and tell neither end (NAT, load balancers). So a lane that
-//! nobody used for a while is asked for a sign of life before the next call is put on it, and opened
-//! again if it gives none. A lane in use pays nothing for that.
+//! A network may forget a quiet connection and tell neither end (NAT, load balancers). So a lane
+//! that nobody used for a while is asked for a sign of life before the next call is put on it, and
+//! opened again if it gives none. A lane in use pays nothing for that.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,8 +31,8 @@ use crate::error::{Error, Result};
 const CONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// A lane that nobody used for so long gives a sign of life before it is used again.
 const QUIET: Duration = Duration::from_secs(1);
-/// The part of the timeout that a sign of life may take: enough is left to open a new connection and
-/// to ask there.
+/// The part of the timeout that a sign of life may take: enough is left to open a new connection
+/// and to ask there.
 const SIGN_OF_LIFE_SHARE: u32 = 4;
 /// A connection to a master that the address has left is itself left, but not before this age: an
 /// address that leads now here, now there, would have one opened for every call.

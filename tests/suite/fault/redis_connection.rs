@@ -60,8 +60,8 @@ impl Scene {
         reply
     }
 
-    /// Asks for somebody new under this fault until it is sent: who waited too long in the queue, or
-    /// met a lane that was quiet for too long, because the machine stood still, is `busy`.
+    /// Asks for somebody new under this fault until it is sent: who waited too long in the queue,
+    /// or met a lane that was quiet for too long, because the machine stood still, is `busy`.
     async fn ask(&self, fault: Fault, user: &str) -> Reply {
         let deadline = Instant::now() + PATIENCE;
         loop {
