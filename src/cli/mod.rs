@@ -171,6 +171,7 @@ impl Operation {
             Self::Wechat(command) => command.changes(),
             Self::Doctor => true,
             Self::Sale(_)
+            | Self::Event(_)
             | Self::Stock(_)
             | Self::Orders(_)
             | Self::Feed(_)

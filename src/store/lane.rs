@@ -121,7 +121,7 @@ impl Lane {
     /// Whether a reply is acknowledged at the level in force: when replicas are waited for, only
     /// one that shows an order is.
     pub(super) fn acknowledges(&self, shows_an_order: bool) -> bool {
-        self.replicas == 0 || shows_an_order
+        !self.replicas.are_waited_for() || shows_an_order
     }
 
     /// The keys of this store.

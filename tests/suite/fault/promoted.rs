@@ -137,7 +137,10 @@ async fn buy_from(store: Store, sale: SaleId, user: String) -> (String, Option<O
     let wanted = [attempt(&sale, &user, 1)];
     let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
     let lane = store.lane();
-    match lane.sale_grab(&sale, Door::Incr, &wanted, deadline).await {
+    match lane
+        .sale_grab(&sale, Door::Incr, &wanted, None, deadline)
+        .await
+    {
         Ok(mut batch) => match batch.outcomes.remove(0).expect("read") {
             Outcome::Grabbed(grant) => ("grabbed".to_owned(), Some(grant.order)),
             other => panic!("{other:?}"),
