@@ -12,6 +12,8 @@ pub struct Expiry {
     broken: IntCounter,
     overdue: IntGauge,
     lag_seconds: Gauge,
+    clock_steps: IntCounter,
+    paused: IntGauge,
 }
 
 impl Expiry {
@@ -33,11 +35,21 @@ impl Expiry {
                 "seckill_expiry_lag_seconds",
                 "How long after its deadline the latest order of the last batch expired",
             )?,
+            clock_steps: IntCounter::new(
+                "seckill_redis_clock_steps_total",
+                "Times that the clock of Redis stepped by more than 5 seconds",
+            )?,
+            paused: IntGauge::new(
+                "seckill_expiry_paused",
+                "1 while no order expires because the clock of Redis stepped",
+            )?,
         };
         registry.register(Box::new(expiry.expired.clone()))?;
         registry.register(Box::new(expiry.broken.clone()))?;
         registry.register(Box::new(expiry.overdue.clone()))?;
         registry.register(Box::new(expiry.lag_seconds.clone()))?;
+        registry.register(Box::new(expiry.clock_steps.clone()))?;
+        registry.register(Box::new(expiry.paused.clone()))?;
         Ok(expiry)
     }
 
@@ -46,6 +58,17 @@ impl Expiry {
         self.expired.inc_by(orders);
         self.broken.inc_by(broken as u64);
         self.lag_seconds.set(late.as_secs_f64());
+    }
+
+    /// The clock of Redis stepped: no order expires until [`Expiry::resumed`].
+    pub fn clock_stepped(&self) {
+        self.clock_steps.inc();
+        self.paused.set(1);
+    }
+
+    /// Orders expire again.
+    pub fn resumed(&self) {
+        self.paused.set(0);
     }
 
     /// So many orders are overdue and still hold their units.

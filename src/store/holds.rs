@@ -69,19 +69,21 @@ impl Store {
         self.walk(&pattern, "zset", event).await
     }
 
-    /// Expires up to `at_most` orders of the event, at most 1000, whose deadline has passed by the
-    /// clock of Redis. Safe to repeat.
+    /// Expires up to `at_most` orders of the event, at most 1000, whose deadline is before `due`
+    /// and has passed by the clock of Redis. Safe to repeat.
     ///
     /// # Errors
     /// Redis is not there, or what it has as orders, holds or feed of the event is none.
     pub async fn order_expire(
         &self,
         event: &str,
+        due: EpochMs,
         at_most: usize,
         slice: Slice,
     ) -> Result<ExpireOutcome> {
         let mut connection = self.connection().await?;
-        let (overdue, ids) = self.overdue(&mut connection, event, at_most, slice).await?;
+        let overdue = self.overdue(&mut connection, event, due, at_most, slice);
+        let (overdue, ids) = overdue.await?;
         if ids.is_empty() {
             return Ok(ExpireOutcome {
                 left: overdue, // more than none when others were quicker
@@ -120,13 +122,13 @@ impl Store {
         &self,
         connection: &mut MultiplexedConnection,
         event: &str,
+        due: EpochMs,
         at_most: usize,
         slice: Slice,
     ) -> Result<(u64, Vec<Vec<u8>>)> {
         let holds = self.keys.holds(event);
-        let now = self.now(connection).await?;
         let mut count = redis::cmd("ZCOUNT");
-        count.arg(&holds).arg("-inf").arg(format!("({now}"));
+        count.arg(&holds).arg("-inf").arg(format!("({due}"));
         let overdue: u64 = self.read(&[&holds], count.query_async(connection)).await?;
         if overdue == 0 {
             return Ok((0, Vec::new()));
@@ -136,10 +138,16 @@ impl Store {
             Slice::First => 0,
             Slice::Anywhere => rand::random_range(0..=overdue - at_most),
         };
-        // By rank, not by score: an offset into scores is walked, however long the backlog.
+        // By rank, not by score: an offset into scores is walked, however long the backlog. Ranks
+        // move while others expire, too, so the scores are looked at.
         let mut range = redis::cmd("ZRANGE");
         range.arg(&holds).arg(start).arg(start + at_most - 1);
-        let ids = self.read(&[&holds], range.query_async(connection)).await?;
+        range.arg("WITHSCORES");
+        let found = self.read(&[&holds], range.query_async(connection)).await?;
+        let found: Vec<(Vec<u8>, f64)> = found;
+        let found = found.into_iter();
+        let ids = found.filter_map(|(id, deadline)| (deadline < due as f64).then_some(id));
+        let ids = ids.collect();
         Ok((overdue, ids))
     }
 
@@ -160,13 +168,6 @@ impl Store {
             .zip(records)
             .filter_map(|(id, found)| record::decode(&String::from_utf8_lossy(id), &found?).ok());
         Ok(orders.collect())
-    }
-
-    /// The clock of Redis.
-    async fn now(&self, connection: &mut MultiplexedConnection) -> Result<EpochMs> {
-        let time = redis::cmd("TIME");
-        let (seconds, micros): (u64, u64) = self.read(&[], time.query_async(connection)).await?;
-        Ok(seconds * 1000 + micros / 1000)
     }
 }
 

@@ -9,6 +9,7 @@ pub mod backup;
 pub mod bids;
 pub mod bindings;
 pub mod clear;
+pub mod clock;
 pub mod dead_letters;
 pub mod embedded;
 mod failure;

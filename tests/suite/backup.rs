@@ -1,19 +1,16 @@
 //! Backups of running sales, and the ways on that `docs/OPERATIONS.md` tells: its commands are run
 //! here as they stand there.
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use seckill::config::RedisUrl;
 use seckill::store::embedded::{EmbeddedRedis, Options};
 use tempfile::TempDir;
 
-use crate::support::PATIENCE;
+use crate::support::other_redis::OtherRedis;
 use crate::support::process::{ServerProcess, free_address, program, seckill};
 use crate::support::redis::{PrivateRedis, World};
 
@@ -235,56 +232,14 @@ async fn a_snapshot_is_imported_as_the_document_says() {
     assert_eq!(orders_in(&data).await.len(), 20);
 }
 
-/// A Redis that somebody else runs.
-struct OtherRedis(std::process::Child);
-
-impl OtherRedis {
-    /// Starts one on the data in `folder`, and waits until it has read them.
-    async fn start(folder: &Path) -> Self {
-        let names = ["redis-server", "valkey-server"];
-        let start = |name: &&str| {
-            let mut command = Command::new(name);
-            command.args(["--port", "0", "--unixsocket", "other.sock"]);
-            command.args(["--appendonly", "yes", "--save", "", "--daemonize", "no"]);
-            command.current_dir(folder);
-            command.stdout(Stdio::null()).stderr(Stdio::null());
-            command.spawn().ok()
-        };
-        let other = Self(names.iter().find_map(start).expect("a server program"));
-        let deadline = Instant::now() + PATIENCE;
-        while !is_pong(&folder.join("other.sock")) {
-            assert!(Instant::now() < deadline, "not started");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        other
-    }
-}
-
-fn is_pong(socket: &Path) -> bool {
-    let asked = UnixStream::connect(socket).and_then(|mut stream| {
-        stream.write_all(b"PING\r\n")?;
-        let mut answer = [0; 5];
-        stream.read_exact(&mut answer)?;
-        Ok(answer)
-    });
-    asked.is_ok_and(|answer| answer == *b"+PONG")
-}
-
-impl Drop for OtherRedis {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[tokio::test]
 async fn the_data_move_to_another_redis_and_back_as_the_document_says() {
     let folder = sold(20).await;
     let other = folder.path().join("other-redis");
     std::fs::create_dir(&other).expect("folder");
     run_commands_of("Move to a Redis of your own", folder.path());
-    let _other = OtherRedis::start(&other).await;
-    let socket = other.join("other.sock");
+    let redis = OtherRedis::start(&other, &[]).await;
+    let socket = redis.socket();
     let url = format!("unix://{}", text(&socket));
     assert_eq!(orders_at(RedisUrl::new(url.clone())).await.len(), 20);
     let mut world = World::at(RedisUrl::new(url.clone())).await;

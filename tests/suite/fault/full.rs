@@ -10,7 +10,7 @@ use crate::support::TIMEOUT;
 use crate::support::app::TestApp;
 use crate::support::bids::terms;
 use crate::support::bindings::openid;
-use crate::support::orders::{attempt, held_for};
+use crate::support::orders::{attempt, expire, held_for};
 use crate::support::redis::{PrivateRedis, World};
 use crate::support::wechat::{BUSY, Follower, office, on_show, text};
 
@@ -48,7 +48,7 @@ async fn selling_stops_and_settling_goes_on() {
             let outcome = outcome.expect("decided");
             assert!(matches!(outcome, ChangeOutcome::Changed(_)), "{outcome:?}");
         }
-        let outcome = store.order_expire("a", 10, Slice::First).await;
+        let outcome = expire(store, "a", 10, Slice::First).await;
         assert_eq!(outcome.expect("expired").expired, 1);
         assert_eq!(world.order(&overdue).await.state, OrderState::Expired);
         assert_eq!(world.left(&sale).await, 49);

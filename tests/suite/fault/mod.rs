@@ -1,6 +1,7 @@
 //! What happens when a part fails in the middle: nothing is oversold, nothing acknowledged is
 //! forgotten, and no answer claims to know what nobody knows.
 
+mod clock;
 pub mod failover;
 mod forgot;
 mod full;

@@ -23,7 +23,7 @@ use tokio::sync::Barrier;
 use tokio::time::{Instant, sleep_until};
 
 use crate::fault::rounds;
-use crate::support::orders::held_for;
+use crate::support::orders::{expire, held_for};
 use crate::support::redis::{World, connect};
 use crate::support::{PATIENCE, TIMEOUT};
 
@@ -111,7 +111,7 @@ async fn crimes(
 /// Runs until told to stop: expires whatever is overdue, as often as it can.
 async fn sweep(store: Store, event: String, stop: Arc<AtomicBool>, expired: Arc<AtomicU64>) {
     while !stop.load(Ordering::SeqCst) {
-        let outcome = store.order_expire(&event, 20, Slice::Anywhere).await;
+        let outcome = expire(&store, &event, 20, Slice::Anywhere).await;
         let outcome = outcome.expect("expired");
         assert_eq!(outcome.broken, [""; 0]);
         expired.fetch_add(outcome.expired, Ordering::SeqCst);
@@ -274,7 +274,7 @@ async fn eight_expirers_five_times_return_each_unit_once() {
                 tokio::spawn(async move {
                     let mut expired = 0;
                     loop {
-                        let outcome = store.order_expire("rush", 7, slice).await;
+                        let outcome = expire(&store, "rush", 7, slice).await;
                         let outcome = outcome.expect("expired");
                         expired += outcome.expired;
                         if outcome.handled() == 0 {
@@ -325,9 +325,7 @@ async fn a_thousand_buyers_are_served_within_one_sweep() {
     });
     let served: Vec<_> = served.collect();
     let mut batches = 0;
-    while world
-        .store
-        .order_expire("rush", 100, Slice::First)
+    while expire(&world.store, "rush", 100, Slice::First)
         .await
         .expect("expired")
         .left

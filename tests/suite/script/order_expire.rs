@@ -13,7 +13,7 @@ use super::{
     AN_ORDER, BROKEN_KEYS, BROKEN_ORDERS, Words, a_broken_world, assert_raises, call, call_at,
     counted,
 };
-use crate::support::orders::new_order_id;
+use crate::support::orders::{expire, new_order_id};
 use crate::support::redis::World;
 
 /// Expires as if it were `now`: how late the latest was, and a word for each.
@@ -180,13 +180,13 @@ async fn the_store_takes_what_is_overdue_and_says_how_much_there_was() {
             .await;
     }
     for (expired, left) in [(2, 1), (1, 0), (0, 0)] {
-        let outcome = world.store.order_expire("a", 2, Slice::First).await;
+        let outcome = expire(&world.store, "a", 2, Slice::First).await;
         let outcome = outcome.expect("expired");
         assert_eq!((outcome.expired, outcome.left), (expired, left));
         assert_eq!(outcome.broken, [""; 0]);
     }
     assert_eq!(world.left(&sale).await, 8);
-    let none = world.store.order_expire("none", 2, Slice::Anywhere).await;
+    let none = expire(&world.store, "none", 2, Slice::Anywhere).await;
     assert_eq!(none.expect("nothing"), ExpireOutcome::default());
     world.assert_holds(&sale).await;
 }

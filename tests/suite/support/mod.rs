@@ -18,6 +18,7 @@ pub mod history;
 pub mod naive;
 pub mod operator;
 pub mod orders;
+pub mod other_redis;
 pub mod process;
 pub mod proxy;
 pub mod receiver;

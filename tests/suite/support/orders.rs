@@ -9,6 +9,9 @@ use seckill::domain::order::{Order, OrderState};
 use seckill::domain::outcome::Outcome;
 use seckill::domain::sale::{Door, EditOutcome, EpochMs, SaleEdit, StockKind};
 use seckill::domain::standing::Standing;
+use seckill::error::Result;
+use seckill::store::Store;
+use seckill::store::holds::{ExpireOutcome, Slice};
 use seckill::store::reply::Batch;
 
 use super::TIMEOUT;
@@ -227,4 +230,15 @@ impl World {
         }
         contents
     }
+}
+
+/// Expires what is overdue now, as an expirer does.
+pub async fn expire(
+    store: &Store,
+    event: &str,
+    at_most: usize,
+    slice: Slice,
+) -> Result<ExpireOutcome> {
+    let due = store.clock().await?.time;
+    store.order_expire(event, due, at_most, slice).await
 }

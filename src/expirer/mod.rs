@@ -4,6 +4,8 @@
 //! once however many ask. It works in small batches, and rests as long as a batch took, so that the
 //! doors get at least half of Redis however long the backlog is.
 
+mod clock;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use self::clock::Clock;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -47,6 +50,7 @@ impl Expirer {
             metrics,
             events: BTreeMap::new(),
             search_at: Instant::now(),
+            clock: Clock::default(),
             failures: Failures::default(),
         };
         let task = tokio::spawn(async move {
@@ -74,6 +78,7 @@ struct Rounds {
     metrics: Arc<Metrics>,
     events: BTreeMap<String, Event>,
     search_at: Instant,
+    clock: Clock,
     failures: Failures,
 }
 
@@ -81,7 +86,8 @@ impl Rounds {
     async fn run(mut self) {
         loop {
             let pause = match self.round().await {
-                Ok(backlog) => {
+                Ok(None) => TICK,
+                Ok(Some(backlog)) => {
                     self.failures.end("expiring orders again");
                     self.metrics.expiry.overdue(backlog);
                     if backlog > 0 { Duration::ZERO } else { TICK }
@@ -95,18 +101,27 @@ impl Rounds {
         }
     }
 
-    /// One batch for each event; how many orders are still overdue.
-    async fn round(&mut self) -> Result<u64> {
+    /// One batch for each event; how many orders are still overdue. `None` while none may expire.
+    async fn round(&mut self) -> Result<Option<u64>> {
         self.search().await?;
+        if self.events.is_empty() {
+            // So that a step is seen of which the first hold knows nothing.
+            let due = self.clock.due(&self.store, &self.metrics, SEARCH_PAUSE);
+            return Ok(due.await?.map(|_| 0));
+        }
         let mut backlog = 0;
         for (name, event) in &mut self.events {
             if event.retry_at > Instant::now() {
                 continue;
             }
+            let due = self.clock.due(&self.store, &self.metrics, TICK);
+            let Some(due) = due.await? else {
+                return Ok(None);
+            };
             let asked_at = Instant::now();
             let expired = self
                 .store
-                .order_expire(name, BATCH_ORDERS_MAX, event.slice());
+                .order_expire(name, due, BATCH_ORDERS_MAX, event.slice());
             match expired.await {
                 Ok(outcome) => {
                     event.failures.end("orders of the event expire again");
@@ -123,7 +138,7 @@ impl Rounds {
                 }
             }
         }
-        Ok(backlog)
+        Ok(Some(backlog))
     }
 
     /// Looks for events with holds, now and then.
