@@ -1,5 +1,6 @@
 //! Networks forget quiet connections and tell neither end: NAT gateways and load balancers do.
-//! After a quiet night the first buyers hear `busy` at most, and not for longer than one `redis.timeout`.
+//! After a quiet night the first buyers hear `busy` at most, and not for longer than one
+//! `redis.timeout`.
 
 use std::time::{Duration, Instant};
 
