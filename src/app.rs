@@ -6,13 +6,14 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::config::{AdminToken, Config, RedisUrl, Wechat};
+use crate::config::{AdminToken, Config, Wechat};
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{SaleEdit, StockKind};
 use crate::error::{Error, Result};
 use crate::expirer::Expirer;
 use crate::http::{self, Listening};
 use crate::metrics::Metrics;
+use crate::readiness::Readiness;
 use crate::relay::Relay;
 use crate::store::Store;
 use crate::store::embedded::{self, EmbeddedRedis, Options};
@@ -26,6 +27,7 @@ const DEMO_UNITS: u64 = 50;
 /// A server that listens, with its private Redis if it has one.
 pub struct App {
     listening: Listening,
+    readiness: Readiness,
     expirer: Expirer,
     relay: Option<Relay>,
     replicas: Option<Watch>,
@@ -52,6 +54,7 @@ impl App {
         let store = Store::new(&url, &config.redis.prefix, config.redis.timeout)?;
         let store = store.with_durability(config.durability);
         let replicas = Watch::start(&store, config.redis.replica_gone);
+        let readiness = Readiness::start(&store, config.wechat.token.is_some());
         let demo = demo || embedded.is_some();
         if demo {
             demo_sale(&store, &config.doors.seckill, StockKind::List).await?;
@@ -62,14 +65,15 @@ impl App {
         let token = token.unwrap_or_else(AdminToken::random);
         let metrics = Arc::new(Metrics::new()?);
         let relay = match &config.relay.webhook {
-            Some(_) => Some(build_relay(config, &url, &store, &metrics)?),
+            Some(_) => Some(build_relay(config, &store, &metrics)?),
             None => None,
         };
-        let listening = http::listen(config, &store, metrics.clone(), &token)?;
+        let listening = http::listen(config, &store, metrics.clone(), &readiness.asker(), &token)?;
         let expirer = Expirer::start(&store, metrics);
         tracing::info!(address = %listening.address, redis = %url, "listening");
         Ok(Self {
             listening,
+            readiness,
             expirer,
             relay,
             replicas,
@@ -122,6 +126,7 @@ impl App {
         let relay = self.relay.map(|relay| tokio::spawn(relay.run(stopping)));
         let served = self.listening.server.await;
         tracing::info!("stopping");
+        drop(self.readiness);
         self.expirer.stop().await;
         stop.send_replace(true);
         if let Some(relay) = relay {
@@ -202,6 +207,7 @@ pub async fn relay(config: Config) -> Result<()> {
     let store = Store::new(&url, &config.redis.prefix, config.redis.timeout)?;
     let store = store.with_durability(config.durability);
     let _replicas = Watch::start(&store, config.redis.replica_gone);
+    let _readiness = Readiness::start(&store, false);
     let relay = Relay::new(store, &config.relay, Arc::new(Metrics::new()?))?;
     if let Some(webhook) = &config.relay.webhook {
         println!("seckill delivers the feed to {webhook}");
@@ -222,14 +228,8 @@ pub async fn relay(config: Config) -> Result<()> {
 }
 
 /// A relay with connections of its own: it must not wait for those of the operators.
-fn build_relay(
-    config: &Config,
-    url: &RedisUrl,
-    doors: &Store,
-    metrics: &Arc<Metrics>,
-) -> Result<Relay> {
-    let store = Store::new(url, &config.redis.prefix, config.redis.timeout)?;
-    let store = store.with_replicas_of(doors);
+fn build_relay(config: &Config, store: &Store, metrics: &Arc<Metrics>) -> Result<Relay> {
+    let store = store.clone().with_own_connections()?;
     Relay::new(store, &config.relay, metrics.clone())
 }
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom up; one may use those below it. Equal ranks do not use each other.
-const RANKS: [(&str, u8); 15] = [
+const RANKS: [(&str, u8); 16] = [
     ("domain", 0),
     ("error", 1),
     ("config", 2),
@@ -17,6 +17,7 @@ const RANKS: [(&str, u8); 15] = [
     ("catalogue", 4),
     ("expirer", 4),
     ("operation", 4),
+    ("readiness", 4),
     ("relay", 4),
     ("wechat", 5),
     ("http", 6),
@@ -27,7 +28,7 @@ const RANKS: [(&str, u8); 15] = [
 /// Who alone may name a crate, wherever a path starts with it.
 const CRATE_OWNERS: [(&str, &[&str]); 7] = [
     ("redis", &["store"]),
-    ("deadpool_redis", &["store"]),
+    ("deadpool", &["store"]),
     ("actix_web", &["http"]),
     ("askama", &["http"]),
     ("qrcode", &["http"]),

@@ -77,6 +77,7 @@ impl Admission {
             metrics: metrics.clone(),
             timeout,
         };
+        batcher.lane.open_early();
         tokio::spawn(batcher.run());
         Self {
             store: store.clone(),

@@ -40,6 +40,7 @@ use crate::catalogue::Catalogue;
 use crate::config::{AdminToken, Config, Doors};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
+use crate::readiness::Asker;
 use crate::store::Store;
 use crate::wechat::links::Links;
 use crate::wechat::office::{Account, Office};
@@ -60,6 +61,7 @@ struct Context {
     gates: Arc<Gates>,
     metrics: Arc<Metrics>,
     catalogue: Catalogue,
+    readiness: Asker,
     doors: Doors,
     strict_status: bool,
     token: AdminToken,
@@ -79,8 +81,8 @@ pub struct Listening {
     pub server: Server,
 }
 
-/// Opens the port. What happens is counted in `metrics`, and told by `GET /metrics`; `token` is
-/// what operators must show.
+/// Opens the port. What happens is counted in `metrics`, and told by `GET /metrics`; `readiness`
+/// answers `GET /readyz`; `token` is what operators must show.
 ///
 /// # Errors
 /// [`Error::Config`] when the address cannot be listened on.
@@ -88,6 +90,7 @@ pub fn listen(
     config: &Config,
     store: &Store,
     metrics: Arc<Metrics>,
+    readiness: &Asker,
     token: &AdminToken,
 ) -> Result<Listening> {
     let (doors, strict_status) = (config.doors.clone(), config.http.strict_status);
@@ -96,6 +99,7 @@ pub fn listen(
     let memory = Arc::new(Memory::new(config.redis.on_forgot, metrics.clone()));
     let catalogue = Catalogue::start(store.clone(), timeout);
     let (token, loading) = (token.clone(), Arc::new(Semaphore::new(1)));
+    let readiness = readiness.clone();
     let opened = open_office(config);
     let failed = |e| Error::Config(format!("cannot listen on {}: {e}", config.http.listen));
     // Called once by each worker, on its thread: so each has its own queue and lane.
@@ -120,6 +124,7 @@ pub fn listen(
             gates: gates.clone(),
             metrics: metrics.clone(),
             catalogue: catalogue.clone(),
+            readiness: readiness.clone(),
             doors: doors.clone(),
             strict_status,
             token: token.clone(),

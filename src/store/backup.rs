@@ -23,7 +23,7 @@ impl Store {
     /// `refused`: there is something in `dir`, or Redis gives no snapshot. What was written is
     /// taken away then.
     pub async fn backup(&self, dir: &Path) -> Result<Backup> {
-        let facts = self.server_facts().await?;
+        let facts = self.examiner().examine().await?.facts;
         let version = |name| facts.info(name).map(str::to_owned);
         let (program, version) = match version("valkey_version") {
             Some(version) => ("valkey", version),

@@ -9,10 +9,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult};
 use tokio::time::timeout_at;
 
+use super::link::Live;
 use super::reply::{self, number, unexpected, word};
 use super::scan::Pair;
 use super::script::{FEED_LAG, FEED_LEAVE, FEED_TRIM};
@@ -220,7 +220,7 @@ impl Store {
     /// `XREADGROUP`: entries from `start` on, `>` for new ones and `0` for the worker's own.
     async fn group_read(
         &self,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Live,
         event: &str,
         worker: &str,
         start: &str,
@@ -244,7 +244,7 @@ impl Store {
     /// `XCLAIM`: these entries are `worker`'s, which was last interested in them so long ago.
     async fn claim(
         &self,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Live,
         event: &str,
         worker: &str,
         idle: Duration,
@@ -264,7 +264,7 @@ impl Store {
 
     /// Waits until enough replicas have these entries, if there are any. Giving them to a worker
     /// is a write of this connection, which comes after them.
-    async fn replicated(&self, connection: &mut MultiplexedConnection, rows: &[Row]) -> Result<()> {
+    async fn replicated(&self, connection: &mut Live, rows: &[Row]) -> Result<()> {
         if !self.replicas.are_waited_for() || rows.is_empty() {
             return Ok(());
         }
@@ -290,12 +290,7 @@ impl Store {
     }
 
     /// Adds to each entry the order that it tells of.
-    async fn joined(
-        &self,
-        connection: &mut MultiplexedConnection,
-        event: &str,
-        rows: Vec<Row>,
-    ) -> Result<Taken> {
+    async fn joined(&self, connection: &mut Live, event: &str, rows: Vec<Row>) -> Result<Taken> {
         let mut taken = Taken::default();
         let mut entries = Vec::with_capacity(rows.len());
         for (id, fields) in rows {

@@ -92,6 +92,21 @@ impl Keys {
         self.of_event("deleted", event)
     }
 
+    /// What every key starts with.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// `[string]` the version of the data and who wrote it. Belongs to no event.
+    pub fn data_version(&self) -> String {
+        format!("{}data_version", self.prefix)
+    }
+
+    /// A key by which Redis is asked whether commands may be run on our keys.
+    pub fn for_commands(&self) -> String {
+        self.of_event("orders", "~")
+    }
+
     /// A sale that no operator can create, because `~` is in no sale id: for probes.
     pub fn of_probe(&self) -> [String; 6] {
         ["sale:~", "stock:~", "buyers:~", "orders", "holds", "feed"]

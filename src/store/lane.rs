@@ -148,7 +148,7 @@ impl Lane {
     ) -> Result<T> {
         let ask = async |connected: &mut Connected| {
             let Connected { live, master, .. } = connected;
-            let decided = decode(call.send(live).await?)?;
+            let decided = decode(live.call(call).await?)?;
             if shows_an_order(&decided) {
                 self.replicas.wait(live, *master, deadline).await?;
             }
@@ -204,6 +204,15 @@ impl Lane {
                 connected.live.left_unanswered();
                 Ok(None)
             }
+        }
+    }
+
+    /// Begins to open the connection, so that the first caller does not wait for it. Call it on the
+    /// runtime that uses the lane.
+    pub fn open_early(&self) {
+        let state = &mut *lock(&self.state);
+        if matches!(state, State::Closed) {
+            *state = State::Opening(self.open(None, Instant::now()));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Where Redis is and how to reach it: the address, parsed once, for both kinds of connections.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -10,11 +11,14 @@ use redis::io::tcp::TcpSettings;
 use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionInfo, IntoConnectionInfo, Pipeline,
-    ProtocolVersion, PushInfo, PushKind, RedisFuture, Value,
+    ProtocolVersion, PushInfo, PushKind, RedisFuture, RedisResult, Value,
 };
-
 use tokio::time::timeout;
 
+use super::greeting::Greeting;
+use super::keys::Keys;
+use super::permit::Permit;
+use super::script::Call;
 use crate::config::RedisUrl;
 use crate::error::{Error, Result};
 
@@ -40,11 +44,20 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(1);
 /// but never before this time: a single lost packet takes a part of a second.
 const UNACKNOWLEDGED_MIN: Duration = Duration::from_secs(1);
 
-/// A parsed address.
+/// Round trips of a greeting: a script that Redis does not know is loaded and called again.
+pub(super) const ROUND_TRIPS_MAX: u32 = 3;
+
+/// What a script answers whose user may not run one of its commands, up to Redis 7.0 and from 7.2
+/// on. Everything before that command was done.
+const CUT_IN_HALF: [&str; 2] = ["can't run this command", "ACL failure in script"];
+
+/// A parsed address, and what all connections to it share.
 #[derive(Debug, Clone)]
 pub struct Link {
     client: Client,
     url: RedisUrl,
+    keys: Keys,
+    permit: Arc<Permit>,
 }
 
 /// A connection that many callers share, and whether it has been lost. Cheap to clone; all clones
@@ -53,7 +66,26 @@ pub struct Link {
 pub struct Live {
     connection: MultiplexedConnection,
     health: Arc<Health>,
+    permit: Arc<Permit>,
     opened_at: Instant,
+}
+
+/// What a server says about itself to everybody: access rules cannot forbid `HELLO`.
+#[derive(Debug, Clone)]
+pub struct Hello {
+    /// `master` or `replica`.
+    pub role: String,
+    /// `standalone`, `cluster` or `sentinel`.
+    pub mode: String,
+    /// The version of the server program.
+    pub version: String,
+}
+
+impl Hello {
+    /// True for a server that takes writes.
+    pub fn is_master(&self) -> bool {
+        self.role == "master"
+    }
 }
 
 #[derive(Default)]
@@ -104,8 +136,50 @@ impl Live {
         }
     }
 
+    /// Asks the server what it is.
+    pub async fn hello(&mut self) -> RedisResult<Hello> {
+        let told: HashMap<String, Value> = redis::cmd("HELLO").query_async(self).await?;
+        let word = |name: &str| match told.get(name) {
+            Some(Value::BulkString(word)) => String::from_utf8_lossy(word).into_owned(),
+            Some(Value::SimpleString(word)) => word.clone(),
+            _ => String::new(),
+        };
+        Ok(Hello {
+            role: word("role"),
+            mode: word("mode"),
+            version: word("version"),
+        })
+    }
+
+    /// Sends a call that changes something, unless it is known that this Redis would refuse it in
+    /// the middle.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the call certainly did not run, [`Error::Unknown`] when it may have.
+    pub async fn call(&mut self, call: Call<'_>) -> Result<Value> {
+        self.permit.check()?;
+        call.send(self).await
+    }
+
+    /// Sends a call that changes nothing, under the same condition: its reading would be cut short,
+    /// or of data that this program does not know.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when there is no answer, [`Error::Contract`] when the script cannot read
+    /// what it finds.
+    pub async fn look(&mut self, call: Call<'_>) -> Result<Value> {
+        self.permit.check()?;
+        call.look(self).await
+    }
+
     /// Looks at what the server answered.
-    fn hear(&self, code: Option<&str>) {
+    fn hear(&self, code: Option<&str>, detail: Option<&str>) {
+        let cut = |detail: &str| CUT_IN_HALF.iter().any(|words| detail.contains(words));
+        if detail.is_some_and(cut) {
+            // The next connection asks what is allowed, and is not used for scripts.
+            self.health.lost.store(true, Ordering::Release);
+            return;
+        }
         let no_master = code.is_some_and(|code| NO_MASTER.contains(&code));
         if !no_master || self.opened_at.elapsed() < NO_MASTER_AGE_MIN {
             return;
@@ -120,10 +194,11 @@ impl ConnectionLike for Live {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         let answered = async move {
             let answer = self.connection.send_packed_command(command).await;
-            self.hear(match &answer {
-                Ok(value) => refusal(value),
-                Err(error) => error.code(),
-            });
+            match &answer {
+                Ok(Value::ServerError(error)) => self.hear(Some(error.code()), error.details()),
+                Ok(_) => {}
+                Err(error) => self.hear(error.code(), error.detail()),
+            }
             answer
         };
         answered.boxed()
@@ -139,10 +214,14 @@ impl ConnectionLike for Live {
             let connection = &mut self.connection;
             let answers = connection.send_packed_commands(commands, offset, count);
             let answers = answers.await;
-            self.hear(match &answers {
-                Ok(values) => values.iter().find_map(refusal),
-                Err(error) => error.code(),
-            });
+            match &answers {
+                Ok(values) => values.iter().for_each(|answer| {
+                    if let Value::ServerError(error) = answer {
+                        self.hear(Some(error.code()), error.details());
+                    }
+                }),
+                Err(error) => self.hear(error.code(), error.detail()),
+            }
             answers
         };
         answered.boxed()
@@ -153,20 +232,12 @@ impl ConnectionLike for Live {
     }
 }
 
-/// The code of an answer that is a refusal.
-fn refusal(answer: &Value) -> Option<&str> {
-    match answer {
-        Value::ServerError(error) => Some(error.code()),
-        _ => None,
-    }
-}
-
 impl Link {
     /// Parses `url`. `timeout` is how long sent bytes may go unacknowledged, within reason.
     ///
     /// # Errors
     /// [`Error::Config`] with the address, without its password.
-    pub fn new(url: &RedisUrl, timeout: Duration) -> Result<Self> {
+    pub fn new(url: &RedisUrl, keys: Keys, timeout: Duration) -> Result<Self> {
         let wrong = |why: &dyn std::fmt::Display| {
             Error::Config(format!(
                 "redis.url {url}: {why}; expected redis://, rediss:// or unix://"
@@ -190,8 +261,12 @@ impl Link {
             .set_redis_settings(settings)
             .set_tcp_settings(tcp(timeout));
         let client = Client::open(info).map_err(|e| wrong(&e))?;
-        let url = url.clone();
-        Ok(Self { client, url })
+        Ok(Self {
+            client,
+            url: url.clone(),
+            keys,
+            permit: Arc::default(),
+        })
     }
 
     /// The meaning of a failure before anything was sent.
@@ -199,25 +274,71 @@ impl Link {
         Error::Busy(format!("cannot reach Redis at {}: {error}", self.url))
     }
 
-    /// The parsed address.
+    /// The parsed address, for those who speak to Redis themselves.
     pub fn info(&self) -> &ConnectionInfo {
         self.client.get_connection_info()
     }
 
+    /// The address, without user and password.
+    pub fn url(&self) -> &RedisUrl {
+        &self.url
+    }
+
+    /// The place in the address: host and port.
+    pub fn place(&self) -> String {
+        let url = self.url.to_string();
+        let place = url
+            .split_once("://")
+            .map_or(url.as_str(), |(_, place)| place);
+        place.split('/').next().unwrap_or_default().to_owned()
+    }
+
+    /// The Redis user of the connections.
+    pub fn username(&self) -> &str {
+        let settings = self.client.get_connection_info().redis_settings();
+        settings.username().unwrap_or("default")
+    }
+
+    /// The keys of the store at this address.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Whether scripts may be sent there.
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
     /// How connections of this program behave. Replies are timed by the callers, who know what
     /// a missing one means.
-    pub fn settings(connect_timeout: Duration) -> AsyncConnectionConfig {
+    fn settings(connect_timeout: Duration) -> AsyncConnectionConfig {
         AsyncConnectionConfig::new()
             .set_connection_timeout(Some(connect_timeout))
             .set_response_timeout(None)
             .set_pipeline_buffer_size(PIPELINE_COMMANDS_MAX)
     }
 
-    /// Opens a shared connection, driven by the current runtime.
+    /// Opens a shared connection, driven by the current runtime, and asks whether it may be used.
+    ///
+    /// # Errors
+    /// [`Error::Busy`]: it cannot be opened, or must not be used. No script has been sent.
+    pub async fn connect(&self, connect_timeout: Duration) -> Result<Live> {
+        let live = self.open(connect_timeout).await?;
+        let asking = Greeting::ask(&live, self);
+        let asking = timeout(connect_timeout * ROUND_TRIPS_MAX, asking).await;
+        let greeting = asking.map_err(|_| self.unreachable("no answer in time"))?;
+        let verdict = greeting.verdict(self);
+        if verdict.is_ok() || greeting.refusal(self).is_some() {
+            self.permit.learn(greeting.refusal(self));
+        }
+        verdict.map(|()| live)
+    }
+
+    /// Opens a shared connection of which nothing is known yet.
     ///
     /// # Errors
     /// [`Error::Busy`]: nothing has been sent.
-    pub async fn connect(&self, connect_timeout: Duration) -> Result<Live> {
+    pub async fn open(&self, connect_timeout: Duration) -> Result<Live> {
         let health = Arc::new(Health::default());
         let seen = health.clone();
         let settings = Self::settings(connect_timeout).set_push_sender(move |push: PushInfo| {
@@ -233,6 +354,7 @@ impl Link {
         Ok(Live {
             connection,
             health,
+            permit: self.permit.clone(),
             opened_at: Instant::now(),
         })
     }

@@ -10,17 +10,23 @@ pub mod bids;
 pub mod bindings;
 pub mod clear;
 pub mod clock;
+mod data_version;
 pub mod dead_letters;
 pub mod embedded;
+pub mod examiner;
 mod failure;
 pub mod feed;
+mod greeting;
 mod history;
 pub mod holds;
 pub mod keys;
 pub mod lane;
 mod link;
 mod orders;
+pub mod permissions;
+mod permit;
 pub mod place;
+mod pool;
 mod record;
 pub mod recount;
 pub mod replicas;
@@ -41,23 +47,20 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_redis::{Hook, HookError, Manager, Pool, PoolConfig, PoolError, Runtime, Timeouts};
-use redis::aio::MultiplexedConnection;
 use redis::{RedisError, RedisResult, Value};
 use tokio::time::{Instant, timeout};
 
 use self::keys::Keys;
 use self::lane::Lane;
-use self::link::Link;
+use self::link::{Link, Live};
+use self::pool::{Connection, Pool};
 use self::replicas::{Count, Replicas};
 use self::scan::Scans;
-use self::script::{Call, SALE_GRAB};
+use self::script::Call;
 use crate::config::RedisUrl;
 use crate::domain::durability::Durability;
 use crate::error::{Error, Result};
 
-/// Connections of the cold paths.
-const POOL_CONNECTIONS_MAX: usize = 4;
 /// Longest wait of an operator for one step.
 const OPERATOR_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -84,25 +87,9 @@ impl Store {
     /// # Errors
     /// [`Error::Config`] when `url` is no address.
     pub fn new(url: &RedisUrl, prefix: &str, timeout: Duration) -> Result<Self> {
-        let link = Link::new(url, timeout)?;
-        let wrong = |e: &dyn std::fmt::Display| Error::Config(format!("redis.url {url}: {e}"));
-        let manager = Manager::new_with_config(link.info().clone(), Link::settings(timeout))
-            .map_err(|e| wrong(&e))?;
-        let timeouts = Timeouts {
-            wait: Some(OPERATOR_TIMEOUT),
-            create: Some(timeout),
-            recycle: Some(timeout),
-        };
-        let pool = Pool::builder(manager)
-            .config(PoolConfig::new(POOL_CONNECTIONS_MAX))
-            .timeouts(timeouts)
-            .runtime(Runtime::Tokio1)
-            .post_recycle(Hook::async_fn(move |connection, _| {
-                Box::pin(at_a_master(connection, timeout))
-            }))
-            .build()
-            .map_err(|e| wrong(&e))?;
         let keys = Keys::new(prefix);
+        let link = Link::new(url, keys.clone(), timeout)?;
+        let pool = Pool::new(&link, timeout, OPERATOR_TIMEOUT)?;
         let replicas = Arc::new(Replicas::new(None));
         let lane = || {
             let lane = Lane::new(link.clone(), keys.clone(), timeout, replicas.clone());
@@ -124,7 +111,20 @@ impl Store {
     /// The same store, with this level for what its lanes acknowledge.
     pub fn with_durability(mut self, durability: Option<Durability>) -> Self {
         self.replicas = Arc::new(Replicas::new(durability));
+        if self.replicas.are_waited_for() {
+            self.link.permit().wait_is_needed();
+        }
         self.with_own_lanes()
+    }
+
+    /// The same store, with a pool and lanes of its own: for a role that must not wait for the
+    /// operators.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when they cannot be made.
+    pub fn with_own_connections(mut self) -> Result<Self> {
+        self.pool = Pool::new(&self.link, self.timeout, OPERATOR_TIMEOUT)?;
+        Ok(self.with_own_lanes())
     }
 
     /// The same store, with shared connections of its own: for a thread of its own.
@@ -132,12 +132,6 @@ impl Store {
         self.reads = Arc::new(self.lane());
         self.changes = Arc::new(self.lane());
         self
-    }
-
-    /// The same store, which waits for replicas as `other` does, and shares what is known of them.
-    pub fn with_replicas_of(mut self, other: &Self) -> Self {
-        self.replicas = other.replicas.clone();
-        self.with_own_lanes()
     }
 
     /// A lane of its own for one user of this store.
@@ -161,33 +155,9 @@ impl Store {
         &self.keys
     }
 
-    /// Runs the grab script on a sale that cannot exist: it writes nothing, but Redis refuses it
-    /// exactly when it would refuse a buyer (read-only, full, disk failing, not reachable).
-    ///
-    /// # Errors
-    /// Why a buyer could not be served now, within the timeout.
-    pub async fn sale_grab_probe(&self) -> Result<()> {
-        let call = SALE_GRAB
-            .on(&self.keys.of_probe())
-            .arg("~")
-            .arg("list")
-            .arg(0)
-            .past(None);
-        let call = call.arg("probe").arg(1).arg("~");
-        let late = |_| Error::Busy(format!("no answer from Redis within {:?}", self.timeout));
-        timeout(self.timeout, self.send(call))
-            .await
-            .map_err(late)??;
-        Ok(())
-    }
-
-    async fn connection(&self) -> Result<deadpool_redis::Connection> {
-        match self.pool.get().await {
-            Ok(connection) => Ok(connection),
-            Err(PoolError::Backend(error)) => Err(self.link.unreachable(error)),
-            Err(PoolError::Timeout(_)) => Err(self.link.unreachable("no connection in time")),
-            Err(error) => Err(self.link.unreachable(error)),
-        }
+    /// A connection for an operator or a role in the background.
+    async fn connection(&self) -> Result<Connection> {
+        self.pool.get().await
     }
 
     async fn send(&self, call: Call<'_>) -> Result<Value> {
@@ -215,13 +185,9 @@ impl Store {
         Instant::now() + self.timeout
     }
 
-    async fn send_on(
-        &self,
-        connection: &mut MultiplexedConnection,
-        call: Call<'_>,
-    ) -> Result<Value> {
+    async fn send_on(&self, connection: &mut Live, call: Call<'_>) -> Result<Value> {
         let late = |_| Error::Unknown(format!("no answer within {OPERATOR_TIMEOUT:?}"));
-        timeout(OPERATOR_TIMEOUT, call.send(connection))
+        timeout(OPERATOR_TIMEOUT, connection.call(call))
             .await
             .map_err(late)?
     }
@@ -230,7 +196,7 @@ impl Store {
     async fn look(&self, call: Call<'_>) -> Result<Value> {
         let mut connection = self.connection().await?;
         let late = |_| Error::Busy(format!("no answer within {OPERATOR_TIMEOUT:?}"));
-        timeout(OPERATOR_TIMEOUT, call.look(&mut *connection))
+        timeout(OPERATOR_TIMEOUT, connection.look(call))
             .await
             .map_err(late)?
     }
@@ -252,22 +218,5 @@ impl Store {
             .await
             .map_err(late)?
             .map_err(failed)
-    }
-}
-
-/// After a failover behind one address, a connection that was open leads to the old master for
-/// ever: it is not lent again. Whoever may not ask for the role is believed to be at a master.
-async fn at_a_master(
-    connection: &mut MultiplexedConnection,
-    patience: Duration,
-) -> std::result::Result<(), HookError> {
-    let asking = redis::cmd("ROLE");
-    let role = timeout(patience, asking.query_async::<Vec<Value>>(connection)).await;
-    let role = role.map_err(|_| HookError::message("Redis does not answer"))?;
-    match role.unwrap_or_default().first() {
-        Some(Value::BulkString(name)) if name == b"slave" => {
-            Err(HookError::message("Redis is a replica"))
-        }
-        _ => Ok(()),
     }
 }

@@ -8,7 +8,6 @@
 //! server is a master. It asks with `HELLO`, which every user may send: `ROLE` and `INFO` may be
 //! forbidden.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -159,24 +158,18 @@ impl Scan {
         Ok(())
     }
 
-    /// The answer to `HELLO` names the role of the server.
     async fn is_at_a_master(&mut self) -> Result<()> {
-        let mut hello = redis::cmd("HELLO");
-        let asking = hello.arg(3).query_async(&mut self.live);
         let late = |_| Error::Busy("no answer from Redis in time".to_owned());
-        let told: HashMap<String, Value> = timeout(self.store.timeout, asking)
-            .await
-            .map_err(late)?
-            .map_err(|e| Error::Busy(format!("HELLO: {e}")))?;
-        match told.get("role") {
-            Some(Value::BulkString(role)) if role == b"master" => Ok(()),
-            Some(Value::SimpleString(role)) if role == "master" => Ok(()),
-            Some(Value::BulkString(role)) => {
-                let role = String::from_utf8_lossy(role);
-                Err(Error::Busy(format!("Redis is no master but a {role}")))
-            }
-            _ => Err(Error::Busy("Redis does not tell its role".to_owned())),
+        let hello = timeout(self.store.timeout, self.live.hello());
+        let hello = hello.await.map_err(late)?;
+        let hello = hello.map_err(|e| Error::Busy(format!("HELLO: {e}")))?;
+        if hello.is_master() {
+            return Ok(());
         }
+        Err(Error::Busy(format!(
+            "Redis is no master but a {}",
+            hello.role
+        )))
     }
 
     /// The store that is read.

@@ -32,6 +32,10 @@ macro_rules! script {
     };
 }
 
+/// Asks which commands the user may not run.
+pub static COMMANDS_CHECK: LazyLock<Script> =
+    script!("commands_check", flags: " flags=no-writes", uses: []);
+
 /// Moves an entry of a feed to the dead letters.
 pub static FEED_BURY: LazyLock<Script> = script!("feed_bury", flags: " flags=allow-oom", uses: []);
 /// Reads how far a consumer group is behind.

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use tokio::time::timeout;
+use tokio::join;
 
-use super::Store;
+use super::link::Live;
 use super::replicas::Count;
 use crate::domain::counted::counted;
 use crate::domain::durability::Durability;
@@ -21,18 +21,22 @@ const SETTINGS: [&str; 7] = [
     "maxclients",
 ];
 
-/// What a server says about itself. Settings that it does not show are absent.
+/// Why a level cannot be verified.
+const HIDDEN: &str = "this Redis hides its settings: its durability cannot be verified";
+
+/// What a server says about itself; access rules and managed services hide some of it.
 #[derive(Debug, Clone, Default)]
 pub struct ServerFacts {
-    info: HashMap<String, String>,
+    /// `None` when the server hides it.
+    info: Option<HashMap<String, String>>,
     settings: HashMap<String, String>,
 }
 
 /// What the server really does for acknowledged orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified {
-    /// The level in force.
-    pub level: Durability,
+    /// The level in force; `None` when this Redis hides it and none was asked for.
+    pub level: Option<Durability>,
     /// True when more replicas are attached than the level waits for: a failover to one of them may
     /// forget orders.
     pub at_risk: bool,
@@ -44,18 +48,33 @@ impl ServerFacts {
         let lines = info.lines().filter_map(|line| line.split_once(':'));
         let info = lines.map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
         Self {
-            info: info.collect(),
+            info: Some(info.collect()),
             settings: HashMap::new(),
         }
     }
 
-    /// A line of `INFO`, for instance `redis_version`.
-    pub fn info(&self, name: &str) -> Option<&str> {
-        self.info.get(name).map(String::as_str)
+    /// Asks the server, all at once.
+    pub(super) async fn read(live: &Live) -> Self {
+        let (mut a, mut b) = (live.clone(), live.clone());
+        let info = redis::cmd("INFO");
+        let mut get = redis::cmd("CONFIG");
+        get.arg("GET").arg(&SETTINGS);
+        let (info, settings) = join!(
+            info.query_async::<String>(&mut a),
+            get.query_async::<HashMap<String, String>>(&mut b),
+        );
+        Self {
+            settings: settings.unwrap_or_default(),
+            ..info.map_or_else(|_| Self::default(), |info| Self::of(&info))
+        }
     }
 
-    /// A value of `CONFIG GET`, for instance `maxmemory-policy`; `None` when the server or its
-    /// access rules hide it.
+    /// A line of `INFO`, for instance `redis_version`; `None` when the server hides it.
+    pub fn info(&self, name: &str) -> Option<&str> {
+        self.info.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// A value of `CONFIG GET`, for instance `maxmemory-policy`; `None` when the server hides it.
     pub fn setting(&self, name: &str) -> Option<&str> {
         self.settings.get(name).map(String::as_str)
     }
@@ -72,15 +91,34 @@ impl ServerFacts {
         }
     }
 
-    /// Replicas that are connected and in step.
-    pub fn replicas(&self) -> u32 {
-        let online = |line: &&String| line.contains("state=online");
-        let slaves = self
-            .info
-            .iter()
-            .filter(|(name, _)| name.starts_with("slave"));
-        let count = slaves.map(|(_, line)| line).filter(online).count();
-        u32::try_from(count).unwrap_or(u32::MAX)
+    /// Replicas that are connected and in step; `None` when the server hides them.
+    pub fn replicas(&self) -> Option<u32> {
+        let lines = self.info.as_ref()?.iter();
+        let slaves = lines.filter(|(name, _)| name.starts_with("slave"));
+        let online = slaves.filter(|(_, line)| line.contains("state=online"));
+        u32::try_from(online.count()).ok()
+    }
+
+    /// Whether this Redis keeps our keys when its memory is full. `keeps_replies`: keys with a TTL
+    /// are used, too. A server that hides its settings is believed.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the policy that drops them.
+    pub fn keeps_keys(&self, keeps_replies: bool) -> Result<()> {
+        let limit = self.setting("maxmemory").unwrap_or("0");
+        let policy = self.setting("maxmemory-policy").unwrap_or_default();
+        let lost = match policy.split('-').next() {
+            Some("allkeys") => "sales and orders",
+            Some("volatile") if keeps_replies => "messages of the ticket office",
+            _ => return Ok(()),
+        };
+        if limit == "0" {
+            return Ok(());
+        }
+        Err(Error::Refused(format!(
+            "Redis drops {lost} when its maxmemory of {limit} bytes is full: maxmemory-policy is \
+             {policy}; `CONFIG SET maxmemory-policy noeviction` keeps them"
+        )))
     }
 
     /// The level that is in force when `wanted` is asked for. `count` is what is known of the
@@ -88,20 +126,27 @@ impl ServerFacts {
     ///
     /// # Errors
     /// [`Error::Refused`] says what the server does instead.
-    pub fn verify(&self, wanted: Option<Durability>, count: &Count) -> Result<Durability> {
-        match wanted {
-            None => Ok(self.persistence().unwrap_or(Durability::Memory)),
-            Some(Durability::Memory) => Ok(Durability::Memory),
-            Some(Durability::Fsync) => self.verify_fsync(),
-            Some(level @ Durability::Replicated(number)) => self.verify_online(level, number),
+    pub fn verify(&self, wanted: Option<Durability>, count: &Count) -> Result<Verified> {
+        let level = match wanted {
+            None => self.persistence(),
+            Some(Durability::Memory) => wanted,
+            Some(Durability::Fsync) => Some(self.verify_fsync()?),
+            Some(level @ Durability::Replicated(number)) => {
+                Some(self.verify_online(level, number)?)
+            }
             Some(level @ Durability::ReplicatedAll) => match count {
-                Count::Replicas(number) => self.verify_online(level, *number),
-                Count::NotYet(why) | Count::Refused(why) => Err(Error::Refused(format!(
-                    "durability {level} is configured, but how many replicas must have an order is \
-                     not known: {why}"
-                ))),
+                Count::Replicas(number) => Some(self.verify_online(level, *number)?),
+                Count::NotYet(why) | Count::Refused(why) => {
+                    return Err(Error::Refused(format!(
+                        "durability {level} is configured, but how many replicas must have an \
+                         order is not known: {why}"
+                    )));
+                }
             },
-        }
+        };
+        let online = self.replicas().unwrap_or_default();
+        let at_risk = level.is_some_and(|level| level.is_at_risk(online));
+        Ok(Verified { level, at_risk })
     }
 
     fn verify_fsync(&self) -> Result<Durability> {
@@ -114,17 +159,17 @@ impl ServerFacts {
                 self.setting("appendfsync").unwrap_or("?"),
                 self.setting("no-appendfsync-on-rewrite").unwrap_or("?"),
             ))),
-            None => Err(Error::Refused(
-                "this Redis hides its settings: its durability cannot be verified".to_owned(),
-            )),
+            None => Err(Error::Refused(HIDDEN.to_owned())),
         }
     }
 
     fn verify_online(&self, level: Durability, number: u32) -> Result<Durability> {
-        if self.replicas() >= number {
+        let hidden = || Error::Refused(HIDDEN.to_owned());
+        let online = self.replicas().ok_or_else(hidden)?;
+        if online >= number {
             return Ok(level);
         }
-        let online = counted(self.replicas(), "replica");
+        let online = counted(online, "replica");
         let needed = match level {
             Durability::ReplicatedAll => format!(", and an order must be on {number}"),
             _ => String::new(),
@@ -132,38 +177,5 @@ impl ServerFacts {
         Err(Error::Refused(format!(
             "durability {level} is configured, but Redis has {online} online{needed}"
         )))
-    }
-}
-
-impl Store {
-    /// The durability level in force.
-    ///
-    /// # Errors
-    /// The configured level is not what the server does, or the server does not answer.
-    pub async fn verified_durability(&self) -> Result<Verified> {
-        let late = |_| Error::Busy("no answer from Redis in time".to_owned());
-        let facts = timeout(self.timeout, self.server_facts())
-            .await
-            .map_err(late)??;
-        let level = facts.verify(self.replicas.level(), &self.replicas.count())?;
-        let at_risk = level.is_at_risk(facts.replicas());
-        Ok(Verified { level, at_risk })
-    }
-
-    /// Asks the server about itself.
-    pub async fn server_facts(&self) -> Result<ServerFacts> {
-        let mut connection = self.connection().await?;
-        let info: String = self
-            .read(&[], redis::cmd("INFO").query_async(&mut *connection))
-            .await?;
-        let mut get = redis::cmd("CONFIG");
-        get.arg("GET").arg(&SETTINGS);
-        let settings = self.read(&[], get.query_async(&mut *connection)).await;
-        // Managed services hide CONFIG; the doctor then says that it cannot see.
-        let settings = settings.unwrap_or_default();
-        Ok(ServerFacts {
-            settings,
-            ..ServerFacts::of(&info)
-        })
     }
 }

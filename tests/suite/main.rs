@@ -15,6 +15,7 @@ mod external;
 mod fault;
 mod http;
 mod race;
+mod readiness;
 mod relay;
 mod script;
 mod server_programs;

@@ -4,17 +4,23 @@ use super::finding::{Finding, Grade};
 use crate::domain::counted::counted;
 use crate::domain::durability::Durability;
 use crate::store::replicas::Count;
-use crate::store::server::ServerFacts;
+use crate::store::server::{ServerFacts, Verified};
 
 pub(super) fn durability(
     facts: &ServerFacts,
     wanted: Option<Durability>,
     count: &Count,
 ) -> Finding {
-    let online = facts.replicas();
+    let online = facts.replicas().unwrap_or_default();
     let (grade, found, mend) = match (facts.verify(wanted, count), facts.persistence()) {
         (Err(error), _) => (Grade::Wrong, error.to_string(), mend(wanted)),
-        (Ok(level), _) if level.is_at_risk(online) => {
+        (
+            Ok(Verified {
+                level: Some(level),
+                at_risk: true,
+            }),
+            _,
+        ) => {
             let attached = counted(online, "replica");
             let found = format!(
                 "{level}, but {attached} are attached: a failover to one that lacks an order \
@@ -22,12 +28,18 @@ pub(super) fn durability(
             );
             (Grade::Wrong, found, "set durability to replicated:all")
         }
-        (Ok(_), None) => (
+        (Ok(Verified { level: None, .. }), _) | (Ok(_), None) => (
             Grade::Warning,
             "this server hides its settings: durability unknown".to_owned(),
             mend(wanted),
         ),
-        (Ok(Durability::Memory), Some(_)) => {
+        (
+            Ok(Verified {
+                level: Some(Durability::Memory),
+                ..
+            }),
+            Some(_),
+        ) => {
             let fsync = facts.setting("appendfsync").unwrap_or("unknown");
             let append_only = facts.setting("appendonly").unwrap_or("unknown");
             let found = format!(
@@ -36,12 +48,23 @@ pub(super) fn durability(
             );
             (Grade::Warning, found, mend(wanted))
         }
-        (Ok(level @ Durability::Fsync), Some(_)) => (
+        (
+            Ok(Verified {
+                level: Some(level @ Durability::Fsync),
+                ..
+            }),
+            Some(_),
+        ) => (
             Grade::Good,
             format!("{level}: orders survive kill -9 and power loss"),
             "",
         ),
-        (Ok(level @ (Durability::Replicated(_) | Durability::ReplicatedAll)), Some(_)) => {
+        (
+            Ok(Verified {
+                level: Some(level), ..
+            }),
+            Some(_),
+        ) => {
             let attached = counted(online, "replica");
             let found = format!("{level}: orders survive the loss of the master ({attached})");
             (Grade::Good, found, "")

@@ -3,13 +3,16 @@
 use super::finding::{Finding, Grade};
 use crate::store::server::ServerFacts;
 
-pub(super) fn memory(facts: &ServerFacts) -> Finding {
+/// `keeps_replies`: the ticket office is open, which keeps messages with a TTL.
+pub(super) fn memory(facts: &ServerFacts, keeps_replies: bool) -> Finding {
     let limit = facts.setting("maxmemory").unwrap_or("unknown");
     let policy = facts.setting("maxmemory-policy").unwrap_or("unknown");
-    let grade = match (limit, policy) {
-        (_, "noeviction") | ("0", _) => Grade::Good,
-        (_, "unknown") => Grade::Warning,
-        _ => Grade::Wrong,
+    let grade = match policy {
+        _ if facts.keeps_keys(keeps_replies).is_err() => Grade::Wrong,
+        "unknown" => Grade::Warning,
+        "noeviction" => Grade::Good,
+        _ if limit == "0" => Grade::Good,
+        _ => Grade::Warning, // keys with a TTL, of which there are none
     };
     let found = format!("maxmemory {limit}, {policy}");
     Finding::new(

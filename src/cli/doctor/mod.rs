@@ -6,6 +6,7 @@ mod durability;
 mod finding;
 mod machine;
 mod memory;
+mod permissions;
 mod private;
 mod server;
 
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use self::finding::Grade;
+use self::finding::{Finding, Grade};
 use super::print::{Output, table};
 use crate::config::Config;
 use crate::error::Result;
@@ -21,23 +22,7 @@ use crate::store::Store;
 
 /// Runs the command: exit code 1 when something is wrong.
 pub async fn run(store: &Store, config: &Config, output: Output) -> Result<ExitCode> {
-    let facts = store.server_facts().await?;
-    let mut findings = vec![
-        server::version(&facts),
-        server::role(&facts),
-        durability::durability(&facts, config.durability, &store.replica_count()),
-        memory::memory(&facts),
-        server::clients(&facts),
-        server::scripts(store).await,
-    ];
-    if config.redis.url.is_none() {
-        findings.extend(private::findings(&config.data_dir)?);
-    }
-    findings.extend(machine::backlog(config.http.backlog));
-    findings.extend(machine::open_files());
-    findings.extend(chat::signatures(config));
-    findings.extend(chat::token(config));
-    findings.extend(chat::links(config));
+    let findings = examine(store, config).await?;
     let rows: Vec<Vec<String>> = findings
         .iter()
         .map(|f| {
@@ -57,4 +42,30 @@ pub async fn run(store: &Store, config: &Config, output: Output) -> Result<ExitC
     } else {
         ExitCode::SUCCESS
     })
+}
+
+async fn examine(store: &Store, config: &Config) -> Result<Vec<Finding>> {
+    let examination = store.examiner().examine().await?;
+    let facts = &examination.facts;
+    let mut findings = vec![server::version(&examination), server::role(&examination)];
+    findings.extend(server::mode(&examination));
+    findings.extend(permissions::data_version(&examination));
+    findings.extend(permissions::permissions(&examination));
+    findings.push(durability::durability(
+        facts,
+        config.durability,
+        &store.replica_count(),
+    ));
+    findings.push(memory::memory(facts, config.wechat.token.is_some()));
+    findings.push(server::clients(facts));
+    findings.push(server::scripts(&examination));
+    if config.redis.url.is_none() {
+        findings.extend(private::findings(&config.data_dir)?);
+    }
+    findings.extend(machine::backlog(config.http.backlog));
+    findings.extend(machine::open_files());
+    findings.extend(chat::signatures(config));
+    findings.extend(chat::token(config));
+    findings.extend(chat::links(config));
+    Ok(findings)
 }

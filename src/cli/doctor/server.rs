@@ -1,22 +1,18 @@
 //! What kind of Redis this is: its version, its role, its limit of connections, its scripts.
 
 use super::finding::{Finding, Grade};
-use crate::store::Store;
+use crate::store::examiner::Examination;
 use crate::store::server::ServerFacts;
 
 /// Connections that Redis should allow: every worker of every server holds one, commands a few.
 const REDIS_CLIENTS_MIN: u64 = 1_000;
 
-pub(super) fn version(facts: &ServerFacts) -> Finding {
-    let version = facts
-        .info("valkey_version")
-        .or_else(|| facts.info("redis_version"));
-    let version = version.unwrap_or("unknown");
-    let major = version
-        .split('.')
-        .next()
-        .and_then(|major| major.parse::<u32>().ok());
-    let grade = if major >= Some(7) {
+pub(super) fn version(examination: &Examination) -> Finding {
+    let told = examination.hello().map(|hello| hello.version.as_str());
+    let version = examination.facts.info("valkey_version");
+    let version = version.or(told.ok()).unwrap_or("unknown");
+    let major = version.split('.').next();
+    let grade = if major.and_then(|major| major.parse::<u32>().ok()) >= Some(7) {
         Grade::Good
     } else {
         Grade::Wrong
@@ -29,19 +25,29 @@ pub(super) fn version(facts: &ServerFacts) -> Finding {
     )
 }
 
-pub(super) fn role(facts: &ServerFacts) -> Finding {
-    let role = facts.info("role").unwrap_or("unknown");
-    let grade = if role == "master" {
-        Grade::Good
-    } else {
-        Grade::Wrong
+pub(super) fn role(examination: &Examination) -> Finding {
+    let (grade, found) = match examination.hello() {
+        Ok(hello) if hello.is_master() => (Grade::Good, hello.role.clone()),
+        Ok(hello) => (Grade::Wrong, hello.role.clone()),
+        Err(error) => (Grade::Wrong, error.to_string()),
     };
     Finding::new(
         "role",
         grade,
-        role,
+        found,
         "set redis.url to the master: a replica cannot sell",
     )
+}
+
+/// A node of a cluster, which holds only a part of the data.
+pub(super) fn mode(examination: &Examination) -> Option<Finding> {
+    let found = examination.cluster()?;
+    Some(Finding::new(
+        "mode",
+        Grade::Wrong,
+        found,
+        "use a Redis that is not in cluster mode",
+    ))
 }
 
 pub(super) fn clients(facts: &ServerFacts) -> Finding {
@@ -57,15 +63,11 @@ pub(super) fn clients(facts: &ServerFacts) -> Finding {
     )
 }
 
-/// Whether this Redis runs a script of ours.
-pub(super) async fn scripts(store: &Store) -> Finding {
-    match store.sale_grab_probe().await {
-        Ok(()) => Finding::new("scripts", Grade::Good, "run", ""),
-        Err(error) => Finding::new(
-            "scripts",
-            Grade::Wrong,
-            error.to_string(),
-            "see the message of Redis",
-        ),
-    }
+/// Whether this Redis runs the script of the doors.
+pub(super) fn scripts(examination: &Examination) -> Finding {
+    let (grade, found) = match &examination.scripts {
+        Ok(()) => (Grade::Good, "run".to_owned()),
+        Err(error) => (Grade::Wrong, error.to_string()),
+    };
+    Finding::new("scripts", grade, found, "see the message of Redis")
 }

@@ -242,7 +242,7 @@ fn online(info: &str) -> Result<u16, Missed> {
         let why = "this Redis is no master".to_owned();
         return Err(Missed::Told(Count::NotYet(why)));
     }
-    Ok(u16::try_from(facts.replicas()).unwrap_or(u16::MAX))
+    Ok(u16::try_from(facts.replicas().unwrap_or_default()).unwrap_or(u16::MAX))
 }
 
 /// Records the number of a master for those who connect later.

@@ -51,11 +51,11 @@ const LAST: Crowd = Crowd {
 /// A master and a replica, each behind a proxy that can be told to fail.
 pub struct Pair {
     pub master: PrivateRedis,
-    pub(super) replica: PrivateRedis,
+    pub replica: PrivateRedis,
     /// Between the replica and its master.
     pub link: Proxy,
     /// Between the server and whoever is master.
-    pub(super) front: Proxy,
+    pub front: Proxy,
 }
 
 impl Pair {
@@ -112,6 +112,18 @@ impl Pair {
         )
         .await;
         let () = run(&mut raw, &["REPLICAOF", "127.0.0.1", "1"]).await;
+    }
+
+    /// A planned failover: the master becomes the replica, and the other way round. Connections
+    /// that are open stay where they are; the front leads new ones to the new master.
+    pub async fn swap_roles(&self) {
+        let mut replica = connect(&self.replica.url()).await;
+        let mut master = connect(&self.master.url()).await;
+        let () = run(&mut replica, &["REPLICAOF", "NO", "ONE"]).await;
+        let link = Proxy::start(self.replica.socket()).await;
+        self.front.lead_next_to(self.replica.socket());
+        let port = link.address.port().to_string();
+        let () = run(&mut master, &["REPLICAOF", "127.0.0.1", &port]).await;
     }
 
     /// Kills the master, promotes the replica, gives it a replica of its own (without one,

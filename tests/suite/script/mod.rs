@@ -7,6 +7,7 @@ mod bid_place;
 mod clear_begin;
 mod clear_orders;
 mod clear_undo;
+mod commands_check;
 mod event_delete;
 mod feed_bury;
 mod feed_drop;

@@ -24,9 +24,9 @@ pub async fn claimed(world: &World, message: &str) -> Claim {
     }
 }
 
-/// The only key of this world, and how long it will be there, in ms.
+/// The only message of this world, and how long it will be there, in ms.
 pub async fn memory(world: &mut World) -> (String, i64) {
-    let keys: Vec<String> = world.run(&["KEYS", &format!("{}*", world.prefix)]).await;
+    let keys = world.messages().await;
     let [key] = keys.as_slice() else {
         panic!("not one key: {keys:?}");
     };

@@ -111,6 +111,11 @@ impl Proxy {
         RedisUrl::new(format!("redis://{}", self.address))
     }
 
+    /// The same place for a Redis user.
+    pub fn user_url(&self, user: &str, password: &str) -> RedisUrl {
+        RedisUrl::new(format!("redis://{user}:{password}@{}", self.address))
+    }
+
     pub fn set(&self, fault: Fault) {
         self.shared.fault.store(fault as u8, Ordering::SeqCst);
     }

@@ -68,6 +68,12 @@ impl PrivateRedis {
         }
     }
 
+    /// The same place for another user than the default one.
+    pub fn user_url(&self, user: &str, password: &str) -> RedisUrl {
+        let url = self.url();
+        RedisUrl::new(format!("{}?user={user}&pass={password}", url.expose()))
+    }
+
     /// The process id of the server, which must be running.
     pub fn server_id(&self) -> u32 {
         self.server.server_id().expect("a running server")
@@ -224,9 +230,12 @@ impl World {
         calls.map_or(0, |calls| calls.parse().expect("a number"))
     }
 
-    /// Everything that is stored under this prefix, to compare before and after.
+    /// Everything that is stored under this prefix, to compare before and after, but the version
+    /// of the data: the first connection writes it.
     pub async fn dump(&mut self) -> Vec<(String, Vec<u8>)> {
         let mut keys: Vec<String> = self.run(&["KEYS", &format!("{}*", self.prefix)]).await;
+        let version = format!("{}data_version", self.prefix);
+        keys.retain(|key| *key != version);
         keys.sort();
         let mut dump = Vec::new();
         for key in keys {

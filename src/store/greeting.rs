@@ -1,0 +1,113 @@
+//! What is asked of a Redis before anything else, on each new connection and each second: is it one
+//! whole Redis, are its data ours to change, may its user run everything that is used?
+
+use tokio::join;
+
+use super::data_version::{self, DataVersion};
+use super::failure;
+use super::link::{Hello, Link, Live};
+use super::permissions::{self, Forbidden};
+use crate::error::{Error, Result};
+
+/// Oldest major version that runs the scripts.
+const MAJOR_MIN: u32 = 7;
+
+/// The answers.
+#[derive(Debug)]
+pub struct Greeting {
+    /// What the server is.
+    pub hello: Result<Hello>,
+    /// What its user may not run.
+    pub forbidden: Result<Forbidden>,
+    version: Result<Option<DataVersion>>,
+}
+
+impl Greeting {
+    /// Asks, all at once. Writes the version of the data where there is none yet and nothing speaks
+    /// against writing.
+    pub async fn ask(live: &Live, link: &Link) -> Self {
+        let keys = link.keys();
+        let (mut a, mut b, mut c) = (live.clone(), live.clone(), live.clone());
+        let (hello, forbidden, version) = join!(
+            a.hello(),
+            permissions::commands_check(&mut b, keys),
+            data_version::read(&mut c, keys),
+        );
+        let greeting = Self {
+            hello: hello.map_err(|e| failure::of_read(&[], &e)),
+            forbidden,
+            version,
+        };
+        if matches!(greeting.version, Ok(None)) && greeting.verdict(link).is_ok() {
+            data_version::write_first(&mut a, keys).await;
+        }
+        greeting
+    }
+
+    /// Whether scripts may be sent there.
+    ///
+    /// # Errors
+    /// Why not: what is known for sure, or else a question that was not answered.
+    pub fn verdict(&self, link: &Link) -> Result<()> {
+        if let Some(refusal) = self.refusal(link) {
+            return Err(refusal);
+        }
+        self.hello.as_ref().map_err(Clone::clone)?;
+        self.forbidden.as_ref().map_err(Clone::clone)?;
+        self.version.as_ref().map_err(Clone::clone)?;
+        Ok(())
+    }
+
+    /// What certainly forbids to send scripts there, if anything does.
+    pub fn refusal(&self, link: &Link) -> Option<Error> {
+        let url = link.url();
+        if let Some(what) = self.cluster(link).or_else(|| self.outdated()) {
+            return Some(Error::Busy(format!("Redis at {url} {what}")));
+        }
+        if let Ok(Some(version)) = &self.version
+            && let Some(why) = version.refusal()
+        {
+            return Some(Error::Busy(format!("Redis at {url}: {why}")));
+        }
+        let missing = self.forbidden.as_ref().ok()?.vital(link.permit().waits());
+        if missing.is_empty() {
+            return None;
+        }
+        let (user, keys) = (link.username(), link.keys());
+        let (sentence, mend) = (missing.sentence(user, keys), missing.mend(user, keys));
+        Some(Error::Busy(format!("{sentence}: `{mend}` allows it")))
+    }
+
+    /// What the data say of their version; `None` where nothing was written yet.
+    ///
+    /// # Errors
+    /// This program does not know that version, or Redis did not say it.
+    pub fn data_version(&self) -> Result<Option<String>> {
+        let version = self.version.as_ref().map_err(Clone::clone)?;
+        match version.as_ref().and_then(DataVersion::refusal) {
+            Some(refusal) => Err(Error::Refused(refusal)),
+            None => Ok(version.as_ref().map(ToString::to_string)),
+        }
+    }
+
+    /// Why this server is not one whole Redis, if it is a node of a cluster.
+    pub fn cluster(&self, link: &Link) -> Option<String> {
+        let hello = self.hello.as_ref().ok()?;
+        (hello.mode == "cluster").then(|| {
+            format!(
+                "is a node of a Redis Cluster, which holds only a part of the data: a cluster is \
+                 addressed as redis+cluster://{}, which this version does not support yet; use a \
+                 Redis that is not in cluster mode",
+                link.place()
+            )
+        })
+    }
+
+    /// Why the scripts do not run there, if the server is too old.
+    fn outdated(&self) -> Option<String> {
+        let version = &self.hello.as_ref().ok()?.version;
+        let major: u32 = version.split('.').next()?.parse().ok()?;
+        (major < MAJOR_MIN)
+            .then(|| format!("has version {version}: use Redis or Valkey 7.0 or newer"))
+    }
+}

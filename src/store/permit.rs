@@ -1,0 +1,48 @@
+//! Whether scripts that change something may be sent to this Redis.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::{Error, Result};
+
+/// Given from the start, and withdrawn while it is known that this Redis would refuse a script in
+/// the middle, or that its data are not ours to change. All connections of a store share one.
+#[derive(Debug, Default)]
+pub struct Permit {
+    /// What crowds look at: true while `why` has an error.
+    withdrawn: AtomicBool,
+    why: Mutex<Option<Error>>,
+    /// Replicas are waited for, so `WAIT` is needed, too.
+    waits: AtomicBool,
+}
+
+impl Permit {
+    /// Whether scripts may be sent.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self) -> Result<()> {
+        if !self.withdrawn.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
+        why.clone().map_or(Ok(()), Err)
+    }
+
+    /// Takes over what was learnt last: `None` gives the permit.
+    pub fn learn(&self, refusal: Option<Error>) {
+        let mut why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
+        self.withdrawn.store(refusal.is_some(), Ordering::Release);
+        *why = refusal;
+    }
+
+    /// Answers wait for replicas from now on.
+    pub fn wait_is_needed(&self) {
+        self.waits.store(true, Ordering::Release);
+    }
+
+    /// Whether answers wait for replicas.
+    pub fn waits(&self) -> bool {
+        self.waits.load(Ordering::Acquire)
+    }
+}
