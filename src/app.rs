@@ -2,16 +2,19 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::config::{AdminToken, Config, Wechat};
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{SaleEdit, StockKind};
 use crate::error::{Error, Result};
 use crate::expirer::Expirer;
-use crate::http::{self, Listening};
+use crate::http::{self, Listening, ServerHandle};
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::relay::Relay;
@@ -34,7 +37,8 @@ pub struct App {
     embedded: Option<EmbeddedRedis>,
     demo: bool,
     token: AdminToken,
-    signals: bool,
+    signals: Option<StopSignals>,
+    drain: Duration,
 }
 
 impl App {
@@ -51,7 +55,11 @@ impl App {
                 (redis.url(), Some(redis))
             }
         };
-        let store = Store::new(&url, &config.redis.prefix, config.redis.timeout)?;
+        let store = Store::new(
+            config.redis.access(&url),
+            &config.redis.prefix,
+            config.redis.timeout,
+        )?;
         let store = store.with_durability(config.durability);
         let replicas = Watch::start(&store, config.redis.replica_gone);
         let readiness = Readiness::start(&store, config.wechat.token.is_some());
@@ -80,7 +88,8 @@ impl App {
             embedded,
             demo,
             token,
-            signals,
+            signals: signals.then(StopSignals::listen).transpose()?,
+            drain: config.http.drain,
         })
     }
 
@@ -111,16 +120,12 @@ impl App {
     /// # Errors
     /// What ended the server, or kept the private Redis from stopping.
     pub async fn run(self) -> Result<()> {
-        let stopper = self.listening.handle.clone();
-        if self.signals {
-            tokio::spawn(async move {
-                stop_signal().await;
-                // The second signal ends what the first one waits for.
-                tokio::join!(stopper.stop(true), async {
-                    stop_signal().await;
-                    stopper.stop(false).await;
-                });
-            });
+        let Listening {
+            handle, draining, ..
+        } = &self.listening;
+        if let Some(signals) = self.signals {
+            let (handle, draining) = (handle.clone(), draining.clone());
+            tokio::spawn(stop_in_order(signals, handle, draining, self.drain));
         }
         let (stop, stopping) = watch::channel(false);
         let relay = self.relay.map(|relay| tokio::spawn(relay.run(stopping)));
@@ -204,7 +209,11 @@ pub async fn relay(config: Config) -> Result<()> {
         Some(url) => url.clone(),
         None => embedded::address(&config.data_dir)?,
     };
-    let store = Store::new(&url, &config.redis.prefix, config.redis.timeout)?;
+    let store = Store::new(
+        config.redis.access(&url),
+        &config.redis.prefix,
+        config.redis.timeout,
+    )?;
     let store = store.with_durability(config.durability);
     let _replicas = Watch::start(&store, config.redis.replica_gone);
     let _readiness = Readiness::start(&store, false);
@@ -214,11 +223,12 @@ pub async fn relay(config: Config) -> Result<()> {
     }
     let (stop, stopping) = watch::channel(false);
     let delivering = relay.run(stopping);
+    let mut signals = StopSignals::listen()?;
     let stopped = async {
-        stop_signal().await;
+        signals.next().await;
         tracing::info!("stopping");
         stop.send_replace(true);
-        stop_signal().await;
+        signals.next().await;
     };
     tokio::select! {
         () = delivering => {}
@@ -278,17 +288,65 @@ async fn demo_sale(store: &Store, id: &SaleId, kind: StockKind) -> Result<()> {
     Ok(())
 }
 
-/// Waits for Ctrl-C or TERM.
-async fn stop_signal() {
-    let mut terminate = match signal(SignalKind::terminate()) {
-        Ok(terminate) => terminate,
-        Err(error) => {
-            tracing::error!(%error, "cannot listen to signals");
-            return std::future::pending().await;
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// What asks a program to stop.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+/// Who asked.
+#[derive(PartialEq, Eq)]
+enum Stop {
+    /// TERM: a supervisor.
+    Terminate,
+    /// Ctrl-C: a person who waits.
+    Interrupt,
+}
+
+impl StopSignals {
+    /// Listens from now on. HUP stops nothing: there is nothing to reload, and whoever closes a
+    /// terminal or tells all programs to reopen their logs must not end a sale.
+    fn listen() -> Result<Self> {
+        let failed = |e| Error::Config(format!("cannot listen to signals: {e}"));
+        let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+        tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                tracing::info!("SIGHUP: there is nothing to reload; SIGTERM stops the program");
+            }
+        });
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+        })
     }
+
+    async fn next(&mut self) -> Stop {
+        tokio::select! {
+            _ = self.terminate.recv() => Stop::Terminate,
+            _ = self.interrupt.recv() => Stop::Interrupt,
+        }
+    }
+}
+
+/// Stops the server when a signal asks for it; after TERM it serves on for `drain`, while balancers
+/// see that it is not ready. Each further signal ends what the last one waits for.
+async fn stop_in_order(
+    mut signals: StopSignals,
+    server: ServerHandle,
+    draining: Arc<AtomicBool>,
+    drain: Duration,
+) {
+    let asked = signals.next().await;
+    draining.store(true, Ordering::Relaxed);
+    if asked == Stop::Terminate && !drain.is_zero() {
+        tracing::info!(?drain, "draining: not ready, and still serving");
+        tokio::select! {
+            () = sleep(drain) => {}
+            _ = signals.next() => {}
+        }
+    }
+    tokio::join!(server.stop(true), async {
+        signals.next().await;
+        server.stop(false).await;
+    });
 }

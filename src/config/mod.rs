@@ -2,11 +2,11 @@
 //! `SECKILL__SECTION__KEY` from the environment, then flags. Read once, at the start.
 
 mod duration;
+mod redis;
 mod relay;
 mod token;
 mod wechat;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use crate::domain::durability::Durability;
 use crate::domain::ids::SaleId;
 use crate::error::{Error, Result};
 
+pub use self::redis::{OnForgot, Redis, RedisAccess, RedisUrl};
 pub use self::relay::{Relay, Secret, Webhook};
 pub use self::wechat::{NumberPattern, Site, Wechat};
 
@@ -28,13 +29,8 @@ const ENV_PREFIX: &str = "SECKILL";
 
 /// Most worker threads.
 const WORKERS_MAX: usize = 1024;
-/// Bounds of a buyer's wait: shorter and nothing could answer, longer and nobody would wait.
-const TIMEOUT_MIN: Duration = Duration::from_millis(1);
-const TIMEOUT_MAX: Duration = Duration::from_secs(60);
-/// Bounds of how long a replica is away before it is not waited for: shorter than a failover takes
-/// and it would be of no use.
-const REPLICA_GONE_MIN: Duration = Duration::from_secs(1);
-const REPLICA_GONE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Longest time between the signal to stop and the stop.
+const DRAIN_MAX: Duration = Duration::from_secs(3600);
 
 /// Every setting of the program.
 #[derive(Debug, Clone, Deserialize)]
@@ -71,35 +67,9 @@ pub struct Http {
     pub backlog: u32,
     /// Answer refusals with 4xx instead of 200: false.
     pub strict_status: bool,
-}
-
-/// `[redis]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Redis {
-    /// `redis://`, `rediss://` or `unix://`; none runs a private server in `data_dir`.
-    pub url: Option<RedisUrl>,
-    /// Start of every key: `seckill:`.
-    pub prefix: String,
-    /// Longest wait of a buyer for Redis: 1 s.
+    /// How long the server serves on after TERM, while `/readyz` fails: 0 s.
     #[serde(deserialize_with = "duration::deserialize")]
-    pub timeout: Duration,
-    /// How long a replica is away before `replicated:all` waits for it no more: 60 s.
-    #[serde(deserialize_with = "duration::deserialize")]
-    pub replica_gone: Duration,
-    /// What happens to a sale of which Redis has forgotten orders: `stop`.
-    pub on_forgot: OnForgot,
-}
-
-/// What happens to a sale of which Redis has forgotten orders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnForgot {
-    /// It sells nothing until an operator resumes it.
-    #[default]
-    Stop,
-    /// It sells on; the loss is logged and counted.
-    Warn,
+    pub drain: Duration,
 }
 
 /// `[doors]`
@@ -121,46 +91,6 @@ pub struct Admin {
     /// The token of the operators' door; none: a random one for each run of the server.
     #[serde(deserialize_with = "token::deserialize")]
     pub token: Option<AdminToken>,
-}
-
-/// The address of a Redis server. It may hold a password, which is never printed.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct RedisUrl(String);
-
-impl RedisUrl {
-    /// Takes any text; connecting tells whether it is an address.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The address with its password.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for RedisUrl {
-    /// The address without user, password and query.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((scheme, rest)) = self.0.split_once("://") else {
-            return f.write_str("(no scheme)");
-        };
-        // A password may hold any sign, also those that should have been escaped; that of a socket
-        // stands in the query.
-        let place = match rest.rsplit_once('@') {
-            Some((_, place)) if scheme != "unix" => place,
-            _ => rest,
-        };
-        let place = place.split(['?', '#']).next().unwrap_or_default();
-        write!(f, "{scheme}://{place}")
-    }
-}
-
-impl fmt::Debug for RedisUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
 }
 
 impl Default for Config {
@@ -185,18 +115,7 @@ impl Default for Http {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             backlog: 4096,
             strict_status: false,
-        }
-    }
-}
-
-impl Default for Redis {
-    fn default() -> Self {
-        Self {
-            url: None,
-            prefix: "seckill:".to_owned(),
-            timeout: Duration::from_secs(1),
-            replica_gone: Duration::from_secs(60),
-            on_forgot: OnForgot::default(),
+            drain: Duration::ZERO,
         }
     }
 }
@@ -242,17 +161,14 @@ impl Config {
     }
 
     fn checked(self) -> Result<Self> {
-        let timeout = self.redis.timeout;
         let wrong = if !(1..=WORKERS_MAX).contains(&self.http.workers) {
             "http.workers must be from 1 to 1024"
         } else if self.http.backlog == 0 {
             "http.backlog is 0: it must be at least 1"
-        } else if !(TIMEOUT_MIN..=TIMEOUT_MAX).contains(&timeout) {
-            "redis.timeout must be from 1ms to 60s"
-        } else if !(REPLICA_GONE_MIN..=REPLICA_GONE_MAX).contains(&self.redis.replica_gone) {
-            "redis.replica_gone must be from 1s to 24h"
-        } else if self.redis.prefix.contains(['{', '}']) {
-            "redis.prefix contains { or }: they mark the hash tag of an event"
+        } else if self.http.drain > DRAIN_MAX {
+            "http.drain must be at most 1h"
+        } else if let Some(wrong) = self.redis.wrong() {
+            wrong
         } else if self.redis.url.is_none() && self.durability.is_some_and(Durability::waits) {
             "durability replicated:K and replicated:all need a Redis that has replicas, and the \
              private one has none: set redis.url to one that has, or durability to fsync"
@@ -326,6 +242,14 @@ mod tests {
             ("[http]\nworkers = 5000000", "http.workers"),
             ("[redis]\nprefix = '{x}'", "redis.prefix"),
             ("[redis]\non_forgot = 'go'", "on_forgot"),
+            ("[redis]\npassword_file = '/x'", "redis.password_file"),
+            ("[redis]\ntls_ca = '/x'", "redis.tls_ca"),
+            ("[redis]\nurl = 'redis://x'\ntls_ca = '/x'", "rediss://"),
+            (
+                "[redis]\nurl = 'rediss://x'\ntls_key = '/x'",
+                "redis.tls_cert",
+            ),
+            ("[http]\ndrain = '2h'", "http.drain"),
             ("[doors]\nseckill = 'A B'", "doors.seckill"),
             ("durability = 'disk'", "durability"),
             ("durability = 'replicated:1'", "redis.url"),
@@ -386,22 +310,5 @@ mod tests {
         assert_ne!(one, other);
         assert_eq!(one.expose().len(), 40);
         assert_eq!(AdminToken::parse(one.expose()), Ok(one));
-    }
-
-    #[test]
-    fn a_password_is_never_printed() {
-        for text in [
-            "redis://user:hunter2@localhost:6379/1",
-            "redis://:hunter2?x@localhost/0?x",
-            "redis://:hun#hunter2@localhost",
-            "localhost:hunter2",
-            "unix:///run/redis.sock?pass=hunter2",
-            "unix:///run/redis.sock?pass=x@hunter2",
-        ] {
-            let url = RedisUrl::new(text);
-            assert!(!format!("{url} {url:?}").contains("hunter2"), "{url}");
-        }
-        let shown = RedisUrl::new("redis://:hunter2@localhost:6379/1").to_string();
-        assert_eq!(shown, "redis://localhost:6379/1");
     }
 }

@@ -26,9 +26,11 @@ mod wechat;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::Server;
+pub use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use tokio::sync::Semaphore;
 
@@ -65,6 +67,7 @@ struct Context {
     doors: Doors,
     strict_status: bool,
     token: AdminToken,
+    draining: Arc<AtomicBool>,
     /// One text of units at a time is read: such texts are large.
     loading: Arc<Semaphore>,
     /// None without a token of the platform.
@@ -77,6 +80,8 @@ pub struct Listening {
     pub address: SocketAddr,
     /// Stops it from elsewhere.
     pub handle: ServerHandle,
+    /// When true, the server says that it is not ready, and serves on.
+    pub draining: Arc<AtomicBool>,
     /// Runs it until it is stopped.
     pub server: Server,
 }
@@ -101,6 +106,8 @@ pub fn listen(
     let (token, loading) = (token.clone(), Arc::new(Semaphore::new(1)));
     let readiness = readiness.clone();
     let opened = open_office(config);
+    let draining = Arc::<AtomicBool>::default();
+    let is_draining = draining.clone();
     let failed = |e| Error::Config(format!("cannot listen on {}: {e}", config.http.listen));
     // Called once by each worker, on its thread: so each has its own queue and lane.
     let server = HttpServer::new(move || {
@@ -128,6 +135,7 @@ pub fn listen(
             doors: doors.clone(),
             strict_status,
             token: token.clone(),
+            draining: is_draining.clone(),
             loading: loading.clone(),
             tickets,
         };
@@ -154,6 +162,7 @@ pub fn listen(
     Ok(Listening {
         address,
         handle: server.handle(),
+        draining,
         server,
     })
 }

@@ -1,4 +1,7 @@
-//! `GET /healthz`: the process is alive. `GET /readyz`: a buyer could be served now.
+//! `GET /healthz`: the process is alive. `GET /readyz`: a buyer could be served now, and the server is
+//! not about to stop.
+
+use std::sync::atomic::Ordering;
 
 use actix_web::{HttpResponse, ResponseError, web};
 
@@ -15,6 +18,10 @@ pub async fn healthz() -> HttpResponse {
 
 /// `GET /readyz`: asks Redis now, and says what its durability is.
 pub async fn readyz(context: web::Data<Context>) -> HttpResponse {
+    if context.draining.load(Ordering::Relaxed) {
+        let stopping = "the server is about to stop".to_owned();
+        return Problem::later("not_ready", stopping).error_response();
+    }
     match context.readiness.ask().await {
         Ok(Verified { level, at_risk }) => {
             let level = level.map_or("unknown".to_owned(), |level| level.to_string());

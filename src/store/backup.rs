@@ -30,8 +30,9 @@ impl Store {
             None => ("redis", version("redis_version").unwrap_or_default()),
         };
         let writer = Writer::new(program, &version);
+        let info = self.link.info().await?;
         let mut unfinished = Unfinished::create(dir)?;
-        match snapshot::receive(self.link.info(), unfinished.base()).await {
+        match snapshot::receive(&info, unfinished.base()).await {
             Ok(bytes) => {
                 unfinished.finish(&writer)?;
                 let server = writer.to_string();

@@ -267,6 +267,10 @@ impl Lane {
                 Some(quiet) if quiet.live.is_alive(timeout / SIGN_OF_LIFE_SHARE).await => Ok(quiet),
                 _ => connect(&link, &replicas, timeout).await,
             };
+            match &opened {
+                Ok(_) => link.reach().back(),
+                Err(error) => link.reach().lost(error),
+            }
             *lock(&state) = match opened.clone() {
                 Ok(connected) => State::Open { connected, used },
                 Err(error) => State::Failed {

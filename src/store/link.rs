@@ -17,9 +17,11 @@ use tokio::time::timeout;
 
 use super::greeting::Greeting;
 use super::keys::Keys;
+use super::login;
 use super::permit::Permit;
+use super::reach::Reach;
 use super::script::Call;
-use crate::config::RedisUrl;
+use crate::config::{RedisAccess, RedisUrl};
 use crate::error::{Error, Result};
 
 /// Commands that may wait in one connection before a sender has to wait.
@@ -55,9 +57,10 @@ const CUT_IN_HALF: [&str; 2] = ["can't run this command", "ACL failure in script
 #[derive(Debug, Clone)]
 pub struct Link {
     client: Client,
-    url: RedisUrl,
+    access: RedisAccess,
     keys: Keys,
     permit: Arc<Permit>,
+    reach: Arc<Reach>,
 }
 
 /// A connection that many callers share, and whether it has been lost. Cheap to clone; all clones
@@ -233,11 +236,12 @@ impl ConnectionLike for Live {
 }
 
 impl Link {
-    /// Parses `url`. `timeout` is how long sent bytes may go unacknowledged, within reason.
+    /// Parses the address. `timeout` is how long sent bytes may go unacknowledged, within reason.
     ///
     /// # Errors
-    /// [`Error::Config`] with the address, without its password.
-    pub fn new(url: &RedisUrl, keys: Keys, timeout: Duration) -> Result<Self> {
+    /// [`Error::Config`] with the address, without its password, or with a file of it.
+    pub fn new(access: RedisAccess, keys: Keys, timeout: Duration) -> Result<Self> {
+        let url = &access.url;
         let wrong = |why: &dyn std::fmt::Display| {
             Error::Config(format!(
                 "redis.url {url}: {why}; expected redis://, rediss:// or unix://"
@@ -252,7 +256,8 @@ impl Link {
             // Fails only when a provider is installed already, which is just as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
-        let info = url.expose().into_connection_info().map_err(|e| wrong(&e))?;
+        let info = url.expose().into_connection_info();
+        let info = info.map_err(|e| wrong(&format!("{e}{}", login::encoding_advice(url))))?;
         let settings = info
             .redis_settings()
             .clone()
@@ -260,33 +265,45 @@ impl Link {
         let info = info
             .set_redis_settings(settings)
             .set_tcp_settings(tcp(timeout));
-        let client = Client::open(info).map_err(|e| wrong(&e))?;
+        login::check(&info, &access)?;
+        let client = login::client(info, &access)?;
         Ok(Self {
             client,
-            url: url.clone(),
+            access,
             keys,
             permit: Arc::default(),
+            reach: Arc::default(),
         })
+    }
+
+    /// What the log hears of this Redis.
+    pub fn reach(&self) -> &Reach {
+        &self.reach
     }
 
     /// The meaning of a failure before anything was sent.
     pub fn unreachable(&self, error: impl std::fmt::Display) -> Error {
-        Error::Busy(format!("cannot reach Redis at {}: {error}", self.url))
+        let url = &self.access.url;
+        Error::Busy(format!("cannot reach Redis at {url}: {error}"))
     }
 
-    /// The parsed address, for those who speak to Redis themselves.
-    pub fn info(&self) -> &ConnectionInfo {
-        self.client.get_connection_info()
+    /// The parsed address with the password, for those who speak to Redis themselves.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the file of the password cannot be read.
+    pub async fn info(&self) -> Result<ConnectionInfo> {
+        let client = login::with_password(&self.client, &self.access).await?;
+        Ok(client.get_connection_info().clone())
     }
 
     /// The address, without user and password.
     pub fn url(&self) -> &RedisUrl {
-        &self.url
+        &self.access.url
     }
 
     /// The place in the address: host and port.
     pub fn place(&self) -> String {
-        let url = self.url.to_string();
+        let url = self.access.url.to_string();
         let place = url
             .split_once("://")
             .map_or(url.as_str(), |(_, place)| place);
@@ -347,10 +364,10 @@ impl Link {
             }
             Ok::<_, redis::aio::SendError>(())
         });
-        let connecting = self
-            .client
-            .get_multiplexed_async_connection_with_config(&settings);
-        let connection = connecting.await.map_err(|e| self.unreachable(e))?;
+        let client = login::with_password(&self.client, &self.access).await?;
+        let connecting = client.get_multiplexed_async_connection_with_config(&settings);
+        let failed = |e| self.unreachable(format!("{e}{}", login::advice(&self.access, &e)));
+        let connection = connecting.await.map_err(failed)?;
         Ok(Live {
             connection,
             health,

@@ -22,11 +22,13 @@ pub mod holds;
 pub mod keys;
 pub mod lane;
 mod link;
+mod login;
 mod orders;
 pub mod permissions;
 mod permit;
 pub mod place;
 mod pool;
+mod reach;
 mod record;
 pub mod recount;
 pub mod replicas;
@@ -57,7 +59,7 @@ use self::pool::{Connection, Pool};
 use self::replicas::{Count, Replicas};
 use self::scan::Scans;
 use self::script::Call;
-use crate::config::RedisUrl;
+use crate::config::RedisAccess;
 use crate::domain::durability::Durability;
 use crate::error::{Error, Result};
 
@@ -81,14 +83,14 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store at `url`. Connects when it is first used; `timeout` bounds connecting and every
+    /// A store at this address. Connects when it is first used; `timeout` bounds connecting and every
     /// wait of a buyer.
     ///
     /// # Errors
-    /// [`Error::Config`] when `url` is no address.
-    pub fn new(url: &RedisUrl, prefix: &str, timeout: Duration) -> Result<Self> {
+    /// [`Error::Config`] when it is no address, or a file of it cannot be used.
+    pub fn new(access: impl Into<RedisAccess>, prefix: &str, timeout: Duration) -> Result<Self> {
         let keys = Keys::new(prefix);
-        let link = Link::new(url, keys.clone(), timeout)?;
+        let link = Link::new(access.into(), keys.clone(), timeout)?;
         let pool = Pool::new(&link, timeout, OPERATOR_TIMEOUT)?;
         let replicas = Arc::new(Replicas::new(None));
         let lane = || {

@@ -14,6 +14,7 @@ mod expirer;
 mod external;
 mod fault;
 mod http;
+mod login;
 mod race;
 mod readiness;
 mod relay;
