@@ -86,6 +86,57 @@ pub struct Listening {
     pub server: Server,
 }
 
+/// What all workers of the server share.
+struct Shared {
+    gates: Arc<Gates>,
+    memory: Arc<Memory>,
+    metrics: Arc<Metrics>,
+    catalogue: Catalogue,
+    readiness: Asker,
+    doors: Doors,
+    strict_status: bool,
+    timeout: Duration,
+    token: AdminToken,
+    draining: Arc<AtomicBool>,
+    loading: Arc<Semaphore>,
+    opened: Option<(Guard, Arc<Account>)>,
+}
+
+impl Shared {
+    /// What one worker needs, with connections and a queue of its own.
+    fn context(&self, store: &Store) -> Context {
+        let store = store.clone().with_own_lanes();
+        let (gates, memory, metrics) = (&self.gates, self.memory.clone(), &self.metrics);
+        let admission =
+            Admission::start(&store, gates.clone(), memory, metrics.clone(), self.timeout);
+        let admission = Arc::new(admission);
+        let tickets = self.opened.clone().map(|(guard, account)| TicketOffice {
+            guard,
+            office: Office {
+                admission: admission.clone(),
+                store: store.clone(),
+                catalogue: self.catalogue.clone(),
+                metrics: metrics.clone(),
+                account,
+            },
+        });
+        Context {
+            admission,
+            store,
+            gates: gates.clone(),
+            metrics: metrics.clone(),
+            catalogue: self.catalogue.clone(),
+            readiness: self.readiness.clone(),
+            doors: self.doors.clone(),
+            strict_status: self.strict_status,
+            token: self.token.clone(),
+            draining: self.draining.clone(),
+            loading: self.loading.clone(),
+            tickets,
+        }
+    }
+}
+
 /// Opens the port. What happens is counted in `metrics`, and told by `GET /metrics`; `readiness`
 /// answers `GET /readyz`; `token` is what operators must show.
 ///
@@ -98,49 +149,28 @@ pub fn listen(
     readiness: &Asker,
     token: &AdminToken,
 ) -> Result<Listening> {
-    let (doors, strict_status) = (config.doors.clone(), config.http.strict_status);
     let (store, timeout) = (store.clone(), config.redis.timeout);
-    let gates = Arc::new(Gates::default());
-    let memory = Arc::new(Memory::new(config.redis.on_forgot, metrics.clone()));
-    let catalogue = Catalogue::start(store.clone(), timeout);
-    let (token, loading) = (token.clone(), Arc::new(Semaphore::new(1)));
-    let readiness = readiness.clone();
-    let opened = open_office(config);
     let draining = Arc::<AtomicBool>::default();
-    let is_draining = draining.clone();
+    let shared = Shared {
+        gates: Arc::default(),
+        memory: Arc::new(Memory::new(config.redis.on_forgot, metrics.clone())),
+        metrics,
+        catalogue: Catalogue::start(store.clone(), timeout),
+        readiness: readiness.clone(),
+        doors: config.doors.clone(),
+        strict_status: config.http.strict_status,
+        timeout,
+        token: token.clone(),
+        draining: draining.clone(),
+        loading: Arc::new(Semaphore::new(1)),
+        opened: open_office(config),
+    };
+    let shared = Arc::new(shared);
     let failed = |e| Error::Config(format!("cannot listen on {}: {e}", config.http.listen));
     // Called once by each worker, on its thread: so each has its own queue and lane.
     let server = HttpServer::new(move || {
-        let store = store.clone().with_own_lanes();
-        let (gates, memory, metrics) = (gates.clone(), memory.clone(), metrics.clone());
-        let admission = Admission::start(&store, gates.clone(), memory, metrics.clone(), timeout);
-        let admission = Arc::new(admission);
-        let tickets = opened.clone().map(|(guard, account)| TicketOffice {
-            guard,
-            office: Office {
-                admission: admission.clone(),
-                store: store.clone(),
-                catalogue: catalogue.clone(),
-                metrics: metrics.clone(),
-                account,
-            },
-        });
-        let context = Context {
-            admission,
-            store: store.clone(),
-            gates: gates.clone(),
-            metrics: metrics.clone(),
-            catalogue: catalogue.clone(),
-            readiness: readiness.clone(),
-            doors: doors.clone(),
-            strict_status,
-            token: token.clone(),
-            draining: is_draining.clone(),
-            loading: loading.clone(),
-            tickets,
-        };
         App::new()
-            .app_data(web::Data::new(context))
+            .app_data(web::Data::new(shared.context(&store)))
             .configure(routes::configure)
     });
     let server = server

@@ -1,5 +1,5 @@
-//! `GET /healthz`: the process is alive. `GET /readyz`: a buyer could be served now, and the server is
-//! not about to stop.
+//! `GET /healthz`: the process is alive. `GET /readyz`: a buyer could be served now, and the server
+//! is not about to stop.
 
 use std::sync::atomic::Ordering;
 

@@ -83,8 +83,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store at this address. Connects when it is first used; `timeout` bounds connecting and every
-    /// wait of a buyer.
+    /// A store at this address. Connects when it is first used; `timeout` bounds connecting and
+    /// every wait of a buyer.
     ///
     /// # Errors
     /// [`Error::Config`] when it is no address, or a file of it cannot be used.
