@@ -202,8 +202,17 @@ impl Lane {
             }
             Err(_) => {
                 connected.live.left_unanswered();
+                self.was_in_use(deadline);
                 Ok(None)
             }
+        }
+    }
+
+    /// Takes the lane for one in use until a call that was given up at `deadline`: what its caller
+    /// asks next follows it on the same connection.
+    fn was_in_use(&self, deadline: Instant) {
+        if let State::Open { used, .. } = &mut *lock(&self.state) {
+            *used = (*used).max(deadline + self.timeout);
         }
     }
 

@@ -197,8 +197,9 @@ pub(super) async fn online(raw: &mut MultiplexedConnection) -> usize {
     info.matches("state=online").count()
 }
 
-/// Runs the whole scene at this level, and gives back what the crowd saw.
-async fn scene(durability: Option<Durability>) -> (World, History) {
+/// Runs the whole scene at this level, and gives back what the crowd saw, and whether the server
+/// found that Redis had forgotten orders.
+async fn scene(durability: Option<Durability>) -> (History, bool) {
     let pair = Pair::start().await;
     let mut world = World::at(pair.master.url()).await;
     let sale = world.sale("rush", StockKind::List, STOCK).await;
@@ -237,6 +238,8 @@ async fn scene(durability: Option<Durability>) -> (World, History) {
     for crowd in [CROWD, LATE] {
         history.entries.extend(crowd.ask_once_more(&*door).await);
     }
+    let forgot = app.buyer.metrics().await;
+    let forgot = forgot.contains("seckill_redis_forgot_total{sale=\"rush\"}");
     app.stop().await;
     let prefix = world.prefix.clone();
     world = World::at(pair.replica.url()).await;
@@ -244,7 +247,7 @@ async fn scene(durability: Option<Durability>) -> (World, History) {
     if durability.is_some() {
         world.assert_holds(&sale).await;
     }
-    (world, history)
+    (history, forgot)
 }
 
 async fn granted(store: &Store) -> u128 {
@@ -271,8 +274,9 @@ async fn until_granted(store: &Store, units: u128) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_acknowledged_order_is_lost_when_a_replica_has_it() {
     for _ in 0..super::rounds() {
-        let (_world, history) = scene(Some(Durability::Replicated(1))).await;
+        let (history, forgot) = scene(Some(Durability::Replicated(1))).await;
         assert_eq!(history.violations(STOCK), [""; 0]);
+        assert!(!forgot, "an alarm at a level that held");
         let unheard = history.count("unknown");
         assert!(unheard > 0, "the stalled link held nothing back");
     }
@@ -280,7 +284,8 @@ async fn no_acknowledged_order_is_lost_when_a_replica_has_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_waiting_for_the_replica_the_loss_is_seen() {
-    let (_world, history) = scene(None).await;
+    let (history, forgot) = scene(None).await;
+    assert!(forgot, "the server obeys a Redis that forgot");
     assert_ne!(
         history.violations(STOCK),
         [""; 0],
