@@ -2,6 +2,7 @@
 
 use redis::aio::MultiplexedConnection;
 use seckill::domain::attempt::{Attempt, Purchase};
+use seckill::domain::history::Past;
 use seckill::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId, Username};
 use seckill::domain::outcome::Outcome;
 use seckill::domain::sale::StockKind;
@@ -45,8 +46,9 @@ pub fn measure(
     let before = backend.work()?;
     runtime.block_on(async {
         let mut connection = backend.connection().await?;
+        let mut past = None;
         for first in (0..orders).step_by(BATCH as usize) {
-            grab(&mut connection, kind, first).await?;
+            past = grab(&mut connection, kind, first, past.as_ref()).await?;
         }
         Result::Ok(())
     })?;
@@ -64,8 +66,14 @@ pub fn measure(
     })
 }
 
-/// One call for 64 new buyers; every one of them must get a unit.
-async fn grab(connection: &mut MultiplexedConnection, kind: StockKind, first: u32) -> Result<()> {
+/// One call for 64 new buyers; every one of them must get a unit. Like a server, it tells the script
+/// the past that it knows, and gives back the next one.
+async fn grab(
+    connection: &mut MultiplexedConnection,
+    kind: StockKind,
+    first: u32,
+    past: Option<&Past>,
+) -> Result<Option<Past>> {
     let (keys, sale) = (
         Keys::new("seckill:"),
         SaleId::parse("a").map_err(|e| e.to_string())?,
@@ -75,7 +83,8 @@ async fn grab(connection: &mut MultiplexedConnection, kind: StockKind, first: u3
         .on(&keys)
         .arg(sale.as_str())
         .arg(kind.as_str())
-        .arg(0);
+        .arg(0)
+        .past(past);
     let attempts: Vec<Attempt> = (first..first + BATCH)
         .map(|buyer| attempt(&sale, buyer))
         .collect::<Result<_>>()?;
@@ -91,7 +100,7 @@ async fn grab(connection: &mut MultiplexedConnection, kind: StockKind, first: u3
         .iter()
         .all(|outcome| matches!(outcome, Ok(Outcome::Grabbed(_))));
     if granted {
-        Ok(())
+        Ok(batch.past)
     } else {
         Err("an attempt was not granted".into())
     }

@@ -9,9 +9,11 @@ use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::FutureExt;
 use seckill::admission::gate::{Gates, Verdict};
 use seckill::domain::attempt::{Attempt, Purchase};
+use seckill::domain::history::{History, Past};
 use seckill::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId, Username};
 use seckill::domain::outcome::{Outcome, Refusal};
 use seckill::domain::sale::Door;
+use seckill::domain::standing::Grants;
 use seckill::http::answer;
 use seckill::http::attempt::AttemptRequest;
 use seckill::http::negotiate::Manner;
@@ -155,10 +157,21 @@ fn refused() -> usize {
     answer.headers().len()
 }
 
+/// The history of the sale that is asked for.
+const HISTORY: &str = "1-k3v9q2m8";
+
 fn call(attempts: usize) -> usize {
     let (keys, sale) = (Keys::new("seckill:"), sale());
     let keys = keys.of_grab(&sale);
-    let mut call = SALE_GRAB.on(&keys).arg(sale.as_str()).arg("list").arg(0);
+    let past = Past {
+        history: History::parse(HISTORY).expect("valid"),
+        grants: Grants {
+            last_at: 1_795_322_578_668,
+            count: 64,
+        },
+    };
+    let call = SALE_GRAB.on(&keys).arg(sale.as_str()).arg("list").arg(0);
+    let mut call = call.past(Some(&past));
     for _ in 0..attempts {
         call = call
             .arg("buyer-1234567")
@@ -199,8 +212,7 @@ fn reply_value() -> redis::Value {
 /// What Redis says when all of a batch are granted.
 fn reply_text() -> String {
     let answers = vec!["=sn-1234567"; BATCH].join("\u{1e}");
-    let length = answers.len();
-    format!(
-        "*7\r\n:100\r\n:64\r\n:1795322578668\r\n$4\r\nopen\r\n:2\r\n:0\r\n${length}\r\n{answers}\r\n"
-    )
+    let head = "*8\r\n:100\r\n:64\r\n:1795322578668\r\n$4\r\nopen\r\n:2\r\n:0\r\n";
+    let bulk = |text: &str| format!("${}\r\n{text}\r\n", text.len());
+    [head, &bulk(HISTORY), &bulk(&answers)].concat()
 }

@@ -40,7 +40,7 @@ impl Door {
         let mut connection = self.pool.get().await.map_err(busy)?;
         let door = StockKind::List.door();
         let call = SALE_GRAB.on(&keys).arg(sale.as_str());
-        let call = call.arg(door.as_str()).arg(0);
+        let call = call.arg(door.as_str()).arg(0).past(None);
         let call = call.arg(asked.username.as_str()).arg(asked.purchase.get());
         let said = call
             .arg(attempt.order.as_str())
