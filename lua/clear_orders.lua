@@ -1,27 +1,26 @@
--- clear_orders: drops orders of sales that are being reset or deleted, and all that names them but the
--- feed.
+-- clear_orders: drops orders of sales that are being reset or deleted, and all that names them but
+-- the feed. Units of orders that are alive go back to the head of the stock.
 --
 -- KEYS[1] orders   [hash]  order id -> record
 -- KEYS[2] holds    [zset]  order id by deadline
 -- KEYS[3] requests [hash]  username TAB request id -> order id
 -- KEYS[4...] three for each sale:
 --   sale [hash] kind, clearing, counters; stock [list or string]; buyers [hash]
--- ARGV[1] returns  [0|1]   units of orders that are alive go back to the head of the stock
--- ARGV[2...] goods [sale id], one for each sale, in the order of the keys; then the order ids
+-- ARGV[1...] goods [sale id], one for each sale, in the order of the keys; then the order ids
 --
--- Returns {dropped, unreadable}: orders that were dropped, and those that stay because they cannot be
---   read
--- Writes only for orders whose lines are all of these sales, but bids that an account paid and that are
---   alive stay. The same batch again changes nothing more.
+-- Returns {dropped, unreadable}: orders that were dropped, and those that stay because they cannot
+--   be read
+-- Writes only for orders whose lines are all of these sales, and not for bids that are alive and
+--   were paid by an account. The same batch again changes nothing more.
 -- Flags: allow-oom, because it shrinks.
 -- Uses: lib/stock, lib/order
 
 local orders, holds, requests = KEYS[1], KEYS[2], KEYS[3]
-local returns, count = ARGV[1] == "1", (#KEYS - 3) / 3
-if count < 1 or count % 1 ~= 0 or #ARGV < count + 2 then
-  error({ err = "ERR clear_orders takes 3 keys and 3 for each sale, returns, the sales and the orders" })
+local count = (#KEYS - 3) / 3
+if count < 1 or count % 1 ~= 0 or #ARGV < count + 1 then
+  error({ err = "ERR clear_orders takes 3 keys and 3 for each sale, the sales and the orders" })
 end
-local ids = { unpack(ARGV, count + 2) }
+local ids = { unpack(ARGV, count + 1) }
 if #ids > 1000 then -- unpack returns 8000 values at most
   error({ err = "ERR clear_orders takes at most 1000 orders, not " .. #ids })
 end
@@ -30,7 +29,7 @@ end
 
 local sales = {}
 for n = 1, count do
-  local goods, key, stock, buyers = ARGV[n + 1], KEYS[3 * n + 1], KEYS[3 * n + 2], KEYS[3 * n + 3]
+  local goods, key, stock, buyers = ARGV[n], KEYS[3 * n + 1], KEYS[3 * n + 2], KEYS[3 * n + 3]
   local kind, clearing, held, confirmed, used =
     unpack(redis.call("HMGET", key, "kind", "clearing", "held", "confirmed", "used"))
   if not clearing then
@@ -107,9 +106,9 @@ for _, order in ipairs(dropped) do
 end
 for _, sale in pairs(sales) do
   redis.call("HSET", sale.key, "held", sale.held, "confirmed", sale.confirmed, "used", sale.used)
-  if returns and sale.kind == "list" then
+  if sale.kind == "list" then
     stock_return(sale.stock, sale.units)
-  elseif returns and sale.back > 0 then
+  elseif sale.back > 0 then
     redis.call("INCRBY", sale.stock, string.format("%.0f", sale.back))
   end
 end

@@ -5,7 +5,7 @@
 -- Returns how many sales go on
 -- Writes only to sales that have the field clearing. The same again changes nothing more.
 -- Flags: allow-oom, so that it works when Redis is full.
--- Uses: none
+-- Uses: lib/clear
 
 if #KEYS < 1 or #ARGV ~= 0 then
   error({ err = "ERR clear_undo takes the sales and no arguments" })
@@ -14,11 +14,12 @@ end
 local undone = 0
 for _, sale in ipairs(KEYS) do
   local paused, clearing = unpack(redis.call("HMGET", sale, "paused", "clearing"))
-  if clearing then
-    if paused ~= "forgot" and clearing == "0" then
+  local stopped = clearing_of(clearing)
+  if stopped then
+    if paused ~= "forgot" and stopped == "0" then
       redis.call("HDEL", sale, "paused")
     elseif paused ~= "forgot" then
-      redis.call("HSET", sale, "paused", clearing)
+      redis.call("HSET", sale, "paused", stopped)
     end
     redis.call("HDEL", sale, "clearing")
     undone = undone + 1

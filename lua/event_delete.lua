@@ -16,14 +16,21 @@
 --
 -- Returns {deleted}, or a refusal that changes nothing: {no_such_event} | {orders_alive, id, units} |
 --   {accounts_kept, accounts} | {feed_needed, group}
--- Writes only for "deleted". Redis frees the memory of large keys in the background.
+-- Writes only for "deleted", and ends in each case what event_close began. Redis frees the memory of
+--   large keys in the background.
 -- Flags: allow-oom, because it shrinks.
--- Uses: lib/stock, lib/history, lib/groups, lib/clear
+-- Uses: lib/stock, lib/history, lib/groups
 
 local deleted, feed, accounts, count = KEYS[1], KEYS[2], KEYS[3], (#KEYS - 9) / 3
 local with_orders, feed_too = ARGV[1] == "1", ARGV[2] == "1"
 if #KEYS < 9 or count ~= #ARGV - 2 then
   error({ err = "ERR event_delete takes 9 keys and 3 for each sale, with_orders, feed_too and the ids" })
+end
+
+-- The answer, after which sales may be created again.
+local function reply(...)
+  redis.call("HDEL", deleted, "*")
+  return { ... }
 end
 
 local numbers = {}
@@ -32,17 +39,17 @@ for n = 1, count do
   local history, known = unpack(redis.call("HMGET", sale, "history", "known"))
   local alive = units_alive(sale)
   if alive > 0 and not with_orders then
-    return { "orders_alive", id, alive }
+    return reply("orders_alive", id, alive)
   end
   numbers[n] = string.format("%.0f", history_last(history or "1-", known, redis.call("HGET", deleted, id)))
 end
 local balances = redis.call("HLEN", accounts)
 if balances > 0 and not with_orders then
-  return { "accounts_kept", balances }
+  return reply("accounts_kept", balances)
 end
 local group = not feed_too and group_behind(feed)
 if group then
-  return { "feed_needed", group }
+  return reply("feed_needed", group)
 end
 
 local gone = 0
@@ -50,9 +57,9 @@ for n = 2, #KEYS do
   gone = gone + redis.call("UNLINK", KEYS[n])
 end
 if gone == 0 then
-  return { "no_such_event" }
+  return reply("no_such_event")
 end
 for n, number in ipairs(numbers) do
   redis.call("HSET", deleted, ARGV[n + 2], number)
 end
-return { "deleted" }
+return reply("deleted")

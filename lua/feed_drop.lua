@@ -1,10 +1,11 @@
--- feed_drop: takes entries out of a feed, whoever still needs them.
+-- feed_drop: takes entries out of a feed, also when a consumer group has not read them.
 --
 -- KEYS[1] feed [stream]  what happened to orders
 -- ARGV[1...] ids [entry id]  at most 1000
 --
 -- Returns how many entries were dropped
--- Writes what drops them; the same again changes nothing more.
+-- Writes what drops them; a group for which no entry is left has then read all of the feed. The same
+--   again changes nothing more.
 -- Flags: allow-oom, because it shrinks.
 -- Uses: lib/groups
 
@@ -15,7 +16,15 @@ end
 if redis.call("EXISTS", feed) == 0 then
   return 0
 end
-for name in pairs(groups_of(feed)) do
+local groups = groups_of(feed)
+for name in pairs(groups) do
   redis.call("XACK", feed, name, unpack(ARGV))
 end
-return redis.call("XDEL", feed, unpack(ARGV))
+local dropped = redis.call("XDEL", feed, unpack(ARGV))
+local last = string.format("0-%.0f", last_seq(feed))
+for name, group in pairs(groups) do
+  if #redis.call("XRANGE", feed, "(" .. group["last-delivered-id"], "+", "COUNT", 1) == 0 then
+    redis.call("XGROUP", "SETID", feed, name, last)
+  end
+end
+return dropped

@@ -5,14 +5,14 @@
 -- KEYS[2] holds   [zset]    order id by deadline
 -- KEYS[3] feed    [stream]  what happened to orders
 -- KEYS[4...] three for each sale of the orders:
---   sale [hash] kind, paused, feed, counters; stock [list or string]; buyers [hash]
+--   sale [hash] kind, paused, clearing, feed, counters; stock [list or string]; buyers [hash]
 -- ARGV[1] again   [ms]      how long an order that is broken or stopped is left alone
 -- ARGV[2...] goods [sale id], one for each sale, in the order of the keys; then the order ids
 --
 -- Returns {late, answer...}: how late the latest expired order is [ms], and one answer for each id:
 --   expired: just now; not_due: its deadline has not passed; settled: it is not held any more;
---   stopped: a sale of it is stopped because Redis has forgotten orders of it; or, with the reason in
---   the same text, broken: it or a sale of it cannot be read or does not add up
+--   stopped: Redis has forgotten orders of a sale of it, or that is being cleared; or, with the reason
+--   in the same text, broken: it or a sale of it cannot be read or does not add up
 -- Writes for "expired" what the change needs. Puts the hold right for the others, so that they are
 --   not in the way of the next batch: it gets the deadline of the record, or goes, or, when broken
 --   or stopped, comes up again later. The same batch again changes nothing more.

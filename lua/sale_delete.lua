@@ -1,28 +1,33 @@
--- sale_delete: deletes a sale whose orders were dropped, and remembers that it was deleted.
+-- sale_delete: deletes sales whose orders were dropped, and remembers that they were deleted.
 --
--- KEYS[1] sale    [hash]            clearing, history, known
--- KEYS[2] stock   [list or string]  the units, or the number left, of a target in cents
--- KEYS[3] buyers  [hash]            username -> order id
--- KEYS[4] deleted [hash]            sale id -> number of its last history
--- ARGV[1] id      [sale id]         of the sale
+-- KEYS[1] deleted [hash]  sale id -> number of its last history
+-- KEYS[2...] three for each sale:
+--   sale [hash] clearing, history, known; stock [list or string]; buyers [hash]
+-- ARGV[1...] ids  [sale id], one for each sale, in the order of the keys
 --
--- Returns deleted, or not_cleared, when nobody began to clear the sale
+-- Returns {deleted}, or {not_cleared, id}, when another command ended it
 -- Writes only for "deleted".
 -- Flags: allow-oom, because it shrinks.
--- Uses: lib/stock, lib/history
+-- Uses: lib/stock, lib/history, lib/clear
 
-local sale, stock, buyers, deleted = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local id = ARGV[1]
-if #KEYS ~= 4 or #ARGV ~= 1 then
-  error({ err = "ERR sale_delete takes 4 keys and id" })
+local deleted, count = KEYS[1], (#KEYS - 1) / 3
+if count < 1 or count ~= #ARGV then
+  error({ err = "ERR sale_delete takes deleted, 3 keys for each sale and the ids" })
 end
 
-local clearing, history, known = unpack(redis.call("HMGET", sale, "clearing", "history", "known"))
-if not clearing then
-  return "not_cleared"
+local numbers = {}
+for n, id in ipairs(ARGV) do
+  local clearing, history, known =
+    unpack(redis.call("HMGET", KEYS[3 * n - 1], "clearing", "history", "known"))
+  if not clearing_of(clearing) then
+    return { "not_cleared", id }
+  end
+  local number = history_last(history or "1-", known, redis.call("HGET", deleted, id))
+  numbers[n] = string.format("%.0f", number)
 end
-local number = history_last(history or "1-", known, redis.call("HGET", deleted, id))
 
-redis.call("HSET", deleted, id, string.format("%.0f", number))
-redis.call("UNLINK", sale, stock, buyers)
-return "deleted"
+for n, id in ipairs(ARGV) do
+  redis.call("HSET", deleted, id, numbers[n])
+  redis.call("UNLINK", KEYS[3 * n - 1], KEYS[3 * n], KEYS[3 * n + 1])
+end
+return { "deleted" }

@@ -3,7 +3,8 @@
 -- KEYS[1] sale    [hash]            kind, window, purchase_max, paused, hold, feed, terms, activity,
 --   history, counters
 -- KEYS[2] buyers  [hash]            username -> order id
--- KEYS[3] deleted [hash]            sale id -> number of its last history
+-- KEYS[3] deleted [hash]            sale id -> number of its last history; * while the event is being
+--   deleted
 -- ARGV[1] id      [sale id]         of the sale
 -- ARGV[2] word    [text]            of its history, if it is created
 -- ARGV[3...] pairs of field and value: kind, title, opens_at [ms], closes_at [ms],
@@ -16,7 +17,7 @@
 --   no_such_sale | kind_is_fixed | already_open | purchase_max_lowered | window_is_empty |
 --   feed_is_fixed | terms_are_fixed | not_of_this_kind | hold_and_keyword | one_ticket_each |
 --   sold_elsewhere | tickets_are_out | not_an_activity | ends_before_start | ends_before_closing |
---   forgot (Redis has forgotten orders of the sale) | being_cleared (it is being reset or deleted)
+--   forgot (Redis has forgotten orders of the sale) | being_cleared (it is being reset or deleted, or its event deleted)
 -- Writes only for "created" and "updated". The same edit again changes nothing more. A sale that
 --   becomes an activity is limited to one unit for each buyer.
 -- Flags: allow-oom, so that a sale can be paused when Redis is full.
@@ -57,7 +58,7 @@ local now = now_ms()
 if not kind and not edit.kind then
   return "no_such_sale"
 end
-if clearing then
+if clearing or not kind and redis.call("HEXISTS", deleted, "*") == 1 then
   return "being_cleared"
 end
 if paused == "forgot" then

@@ -1,37 +1,54 @@
--- sale_reset: gives a sale whose orders were dropped a new beginning: its terms and its units stay.
+-- sale_reset: gives sales whose orders were dropped a new beginning: their terms and units stay.
 --
--- KEYS[1] sale    [hash]            paused, clearing, history, known, counters
--- KEYS[2] stock   [list or string]  the units, or the number left, of a target in cents
--- KEYS[3] buyers  [hash]            username -> order id
--- KEYS[4] deleted [hash]            sale id -> number of its last history
--- ARGV[1] id      [sale id]         of the sale
--- ARGV[2] word    [text]            of the new history
+-- KEYS[1] deleted [hash]  sale id -> number of its last history
+-- KEYS[2...] three for each sale:
+--   sale [hash] paused, clearing, history, known, counters; stock [list or string]; buyers [hash]
+-- ARGV[1] word    [text]  of the new histories
+-- ARGV[2...] ids  [sale id], one for each sale, in the order of the keys
 --
--- Returns {reset, left, sells}: units left, and 1 when the sale sells again: what stopped it before the
---   reset stops it after it, too; or not_cleared, when nobody began to clear the sale
+-- Returns {reset, id...}: the sales that are still stopped, because they were stopped before the reset,
+--   or because Redis has forgotten orders of them; or {not_cleared, id}, when another command ended it
 -- Writes only for "reset". Units that are numbered later get numbers that no unit had before.
 -- Flags: allow-oom, because it shrinks.
--- Uses: lib/stock, lib/history
+-- Uses: lib/stock, lib/history, lib/clear
 
-local sale, stock, buyers, deleted = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local id, word = ARGV[1], ARGV[2]
-if #KEYS ~= 4 or #ARGV ~= 2 then
-  error({ err = "ERR sale_reset takes 4 keys, id and word" })
+local deleted, word, count = KEYS[1], ARGV[1], (#KEYS - 1) / 3
+if count < 1 or count ~= #ARGV - 1 then
+  error({ err = "ERR sale_reset takes deleted, 3 keys for each sale, word and the ids" })
 end
 
-local kind, paused, clearing, history, known, added, counted = unpack(redis.call("HMGET", sale, "kind",
-  "paused", "clearing", "history", "known", "added", "counted"))
-if not clearing then
-  return { "not_cleared" }
+-- What a sale is after the reset; nil when nobody is clearing it.
+local function reset_of(id, sale, stock)
+  local kind, paused, clearing, history, known, added, counted = unpack(redis.call("HMGET", sale, "kind",
+    "paused", "clearing", "history", "known", "added", "counted"))
+  local stopped = clearing_of(clearing)
+  if not stopped then
+    return nil
+  end
+  return { left = string.format("%.0f", stock_left(kind, stock)),
+    counted = string.format("%.0f", whole(counted, whole(added, 0, "added"), "counted")),
+    history = history_after(history or "1-", known, redis.call("HGET", deleted, id), word),
+    paused = paused == "forgot" and paused or stopped }
 end
-local left = stock_left(kind, stock)
-added = whole(added, 0, "added")
-history = history_after(history or "1-", known, redis.call("HGET", deleted, id), word)
-paused = paused == "forgot" and paused or clearing
 
-redis.call("HSET", sale, "history", history, "added", string.format("%.0f", left), "removed", "0",
-  "counted", string.format("%.0f", whole(counted, added, "counted")), "paused", paused)
-redis.call("HDEL", sale, "held", "confirmed", "used", "grants", "granted_at", "repeated_at", "known",
-  "clearing")
-redis.call("UNLINK", buyers)
-return { "reset", left, paused == "0" and 1 or 0 }
+local resets = {}
+for n = 1, count do
+  resets[n] = reset_of(ARGV[n + 1], KEYS[3 * n - 1], KEYS[3 * n])
+  if not resets[n] then
+    return { "not_cleared", ARGV[n + 1] }
+  end
+end
+
+local reply = { "reset" }
+for n, reset in ipairs(resets) do
+  local sale, buyers = KEYS[3 * n - 1], KEYS[3 * n + 1]
+  redis.call("HSET", sale, "history", reset.history, "added", reset.left, "removed", "0", "counted",
+    reset.counted, "paused", reset.paused)
+  redis.call("HDEL", sale, "held", "confirmed", "used", "grants", "granted_at", "repeated_at", "known",
+    "clearing")
+  redis.call("UNLINK", buyers)
+  if reset.paused ~= "0" then
+    reply[#reply + 1] = ARGV[n + 1]
+  end
+end
+return reply

@@ -39,8 +39,8 @@ local function change_sale(change, goods)
   if sale.kind then
     return sale
   end
-  local kind, fed, counted, counted_to, paused =
-    unpack(redis.call("HMGET", sale.key, "kind", "feed", change.from, change.to, "paused"))
+  local kind, fed, counted, counted_to, paused, clearing =
+    unpack(redis.call("HMGET", sale.key, "kind", "feed", change.from, change.to, "paused", "clearing"))
   if kind ~= "list" and kind ~= "counter" then
     error({ err = "ERR sale " .. goods .. " has " .. (kind and "the kind " .. kind or "no kind") })
   end
@@ -50,7 +50,7 @@ local function change_sale(change, goods)
     stock_left(kind, sale.stock)
     redis.call("HLEN", sale.buyers)
   end
-  sale.stopped = paused == "forgot"
+  sale.stopped = paused == "forgot" or clearing
   sale.fed, sale.moved, sale.units, sale.users, sale.ids = fed ~= "0", 0, {}, {}, {}
   sale.kind = kind
   return sale

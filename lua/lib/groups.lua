@@ -38,3 +38,17 @@ local function first_needed(feed, group)
   end
   return needed
 end
+
+-- The first consumer group that has not read and acknowledged all of the feed, by name; nil when all have.
+local function group_behind(feed)
+  if redis.call("EXISTS", feed) == 0 then
+    return nil
+  end
+  local last, behind = last_seq(feed), nil
+  for name, group in pairs(groups_of(feed)) do
+    if first_needed(feed, group) <= last and (not behind or name < behind) then
+      behind = name
+    end
+  end
+  return behind
+end

@@ -42,3 +42,12 @@ local function stock_return(stock, units)
     redis.call("LPUSH", stock, unpack(slice))
   end
 end
+
+-- Units, of a target cents, in the orders of a sale that are alive.
+local function units_alive(sale)
+  local units = 0
+  for _, text in ipairs(redis.call("HMGET", sale, "held", "confirmed", "used")) do
+    units = units + whole(text, 0, "a counter of " .. sale)
+  end
+  return units
+end

@@ -158,7 +158,11 @@ impl Batcher {
         }
         let is_gone = batch.standing.closed == Some(Refusal::NoSuchSale);
         let (memory, store) = (&self.memory, &self.learner.store);
-        if is_gone && memory.has_lost(store, sale, recalled.as_ref()).await? {
+        if is_gone
+            && memory
+                .has_lost(store, sale, recalled.as_ref(), deadline.into())
+                .await?
+        {
             batch.outcomes.fill(Ok(Outcome::Refused(Refusal::Forgot)));
         }
         Ok(batch)

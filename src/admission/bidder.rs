@@ -90,7 +90,7 @@ impl Bidder {
         let memory = &self.memory;
         if is_gone
             && memory
-                .has_lost(&self.store, goods, recalled.as_ref())
+                .has_lost(&self.store, goods, recalled.as_ref(), deadline.into())
                 .await?
         {
             return Ok(BidOutcome::Refused(BidRefusal::Forgot));

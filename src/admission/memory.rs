@@ -7,10 +7,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use tokio::time::{Instant, timeout_at};
+
 use crate::config::OnForgot;
 use crate::domain::history::Past;
 use crate::domain::ids::SaleId;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::store::Store;
 
@@ -71,6 +73,9 @@ impl Memory {
                 &format!("{}, {} orders", found.history, found.grants.count),
             );
         }
+        if !lost && recalled.is_some_and(|past| *past == known.past) {
+            known.told = false;
+        }
         let learns = acknowledged && known.past.is_older_than(found);
         if learns || lost && self.on_forgot == OnForgot::Warn {
             *known = Known {
@@ -80,21 +85,25 @@ impl Memory {
         }
     }
 
-    /// Judges a reply that there is no such sale, when `recalled` was known of it: true when Redis
-    /// has forgotten the sale, and it must not be taken for one that never was.
+    /// Judges a reply that there is no such sale, when `recalled` was known of it, before
+    /// `deadline`: true when Redis has forgotten the sale, and it must not be taken for one that
+    /// never was.
     ///
     /// # Errors
-    /// As [`Store::sale_deleted`]: then nobody can tell.
+    /// [`Error::Busy`] when Redis does not say whether an operator deleted the sale.
     pub async fn has_lost(
         &self,
         store: &Store,
         sale: &SaleId,
         recalled: Option<&Past>,
+        deadline: Instant,
     ) -> Result<bool> {
         let Some(past) = recalled else {
             return Ok(false);
         };
-        let deleted = store.sale_deleted(sale).await?;
+        let late = |_| Error::Busy("no answer from Redis in time".to_owned());
+        let deleted = timeout_at(deadline, store.sale_deleted(sale)).await;
+        let deleted = deleted.map_err(late)??;
         if deleted >= Some(past.history.number()) {
             self.forget(sale, past);
             return Ok(false);
@@ -119,7 +128,7 @@ impl Memory {
                 %sale, known, found,
                 "Redis has forgotten orders of this sale, so it is stopped: compare the orders \
                  that are left with your own records, put the sale again if it is gone, then run \
-                 `seckill sale resume {sale} --after-loss`"
+                 `seckill sale resume {sale} --after-loss`, and once more if it stops again"
             ),
             OnForgot::Warn => tracing::error!(
                 %sale, known, found,

@@ -97,7 +97,8 @@ impl Placer {
             self.memory
                 .hear(&wish.goods, recalled.as_ref(), found, acknowledged);
         }
-        self.unless_lost(placement, &recalled, outcome).await
+        self.unless_lost(placement, &recalled, outcome, deadline)
+            .await
     }
 
     /// The outcome, unless it says that a sale does not exist which Redis has forgotten.
@@ -106,6 +107,7 @@ impl Placer {
         placement: &Placement,
         recalled: &[Option<Past>],
         outcome: PlaceOutcome,
+        deadline: Instant,
     ) -> Result<PlaceOutcome> {
         let PlaceOutcome::Refused(PlaceRefusal::Line {
             goods,
@@ -118,7 +120,11 @@ impl Placer {
         let known = wishes.filter(|(wish, _)| wish.goods == *goods);
         let known = known.filter_map(|(_, past)| past.as_ref()).next();
         let store = &self.learner.store;
-        if !self.memory.has_lost(store, goods, known).await? {
+        if !self
+            .memory
+            .has_lost(store, goods, known, deadline.into())
+            .await?
+        {
             return Ok(outcome);
         }
         Ok(PlaceOutcome::Refused(PlaceRefusal::Line {

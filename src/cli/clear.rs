@@ -31,7 +31,7 @@ pub struct ClearFlags {
     /// Also drop orders that are alive: held, confirmed or used. Their buyers are not told
     #[arg(long)]
     with_orders: bool,
-    /// Also drop entries of the feed that a consumer group has not had
+    /// Also drop entries of the feed that a consumer group has not read
     #[arg(long)]
     feed_too: bool,
     /// Do not ask on a terminal
@@ -104,7 +104,7 @@ impl SalesToClear {
             counted(cleared.orders, "order")
         );
         for sale in &cleared.stopped {
-            line += &format!("\nsale {sale} is stopped, as it was before");
+            line += &format!("\nsale {sale} is still stopped: `seckill sale show {sale}` says why");
         }
         if cleared.unreadable > 0 {
             let unreadable = counted(cleared.unreadable, "order");

@@ -2,12 +2,12 @@
 
 use super::ids::{OrderId, SaleId};
 
-/// What goes although it would otherwise be kept.
+/// What is dropped although it would otherwise keep a sale or an event from being cleared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Force {
     /// Orders that are alive, and the accounts of an event that is deleted.
     pub with_orders: bool,
-    /// Entries of the feed that a consumer group has not had.
+    /// Entries of the feed that a consumer group has not read.
     pub feed_too: bool,
 }
 
@@ -20,14 +20,14 @@ pub enum ClearOutcome {
     Refused(ClearRefusal),
 }
 
-/// What went, and what is left.
+/// What was dropped, and what is left.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cleared {
     /// Orders that were dropped, dead ones included.
     pub orders: u64,
     /// Orders of the event that stay because their records cannot be read.
     pub unreadable: u64,
-    /// Sales that are still stopped, as they were before.
+    /// Sales that are still stopped: they were before, or Redis has forgotten orders of them.
     pub stopped: Vec<SaleId>,
 }
 
@@ -62,7 +62,12 @@ pub enum ClearRefusal {
         /// How many.
         accounts: u64,
     },
-    /// A consumer group has not had all entries of the feed.
+    /// Another command has begun to reset or delete the sale, and must end first.
+    BeingCleared {
+        /// `reset` or `delete`, and the ids of its sales.
+        command: String,
+    },
+    /// A consumer group has not read and acknowledged all entries of the feed.
     FeedNeeded {
         /// The group.
         group: String,

@@ -111,21 +111,18 @@ pub enum Stop {
     Paused,
     /// Redis has forgotten orders of it. Only an operator who resumes it after the loss ends this.
     Forgot,
+    /// It is being reset or deleted.
+    BeingCleared,
 }
 
 impl Stop {
-    /// Its value in Redis, in the field `paused`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Paused => "1",
-            Self::Forgot => "forgot",
+    /// The stop that the field `paused` in Redis names; `None` for any other value.
+    pub fn parse(paused: &str) -> Option<Self> {
+        match paused {
+            "1" => Some(Self::Paused),
+            "forgot" => Some(Self::Forgot),
+            _ => None,
         }
-    }
-
-    /// The stop of a value in Redis; `None` for any other value.
-    pub fn parse(value: &str) -> Option<Self> {
-        let stops = [Self::Paused, Self::Forgot];
-        stops.into_iter().find(|stop| stop.as_str() == value)
     }
 }
 
@@ -417,10 +414,9 @@ mod tests {
         for (now, phase) in phases {
             assert_eq!(sale.phase(now), phase, "at {now}");
         }
-        for stop in [Stop::Paused, Stop::Forgot] {
+        for stop in [Stop::Paused, Stop::Forgot, Stop::BeingCleared] {
             sale.stop = Some(stop);
             assert_eq!(sale.phase(9), Phase::Paused);
-            assert_eq!(Stop::parse(stop.as_str()), Some(stop));
         }
         assert_eq!(Stop::parse("0"), None);
     }

@@ -29,8 +29,11 @@ pub fn explain(refusal: &ClearRefusal) -> String {
             format!("the event keeps {accounts}: --with-orders deletes them, too")
         }
         ClearRefusal::FeedNeeded { group } => format!(
-            "consumer group {group} has not had all entries of the feed: let it go on, or drop what \
-             it lacks with --feed-too"
+            "consumer group {group} has not read all entries of the feed: let it read them, or drop \
+             them with --feed-too"
         ),
+        ClearRefusal::BeingCleared { command } => {
+            format!("`seckill sale {command}` began before and did not end: run it again first")
+        }
     }
 }

@@ -124,7 +124,8 @@ pub fn explain(id: &SaleId, refusal: EditRefusal) -> String {
              to look at, and `seckill sale resume {id} --after-loss` lets it sell again"
         ),
         EditRefusal::BeingCleared => format!(
-            "sale {id} is being reset or deleted: run that command again, it goes on where it stopped"
+            "sale {id} is being reset or deleted, or its event deleted: wait until that command has \
+             ended, or run it again if it broke off"
         ),
         EditRefusal::EndsBeforeClosing => format!(
             "the activity {id} would be over while its tickets are still booked: let booking close \
@@ -170,10 +171,11 @@ pub fn asked(edit: &SaleEdit) -> String {
     asked.collect::<Vec<_>>().join(", ")
 }
 
-/// Why a sale is stopped, when the phase alone does not say it.
+/// Why a sale is stopped, when no operator paused it.
 pub fn stop_reason(sale: &Sale) -> Option<&'static str> {
     match sale.stop {
-        Some(stop @ Stop::Forgot) => Some(stop.as_str()),
+        Some(Stop::Forgot) => Some("forgot"),
+        Some(Stop::BeingCleared) => Some("being_cleared"),
         Some(Stop::Paused) | None => None,
     }
 }

@@ -1,17 +1,21 @@
 //! Clearing: resets and deletes sales, and deletes events.
 //!
-//! A sale is cleared in steps, however many orders it has: it is stopped, its orders are looked
-//! through for those that keep it from being cleared, they are dropped in batches, and then it
-//! begins anew or goes. A command that broke off is run again and goes on where it was.
+//! Sales are cleared in steps, however many orders they have: they are stopped, their orders are
+//! looked through for those that keep them from being cleared, the orders are dropped in batches,
+//! and one last step begins all of these sales anew or deletes them. Each sale keeps the command
+//! that began; it is run again after a crash, and no other one is taken meanwhile.
+
+use std::collections::BTreeSet;
 
 use redis::Value;
 
 use super::feed::Row;
 use super::history::new_word;
-use super::reply::{array, number, unexpected, word, words};
+use super::reply::{number, unexpected, word, words};
 use super::scan::{Scan, Scanner};
 use super::script::{
-    CLEAR_BEGIN, CLEAR_ORDERS, CLEAR_UNDO, EVENT_DELETE, FEED_DROP, SALE_DELETE, SALE_RESET,
+    CLEAR_BEGIN, CLEAR_ORDERS, CLEAR_UNDO, EVENT_CLOSE, EVENT_DELETE, FEED_DROP, SALE_DELETE,
+    SALE_RESET,
 };
 use super::{Store, feed, record};
 use crate::domain::clear::{ClearOutcome, ClearRefusal, Cleared, Force};
@@ -33,6 +37,15 @@ pub enum Clear {
     Delete,
 }
 
+impl Clear {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Reset => "reset",
+            Self::Delete => "delete",
+        }
+    }
+}
+
 impl Store {
     /// Resets or deletes sales of one event, all of them in one command because an order may have
     /// lines of several. `progress` is told how many orders have gone.
@@ -47,7 +60,10 @@ impl Store {
         force: Force,
         progress: &dyn Fn(u64),
     ) -> Result<ClearOutcome> {
-        if let Some(refusal) = self.clear_begin(sales, force).await? {
+        let sales: BTreeSet<&SaleId> = sales.iter().copied().collect();
+        let sales: Vec<&SaleId> = sales.into_iter().collect();
+        let sales = sales.as_slice();
+        if let Some(refusal) = self.clear_begin(sales, clear, force).await? {
             return Ok(ClearOutcome::Refused(refusal));
         }
         if let Some(refusal) = self.what_keeps(sales).await? {
@@ -57,23 +73,22 @@ impl Store {
         if force.feed_too {
             self.feed_drop(sales).await?;
         }
-        let mut cleared = self.clear_orders(sales, clear, progress).await?;
-        for sale in sales {
-            match clear {
-                Clear::Delete => self.sale_delete(sale).await?,
-                Clear::Reset if self.sale_reset(sale).await? => {}
-                Clear::Reset => cleared.stopped.push((*sale).clone()),
-            }
+        let mut cleared = self.clear_orders(sales, progress).await?;
+        match clear {
+            Clear::Reset => cleared.stopped = self.sale_reset(sales).await?,
+            Clear::Delete => self.sale_delete(sales).await?,
         }
         Ok(ClearOutcome::Done(cleared))
     }
 
-    /// Deletes everything of an event in one step; only which sales it had is remembered.
+    /// Deletes everything of an event in one step; only which sales it had is remembered. No sale
+    /// is created in it while its sales are looked for.
     ///
     /// # Errors
     /// [`Error::Busy`] when nothing was executed; anything else means that it may have been. The
     /// same again is safe.
     pub async fn event_delete(&self, event: &str, force: Force) -> Result<ClearOutcome> {
+        self.event_close(event).await?;
         let sales = self.sale_ids().await?;
         let sales: Vec<&SaleId> = sales.iter().filter(|id| id.event() == event).collect();
         let ids: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();
@@ -88,12 +103,27 @@ impl Store {
         }
     }
 
+    /// Lets no sale be created in an event, until [`Store::event_delete`] has answered.
+    async fn event_close(&self, event: &str) -> Result<()> {
+        let keys = [self.keys.deleted(event)];
+        match word("event_close", &self.send(EVENT_CLOSE.on(&keys)).await?)?.as_str() {
+            "closed" => Ok(()),
+            other => Err(unexpected("event_close", other)),
+        }
+    }
+
     /// Stops the sales, or says why they stay as they are.
-    async fn clear_begin(&self, sales: &[&SaleId], force: Force) -> Result<Option<ClearRefusal>> {
+    async fn clear_begin(
+        &self,
+        sales: &[&SaleId],
+        clear: Clear,
+        force: Force,
+    ) -> Result<Option<ClearRefusal>> {
         let event = event_of(sales)?;
         let ids: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();
         let keys = self.keys.of_clear_begin(event, sales);
-        let call = CLEAR_BEGIN.on(&keys);
+        let command = format!("{} {}", clear.as_str(), ids.join(" "));
+        let call = CLEAR_BEGIN.on(&keys).arg(command);
         let call = call.arg(bit(force.with_orders)).arg(bit(force.feed_too));
         let told = words("clear_begin", self.send(call.arg(ids)).await?)?;
         let told: Vec<&str> = told.iter().map(String::as_str).collect();
@@ -123,12 +153,7 @@ impl Store {
         Ok(None)
     }
 
-    async fn clear_orders(
-        &self,
-        sales: &[&SaleId],
-        clear: Clear,
-        progress: &dyn Fn(u64),
-    ) -> Result<Cleared> {
+    async fn clear_orders(&self, sales: &[&SaleId], progress: &dyn Fn(u64)) -> Result<Cleared> {
         let event = event_of(sales)?;
         let orders = self.keys.orders(event);
         let keys = self.keys.of_clear_orders(event, sales);
@@ -140,8 +165,8 @@ impl Store {
             let (next, pairs) = scan.page("HSCAN", &orders, at).await?;
             let ids: Vec<&[u8]> = pairs.iter().map(|(id, _)| id.as_slice()).collect();
             for batch in ids.chunks(BATCH_ORDERS) {
-                let call = CLEAR_ORDERS.on(&keys).arg(bit(clear == Clear::Reset));
-                let reply = self.send(call.arg(&names).arg(batch)).await?;
+                let call = CLEAR_ORDERS.on(&keys).arg(&names).arg(batch);
+                let reply = self.send(call).await?;
                 let (dropped, unreadable) = counts(&reply)?;
                 cleared.orders += dropped;
                 cleared.unreadable += unreadable;
@@ -160,24 +185,33 @@ impl Store {
         Ok(())
     }
 
-    /// Begins a sale without orders anew; whether it sells.
-    async fn sale_reset(&self, sale: &SaleId) -> Result<bool> {
-        let keys = self.keys.of_clear_end(sale);
-        let call = SALE_RESET.on(&keys).arg(sale.as_str()).arg(new_word());
-        let told = array("sale_reset", self.send(call).await?)?;
+    /// Begins sales without orders anew; those that are still stopped.
+    async fn sale_reset(&self, sales: &[&SaleId]) -> Result<Vec<SaleId>> {
+        let ids: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();
+        let keys = self.keys.of_clear_end(event_of(sales)?, sales);
+        let call = SALE_RESET.on(&keys).arg(new_word()).arg(ids);
+        let told = words("sale_reset", self.send(call).await?)?;
         match told.as_slice() {
-            [_reset, _left, sells] => Ok(number("sale_reset", sells)? == 1),
-            other => Err(unexpected("sale_reset", &format!("{other:?}"))),
+            [word, stopped @ ..] if word == "reset" => {
+                let stopped = stopped.iter().map(|id| SaleId::parse(id));
+                let stopped = stopped.collect::<Result<_, _>>();
+                stopped.map_err(|e| unexpected("sale_reset", &e.to_string()))
+            }
+            other => Err(not_cleared("sale_reset", other)),
         }
     }
 
-    /// Deletes a sale without orders.
-    async fn sale_delete(&self, sale: &SaleId) -> Result<()> {
-        let keys = self.keys.of_clear_end(sale);
-        let call = SALE_DELETE.on(&keys).arg(sale.as_str());
-        match word("sale_delete", &self.send(call).await?)?.as_str() {
-            "deleted" => Ok(()),
-            other => Err(unexpected("sale_delete", other)),
+    /// Deletes sales without orders.
+    async fn sale_delete(&self, sales: &[&SaleId]) -> Result<()> {
+        let ids: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();
+        let keys = self.keys.of_clear_end(event_of(sales)?, sales);
+        let told = words(
+            "sale_delete",
+            self.send(SALE_DELETE.on(&keys).arg(ids)).await?,
+        )?;
+        match told.as_slice() {
+            [word] if word == "deleted" => Ok(()),
+            other => Err(not_cleared("sale_delete", other)),
         }
     }
 
@@ -263,10 +297,24 @@ fn refusal(script: &str, told: &[&str]) -> Result<ClearRefusal> {
         ["accounts_kept", accounts] => Ok(ClearRefusal::AccountsKept {
             accounts: count(accounts)?,
         }),
+        ["being_cleared", command] => Ok(ClearRefusal::BeingCleared {
+            command: (*command).to_owned(),
+        }),
         ["feed_needed", group] => Ok(ClearRefusal::FeedNeeded {
             group: (*group).to_owned(),
         }),
         _ => Err(nothing()),
+    }
+}
+
+/// What a last step says that found nothing to end.
+fn not_cleared(script: &str, told: &[String]) -> Error {
+    match told {
+        [word, id] if word == "not_cleared" => Error::Refused(format!(
+            "another command has reset or deleted sale {id} meanwhile: look at it with `seckill sale \
+             show {id}`"
+        )),
+        other => unexpected(script, &format!("{other:?}")),
     }
 }
 

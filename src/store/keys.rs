@@ -26,10 +26,9 @@ impl Keys {
 
     /// `[hash]` `kind`, `title`, `opens_at`, `closes_at`, `purchase_max`, `paused`,
     /// `hold`, `cancel_until`, `feed`, `bid_min`, `bonus_bp`, of an activity `keyword`, `place`,
-    /// `starts_at`, `ends_at`, `picture`, `description`, `history`, `known`, and the counters
-    /// `added`, `removed`,
-    /// `held`, `confirmed`, `used`, `grants`. Written by `sale_put`, `stock_*`, `bid_*` and
-    /// everything that happens to orders.
+    /// `starts_at`, `ends_at`, `picture`, `description`, `history`, `known`, `clearing`, and the
+    /// counters `added`, `removed`, `counted`, `held`, `confirmed`, `used`, `grants`. Written by
+    /// `sale_*`, `stock_*`, `bid_*`, `clear_*` and everything that happens to orders.
     pub fn sale(&self, id: &SaleId) -> String {
         self.of_sale("sale", id)
     }
@@ -87,7 +86,8 @@ impl Keys {
     }
 
     /// `[hash]` sale id → number of its last history, for sales that operators deleted: it lets a
-    /// server tell a deletion from a loss. Never deleted.
+    /// server tell a deletion from a loss. The field `*` is there while the event is being deleted.
+    /// Never deleted.
     pub fn deleted(&self, event: &str) -> String {
         self.of_event("deleted", event)
     }
@@ -172,9 +172,9 @@ impl Keys {
     }
 
     /// The keys of `sale_reset` and `sale_delete`, in their order.
-    pub fn of_clear_end(&self, id: &SaleId) -> [String; 4] {
-        let [sale, stock, buyers] = self.of_snapshot(id);
-        [sale, stock, buyers, self.deleted(id.event())]
+    pub fn of_clear_end(&self, event: &str, sales: &[&SaleId]) -> Vec<String> {
+        let sales = sales.iter().copied();
+        list([self.deleted(event)], sales, |sale| self.of_snapshot(sale))
     }
 
     /// The keys of `event_delete`, in its order.

@@ -128,6 +128,7 @@ pub static COMMANDS: &[Command] = &[
     scripts("XADD KEY 0-* f v"),
     scripts("XDEL KEY 0-1"),
     scripts("XGROUP DELCONSUMER KEY g c"),
+    scripts("XGROUP SETID KEY g 0-1"),
     scripts("XINFO GROUPS KEY"),
     scripts("XINFO STREAM KEY"),
     scripts("XLEN KEY"),

@@ -241,7 +241,7 @@ pub fn snapshot(id: &SaleId, reply: Value) -> Result<Option<Snapshot>> {
         purchase_max: fields
             .number("purchase_max")?
             .unwrap_or(PURCHASE_MAX_DEFAULT),
-        stop: fields.text("paused").and_then(Stop::parse),
+        stop: fields.stop(),
         hold: fields.number("hold")?.filter(|&ms| ms > 0),
         cancel_until: fields.number("cancel_until")?,
         feed: fields.text("feed") != Some("0"),
@@ -294,6 +294,15 @@ impl<'a> Fields<'a> {
     fn text(&self, name: &str) -> Option<&str> {
         let found = self.pairs.iter().find(|(field, _)| field == name);
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// Why the sale is stopped. A loss is more urgent than that it is being cleared.
+    fn stop(&self) -> Option<Stop> {
+        let stop = self.text("paused").and_then(Stop::parse);
+        let clearing = self.text("clearing").map(|_| Stop::BeingCleared);
+        stop.filter(|stop| *stop == Stop::Forgot)
+            .or(clearing)
+            .or(stop)
     }
 
     /// What a sale that ever had a keyword says of its activity.

@@ -79,19 +79,22 @@ pub static CLEAR_BEGIN: LazyLock<Script> =
     script!("clear_begin", flags: " flags=allow-oom", uses: ["stock", "groups", "clear"]);
 /// Lets sales go on that were not reset or deleted after all.
 pub static CLEAR_UNDO: LazyLock<Script> =
-    script!("clear_undo", flags: " flags=allow-oom", uses: []);
+    script!("clear_undo", flags: " flags=allow-oom", uses: ["clear"]);
 /// Drops orders of sales that are being reset or deleted.
 pub static CLEAR_ORDERS: LazyLock<Script> =
     script!("clear_orders", flags: " flags=allow-oom", uses: ["stock", "order"]);
 /// Gives a sale without orders a new beginning.
 pub static SALE_RESET: LazyLock<Script> =
-    script!("sale_reset", flags: " flags=allow-oom", uses: ["stock", "history"]);
+    script!("sale_reset", flags: " flags=allow-oom", uses: ["stock", "history", "clear"]);
 /// Deletes a sale without orders.
 pub static SALE_DELETE: LazyLock<Script> =
-    script!("sale_delete", flags: " flags=allow-oom", uses: ["stock", "history"]);
+    script!("sale_delete", flags: " flags=allow-oom", uses: ["stock", "history", "clear"]);
+/// Keeps sales from being created in an event that is about to be deleted.
+pub static EVENT_CLOSE: LazyLock<Script> =
+    script!("event_close", flags: " flags=allow-oom", uses: []);
 /// Deletes everything of an event.
 pub static EVENT_DELETE: LazyLock<Script> = script!(
-    "event_delete", flags: " flags=allow-oom", uses: ["stock", "history", "groups", "clear"]
+    "event_delete", flags: " flags=allow-oom", uses: ["stock", "history", "groups"]
 );
 /// Takes entries out of a feed.
 pub static FEED_DROP: LazyLock<Script> =

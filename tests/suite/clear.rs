@@ -1,13 +1,15 @@
 //! Sales are reset and deleted, and events deleted: all that belongs to them goes, nothing else.
 
 use futures_util::future::join_all;
+use redis::Value;
 use seckill::domain::clear::{ClearOutcome, ClearRefusal, Cleared, Force};
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::OrderState;
 use seckill::domain::outcome::{Outcome, Refusal};
-use seckill::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind};
+use seckill::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind, Stop};
 use seckill::store::clear::Clear;
-use seckill::store::script::CLEAR_BEGIN;
+use seckill::store::holds::Slice;
+use seckill::store::script::{CLEAR_BEGIN, CLEAR_ORDERS, EVENT_CLOSE};
 
 use crate::support::bids::terms;
 use crate::support::redis::{World, sale_id};
@@ -201,6 +203,25 @@ async fn what_is_in_the_way_is_named_and_nothing_changes() {
     }
 }
 
+/// The first step of a command.
+async fn begin(world: &mut World, sales: &[&SaleId], command: &str) {
+    let event = sales[0].event();
+    let keys = world.store.keys().of_clear_begin(event, sales);
+    let call = CLEAR_BEGIN.on(&keys).arg(command).arg(1).arg(1);
+    let ids: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();
+    let told = call.arg(ids).send(&mut world.raw).await.expect("answered");
+    let begun = Value::Array(vec![Value::BulkString(b"begun".to_vec())]);
+    assert_eq!(told, begun, "{command}");
+}
+
+/// A part of the step that drops orders.
+async fn drop_order(world: &mut World, sale: &SaleId, order: &OrderId) {
+    let keys = world.store.keys().of_clear_orders(sale.event(), &[sale]);
+    let call = CLEAR_ORDERS.on(&keys).arg(sale.as_str());
+    let call = call.arg(order.as_str());
+    call.send(&mut world.raw).await.expect("dropped");
+}
+
 /// Between its steps, a sale that is being cleared sells nothing and takes no edit. The same
 /// command goes on.
 #[tokio::test]
@@ -208,9 +229,7 @@ async fn a_command_that_broke_off_is_run_again() {
     let mut world = World::new().await;
     let sale = world.held_sale("a", StockKind::List, 10).await;
     let orders = one_of_each(&mut world, &sale).await;
-    let keys = world.store.keys().of_clear_begin("a", &[&sale]);
-    let begin = CLEAR_BEGIN.on(&keys).arg(1).arg(0).arg("a");
-    begin.send(&mut world.raw).await.expect("begun");
+    begin(&mut world, &[&sale], "reset a").await;
     assert_eq!(
         world.grab(&sale, "x", 1).await,
         Outcome::Refused(Refusal::Paused)
@@ -230,11 +249,83 @@ async fn a_command_that_broke_off_is_run_again() {
         .order_cancel(&orders[0], None)
         .await
         .expect("cancelled");
-    let reset = cleared(&world, &[&sale], Clear::Reset, ORDERS).await;
-    assert_eq!((reset.orders, reset.stopped), (4, Vec::new()));
+    let snapshot = world.store.sale_snapshot(&sale).await.expect("read");
+    let stop = snapshot.expect("exists").sale.stop;
+    assert_eq!(stop, Some(Stop::BeingCleared));
+    drop_order(&mut world, &sale, &orders[1]).await;
+    let reset = cleared(&world, &[&sale], Clear::Reset, Force::default()).await;
+    assert_eq!((reset.orders, reset.stopped), (3, Vec::new()));
     assert_eq!(world.left(&sale).await, 10);
     world.assert_holds(&sale).await;
     world.granted(&sale, "x", 1).await;
+}
+
+/// A command that broke off is run again before any other one: a second one would give a sale back
+/// to buyers of which some orders are gone.
+#[tokio::test]
+async fn no_other_command_goes_on_with_what_broke_off() {
+    let mut world = World::new().await;
+    let one = world.sale("e.a", StockKind::List, 9).await;
+    let other = world.sale("e.b", StockKind::List, 9).await;
+    let order = world.granted(&one, "x", 2).await;
+    let both = [(&one, StockKind::List, 1), (&other, StockKind::List, 1)];
+    world
+        .write_order("y", OrderState::Confirmed, 0, &both)
+        .await;
+    begin(&mut world, &[&one, &other], "delete e.a e.b").await;
+    drop_order(&mut world, &one, &order).await;
+    let begun = ClearRefusal::BeingCleared {
+        command: "delete e.a e.b".to_owned(),
+    };
+    for (sales, how) in [
+        (&[&one][..], Clear::Reset),
+        (&[&other], Clear::Delete),
+        (&[&one, &other], Clear::Reset),
+    ] {
+        assert_refused(&mut world, sales, how, ALL, begun.clone()).await;
+    }
+    // In any order, and named twice.
+    let again = [&other, &one, &other];
+    assert_eq!(cleared(&world, &again, Clear::Delete, ALL).await.orders, 1);
+    assert_eq!(world.store.sale_snapshot(&one).await.expect("read"), None);
+    assert_eq!(world.store.sale_snapshot(&other).await.expect("read"), None);
+}
+
+/// Nothing of a sale that is being cleared expires: its orders are dropped as they are.
+#[tokio::test]
+async fn nothing_expires_while_a_sale_is_cleared() {
+    let mut world = World::new().await;
+    let sale = world.sale("a", StockKind::Counter, 9).await;
+    let lines = [(&sale, StockKind::Counter, 1)];
+    let order = world.write_order("x", OrderState::Held, 1, &lines).await;
+    begin(&mut world, &[&sale], "reset a").await;
+    let due = world.now().await;
+    let expired = world.store.order_expire("a", due, 10, Slice::First).await;
+    assert_eq!(expired.expect("answered").stopped, 1);
+    assert_eq!(world.order(&order).await.state, OrderState::Held);
+}
+
+/// A sale that is created while the sales of its event are looked for would lose its orders.
+#[tokio::test]
+async fn no_sale_is_created_in_an_event_that_is_being_deleted() {
+    let mut world = World::new().await;
+    world.sale("e.a", StockKind::Counter, 9).await;
+    let keys = [world.store.keys().deleted("e")];
+    let close = EVENT_CLOSE.on(&keys).send(&mut world.raw).await;
+    close.expect("closed");
+    let (late, edit) = (
+        sale_id("e.b"),
+        SaleEdit {
+            kind: Some(StockKind::List),
+            ..SaleEdit::default()
+        },
+    );
+    let put = world.store.sale_put(&late, &edit).await.expect("answered");
+    assert_eq!(put, EditOutcome::Refused(EditRefusal::BeingCleared));
+    let deleted = world.store.event_delete("e", ALL).await.expect("answered");
+    assert_eq!(deleted, ClearOutcome::Done(Cleared::default()));
+    let put = world.store.sale_put(&late, &edit).await.expect("answered");
+    assert_eq!(put, EditOutcome::Created);
 }
 
 #[tokio::test]

@@ -9,9 +9,9 @@ use crate::support::redis::World;
 async fn wrong_calls_raise() {
     let mut world = World::new().await;
     for (keys, args) in [
-        (&["feed"][..], &["1", "0"][..]),
-        (&["feed", "sale"], &["1", "0"]),
-        (&["feed", "sale"], &["1", "0", "a", "b"]),
+        (&["feed"][..], &["reset a", "1", "0"][..]),
+        (&["feed", "sale"], &["reset a", "1", "0"]),
+        (&["feed", "sale"], &["reset a", "1", "0", "a", "b"]),
     ] {
         assert_raises(&mut world, &CLEAR_BEGIN, keys, args, "clear_begin takes").await;
     }
@@ -25,6 +25,6 @@ async fn broken_data_raises_before_the_first_write() {
         (&["SET", "sale", "x"], "WRONGTYPE"),
         (&["SET", "feed", "x"], "WRONGTYPE"),
     ];
-    let (keys, args) = (["feed", "sale"], ["0", "0", "a"]);
+    let (keys, args) = (["feed", "sale"], ["reset a", "0", "0", "a"]);
     assert_broken_data_raises(&CLEAR_BEGIN, &keys, &args, &seeds, cases).await;
 }

@@ -6,21 +6,21 @@ use super::{Words, assert_broken_data_raises, assert_raises};
 use crate::support::redis::World;
 
 const KEYS: [&str; 6] = ["orders", "holds", "requests", "sale", "stock", "buyers"];
-const CLEARING: Words = &["HSET", "sale", "kind", "list", "clearing", "0"];
+const CLEARING: Words = &["HSET", "sale", "kind", "list", "clearing", "0 reset a"];
 
 #[tokio::test]
 async fn wrong_calls_raise() {
     let mut world = World::new().await;
     let takes = "clear_orders takes 3 keys";
     for (keys, args) in [
-        (&KEYS[..5], &["1", "a", "a-1"][..]),
-        (&KEYS, &["1", "a"]),
-        (&KEYS[..3], &["1", "a-1"]),
+        (&KEYS[..5], &["a", "a-1"][..]),
+        (&KEYS, &["a"]),
+        (&KEYS[..3], &["a-1"]),
     ] {
         assert_raises(&mut world, &CLEAR_ORDERS, keys, args, takes).await;
     }
-    let mut args = vec!["1", "a"];
-    args.resize(1003, "a-1");
+    let mut args = vec!["a"];
+    args.resize(1002, "a-1");
     let words = "at most 1000 orders";
     assert_raises(&mut world, &CLEAR_ORDERS, &KEYS, &args, words).await;
 }
@@ -42,6 +42,6 @@ async fn broken_data_raises_before_the_first_write() {
         (&["HDEL", "sale", "clearing"], "a is not being cleared"),
         (&["HSET", "sale", "held", "x"], "held is not a whole number"),
     ];
-    let args = ["1", "a", "a-1"];
+    let args = ["a", "a-1"];
     assert_broken_data_raises(&CLEAR_ORDERS, &KEYS, &args, &seeds, cases).await;
 }

@@ -17,9 +17,12 @@ async fn wrong_calls_raise() {
 #[tokio::test]
 async fn what_stopped_a_sale_before_stops_it_again_and_nothing_else() {
     for (fields, after) in [
-        (["paused", "1", "clearing", "0"], None),
-        (["paused", "1", "clearing", "1"], Some("1")),
-        (["paused", "forgot", "clearing", "0"], Some("forgot")),
+        (["paused", "1", "clearing", "0 reset a"], None),
+        (["paused", "1", "clearing", "1 delete a b"], Some("1")),
+        (
+            ["paused", "forgot", "clearing", "0 reset a"],
+            Some("forgot"),
+        ),
         (["paused", "1", "title", "t"], Some("1")),
     ] {
         let mut world = World::new().await;

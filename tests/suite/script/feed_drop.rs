@@ -1,7 +1,7 @@
 //! `feed_drop`: which entries a reset drops is in `clear.rs` of the suite.
 
 use redis::Value;
-use seckill::store::script::FEED_DROP;
+use seckill::store::script::{FEED_DROP, FEED_LAG};
 
 use super::{assert_raises, call};
 use crate::support::redis::World;
@@ -57,4 +57,9 @@ async fn entries_go_also_when_a_group_was_given_them() {
     assert_eq!(pending.0, 1, "0-2 alone");
     let left: u64 = world.run(&["XLEN", &feed]).await;
     assert_eq!(left, 1);
+    // Nothing is left for the group that it has not read.
+    let keys = ["feed", "dead"];
+    let lag = call(&mut world, &FEED_LAG, &keys, &["relay"]).await;
+    let lag: (u64, u64, u64) = redis::from_redis_value(lag.expect("answered")).expect("numbers");
+    assert_eq!(lag.0, 1, "0-2 alone");
 }

@@ -8,6 +8,7 @@ mod clear_begin;
 mod clear_orders;
 mod clear_undo;
 mod commands_check;
+mod event_close;
 mod event_delete;
 mod feed_bury;
 mod feed_drop;

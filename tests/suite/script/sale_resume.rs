@@ -200,7 +200,7 @@ async fn a_deletion_is_remembered_and_the_next_history_follows_it() {
         world.sale_field(&sale, "history").await.as_deref(),
         Some("10-w")
     );
-    world.set_sale_field(&sale, "clearing", "0").await;
+    world.set_sale_field(&sale, "clearing", "0 reset a").await;
     let resumed = world.store.sale_resume_after_loss(&sale).await;
     assert_eq!(resumed.expect("answered"), ResumeOutcome::BeingCleared);
     let none = SaleId::parse("b").expect("valid");

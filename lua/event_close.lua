@@ -1,0 +1,14 @@
+-- event_close: keeps sales from being created in an event that is about to be deleted.
+--
+-- KEYS[1] deleted [hash]  sale id -> number of its last history; * while the event is being deleted
+--
+-- Returns closed
+-- Writes the field * of deleted, which event_delete removes. The same again changes nothing more.
+-- Flags: allow-oom, because what follows shrinks.
+-- Uses: none
+
+if #KEYS ~= 1 or #ARGV ~= 0 then
+  error({ err = "ERR event_close takes one key and no arguments" })
+end
+redis.call("HSET", KEYS[1], "*", "1")
+return "closed"
