@@ -131,14 +131,15 @@ impl App {
         let relay = self.relay.map(|relay| tokio::spawn(relay.run(stopping)));
         let served = self.listening.server.await;
         tracing::info!("stopping");
-        drop(self.readiness);
         self.expirer.stop().await;
         stop.send_replace(true);
         if let Some(relay) = relay {
             let ended = relay.await;
             ended.map_err(|e| Error::Config(format!("the relay ended: {e}")))?;
         }
-        drop(self.replicas); // the relay was the last that waited for them
+        // The relay was the last that waited for replicas, and that needed leave to change data.
+        drop(self.replicas);
+        drop(self.readiness);
         if let Some(redis) = self.embedded {
             blocking(move || redis.stop()).await?;
         }
