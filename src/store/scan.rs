@@ -206,10 +206,10 @@ impl Scan {
     /// Calls a script that changes nothing.
     ///
     /// # Errors
-    /// As [`Call::look`].
+    /// As [`Live::look`].
     pub(super) async fn look(&mut self, call: Call<'_>) -> Result<Value> {
         let late = |_| Error::Busy(format!("no answer within {OPERATOR_TIMEOUT:?}"));
-        timeout(OPERATOR_TIMEOUT, call.look(&mut self.live))
+        timeout(OPERATOR_TIMEOUT, self.live.look(call))
             .await
             .map_err(late)?
     }

@@ -37,6 +37,9 @@ async fn a_later_version_is_refused_in_one_sentence() {
     let sale = world.sale("a", StockKind::List, 5).await;
     let app = TestApp::start(&world).await;
     assert_eq!(app.buyer.code("/seckill", "a", "x", "1").await, "grabbed");
+    // The connection of this audit waits for the next one.
+    let audit = app.operator().get("/admin/sales/a/audit?deep=true").await;
+    assert_eq!(audit.status, 200, "{}", audit.body);
     let key = format!("{}data_version", world.prefix);
     let ours: String = world.run(&["GET", &key]).await;
     let () = world.run(&["SET", &key, LATER]).await;
@@ -50,6 +53,8 @@ async fn a_later_version_is_refused_in_one_sentence() {
         ready.body
     );
     assert_eq!(app.buyer.code("/seckill", "a", "y", "1").await, "busy");
+    let audit = app.operator().get("/admin/sales/a/audit?deep=true").await;
+    assert_eq!(audit.result, "busy", "{}", audit.body);
     for line in [
         "stock add a --count 1",
         "sale show a",
