@@ -95,8 +95,19 @@ impl ServerFacts {
     pub fn replicas(&self) -> Option<u32> {
         let lines = self.info.as_ref()?.iter();
         let slaves = lines.filter(|(name, _)| name.starts_with("slave"));
-        let online = slaves.filter(|(_, line)| line.contains("state=online"));
-        u32::try_from(online.count()).ok()
+        let lines = slaves.map(|(_, line)| line.as_str());
+        Some(lines.filter(|line| line.contains("state=online")))
+    }
+
+    /// Bytes that its data may take, 0 without a limit; `None` when the server hides it.
+    pub fn memory_max(&self) -> Option<&str> {
+        self.setting("maxmemory").or_else(|| self.info("maxmemory"))
+    }
+
+    /// What it does when its memory is full; `None` when the server hides it.
+    pub fn memory_policy(&self) -> Option<&str> {
+        let policy = self.setting("maxmemory-policy");
+        policy.or_else(|| self.info("maxmemory_policy"))
     }
 
     /// Whether this Redis keeps our keys when its memory is full. `keeps_replies`: keys with a TTL
@@ -105,8 +116,8 @@ impl ServerFacts {
     /// # Errors
     /// [`Error::Refused`] with the policy that drops them.
     pub fn keeps_keys(&self, keeps_replies: bool) -> Result<()> {
-        let limit = self.setting("maxmemory").unwrap_or("0");
-        let policy = self.setting("maxmemory-policy").unwrap_or_default();
+        let limit = self.memory_max().unwrap_or("0");
+        let policy = self.memory_policy().unwrap_or_default();
         let lost = match policy.split('-').next() {
             Some("allkeys") => "sales and orders",
             Some("volatile") if keeps_replies => "messages of the ticket office",

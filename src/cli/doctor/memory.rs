@@ -5,8 +5,8 @@ use crate::store::server::ServerFacts;
 
 /// `keeps_replies`: the ticket office is open, which keeps messages with a TTL.
 pub(super) fn memory(facts: &ServerFacts, keeps_replies: bool) -> Finding {
-    let limit = facts.setting("maxmemory").unwrap_or("unknown");
-    let policy = facts.setting("maxmemory-policy").unwrap_or("unknown");
+    let limit = facts.memory_max().unwrap_or("unknown");
+    let policy = facts.memory_policy().unwrap_or("unknown");
     let grade = match policy {
         _ if facts.keeps_keys(keeps_replies).is_err() => Grade::Wrong,
         "unknown" => Grade::Warning,

@@ -1,6 +1,6 @@
 //! A Redis that drops keys when it is full forgets sales and orders: it is not ready.
 
-use super::Doctor;
+use super::{Doctor, PASSWORD, USER};
 use crate::support::app::TestApp;
 use crate::support::redis::{PrivateRedis, World};
 use crate::support::wechat;
@@ -11,6 +11,15 @@ async fn a_policy_that_drops_our_keys_is_not_ready() {
     let mut world = World::at(redis.url()).await;
     let app = TestApp::start(&world).await;
     let office = TestApp::with(&world, wechat::open).await;
+    // What CONFIG hides, INFO says.
+    let hidden = redis.user_url(USER, PASSWORD);
+    let password = format!(">{PASSWORD}");
+    let () = world
+        .run(&[
+            "ACL", "SETUSER", USER, "on", &password, "+@all", "-config", "~*",
+        ])
+        .await;
+    let limited = TestApp::with(&world, |config| config.redis.url = Some(hidden.clone())).await;
     let token = format!("wechat.token={}", wechat::TOKEN);
     for (limit, policy, of_app, of_office) in [
         ("1gb", "noeviction", "ok", "ok"),
@@ -26,7 +35,11 @@ async fn a_policy_that_drops_our_keys_is_not_ready() {
         let () = world
             .run(&["CONFIG", "SET", "maxmemory-policy", policy])
             .await;
-        for (app, grade, settings) in [(&app, of_app, &[][..]), (&office, of_office, &[&*token])] {
+        for (app, url, grade, settings) in [
+            (&app, &world.url, of_app, &[][..]),
+            (&limited, &hidden, of_app, &[]),
+            (&office, &world.url, of_office, &[&*token]),
+        ] {
             let ready = app.buyer.get("/readyz").await;
             let expected = if grade == "WRONG" { 503 } else { 200 };
             assert_eq!(ready.status, expected, "{limit} {policy}: {}", ready.body);
@@ -35,11 +48,12 @@ async fn a_policy_that_drops_our_keys_is_not_ready() {
                 "{}",
                 ready.body
             );
-            let doctor = Doctor::at(&world.url, &world.prefix, settings);
+            let doctor = Doctor::at(url, &world.prefix, settings);
             let (found, words) = doctor.finding("memory");
             assert_eq!(found, grade, "{limit} {policy}: {words}");
         }
     }
     app.stop().await;
+    limited.stop().await;
     office.stop().await;
 }
