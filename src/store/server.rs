@@ -21,6 +21,10 @@ const SETTINGS: [&str; 7] = [
     "maxclients",
 ];
 
+/// A replica acknowledges what it has each second. One that did not for longer than this hangs, or
+/// its network does.
+const REPLICA_LAG_MAX_SECS: u64 = 3;
+
 /// Why a level cannot be verified.
 const HIDDEN: &str = "this Redis hides its settings: its durability cannot be verified";
 
@@ -91,8 +95,23 @@ impl ServerFacts {
         }
     }
 
-    /// Replicas that are connected and in step; `None` when the server hides them.
+    /// Replicas that are connected and in step; `None` when the server hides them. One that hangs
+    /// stays connected for a while.
     pub fn replicas(&self) -> Option<u32> {
+        u32::try_from(self.online()?.count()).ok()
+    }
+
+    /// Those of them that answered lately.
+    fn answering(&self) -> Option<u32> {
+        let lag = |line: &str| {
+            line.split(',')
+                .find_map(|f| f.strip_prefix("lag=")?.parse().ok())
+        };
+        let answers = |line: &&str| lag(line).is_none_or(|lag: u64| lag <= REPLICA_LAG_MAX_SECS);
+        u32::try_from(self.online()?.filter(answers).count()).ok()
+    }
+
+    fn online(&self) -> Option<impl Iterator<Item = &str>> {
         let lines = self.info.as_ref()?.iter();
         let slaves = lines.filter(|(name, _)| name.starts_with("slave"));
         let lines = slaves.map(|(_, line)| line.as_str());
@@ -176,7 +195,7 @@ impl ServerFacts {
 
     fn verify_online(&self, level: Durability, number: u32) -> Result<Durability> {
         let hidden = || Error::Refused(HIDDEN.to_owned());
-        let online = self.replicas().ok_or_else(hidden)?;
+        let online = self.answering().ok_or_else(hidden)?;
         if online >= number {
             return Ok(level);
         }
@@ -186,7 +205,8 @@ impl ServerFacts {
             _ => String::new(),
         };
         Err(Error::Refused(format!(
-            "durability {level} is configured, but Redis has {online} online{needed}"
+            "durability {level} is configured, but Redis has {online} online that \
+             answered within {REPLICA_LAG_MAX_SECS} seconds{needed}"
         )))
     }
 }

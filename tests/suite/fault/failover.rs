@@ -20,7 +20,7 @@ use crate::support::bindings::{number, openid};
 use crate::support::crowd::{Crowd, HttpDoor};
 use crate::support::history::History;
 use crate::support::proxy::{Fault, Proxy};
-use crate::support::redis::{PrivateRedis, World, connect, run};
+use crate::support::redis::{PrivateRedis, World, connect, run, signal};
 use crate::support::{PATIENCE, TIMEOUT};
 
 /// More than all who come before the failover can buy, less than all who come.
@@ -388,6 +388,81 @@ async fn readiness_tells_whether_the_replica_is_there() {
     let ready = app.buyer.get("/readyz").await;
     assert_eq!(ready.status, 503);
     assert!(ready.body.contains("appendonly no"), "{}", ready.body);
+    app.stop().await;
+}
+
+/// Much sooner than the master closes the connection of a replica that hangs: after a minute.
+const SEEN_WITHIN: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn a_replica_that_stands_still_does_not_count() {
+    let pair = Pair::start().await;
+    let world = World::at(pair.master.url()).await;
+    let durability = Some(Durability::Replicated(1));
+    let app = TestApp::with(&world, |config| config.durability = durability).await;
+    for (what, status) in [("-CONT", 200), ("-STOP", 503), ("-CONT", 200)] {
+        signal(what, pair.replica.server_id());
+        let since = Instant::now();
+        let ready = loop {
+            let ready = app.buyer.get("/readyz").await;
+            if ready.status == status {
+                break ready;
+            }
+            assert!(since.elapsed() < SEEN_WITHIN, "{what}: {}", ready.body);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        let stopped = "has 0 replicas online";
+        assert_eq!(
+            ready.body.contains(stopped),
+            status == 503,
+            "{}",
+            ready.body
+        );
+    }
+    app.stop().await;
+}
+
+/// Orders that a writable replica takes are lost at its next resync, so it is never sold there.
+#[tokio::test]
+async fn a_writable_replica_does_not_sell() {
+    let pair = Pair::start().await;
+    let mut writable = World::at(pair.replica.url()).await;
+    let () = writable
+        .run(&["CONFIG", "SET", "replica-read-only", "no"])
+        .await;
+    let mut world = World::at(pair.master.url()).await;
+    world.use_prefix(&writable.prefix);
+    let sale = world.sale("a", StockKind::Counter, 5).await;
+    let held = world.granted(&sale, "x", 1).await;
+    pair.until_replicated(&world, &held).await;
+
+    let app = TestApp::with(&writable, |config| config.http.workers = 1).await;
+    let ready = app.buyer.get("/readyz").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.body.contains("is a replica"), "{}", ready.body);
+    assert_eq!(app.buyer.code("/incr", "a", "y", "1").await, "busy");
+    let added = writable.store.stock_add_count(&sale, 1).await;
+    assert!(matches!(added, Err(Error::Busy(_))), "{added:?}");
+    assert_eq!(writable.left(&sale).await, 4);
+    app.stop().await;
+
+    // A master that becomes one, while its connections are open.
+    let () = world
+        .run(&["CONFIG", "SET", "replica-read-only", "no"])
+        .await;
+    let app = TestApp::with(&world, |config| config.http.workers = 1).await;
+    assert_eq!(app.buyer.code("/incr", "a", "z", "1").await, "grabbed");
+    let () = world.run(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    let ready = app.buyer.get("/readyz").await;
+    assert!(ready.body.contains("is a replica"), "{}", ready.body);
+    assert_eq!(app.buyer.code("/incr", "a", "y", "1").await, "busy");
+    let () = world.run(&["REPLICAOF", "NO", "ONE"]).await;
+    assert_eq!(app.buyer.get("/readyz").await.status, 200);
+    let since = Instant::now();
+    while app.buyer.code("/incr", "a", "y", "1").await != "grabbed" {
+        assert!(since.elapsed() < PATIENCE, "it does not sell again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     app.stop().await;
 }
 
