@@ -63,9 +63,8 @@ impl Examiner {
         let late = |_| Error::Busy(format!("no answer from Redis within {:?}", self.patience));
         let asking = timeout(self.patience * ROUND_TRIPS_MAX, self.ask(&live));
         let examination = asking.await.map_err(late)?;
-        self.link
-            .permit()
-            .learn(examination.greeting.refusal(&self.link));
+        let permit = self.link.permit();
+        permit.examined(&examination.greeting, &self.link);
         self.live = Some(live);
         Ok(examination)
     }

@@ -344,11 +344,8 @@ impl Link {
         let asking = Greeting::ask(&live, self);
         let asking = timeout(connect_timeout * ROUND_TRIPS_MAX, asking).await;
         let greeting = asking.map_err(|_| self.unreachable("no answer in time"))?;
-        let verdict = greeting.verdict(self);
-        if verdict.is_ok() || greeting.refusal(self).is_some() {
-            self.permit.learn(greeting.refusal(self));
-        }
-        verdict.map(|()| live)
+        self.permit.greeted(&greeting, self);
+        greeting.verdict(self).map(|()| live)
     }
 
     /// Opens a shared connection of which nothing is known yet.

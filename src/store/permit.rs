@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::greeting::Greeting;
+use super::link::Link;
 use crate::error::{Error, Result};
 
-/// Given from the start, and withdrawn while it is known that this Redis would refuse a script in
+/// Given from the start, so that a command needs no examiner, and withdrawn while it is known that this Redis would refuse a script in
 /// the middle, or that its data are not ours to change. All connections of a store share one.
 #[derive(Debug, Default)]
 pub struct Permit {
@@ -29,8 +31,25 @@ impl Permit {
         why.clone().map_or(Ok(()), Err)
     }
 
-    /// Takes over what was learnt last: `None` gives the permit.
-    pub fn learn(&self, refusal: Option<Error>) {
+    /// Takes over what an examiner heard: a refusal withdraws the permit, answers without any
+    /// give it. Questions that were not answered change nothing: what was refused may still be.
+    pub fn examined(&self, greeting: &Greeting, link: &Link) {
+        match (greeting.refusal(link), greeting.verdict(link)) {
+            (Some(refusal), _) => self.set(Some(refusal)),
+            (None, Ok(())) => self.set(None),
+            (None, Err(_)) => {}
+        }
+    }
+
+    /// Takes over what a new connection heard. It may be older than what an examiner heard, so it
+    /// never gives the permit.
+    pub fn greeted(&self, greeting: &Greeting, link: &Link) {
+        if let Some(refusal) = greeting.refusal(link) {
+            self.set(Some(refusal));
+        }
+    }
+
+    fn set(&self, refusal: Option<Error>) {
         let mut why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
         self.withdrawn.store(refusal.is_some(), Ordering::Release);
         *why = refusal;

@@ -13,6 +13,7 @@ use crate::support::app::TestApp;
 use crate::support::bids::terms;
 use crate::support::crowd::{Crowd, HttpDoor};
 use crate::support::orders::held_for;
+use crate::support::redis::connect;
 
 /// Sales of each kind, with an order that can be confirmed and cancelled.
 async fn sales(guarded: &Guarded) -> String {
@@ -177,6 +178,51 @@ async fn a_command_that_is_taken_away_in_mid_sale_stops_the_doors() {
     }
     assert!(cut <= 1, "{cut} scripts were cut in half");
     assert!(guarded.world.left(&sale).await >= 99_999 - cut);
+    app.stop().await;
+}
+
+/// A Redis that is busy answers no question about the user, so what was heard before still counts.
+#[tokio::test]
+async fn questions_without_an_answer_give_no_permit() {
+    let mut guarded = Guarded::start(&["+@all", "~*"]).await;
+    let sale = guarded.world.sale("e", StockKind::Counter, 100_000).await;
+    let app = guarded.app(|config| config.http.workers = 1).await;
+    assert_eq!(app.buyer.code("/incr", "e", "first", "1").await, "grabbed");
+    guarded.set_user(&["-hset"]).await;
+    assert_eq!(app.buyer.get("/readyz").await.status, 503);
+    let left = guarded.world.left(&sale).await;
+
+    let () = guarded
+        .world
+        .run(&["CONFIG", "SET", "busy-reply-threshold", "10"])
+        .await;
+    let mut runner = connect(&guarded.redis.url()).await;
+    let running = tokio::spawn(async move {
+        let mut endless = redis::cmd("EVAL");
+        endless.arg("while true do end").arg(0);
+        endless.query_async::<()>(&mut runner).await
+    });
+    let since = Instant::now();
+    let get = redis::cmd("GET").arg("x").clone();
+    while get
+        .query_async::<Option<String>>(&mut guarded.world.raw)
+        .await
+        .is_ok()
+    {
+        assert!(since.elapsed() < PATIENCE, "Redis is not busy");
+    }
+    let ready = app.buyer.get("/readyz").await;
+    assert_eq!(ready.status, 503, "{}", ready.body);
+    assert!(ready.body.contains("BUSY"), "{}", ready.body);
+    let () = guarded.world.run(&["SCRIPT", "KILL"]).await;
+    let killed = running.await.expect("it ends");
+    assert!(killed.is_err());
+
+    for number in 0..20 {
+        let user = format!("late-{number}");
+        assert_eq!(app.buyer.code("/incr", "e", &user, "1").await, "busy");
+    }
+    assert_eq!(guarded.world.left(&sale).await, left);
     app.stop().await;
 }
 
