@@ -1,7 +1,8 @@
-//! The version of the data: one key, set once, read by every new connection. A program that knows
-//! only older versions must not touch the data.
+//! The version of the data: one key, set once before the first change, and read by every new
+//! connection. A program that knows only older versions must not touch the data.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::failure;
 use super::keys::Keys;
@@ -67,15 +68,37 @@ pub async fn read(live: &mut Live, keys: &Keys) -> Result<Option<DataVersion>> {
     Ok(found.map(DataVersion::parse))
 }
 
-/// Writes the version of this program where there is none. A Redis that takes no writes now is
-/// asked again by the next connection.
-pub async fn write_first(live: &mut Live, keys: &Keys) {
-    let mut set = redis::cmd("SET");
-    set.arg(keys.data_version());
-    set.arg(format!("{DATA_VERSION} {}", this_program()))
-        .arg("NX");
-    if let Err(error) = set.query_async::<Option<String>>(live).await {
-        tracing::debug!(%error, "the version of the data is not written yet");
+/// Data without a version, as a new connection found them. Reading leaves them so; whoever changes
+/// them writes it first.
+#[derive(Debug)]
+pub struct Unversioned {
+    key: String,
+    written: AtomicBool,
+}
+
+impl Unversioned {
+    /// The data under these keys.
+    pub fn new(keys: &Keys) -> Self {
+        Self {
+            key: keys.data_version(),
+            written: AtomicBool::new(false),
+        }
+    }
+
+    /// Writes the version of this program, once, unless another program was faster. A Redis that
+    /// takes no writes now is asked again by the next change.
+    pub async fn write_first(&self, live: &mut Live) {
+        if self.written.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut set = redis::cmd("SET");
+        set.arg(&self.key);
+        set.arg(format!("{DATA_VERSION} {}", this_program()))
+            .arg("NX");
+        if let Err(error) = set.query_async::<Option<String>>(live).await {
+            tracing::debug!(%error, "the version of the data is not written yet");
+            self.written.store(false, Ordering::Release);
+        }
     }
 }
 

@@ -3,8 +3,9 @@
 
 use tokio::join;
 
-use super::data_version::{self, DataVersion};
+use super::data_version::{self, DataVersion, Unversioned};
 use super::failure;
+use super::keys::Keys;
 use super::link::{Hello, Link, Live};
 use super::permissions::{self, Forbidden};
 use crate::error::{Error, Result};
@@ -23,8 +24,7 @@ pub struct Greeting {
 }
 
 impl Greeting {
-    /// Asks, all at once. Writes the version of the data where there is none yet and nothing speaks
-    /// against writing.
+    /// Asks, all at once.
     pub async fn ask(live: &Live, link: &Link) -> Self {
         let keys = link.keys();
         let (mut a, mut b, mut c) = (live.clone(), live.clone(), live.clone());
@@ -33,15 +33,11 @@ impl Greeting {
             permissions::commands_check(&mut b, keys),
             data_version::read(&mut c, keys),
         );
-        let greeting = Self {
+        Self {
             hello: hello.map_err(|e| failure::of_read(&[], &e)),
             forbidden,
             version,
-        };
-        if matches!(greeting.version, Ok(None)) && greeting.verdict(link).is_ok() {
-            data_version::write_first(&mut a, keys).await;
         }
-        greeting
     }
 
     /// Whether scripts may be sent there.
@@ -76,6 +72,11 @@ impl Greeting {
         let (user, keys) = (link.username(), link.keys());
         let (sentence, mend) = (missing.sentence(user, keys), missing.mend(user, keys));
         Some(Error::Busy(format!("{sentence}: `{mend}` allows it")))
+    }
+
+    /// The data, if they have no version yet.
+    pub fn unversioned(&self, keys: &Keys) -> Option<Unversioned> {
+        matches!(self.version, Ok(None)).then(|| Unversioned::new(keys))
     }
 
     /// What the data say of their version; `None` where nothing was written yet.

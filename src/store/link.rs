@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::io::tcp::TcpSettings;
-use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionInfo, IntoConnectionInfo, Pipeline,
     ProtocolVersion, PushInfo, PushKind, RedisFuture, RedisResult, Value,
 };
 use tokio::time::timeout;
 
+use super::data_version::Unversioned;
 use super::greeting::Greeting;
 use super::keys::Keys;
 use super::login;
 use super::permit::Permit;
 use super::reach::Reach;
 use super::script::Call;
+use super::socket;
 use crate::config::{RedisAccess, RedisUrl};
 use crate::error::{Error, Result};
 
@@ -37,14 +37,6 @@ const NO_MASTER: [&str; 2] = ["MASTERDOWN", "READONLY"];
 /// A connection to a server that is no master is left, but not before this age: a new one may well
 /// lead to the same server, and would be opened for every call.
 const NO_MASTER_AGE_MIN: Duration = Duration::from_millis(100);
-
-/// The kernel asks the other end of a silent connection whether it is there: first after this
-/// time, then each second. Networks that forget quiet connections see traffic by that.
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(5);
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(1);
-/// The kernel closes a connection whose sent bytes nobody acknowledges for as long as buyers wait,
-/// but never before this time: a single lost packet takes a part of a second.
-const UNACKNOWLEDGED_MIN: Duration = Duration::from_secs(1);
 
 /// Round trips of a greeting: a script that Redis does not know is loaded and called again.
 pub(super) const ROUND_TRIPS_MAX: u32 = 3;
@@ -71,6 +63,8 @@ pub struct Live {
     health: Arc<Health>,
     permit: Arc<Permit>,
     opened_at: Instant,
+    /// What to write before the first change.
+    unversioned: Option<Arc<Unversioned>>,
 }
 
 /// What a server says about itself to everybody: access rules cannot forbid `HELLO`.
@@ -161,6 +155,9 @@ impl Live {
     /// [`Error::Busy`] when the call certainly did not run, [`Error::Unknown`] when it may have.
     pub async fn call(&mut self, call: Call<'_>) -> Result<Value> {
         self.permit.check()?;
+        if let Some(unversioned) = self.unversioned.clone() {
+            unversioned.write_first(self).await;
+        }
         call.send(self).await
     }
 
@@ -183,8 +180,13 @@ impl Live {
             self.health.lost.store(true, Ordering::Release);
             return;
         }
-        let no_master = code.is_some_and(|code| NO_MASTER.contains(&code));
-        if !no_master || self.opened_at.elapsed() < NO_MASTER_AGE_MIN {
+        if let Some(code) = code.filter(|code| NO_MASTER.contains(code)) {
+            self.leave_no_master(code);
+        }
+    }
+
+    fn leave_no_master(&self, code: &str) {
+        if self.opened_at.elapsed() < NO_MASTER_AGE_MIN {
             return;
         }
         if !self.health.lost.swap(true, Ordering::AcqRel) {
@@ -264,7 +266,7 @@ impl Link {
             .set_protocol(ProtocolVersion::RESP3);
         let info = info
             .set_redis_settings(settings)
-            .set_tcp_settings(tcp(timeout));
+            .set_tcp_settings(socket::tcp(timeout));
         login::check(&info, &access)?;
         let client = login::client(info, &access)?;
         Ok(Self {
@@ -340,12 +342,14 @@ impl Link {
     /// # Errors
     /// [`Error::Busy`]: it cannot be opened, or must not be used. No script has been sent.
     pub async fn connect(&self, connect_timeout: Duration) -> Result<Live> {
-        let live = self.open(connect_timeout).await?;
+        let mut live = self.open(connect_timeout).await?;
         let asking = Greeting::ask(&live, self);
         let asking = timeout(connect_timeout * ROUND_TRIPS_MAX, asking).await;
         let greeting = asking.map_err(|_| self.unreachable("no answer in time"))?;
         self.permit.greeted(&greeting, self);
-        greeting.verdict(self).map(|()| live)
+        greeting.verdict(self)?;
+        live.unversioned = greeting.unversioned(self.keys()).map(Arc::new);
+        Ok(live)
     }
 
     /// Opens a shared connection of which nothing is known yet.
@@ -370,21 +374,7 @@ impl Link {
             health,
             permit: self.permit.clone(),
             opened_at: Instant::now(),
+            unversioned: None,
         })
     }
-}
-
-/// How the kernel treats connections: a dead network is noticed without anybody who waits for it.
-fn tcp(timeout: Duration) -> TcpSettings {
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_AFTER)
-        .with_interval(KEEPALIVE_EVERY);
-    let settings = TcpSettings::default()
-        .set_nodelay(true)
-        .set_keepalive(keepalive);
-    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
-    let settings = settings.set_user_timeout(timeout.max(UNACKNOWLEDGED_MIN));
-    #[cfg(not(any(target_os = "android", target_os = "fuchsia", target_os = "linux")))]
-    let _ = (timeout, UNACKNOWLEDGED_MIN);
-    settings
 }

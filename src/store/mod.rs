@@ -39,6 +39,7 @@ mod scan;
 pub mod script;
 pub mod server;
 mod snapshot;
+mod socket;
 pub mod stock;
 mod walk;
 mod whole;

@@ -7,8 +7,9 @@ use super::greeting::Greeting;
 use super::link::Link;
 use crate::error::{Error, Result};
 
-/// Given from the start, so that a command needs no examiner, and withdrawn while it is known that this Redis would refuse a script in
-/// the middle, or that its data are not ours to change. All connections of a store share one.
+/// Given from the start, so that a command needs no examiner, and withdrawn while it is known that
+/// this Redis would refuse a script in the middle, that its data are not ours to change, or that it
+/// is a replica. All connections of a store share one.
 #[derive(Debug, Default)]
 pub struct Permit {
     /// What crowds look at: true while `why` has an error.

@@ -15,6 +15,14 @@ async fn it_is_set_once_under_the_prefix() {
     let mut world = World::at(redis.url()).await;
     let key = format!("{}data_version", world.prefix);
     assert_eq!(world.run::<Option<String>>(&["GET", &key]).await, None);
+    // Who only looks leaves nothing.
+    Doctor::at(&world.url, &world.prefix, &[]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let backup = format!("backup {}", folder.path().join("backup").display());
+    for line in ["sale list", "sale show a", &backup] {
+        seckill(&world.url, &world.prefix, line);
+        assert_eq!(world.run::<u64>(&["DBSIZE"]).await, 0, "{line}");
+    }
     world.sale("a", StockKind::List, 1).await;
     let written: String = world.run(&["GET", &key]).await;
     assert_eq!(written, format!("1 seckill {}", env!("CARGO_PKG_VERSION")));

@@ -231,7 +231,7 @@ impl World {
     }
 
     /// Everything that is stored under this prefix, to compare before and after, but the version
-    /// of the data: the first connection writes it.
+    /// of the data: whoever makes the first change writes it.
     pub async fn dump(&mut self) -> Vec<(String, Vec<u8>)> {
         let mut keys: Vec<String> = self.run(&["KEYS", &format!("{}*", self.prefix)]).await;
         let version = format!("{}data_version", self.prefix);
