@@ -56,17 +56,27 @@ impl Examiner {
     /// # Errors
     /// [`Error::Busy`] when there is no connection, or no answer within the timeout.
     pub async fn examine(&mut self) -> Result<Examination> {
-        let live = match self.live.take() {
-            Some(live) if !live.is_lost() => live,
-            _ => self.link.open(self.patience).await?,
-        };
-        let late = |_| Error::Busy(format!("no answer from Redis within {:?}", self.patience));
-        let asking = timeout(self.patience * ROUND_TRIPS_MAX, self.ask(&live));
-        let examination = asking.await.map_err(late)?;
         let permit = self.link.permit();
+        let (mut live, known) = match self.live.take() {
+            Some(live) if !live.is_lost() => (live, true),
+            _ => (self.link.open(self.patience).await?, false),
+        };
+        let mut examination = self.ask_in_time(&live).await?;
+        if known && examination.greeting.replica(&self.link).is_some() {
+            // The address may lead to another server by now.
+            permit.depart();
+            live = self.link.open(self.patience).await?;
+            examination = self.ask_in_time(&live).await?;
+        }
         permit.examined(&examination.greeting, &self.link);
         self.live = Some(live);
         Ok(examination)
+    }
+
+    async fn ask_in_time(&self, live: &Live) -> Result<Examination> {
+        let late = |_| Error::Busy(format!("no answer from Redis within {:?}", self.patience));
+        let asking = timeout(self.patience * ROUND_TRIPS_MAX, self.ask(live));
+        asking.await.map_err(late)
     }
 
     async fn ask(&self, live: &Live) -> Examination {
@@ -94,6 +104,9 @@ impl Examination {
     /// The first thing that is wrong.
     pub fn verdict(&self, keeps_replies: bool) -> Result<Verified> {
         self.greeting.verdict(&self.link)?;
+        if let Some(replica) = self.greeting.replica(&self.link) {
+            return Err(replica);
+        }
         self.scripts.clone()?;
         self.facts.keeps_keys(keeps_replies)?;
         self.facts

@@ -74,6 +74,15 @@ impl Greeting {
         Some(Error::Busy(format!("{sentence}: `{mend}` allows it")))
     }
 
+    /// Why nothing may be changed there, although it may be read: a replica, even one that takes
+    /// writes, loses them when its master sends it the data again.
+    pub fn replica(&self, link: &Link) -> Option<Error> {
+        let hello = self.hello.as_ref().ok()?;
+        let (url, role) = (link.url(), &hello.role);
+        let why = format!("Redis at {url} is a {role}: only a master keeps what is written");
+        (!hello.is_master()).then_some(Error::Busy(why))
+    }
+
     /// The data, if they have no version yet.
     pub fn unversioned(&self, keys: &Keys) -> Option<Unversioned> {
         matches!(self.version, Ok(None)).then(|| Unversioned::new(keys))

@@ -63,6 +63,10 @@ pub struct Live {
     health: Arc<Health>,
     permit: Arc<Permit>,
     opened_at: Instant,
+    /// The departures that had happened before it was opened.
+    departures: u64,
+    /// Why nothing may be changed there: the server was a replica when it was greeted.
+    replica: Option<Error>,
     /// What to write before the first change.
     unversioned: Option<Arc<Unversioned>>,
 }
@@ -96,7 +100,7 @@ impl Live {
     /// the server left too many calls unanswered, and when it is no master: whatever the address
     /// leads to by now, this connection leads to that server for ever.
     pub fn is_lost(&self) -> bool {
-        self.health.lost.load(Ordering::Acquire)
+        self.health.lost.load(Ordering::Acquire) || self.departures != self.permit.departures()
     }
 
     /// Whether the server gives a sign of life in time.
@@ -154,6 +158,10 @@ impl Live {
     /// # Errors
     /// [`Error::Busy`] when the call certainly did not run, [`Error::Unknown`] when it may have.
     pub async fn call(&mut self, call: Call<'_>) -> Result<Value> {
+        if let Some(replica) = &self.replica {
+            self.leave_no_master("replica");
+            return Err(replica.clone());
+        }
         self.permit.check()?;
         if let Some(unversioned) = self.unversioned.clone() {
             unversioned.write_first(self).await;
@@ -348,6 +356,7 @@ impl Link {
         let greeting = asking.map_err(|_| self.unreachable("no answer in time"))?;
         self.permit.greeted(&greeting, self);
         greeting.verdict(self)?;
+        live.replica = greeting.replica(self);
         live.unversioned = greeting.unversioned(self.keys()).map(Arc::new);
         Ok(live)
     }
@@ -365,6 +374,7 @@ impl Link {
             }
             Ok::<_, redis::aio::SendError>(())
         });
+        let departures = self.permit.departures();
         let client = login::with_password(&self.client, &self.access).await?;
         let connecting = client.get_multiplexed_async_connection_with_config(&settings);
         let failed = |e| self.unreachable(format!("{e}{}", login::advice(&self.access, &e)));
@@ -374,6 +384,8 @@ impl Link {
             health,
             permit: self.permit.clone(),
             opened_at: Instant::now(),
+            departures,
+            replica: None,
             unversioned: None,
         })
     }

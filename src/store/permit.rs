@@ -1,6 +1,6 @@
 //! Whether scripts that change something may be sent to this Redis.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::greeting::Greeting;
@@ -17,6 +17,7 @@ pub struct Permit {
     why: Mutex<Option<Error>>,
     /// Replicas are waited for, so `WAIT` is needed, too.
     waits: AtomicBool,
+    departures: AtomicU64,
 }
 
 impl Permit {
@@ -35,7 +36,8 @@ impl Permit {
     /// Takes over what an examiner heard: a refusal withdraws the permit, answers without any
     /// give it. Questions that were not answered change nothing: what was refused may still be.
     pub fn examined(&self, greeting: &Greeting, link: &Link) {
-        match (greeting.refusal(link), greeting.verdict(link)) {
+        let refusal = greeting.refusal(link).or_else(|| greeting.replica(link));
+        match (refusal, greeting.verdict(link)) {
             (Some(refusal), _) => self.set(Some(refusal)),
             (None, Ok(())) => self.set(None),
             (None, Err(_)) => {}
@@ -48,6 +50,17 @@ impl Permit {
         if let Some(refusal) = greeting.refusal(link) {
             self.set(Some(refusal));
         }
+    }
+
+    /// Gives up all connections that are open: one of them led to a master that is a replica now,
+    /// so others may, too.
+    pub fn depart(&self) {
+        self.departures.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often connections were given up. Those that were opened before are lost.
+    pub fn departures(&self) -> u64 {
+        self.departures.load(Ordering::Acquire)
     }
 
     fn set(&self, refusal: Option<Error>) {

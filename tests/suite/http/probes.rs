@@ -65,7 +65,7 @@ async fn a_redis_that_refuses_to_sell_is_not_ready() {
         (
             ["REPLICAOF", "127.0.0.1", "1"],
             ["REPLICAOF", "NO", "ONE"],
-            "read only replica",
+            "is a replica",
         ),
         (
             ["CONFIG SET", "maxmemory", "1"],
