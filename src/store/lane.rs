@@ -158,6 +158,30 @@ impl Lane {
         answered.unwrap_or_else(|| Err(Error::Unknown("no answer in time".to_owned())))
     }
 
+    /// Sends a call once. When it is not answered in time, `undo` follows it on the same connection:
+    /// Redis executes `undo` after the call, whenever that arrives. Both are lost with a connection
+    /// that is cut.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when nothing was executed, or `undo` was sent. [`Error::Unknown`] when the
+    /// connection was cut and the call may have been executed.
+    pub(super) async fn decide_or_undo(
+        &self,
+        call: Call<'_>,
+        undo: Call<'_>,
+        deadline: Instant,
+    ) -> Result<Value> {
+        let mut connected = self.connected_in_time(deadline).await?;
+        let live = &mut connected.live;
+        if let Ok(answer) = timeout_at(deadline, live.call(call)).await {
+            live.answered();
+            return answer;
+        }
+        live.left_unanswered();
+        let _ = timeout_at(deadline + self.timeout, live.call(undo)).await;
+        Err(Error::Busy("no answer in time".to_owned()))
+    }
+
     /// Fields of hashes, all at once; `None` for each that is not there.
     ///
     /// # Errors
@@ -192,9 +216,7 @@ impl Lane {
         deadline: Instant,
         ask: impl AsyncFnOnce(&mut Connected) -> T,
     ) -> Result<Option<T>> {
-        let late = |_| Error::Busy("no connection to Redis in time".to_owned());
-        let connected = timeout_at(deadline, self.connected(deadline)).await;
-        let mut connected = connected.map_err(late)??;
+        let mut connected = self.connected_in_time(deadline).await?;
         match timeout_at(deadline, ask(&mut connected)).await {
             Ok(answer) => {
                 connected.live.answered();
@@ -202,18 +224,15 @@ impl Lane {
             }
             Err(_) => {
                 connected.live.left_unanswered();
-                self.was_in_use(deadline);
                 Ok(None)
             }
         }
     }
 
-    /// Takes the lane for one in use until a call that was given up at `deadline`: what its caller
-    /// asks next follows it on the same connection.
-    fn was_in_use(&self, deadline: Instant) {
-        if let State::Open { used, .. } = &mut *lock(&self.state) {
-            *used = (*used).max(deadline + self.timeout);
-        }
+    async fn connected_in_time(&self, deadline: Instant) -> Result<Connected> {
+        let late = |_| Error::Busy("no connection to Redis in time".to_owned());
+        let connected = timeout_at(deadline, self.connected(deadline)).await;
+        connected.map_err(late)?
     }
 
     /// Begins to open the connection, so that the first caller does not wait for it. Call it on the

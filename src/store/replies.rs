@@ -89,10 +89,11 @@ impl Store {
         let keys = [self.keys.reply(&key.0)];
         let call = REPLY_CLAIM.on(&keys).arg(&claim.owner);
         let call = call.arg(ms(LEASE)).arg(ms(MEMORY));
-        let reply = match self.send_in_time(call, false).await {
+        let undo = REPLY_RELEASE.on(&keys).arg(&claim.owner);
+        let deadline = self.deadline();
+        let reply = match self.changes.decide_or_undo(call, undo, deadline).await {
             Err(Error::Unknown(why)) => {
-                // It follows the claim on its way, so Redis executes both or, when a connection is
-                // lost in between, perhaps only the claim: then the lease ends it.
+                // The connection was cut. If this fails, too, the lease ends the claim.
                 let _ = self.reply_release(&claim).await;
                 return Err(Error::Busy(why));
             }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use seckill::domain::ids::OrderId;
 use seckill::error::Error;
 use seckill::store::Store;
-use seckill::store::replies::{Claim, ClaimOutcome, LEASE, MEMORY, MessageKey};
+use seckill::store::replies::{Claim, ClaimOutcome, LEASE, MEMORY, MessageKey, SettleOutcome};
 use seckill::store::script::REPLY_CLAIM;
 
 use super::{assert_raises, call_at};
@@ -66,27 +66,63 @@ async fn of_many_at_once_one_gets_the_claim() {
     }
 }
 
+/// A store behind a proxy, with an open connection: Redis knows the scripts, as it does after a
+/// server's first minutes. With the claim that was made and given up for that.
+async fn store_behind(proxy: &Proxy, world: &World) -> (Store, Claim) {
+    let store = Store::new(&proxy.url(), &world.prefix, Duration::from_secs(2)).expect("a store");
+    let first = store.reply_claim(&MessageKey::new(&["first"])).await;
+    let Ok(ClaimOutcome::Claimed(first)) = first else {
+        panic!("not ours: {first:?}");
+    };
+    store.reply_release(&first).await.expect("answered");
+    (store, first)
+}
+
+/// Waits until a claim was executed after `before` and given up, long before it would be forgotten.
+async fn until_given_up(world: &mut World, before: u64) {
+    let deadline = Instant::now() + MEMORY / 2;
+    while world.calls("set").await <= before || world.messages().await != [""; 0] {
+        assert!(Instant::now() < deadline, "it is still claimed");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// Whoever claims does not hear of it: whenever Redis does so after all, nobody else has to wait.
 #[tokio::test]
 async fn a_claim_that_nobody_heard_of_is_given_up() {
     let redis = PrivateRedis::forgetful();
     let mut world = World::at(redis.url()).await;
     let proxy = Proxy::start(redis.socket()).await;
-    let store = Store::new(&proxy.url(), &world.prefix, Duration::from_secs(2));
-    let store = store.expect("a store");
-    // Redis knows the scripts, as it does after a server's first minutes.
-    let first = claimed(&world, "m").await;
-    store.reply_release(&first).await.expect("answered");
-
+    let (store, _) = store_behind(&proxy, &world).await;
+    let before = world.calls("set").await;
     proxy.set(Fault::SwallowReply);
     let unheard = store.reply_claim(&MessageKey::new(&["m"])).await;
     assert!(matches!(unheard, Err(Error::Busy(_))), "{unheard:?}");
-    // Long before it would be forgotten.
-    let deadline = Instant::now() + MEMORY / 2;
-    while world.calls("set").await < 2 || world.messages().await != [""; 0] {
-        assert!(Instant::now() < deadline, "it is still claimed");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until_given_up(&mut world, before).await;
+}
+
+/// A claim arrives late, and its lane has a new connection by then: the release does not overtake
+/// the claim.
+#[tokio::test]
+async fn a_claim_is_given_up_on_its_own_connection() {
+    let redis = PrivateRedis::forgetful();
+    let mut world = World::at(redis.url()).await;
+    let proxy = Proxy::start(redis.socket()).await;
+    let (store, first) = store_behind(&proxy, &world).await;
+    let before = world.calls("set").await;
+    proxy.set_latency(Duration::from_secs(3));
+    let message = MessageKey::new(&["m"]);
+    let another = async {
+        // The lane is quiet by then, and its connection gives no sign of life.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        proxy.set_latency(Duration::ZERO);
+        store.reply_release(&first).await
+    };
+    let (unheard, another) = tokio::join!(store.reply_claim(&message), another);
+    assert!(matches!(unheard, Err(Error::Busy(_))), "{unheard:?}");
+    assert_eq!(another.expect("answered"), SettleOutcome::Lost);
+    assert_eq!(proxy.connections(), 2);
+    until_given_up(&mut world, before).await;
 }
 
 #[tokio::test]
