@@ -3,14 +3,16 @@
 //! A lane says truthfully whether a call that failed was sent. It never sends a call twice.
 //!
 //! A network may forget a quiet connection and tell neither end (NAT, load balancers). So a lane
-//! that nobody used for a while is asked for a sign of life before the next call is put on it, and
-//! opened again if it gives none. A lane in use pays nothing for that.
+//! that nobody used for a while is asked for a sign of life before the next call is put on it. If it
+//! gives none soon, a new connection is opened beside it, and the first of the two is used: a Redis
+//! may also be far away. A lane in use pays nothing for that.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
+use futures_util::future::{BoxFuture, Either, Shared, select};
 use redis::Value;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -31,8 +33,8 @@ use crate::error::{Error, Result};
 const CONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// A lane that nobody used for so long gives a sign of life before it is used again.
 const QUIET: Duration = Duration::from_secs(1);
-/// The part of the timeout that a sign of life may take: enough is left to open a new connection
-/// and to ask there.
+/// The part of the timeout after which a new connection is opened beside one that gives no sign of
+/// life: enough is left to open it and to ask there.
 const SIGN_OF_LIFE_SHARE: u32 = 4;
 /// A connection to a master that the address has left is itself left, but not before this age: an
 /// address that leads now here, now there, would have one opened for every call.
@@ -53,6 +55,31 @@ struct Connected {
     live: Live,
     master: Master,
     since: Instant,
+}
+
+impl Connected {
+    /// This connection when it gives a sign of life, or a new one: whichever is there first.
+    async fn or_new(
+        self,
+        new: impl Future<Output = Result<Self>>,
+        patience: Duration,
+    ) -> Result<Self> {
+        let (mut alive, new) = (pin!(self.live.is_alive(patience)), pin!(new));
+        match timeout(patience / SIGN_OF_LIFE_SHARE, &mut alive).await {
+            Ok(true) => return Ok(self.clone()),
+            Ok(false) => return new.await,
+            Err(_) => {}
+        }
+        match select(alive, new).await {
+            Either::Left((true, _)) => Ok(self.clone()),
+            Either::Left((false, new)) => new.await,
+            Either::Right((Ok(new), _)) => Ok(new),
+            Either::Right((Err(error), alive)) => match alive.await {
+                true => Ok(self.clone()),
+                false => Err(error),
+            },
+        }
+    }
 }
 
 enum State {
@@ -282,7 +309,7 @@ impl Lane {
         live.is_lost() || self.replicas.have_left(*master) && since.elapsed() > LEFT_AGE_MIN
     }
 
-    /// Opens a connection, unless the `quiet` one gives a sign of life.
+    /// Opens a connection, unless the `quiet` one gives a sign of life first.
     fn open(
         &self,
         quiet: Option<Connected>,
@@ -292,8 +319,12 @@ impl Lane {
         let replicas = self.replicas.clone();
         let opening = tokio::spawn(async move {
             let opened = match quiet {
-                Some(quiet) if quiet.live.is_alive(timeout / SIGN_OF_LIFE_SHARE).await => Ok(quiet),
-                _ => connect(&link, &replicas, timeout).await,
+                Some(quiet) => {
+                    quiet
+                        .or_new(connect(&link, &replicas, timeout), timeout)
+                        .await
+                }
+                None => connect(&link, &replicas, timeout).await,
             };
             match &opened {
                 Ok(_) => link.reach().back(),

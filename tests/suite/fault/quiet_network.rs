@@ -101,6 +101,32 @@ async fn only_a_quiet_lane_is_asked_for_a_sign_of_life() {
     assert_eq!(world.calls("ping").await - pings, 1);
 }
 
+/// Far away, a sign of life takes a long time, and to open a connection takes longer.
+#[tokio::test]
+async fn a_quiet_lane_sells_far_from_redis() {
+    // 0.4 of the timeout, as 400 ms of one second.
+    let (timeout, round_trip) = (Duration::from_secs(4), Duration::from_millis(1_600));
+    let world = World::new().await;
+    let sale = world.sale("a", StockKind::List, 10).await;
+    let proxy = Proxy::to_shared_redis().await;
+    let store = Store::new(&proxy.url(), &world.prefix, timeout).expect("a store");
+    let lane = store.lane();
+    let grab = async |user: &str| {
+        let asked = [attempt(&sale, user, 1)];
+        let deadline = tokio::time::Instant::now() + timeout;
+        lane.sale_grab(&sale, Door::Seckill, &asked, None, deadline)
+            .await
+    };
+    grab("first").await.expect("decided");
+    proxy.set_latency(round_trip);
+    for user in ["second", "third"] {
+        tokio::time::sleep(NIGHT).await;
+        grab(user).await.expect("decided");
+    }
+    proxy.set_latency(Duration::ZERO);
+    world.assert_holds(&sale).await;
+}
+
 /// The kernel watches the connections, too.
 #[cfg(target_os = "linux")]
 #[tokio::test]
