@@ -31,10 +31,10 @@ impl Store {
         };
         let writer = Writer::new(program, &version);
         let info = self.link.info().await?;
-        let mut unfinished = Unfinished::create(dir)?;
+        let mut unfinished = Unfinished::create(dir, &writer)?;
         match snapshot::receive(&info, unfinished.base()).await {
             Ok(bytes) => {
-                unfinished.finish(&writer)?;
+                unfinished.finish()?;
                 let server = writer.to_string();
                 Ok(Backup { server, bytes })
             }

@@ -166,6 +166,43 @@ async fn a_backup_is_written_only_where_nothing_is() {
     );
 }
 
+/// A backup that was killed is no empty shop.
+#[tokio::test]
+async fn nothing_starts_on_a_backup_that_was_killed() {
+    // A second for each key: the snapshot is never done.
+    let slow = ["--rdb-key-save-delay", "1000000"];
+    let redis = PrivateRedis::start(Options {
+        extra: slow.map(str::to_owned).to_vec(),
+        ..Options::default()
+    });
+    let mut world = World::at(redis.url()).await;
+    world.use_prefix(PREFIX);
+    for event in 0..100 {
+        let key = format!("{PREFIX}key-{event}");
+        let _: () = world.run(&["SET", &key, "x"]).await;
+    }
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("backup");
+    let url = redis.url();
+    let mut backup = program();
+    let backup = backup.args(["backup", text(&path), "--redis-url", url.expose()]);
+    let mut backup = backup.spawn().expect("started");
+    let base = path.join("appendonlydir/appendonly.aof.1.base.rdb");
+    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
+    while !base.exists() {
+        assert!(std::time::Instant::now() < deadline, "no snapshot begins");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    backup.kill().expect("killed");
+    backup.wait().expect("ended");
+    assert!(!base.with_file_name("appendonly.aof.manifest").exists());
+    let started = EmbeddedRedis::start(&path, Options::default());
+    let said = started.err().expect("refused").to_string();
+    for way in ["restore the whole directory", "move it away"] {
+        assert!(said.contains(way), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn a_redis_of_ones_own_is_backed_up_and_one_that_refuses_leaves_nothing() {
     let port = free_address().port().to_string();

@@ -18,6 +18,8 @@ const LOG: &str = "appendonly.aof";
 const MANIFEST: &str = "appendonly.aof.manifest";
 /// The first file that the manifest of a new log names.
 const FIRST_BASE: &str = "appendonly.aof.1.base.rdb";
+/// More bytes are in no base file of a log that a server has just begun: it holds no key.
+const EMPTY_BASE_BYTES_MAX: u64 = 1024;
 /// The end of the name of a file that holds commands.
 const COMMANDS: &str = ".incr.aof";
 /// A snapshot as a server without a log writes it.
@@ -60,9 +62,11 @@ pub fn contents(dir: &DataDir) -> Result<Contents> {
         let is_valkeys = manifest.is_valkeys(dir).map_err(failed)?;
         return Ok(Contents::Log { is_valkeys });
     }
-    // A first start that was killed leaves an empty log, which the next one begins again.
-    let is_begun = |(name, bytes): (&String, &u64)| name.ends_with(COMMANDS) && *bytes > 0;
-    if !files.is_empty() && (!dir.is_new() || files.iter().any(is_begun)) {
+    // A first start that was killed leaves an empty log, which the next one begins again. A copy or
+    // a backup that was killed leaves more than that.
+    let is_fresh = files.iter().all(|(name, &bytes)| is_fresh(name, bytes));
+    let may_begin = dir.is_new() && !dir.writer_file().exists() && is_fresh;
+    if !files.is_empty() && !may_begin {
         let names: Vec<&str> = files.keys().map(String::as_str).collect();
         return Err(refusal(
             dir,
@@ -205,6 +209,14 @@ fn is_old_log(dir: &DataDir, name: &str) -> bool {
     name == LOG && dir.path().join(LOG).exists()
 }
 
+/// True for a file of the log as a first start makes it.
+fn is_fresh(name: &str, bytes: u64) -> bool {
+    if name.ends_with(COMMANDS) {
+        return number(name) == Some(1) && bytes == 0;
+    }
+    name == FIRST_BASE && bytes <= EMPTY_BASE_BYTES_MAX
+}
+
 /// The number of a file of commands: 2 of `appendonly.aof.2.incr.aof`.
 fn number(name: &str) -> Option<u64> {
     let number = name.strip_prefix(LOG)?.strip_suffix(COMMANDS)?;
@@ -251,6 +263,8 @@ mod tests {
     const BASE: (&str, &str) = ("appendonlydir/appendonly.aof.2.base.rdb", "REDIS0010");
     const COMMANDS: (&str, &str) = ("appendonlydir/appendonly.aof.2.incr.aof", "*1");
     const EMPTY: (&str, &str) = ("appendonlydir/appendonly.aof.2.incr.aof", "");
+    const FIRST: (&str, &str) = ("appendonlydir/appendonly.aof.1.base.rdb", "REDIS0010");
+    const FIRST_EMPTY: (&str, &str) = ("appendonlydir/appendonly.aof.1.incr.aof", "");
     const MANIFEST: (&str, &str) = (
         "appendonlydir/appendonly.aof.manifest",
         "file appendonly.aof.2.base.rdb seq 2 type b\n\
@@ -285,7 +299,8 @@ mod tests {
                 vec![BASE, COMMANDS, history, next, MANIFEST],
                 log(false),
             ),
-            (true, vec![BASE, EMPTY], Contents::Nothing),
+            (true, vec![FIRST, FIRST_EMPTY], Contents::Nothing),
+            (true, vec![FIRST], Contents::Nothing),
             (false, vec![old], log(false)),
         ] {
             let case = case(is_new, &files);
@@ -297,16 +312,20 @@ mod tests {
     fn what_is_not_whole_is_refused() {
         let writer = ("version.json", "{}");
         let later = ("appendonlydir/appendonly.aof.3.incr.aof", "*1");
+        let snapshot = "x".repeat(1025);
+        let snapshot = (FIRST.0, snapshot.as_str());
+        let unnamed = "but no appendonly.aof.manifest";
         for (is_new, files, words) in [
             (false, vec![], "its appendonlydir is gone"),
             (true, vec![writer], "its appendonlydir is gone"),
-            (
-                false,
-                vec![BASE, COMMANDS],
-                "but no appendonly.aof.manifest",
-            ),
-            (true, vec![BASE, COMMANDS], "but no appendonly.aof.manifest"),
-            (false, vec![BASE, EMPTY], "but no appendonly.aof.manifest"),
+            (false, vec![BASE, COMMANDS], unnamed),
+            (true, vec![BASE, COMMANDS], unnamed),
+            (false, vec![FIRST, FIRST_EMPTY], unnamed),
+            // A copy that was killed, and a backup.
+            (true, vec![snapshot, FIRST_EMPTY], unnamed),
+            (true, vec![BASE, EMPTY], unnamed),
+            (true, vec![FIRST, EMPTY], unnamed),
+            (true, vec![FIRST, writer], unnamed),
             (
                 false,
                 vec![BASE, MANIFEST],

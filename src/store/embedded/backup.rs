@@ -16,12 +16,12 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
-    /// Begins a backup in `path`, which must be empty or not there yet.
+    /// Begins a backup of what `writer` wrote in `path`, which must be empty or not there yet.
     ///
     /// # Errors
     /// [`Error::Refused`] when there is something in it; [`Error::Embedded`] when it cannot be
     /// made.
-    pub fn create(path: &Path) -> Result<Self> {
+    pub fn create(path: &Path, writer: &Writer) -> Result<Self> {
         let failed = |e| Error::Embedded(format!("{}: {e}", path.display()));
         let dir = DataDir::create(path)?;
         if fs::read_dir(dir.path()).map_err(failed)?.next().is_some() {
@@ -30,6 +30,8 @@ impl Unfinished {
                 path.display()
             )));
         }
+        // From here on the directory says that it has data: one without a whole log is refused.
+        writer.write(&dir)?;
         fs::create_dir(dir.append_only_folder()).map_err(failed)?;
         let base = File::create_new(append_only::first_base(&dir)).map_err(failed)?;
         Ok(Self { dir, base })
@@ -40,21 +42,21 @@ impl Unfinished {
         &mut self.base
     }
 
-    /// Makes the snapshot, which `writer` made, the data of the directory. It is on disk then.
+    /// Makes the snapshot the data of the directory. It is on disk then.
     ///
     /// # Errors
     /// [`Error::Embedded`]: it cannot be written.
-    pub fn finish(self, writer: &Writer) -> Result<()> {
+    pub fn finish(self) -> Result<()> {
         let path = self.dir.path().display();
         let failed = |e| Error::Embedded(format!("{path}: {e}"));
         self.base.sync_all().map_err(failed)?;
-        append_only::write_first_manifest(&self.dir).map_err(failed)?;
-        writer.write(&self.dir)
+        append_only::write_first_manifest(&self.dir).map_err(failed)
     }
 
     /// Takes away what was written.
     pub fn discard(self) {
-        if let Err(error) = fs::remove_dir_all(self.dir.append_only_folder()) {
+        let log = fs::remove_dir_all(self.dir.append_only_folder());
+        if let Err(error) = log.and_then(|()| fs::remove_file(self.dir.writer_file())) {
             let path = self.dir.path().display();
             tracing::warn!(%error, "what was written of the backup stays in {path}");
         }
