@@ -24,6 +24,8 @@ const EMPTY_BASE_BYTES_MAX: u64 = 1024;
 const COMMANDS: &str = ".incr.aof";
 /// A snapshot as a server without a log writes it.
 const SNAPSHOT: &str = "dump.rdb";
+/// The section of `docs/OPERATIONS.md` that makes a log of a snapshot.
+const IMPORT: &str = "Import a dump.rdb";
 /// How a base file begins that only Valkey 9 or newer reads.
 const VALKEY_MAGIC: &[u8] = b"VALKEY";
 
@@ -80,7 +82,7 @@ pub fn contents(dir: &DataDir) -> Result<Contents> {
     if dir.path().join(SNAPSHOT).exists() {
         return Err(Error::Embedded(format!(
             "data_dir {} has a {SNAPSHOT} and no append-only log, and the private Redis reads only \
-             its log: make a log of it (docs/OPERATIONS.md, \"Restore\"), or move {SNAPSHOT} away to \
+             its log: make a log of it (docs/OPERATIONS.md, \"{IMPORT}\"), or move {SNAPSHOT} away to \
              begin without it",
             dir.path().display()
         )));
@@ -354,6 +356,10 @@ mod tests {
         for words in ["dump.rdb", "docs/OPERATIONS.md", "move dump.rdb away"] {
             assert!(said.to_string().contains(words), "{said}");
         }
+        let document = include_str!("../../../docs/OPERATIONS.md");
+        let said = said.to_string();
+        let section = said.split('"').nth(1).expect("a quoted section");
+        assert!(document.contains(&format!("\n## {section}\n")), "{said}");
         let beside = case(false, &[snapshot, BASE, COMMANDS, MANIFEST]);
         contents(&beside.dir).expect("fine");
     }
