@@ -345,11 +345,12 @@ async fn a_full_disk_is_told_and_named_by_the_doctor_and_loses_nothing() {
         assert!(Instant::now() < deadline, "never full: {}", log());
     }
     assert!(!acknowledged.is_empty());
+    until("told that it ended", || log().contains("Redis ended")).await;
     let quoted = log();
     let told = quoted
         .lines()
         .filter(|line| line.contains("ERROR") && line.contains(said));
-    assert!(told.count() >= 1, "{quoted}");
+    assert_eq!(told.count(), 1, "{quoted}");
     server.kill();
     let report = doctor(folder.path());
     let found = finding(&report, "redis log");

@@ -102,8 +102,13 @@ impl Alarms {
 
     /// Says the new ones in our log. A log that is not there has none.
     pub fn tell(&mut self) {
+        self.tell_beside("");
+    }
+
+    /// The same, but for those that `said`, of which our log hears anyway, quotes.
+    pub fn tell_beside(&mut self, said: &str) {
         for line in alarms(&self.reader.read().unwrap_or_default()) {
-            if self.told.insert(line.clone()) {
+            if self.told.insert(line.clone()) && !said.contains(&line) {
                 tracing::error!(
                     line,
                     "the private Redis reports damage or a failure: acknowledged orders may be \
@@ -111,6 +116,22 @@ impl Alarms {
                 );
             }
         }
+    }
+
+    /// Why a server ended by itself that wrote `log`: for the caller to say, without the alarms that
+    /// were told. Other new alarms are told here.
+    pub fn end(&mut self, dir: &DataDir, status: &str, log: &str) -> String {
+        let mut reasons = reasons(log);
+        let is_unnoted = !reasons.is_empty() && !reasons.iter().any(|line| is_alarm(line));
+        reasons.retain(|line| !is_alarm(line) || self.told.insert(line.clone()));
+        let reasons = reasons.join(" | ");
+        self.tell();
+        if is_unnoted {
+            note_end(dir, status, &reasons);
+            // What the note says is said by the caller.
+            let _ = self.reader.read();
+        }
+        reasons
     }
 
     /// Says each again when it comes again.
@@ -137,8 +158,14 @@ pub fn all_alarms(dir: &DataDir) -> io::Result<Vec<String>> {
 /// The lines of `log` that people must hear of, without process and time.
 fn alarms(log: &str) -> Vec<String> {
     let lines = log.lines().map(said);
-    let alarming = lines.filter(|line| ALARMS.iter().any(|alarm| line.contains(alarm)));
-    alarming.map(str::to_owned).collect()
+    lines
+        .filter(|line| is_alarm(line))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn is_alarm(line: &str) -> bool {
+    ALARMS.iter().any(|alarm| line.contains(alarm))
 }
 
 /// Why the server ended whose log this is: its last lines, without what every run writes.
@@ -151,15 +178,12 @@ pub fn reasons(log: &str) -> Vec<String> {
     end.iter().map(|&line| line.to_owned()).collect()
 }
 
-/// Notes in the server's log that it ended by itself, when it gave a reason that is no alarm: so
-/// whoever looks for alarms later finds this one, too.
-pub fn note_end(dir: &DataDir, status: &str, reasons: &str) {
-    if !alarms(reasons).is_empty() {
-        return;
-    }
+/// Notes in the server's log that it ended by itself, for a reason that is no alarm: so whoever looks
+/// for alarms later finds this one, too.
+fn note_end(dir: &DataDir, status: &str, reasons: &str) {
     let note = format!("seckill: FATAL: the server ended by itself ({status}): {reasons}\n");
     let log = File::options().append(true).open(dir.log());
-    // With a full disk there is no room for it, and our own log has said it already.
+    // With a full disk there is no room for it, and our own log says it anyway.
     let _ = log.and_then(|mut log| log.write_all(note.as_bytes()));
 }
 
@@ -204,6 +228,30 @@ mod tests {
         let log = "*** FATAL CONFIG FILE ERROR (Redis 7.0.15) ***\n>>> 'maxmemory-policy \"x\"'\n";
         assert_eq!(reasons(log).len(), 2);
         assert_eq!(alarms(log).len(), 1);
+    }
+
+    /// A reason that is an alarm is quoted once, and one that is none is not read back as an alarm.
+    #[test]
+    fn the_end_of_a_server_is_said_once() {
+        let folder = tempfile::tempdir().expect("folder");
+        let dir = DataDir::open(folder.path()).expect("created");
+        let mut alarms = Alarms::from_now(&dir);
+        let fatal = "Can't recover from AOF write error. Exiting...";
+        std::fs::write(dir.log(), format!("{fatal}\n")).expect("written");
+        assert_eq!(alarms.end(&dir, "exit 1", fatal), fatal);
+        assert_eq!(alarms.end(&dir, "exit 1", fatal), "", "told already");
+        assert_eq!(all_alarms(&dir).expect("read"), [fatal]);
+        alarms.forget_told();
+        assert_eq!(
+            alarms.end(&dir, "exit 1", fatal),
+            fatal,
+            "an end of its own"
+        );
+        for _ in 0..2 {
+            assert_eq!(alarms.end(&dir, "exit 1", "Odd"), "Odd");
+            assert_eq!(alarms.reader.read().expect("read"), "", "read back");
+        }
+        assert_eq!(all_alarms(&dir).expect("read").len(), 3);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::data_dir::DataDir;
 use super::disk;
 use super::process::Process;
-use super::server_log::{self, Alarms, LogReader};
+use super::server_log::{Alarms, LogReader};
 use crate::error::Result;
 
 /// First pause before a server that died is started again; doubles each time.
@@ -61,7 +61,10 @@ impl Watch {
     /// Says what the log reports while the server runs, until told to stop.
     pub fn follow_log(&self) {
         while !self.wait_for_stop(LOG_PAUSE) {
-            self.tell_alarms();
+            // How a start fails is said by the thread that starts.
+            if self.server_id().is_some() {
+                self.tell_alarms();
+            }
         }
     }
 
@@ -88,10 +91,12 @@ impl Watch {
                     told.clear();
                     running = Some(process);
                 }
-                Err(error) if error.to_string() == told => {}
                 Err(error) => {
-                    told = error.to_string();
-                    tracing::error!(%error, "the private Redis does not start: trying again");
+                    self.alarms().tell_beside(&error.to_string());
+                    if error.to_string() != told {
+                        told = error.to_string();
+                        tracing::error!(%error, "the private Redis does not start: trying again");
+                    }
                 }
             }
         }
@@ -104,11 +109,12 @@ impl Watch {
         let status = process.wait();
         // Its id may now become that of a stranger.
         self.server_id.store(NO_SERVER, Ordering::Relaxed);
-        self.tell_alarms();
         if self.is_stopping() {
+            self.tell_alarms();
             return since.elapsed();
         }
-        let reasons = server_log::reasons(&log.read().unwrap_or_default()).join(" | ");
+        let log = log.read().unwrap_or_default();
+        let reasons = self.alarms().end(&self.dir, &status, &log);
         if reasons.is_empty() {
             tracing::warn!(status, ?pause, "the private Redis ended: starting it again");
         } else {
@@ -118,7 +124,6 @@ impl Watch {
                 reasons,
                 "the private Redis ended: starting it again"
             );
-            server_log::note_end(&self.dir, &status, &reasons);
         }
         if let Ok(free) = disk::free_bytes(self.dir.path())
             && free < disk::FREE_BYTES_MIN
