@@ -3,8 +3,8 @@
 //! A lane says truthfully whether a call that failed was sent. It never sends a call twice.
 //!
 //! A network may forget a quiet connection and tell neither end (NAT, load balancers). So a lane
-//! that nobody used for a while is asked for a sign of life before the next call is put on it. If it
-//! gives none soon, a new connection is opened beside it, and the first of the two is used: a Redis
+//! that nobody used for a while is asked for a sign of life before the next call is put on it. When
+//! none comes soon, a new connection is opened beside it, and the first of the two is used: Redis
 //! may also be far away. A lane in use pays nothing for that.
 
 use std::pin::pin;
@@ -185,7 +185,7 @@ impl Lane {
         answered.unwrap_or_else(|| Err(Error::Unknown("no answer in time".to_owned())))
     }
 
-    /// Sends a call once. When it is not answered in time, `undo` follows it on the same connection:
+    /// Sends a call once. When no answer comes in time, `undo` follows on the same connection:
     /// Redis executes `undo` after the call, whenever that arrives. Both are lost with a connection
     /// that is cut.
     ///

@@ -118,8 +118,8 @@ impl Alarms {
         }
     }
 
-    /// Why a server ended by itself that wrote `log`: for the caller to say, without the alarms that
-    /// were told. Other new alarms are told here.
+    /// Why a server ended by itself that wrote `log`: for the caller to say, without the alarms
+    /// that were told. Other new alarms are told here.
     pub fn end(&mut self, dir: &DataDir, status: &str, log: &str) -> String {
         let mut reasons = reasons(log);
         let is_unnoted = !reasons.is_empty() && !reasons.iter().any(|line| is_alarm(line));
@@ -178,8 +178,8 @@ pub fn reasons(log: &str) -> Vec<String> {
     end.iter().map(|&line| line.to_owned()).collect()
 }
 
-/// Notes in the server's log that it ended by itself, for a reason that is no alarm: so whoever looks
-/// for alarms later finds this one, too.
+/// Notes in the server's log that it ended by itself, for a reason that is no alarm: who looks for
+/// alarms later finds this one, too.
 fn note_end(dir: &DataDir, status: &str, reasons: &str) {
     let note = format!("seckill: FATAL: the server ended by itself ({status}): {reasons}\n");
     let log = File::options().append(true).open(dir.log());
