@@ -55,12 +55,7 @@ impl App {
                 (redis.url(), Some(redis))
             }
         };
-        let store = Store::new(
-            config.redis.access(&url),
-            &config.redis.prefix,
-            config.redis.timeout,
-        )?;
-        let store = store.with_durability(config.durability);
+        let store = Store::configured(config, &url)?;
         let replicas = Watch::start(&store, config.redis.replica_gone);
         let readiness = Readiness::start(&store, config.wechat.token.is_some());
         let demo = demo || embedded.is_some();
@@ -210,12 +205,7 @@ pub async fn relay(config: Config) -> Result<()> {
         Some(url) => url.clone(),
         None => embedded::address(&config.data_dir)?,
     };
-    let store = Store::new(
-        config.redis.access(&url),
-        &config.redis.prefix,
-        config.redis.timeout,
-    )?;
-    let store = store.with_durability(config.durability);
+    let store = Store::configured(&config, &url)?;
     let _replicas = Watch::start(&store, config.redis.replica_gone);
     let _readiness = Readiness::start(&store, false);
     let relay = Relay::new(store, &config.relay, Arc::new(Metrics::new()?))?;

@@ -270,12 +270,7 @@ pub async fn run(operation: &Operation, arguments: &Arguments, config: Config) -
             (attached.url(), Some(attached))
         }
     };
-    let store = Store::new(
-        config.redis.access(&url),
-        &config.redis.prefix,
-        config.redis.timeout,
-    )?;
-    let store = store.with_durability(config.durability);
+    let store = Store::configured(&config, &url)?;
     let _replicas = if operation.needs_replicas() {
         let watch = Watch::start(&store, config.redis.replica_gone);
         store.until_replicas_are_counted().await;

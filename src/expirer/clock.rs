@@ -12,7 +12,7 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::clock::{Reading, Step};
 
-/// A smaller step is none: clocks are set right by a little, now and then.
+/// A smaller step does not count: clocks are set right by a little, now and then.
 const STEP_MIN: Duration = Duration::from_secs(5);
 /// How long nothing expires after a step.
 const PAUSE: Duration = Duration::from_secs(60);

@@ -107,7 +107,7 @@ pub fn decided(reply: &Value, bid: &Bid) -> Result<DecidedBid> {
     })
 }
 
-/// The outcome that an answer says; `None` for one that is none.
+/// The outcome that an answer says; `None` for an answer that no script gives.
 fn outcome(answer: &str, about: &str, bid: &Bid) -> Result<Option<BidOutcome>> {
     match answer {
         "bid_accepted" => {

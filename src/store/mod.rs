@@ -60,7 +60,7 @@ use self::pool::{Connection, Pool};
 use self::replicas::{Count, Replicas};
 use self::scan::Scans;
 use self::script::Call;
-use crate::config::RedisAccess;
+use crate::config::{Config, RedisAccess, RedisUrl};
 use crate::domain::durability::Durability;
 use crate::error::{Error, Result};
 
@@ -109,6 +109,16 @@ impl Store {
             changes,
             scans: Arc::new(Scans::new()),
         })
+    }
+
+    /// A store at `url` with the settings of the program.
+    ///
+    /// # Errors
+    /// As [`Store::new`].
+    pub fn configured(config: &Config, url: &RedisUrl) -> Result<Self> {
+        let redis = &config.redis;
+        let store = Self::new(redis.access(url), &redis.prefix, redis.timeout)?;
+        Ok(store.with_durability(config.durability))
     }
 
     /// The same store, with this level for what its lanes acknowledge.

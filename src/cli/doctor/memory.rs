@@ -12,7 +12,7 @@ pub(super) fn memory(facts: &ServerFacts, keeps_replies: bool) -> Finding {
         "unknown" => Grade::Warning,
         "noeviction" => Grade::Good,
         _ if limit == "0" => Grade::Good,
-        _ => Grade::Warning, // keys with a TTL, of which there are none
+        _ => Grade::Warning, // keys with a TTL: we have no such keys
     };
     let found = format!("maxmemory {limit}, {policy}");
     Finding::new(
