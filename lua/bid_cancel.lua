@@ -19,7 +19,9 @@
 --   was accepted. With waits, an order that was not changed has its record written again as it is:
 --   replicas are waited for from the last write on.
 -- Flags: allow-oom, so that what was accepted is settled when Redis is full.
--- Uses: lib/clock, lib/stock, lib/order, lib/feed, lib/account, lib/change
+-- Uses: lib/clock, lib/deadline, lib/stock, lib/order, lib/feed, lib/account, lib/change
+
+if came_late() then return "late" end
 
 local orders, feed, sale, stock, accounts, changes = unpack(KEYS)
 local id, waits, buyer, goods = ARGV[1], ARGV[2] == "1", ARGV[3], ARGV[4]

@@ -10,7 +10,7 @@
 -- ARGV[1] username   [text]     who bids
 -- ARGV[2] request_id [text]     the client's name for this request
 -- ARGV[3] order      [order id] of the order if the bid is accepted
--- ARGV[4] waits      [0|1]      the caller waits for replicas: repeated orders write a little
+-- ARGV[4] waits      [0|1]      the caller waits for replicas: every answer writes a little
 -- ARGV[5] goods      [sale id]  the target
 -- ARGV[6] amount     [cents]    how much is offered
 -- ARGV[7] history    [N-word]   of the past of the target that the caller saw acknowledged, or empty
@@ -27,11 +27,13 @@
 --   no_such_account | insufficient_balance, with an empty about
 -- Writes only for "bid_accepted": a confirmed order, the counters, the request, a feed entry when
 --   the sale has a feed, and the balance when the event keeps accounts: less what was accepted, plus
---   the bonus on it. With waits, "already_bid" writes a field of the sale: replicas are waited for
---   from the last write on, and that order was written before. A target that has forgotten some of
---   the past is stopped, and accepts nothing.
+--   the bonus on it. With waits, every other answer about a target writes its field waited_at:
+--   replicas are waited for from the last write on, and what the answer rests on was written before.
+--   A target that has forgotten some of the past is stopped, and accepts nothing.
 -- Flags: none, so bidding stops before any effect when Redis is read-only, full or cannot persist.
--- Uses: lib/clock, lib/stock, lib/history, lib/window, lib/order, lib/feed, lib/account
+-- Uses: lib/clock, lib/deadline, lib/stock, lib/history, lib/window, lib/order, lib/feed, lib/account
+
+if came_late() then return "late" end
 
 local requests, orders, feed, sale, stock, accounts, changes = unpack(KEYS)
 local username, request_id, order, waits, goods = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == "1", ARGV[5]
@@ -77,6 +79,14 @@ local function reply(answer, about)
   return { answer, about or "", history, grants, granted_at }
 end
 
+-- An answer that accepts nothing.
+local function nothing_new(answer, about)
+  if waits then
+    redis.call("HSET", sale, "waited_at", ms_text(now))
+  end
+  return reply(answer, about)
+end
+
 if lost then
   sale_stop(sale, past, paused)
 end
@@ -90,30 +100,27 @@ if before then
   end
   local line = order_read(before, record).lines[1]
   if line.goods ~= goods or not line.bid or line.bid.requested ~= amount then
-    return reply("request_id_reused")
+    return nothing_new("request_id_reused")
   end
-  if waits then
-    redis.call("HSET", sale, "repeated_at", ms_text(now))
-  end
-  return reply("already_bid", before .. "\n" .. record)
+  return nothing_new("already_bid", before .. "\n" .. record)
 end
 
 -- Decide.
 
 if closed == "not_started" then
-  return reply(closed, ms_text(opens_at))
+  return nothing_new(closed, ms_text(opens_at))
 elseif closed then
-  return reply(closed)
+  return nothing_new(closed)
 elseif left == 0 then
-  return reply("target_reached")
+  return nothing_new("target_reached")
 elseif amount < bid_min and amount < left then
-  return reply("invalid_amount", cents_text(bid_min))
+  return nothing_new("invalid_amount", cents_text(bid_min))
 elseif keeps_accounts and not balance then
-  return reply("no_such_account")
+  return nothing_new("no_such_account")
 end
 local accepted = math.min(amount, left)
 if keeps_accounts and balance < accepted then
-  return reply("insufficient_balance")
+  return nothing_new("insufficient_balance")
 end
 -- In two steps, because a product of this size would lose its last digits.
 local bonus = math.floor(accepted / 10000) * bonus_bp + math.floor(accepted % 10000 * bonus_bp / 10000)

@@ -13,7 +13,9 @@
 --   the command, so that the same command goes on where it was. A sale with this field grants nothing,
 --   takes no edit, and nothing of it expires.
 -- Flags: allow-oom, because what follows shrinks.
--- Uses: lib/stock, lib/groups, lib/clear
+-- Uses: lib/clock, lib/deadline, lib/stock, lib/groups, lib/clear
+
+if came_late() then return "late" end
 
 local feed, command = KEYS[1], ARGV[1]
 local with_orders, feed_too = ARGV[2] == "1", ARGV[3] == "1"

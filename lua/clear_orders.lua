@@ -13,7 +13,9 @@
 -- Writes only for orders whose lines are all of these sales, and not for bids that are alive and
 --   were paid by an account. The same batch again changes nothing more.
 -- Flags: allow-oom, because it shrinks.
--- Uses: lib/stock, lib/order
+-- Uses: lib/clock, lib/deadline, lib/stock, lib/order
+
+if came_late() then return "late" end
 
 local orders, holds, requests = KEYS[1], KEYS[2], KEYS[3]
 local count = (#KEYS - 3) / 3

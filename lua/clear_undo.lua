@@ -5,7 +5,9 @@
 -- Returns how many sales go on
 -- Writes only to sales that have the field clearing. The same again changes nothing more.
 -- Flags: allow-oom, so that it works when Redis is full.
--- Uses: lib/clear
+-- Uses: lib/clock, lib/deadline, lib/clear
+
+if came_late() then return "late" end
 
 if #KEYS < 1 or #ARGV ~= 0 then
   error({ err = "ERR clear_undo takes the sales and no arguments" })

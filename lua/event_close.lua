@@ -5,7 +5,9 @@
 -- Returns closed
 -- Writes the field * of deleted, which event_delete removes. The same again changes nothing more.
 -- Flags: allow-oom, because what follows shrinks.
--- Uses: none
+-- Uses: lib/clock, lib/deadline
+
+if came_late() then return "late" end
 
 if #KEYS ~= 1 or #ARGV ~= 0 then
   error({ err = "ERR event_close takes one key and no arguments" })

@@ -19,7 +19,9 @@
 -- Writes only for "deleted", and ends in each case what event_close began. Redis frees the memory of
 --   large keys in the background.
 -- Flags: allow-oom, because it shrinks.
--- Uses: lib/stock, lib/history, lib/groups
+-- Uses: lib/clock, lib/deadline, lib/stock, lib/history, lib/groups
+
+if came_late() then return "late" end
 
 local deleted, feed, accounts, count = KEYS[1], KEYS[2], KEYS[3], (#KEYS - 9) / 3
 local with_orders, feed_too = ARGV[1] == "1", ARGV[2] == "1"

@@ -7,7 +7,9 @@
 -- Writes what drops them; a group for which no entry is left has then read all of the feed. The same
 --   again changes nothing more.
 -- Flags: allow-oom, because it shrinks.
--- Uses: lib/groups
+-- Uses: lib/clock, lib/deadline, lib/groups
+
+if came_late() then return "late" end
 
 local feed = KEYS[1]
 if #KEYS ~= 1 or #ARGV < 1 or #ARGV > 1000 then

@@ -10,7 +10,9 @@
 -- Writes for bound and for repeated, both ways: replicas are waited for from the last write
 --   on, and a repeat was written before.
 -- Flags: none, so nothing is bound when Redis is read-only, full or cannot persist.
--- Uses: none
+-- Uses: lib/clock, lib/deadline
+
+if came_late() then return "late" end
 
 local numbers, openids = KEYS[1], KEYS[2]
 local openid, number = ARGV[1], ARGV[2]

@@ -10,7 +10,9 @@
 --   and writes nothing, so at replicated:K nothing is waited for then: until replicas have what the
 --   first wrote, a failover may bring the binding back.
 -- Flags: allow-oom, so people can leave when Redis is full.
--- Uses: none
+-- Uses: lib/clock, lib/deadline
+
+if came_late() then return "late" end
 
 local numbers, openids = KEYS[1], KEYS[2]
 local by, name = ARGV[1], ARGV[2]

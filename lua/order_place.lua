@@ -8,7 +8,7 @@
 -- ARGV[1] username   [text]      who asks
 -- ARGV[2] request_id [text]      the client's name for this request
 -- ARGV[3] order      [order id]  of the order if it is granted
--- ARGV[4] waits      [0|1]       the caller waits for replicas: repeated orders write a little
+-- ARGV[4] waits      [0|1]       the caller waits for replicas: every answer writes a little
 -- ARGV[5...] five for each line: goods [sale id], purchase [units], and the past of the sale that the
 --   caller saw acknowledged: history (empty: none), grants, granted_at [ms]; no goods twice
 --
@@ -25,11 +25,13 @@
 --   not_started | ended, purchase_max, opens_in, history, list | counter}.
 -- Writes only for "grabbed": a held order, until the shortest hold of its sales has passed, when
 --   any of them has one, else a confirmed one; a feed entry when any of its sales has a feed. With
---   waits, an answer that shows an order which exists writes a field of the first sale: replicas
---   are waited for from the last write on, and that order was written before. A sale that has
---   forgotten some of the past is stopped, and grants nothing.
+--   waits, every other answer that comes with standings writes the field waited_at of the first sale:
+--   replicas are waited for from the last write on, and what the answer rests on was written before.
+--   A sale that has forgotten some of the past is stopped, and grants nothing.
 -- Flags: none, so selling stops before any effect when Redis is read-only, full or cannot persist.
--- Uses: lib/clock, lib/stock, lib/history, lib/window, lib/basket, lib/order, lib/feed
+-- Uses: lib/clock, lib/deadline, lib/stock, lib/history, lib/window, lib/basket, lib/order, lib/feed
+
+if came_late() then return "late" end
 
 local requests, orders, holds, feed = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local username, request_id, order, waits = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == "1"
@@ -86,10 +88,10 @@ local function reply(answer, about)
   return { answer, about, unpack(standings) }
 end
 
--- An answer that shows an order which exists.
-local function show(answer, about)
+-- An answer that grants nothing.
+local function nothing_new(answer, about)
   if waits then
-    redis.call("HSET", lines[1].sale, "repeated_at", ms_text(now))
+    redis.call("HSET", lines[1].sale, "waited_at", ms_text(now))
   end
   return reply(answer, about)
 end
@@ -112,9 +114,9 @@ if before then
     error({ err = "ERR order_place: order " .. before .. " of a request is missing" })
   end
   if not asks_the_same(order_read(before, record).lines) then
-    return reply("request_id_reused", lines[1].goods)
+    return nothing_new("request_id_reused", lines[1].goods)
   end
-  return show("repeated", before .. "\n" .. record)
+  return nothing_new("repeated", before .. "\n" .. record)
 end
 
 -- Decide: each check for all lines before the next one.
@@ -133,10 +135,10 @@ for _, check in ipairs(checks) do
   for _, line in ipairs(lines) do
     local refusal = check(line)
     if refusal == "already_grabbed" then
-      return show(refusal, line.goods .. "\n" .. line.owned)
+      return nothing_new(refusal, line.goods .. "\n" .. line.owned)
     elseif refusal then
       local opening = refusal == "not_started" and "\n" .. ms_text(line.opens_at) or ""
-      return reply(refusal, line.goods .. opening)
+      return nothing_new(refusal, line.goods .. opening)
     end
   end
 end

@@ -13,7 +13,9 @@
 -- Writes only for "changed", so a repeat is safe. With waits, an order that was not changed has its
 --   record written again as it is: replicas are waited for from the last write on.
 -- Flags: allow-oom, so that what was granted is settled when Redis is full.
--- Uses: lib/clock, lib/stock, lib/order, lib/feed, lib/change
+-- Uses: lib/clock, lib/deadline, lib/stock, lib/order, lib/feed, lib/change
+
+if came_late() then return "late" end
 
 local orders, feed = KEYS[1], KEYS[2]
 local id, waits = ARGV[1], ARGV[2] == "1"

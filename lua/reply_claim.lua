@@ -12,7 +12,9 @@
 -- Writes only for claimed: the claim, with the note that was left.
 -- Flags: allow-oom, so that people can give back and leave when Redis is full: it takes one
 --   key for a minute, which will hold the reply. What must not be begun then is refused by the script that would begin it.
--- Uses: lib/clock, lib/stock, lib/claim
+-- Uses: lib/clock, lib/deadline, lib/stock, lib/claim
+
+if came_late() then return "late" end
 
 local reply = KEYS[1]
 local owner, lease, memory = ARGV[1], ARGV[2], ARGV[3]

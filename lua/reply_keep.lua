@@ -9,7 +9,9 @@
 -- Returns kept; or lost: the lease ran out, and somebody else claimed or answered the message
 -- Writes only for kept: the reply, which is forgotten after its time.
 -- Flags: allow-oom, so what was begun is finished when Redis is full.
--- Uses: lib/claim
+-- Uses: lib/clock, lib/deadline, lib/claim
+
+if came_late() then return "late" end
 
 local reply = KEYS[1]
 local owner, text, memory = ARGV[1], ARGV[2], ARGV[3]

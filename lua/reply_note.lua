@@ -9,7 +9,9 @@
 -- Returns noted; or lost: somebody else claimed or answered the message, or it was forgotten
 -- Writes only for noted: the note. Lease and memory end when they did.
 -- Flags: allow-oom, so what was begun is finished when Redis is full.
--- Uses: lib/claim
+-- Uses: lib/clock, lib/deadline, lib/claim
+
+if came_late() then return "late" end
 
 local reply = KEYS[1]
 local owner, note = ARGV[1], ARGV[2]

@@ -8,7 +8,9 @@
 -- Writes only for released: the claim is gone; but a note stays, for whoever claims the message
 --   next.
 -- Flags: allow-oom, so what was begun is finished when Redis is full.
--- Uses: lib/claim
+-- Uses: lib/clock, lib/deadline, lib/claim
+
+if came_late() then return "late" end
 
 local reply = KEYS[1]
 local owner = ARGV[1]

@@ -8,7 +8,9 @@
 -- Returns {deleted}, or {not_cleared, id}, when another command ended it
 -- Writes only for "deleted".
 -- Flags: allow-oom, because it shrinks.
--- Uses: lib/stock, lib/history, lib/clear
+-- Uses: lib/clock, lib/deadline, lib/stock, lib/history, lib/clear
+
+if came_late() then return "late" end
 
 local deleted, count = KEYS[1], (#KEYS - 1) / 3
 if count < 1 or count ~= #ARGV then

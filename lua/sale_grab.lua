@@ -10,7 +10,7 @@
 -- ARGV[1] goods   [sale id]         written into each record
 -- ARGV[2] door    [list|counter|office]  the kind of stock that the door sells; the office sells
 --   every sale that has the field keyword, and nobody else does
--- ARGV[3] waits   [0|1]             the caller waits for replicas: repeated orders write a little
+-- ARGV[3] waits   [0|1]             the caller waits for replicas: every answer writes a little
 -- ARGV[4] history [N-word]          of the past of the sale that the caller saw acknowledged, or empty
 -- ARGV[5] grants  [orders]          of that past
 -- ARGV[6] granted_at [ms]           of that past
@@ -20,17 +20,17 @@
 --   batch: units left, orders ever granted, ms of the last grant, open | paused | forgot | not_started
 --   | ended | no_such_sale | wrong_door, most units in one attempt, ms until the window opens (0: it
 --   has), history (empty: no such sale, or not its door);
---   then one text with an answer for each attempt, separated by the byte 30: "=" and the units,
---   separated by tabs, of its new order; an order that the buyer holds, as order_shown says it; or
---   one word of no_such_sale | wrong_door | invalid_purchase | paused | forgot | not_started | ended |
---   sold_out | insufficient_stock
+--   then one text with an answer for each attempt, separated by the byte 30: "=" and the units, separated
+--   by tabs, of its new order; an order that the buyer holds, as order_shown says it; or no_such_sale |
+--   wrong_door | invalid_purchase | paused | forgot | not_started | ended | sold_out | insufficient_stock
 -- Writes only for new orders: held ones when the sale has a hold, else confirmed ones. A buyer who
---   holds an order gets that order in every state of the sale. With waits, a batch that repeats
---   orders and grants none writes a field of the sale: replicas are waited for from the last write
---   on, and the repeated orders were written before. A sale that has forgotten some of the past is
---   stopped, and grants nothing.
+--   holds an order gets it in every state of the sale. With waits, a batch that grants nothing writes
+--   waited_at of the sale: replicas are waited for from the last write on, and what its answers rest on
+--   was written before. A sale that has forgotten some of the past is stopped, and grants nothing.
 -- Flags: none, so selling stops before any effect when Redis is read-only, full or cannot persist.
--- Uses: lib/clock, lib/stock, lib/history, lib/window, lib/order, lib/feed
+-- Uses: lib/clock, lib/deadline, lib/stock, lib/history, lib/window, lib/order, lib/feed
+
+if came_late() then return "late" end
 
 local sale, stock, buyers, orders, holds, feed = unpack(KEYS)
 local goods, door, waits = ARGV[1], ARGV[2], ARGV[3] == "1"
@@ -142,8 +142,8 @@ if lost then
   sale_stop(sale, past, paused)
 end
 if #grants == 0 then
-  if waits and #repeats > 0 then
-    redis.call("HSET", sale, "repeated_at", ms_text(now))
+  if waits then
+    redis.call("HSET", sale, "waited_at", ms_text(now))
   end
   return reply()
 end

@@ -21,7 +21,9 @@
 -- Writes only for "created" and "updated". The same edit again changes nothing more. A sale that
 --   becomes an activity is limited to one unit for each buyer.
 -- Flags: allow-oom, so that a sale can be paused when Redis is full.
--- Uses: lib/clock, lib/stock, lib/history
+-- Uses: lib/clock, lib/deadline, lib/stock, lib/history
+
+if came_late() then return "late" end
 
 local sale, buyers, deleted = KEYS[1], KEYS[2], KEYS[3]
 if #KEYS ~= 3 or #ARGV < 4 or #ARGV % 2 ~= 0 then

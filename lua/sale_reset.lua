@@ -10,7 +10,9 @@
 --   or because Redis has forgotten orders of them; or {not_cleared, id}, when another command ended it
 -- Writes only for "reset". Units that are numbered later get numbers that no unit had before.
 -- Flags: allow-oom, because it shrinks.
--- Uses: lib/stock, lib/history, lib/clear
+-- Uses: lib/clock, lib/deadline, lib/stock, lib/history, lib/clear
+
+if came_late() then return "late" end
 
 local deleted, word, count = KEYS[1], ARGV[1], (#KEYS - 1) / 3
 if count < 1 or count ~= #ARGV - 1 then
@@ -44,8 +46,8 @@ for n, reset in ipairs(resets) do
   local sale, buyers = KEYS[3 * n - 1], KEYS[3 * n + 1]
   redis.call("HSET", sale, "history", reset.history, "added", reset.left, "removed", "0", "counted",
     reset.counted, "paused", reset.paused)
-  redis.call("HDEL", sale, "held", "confirmed", "used", "grants", "granted_at", "repeated_at", "known",
-    "clearing")
+  redis.call("HDEL", sale, "held", "confirmed", "used", "grants", "granted_at", "waited_at",
+    "repeated_at", "known", "clearing")
   redis.call("UNLINK", buyers)
   if reset.paused ~= "0" then
     reply[#reply + 1] = ARGV[n + 1]

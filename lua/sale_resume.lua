@@ -9,7 +9,9 @@
 -- Writes only for "resumed", whatever stopped the sale, and also when nothing did: so an operator who
 --   knows of a loss resumes the sale before any server finds out. The same again is one more history.
 -- Flags: allow-oom, so that a sale can be resumed when Redis is full.
--- Uses: lib/stock, lib/history
+-- Uses: lib/clock, lib/deadline, lib/stock, lib/history
+
+if came_late() then return "late" end
 
 local sale, deleted = KEYS[1], KEYS[2]
 local id, word = ARGV[1], ARGV[2]

@@ -12,7 +12,9 @@
 --   no_such_sale | needs_count (only list stock has identities) | limit_passed
 -- Writes only when it returns numbers. Not idempotent: each call adds.
 -- Flags: none, so nothing is added when Redis is read-only, full or cannot persist.
--- Uses: lib/stock
+-- Uses: lib/clock, lib/deadline, lib/stock
+
+if came_late() then return "late" end
 
 local sale, stock = KEYS[1], KEYS[2]
 local mode, limit, target_limit = ARGV[1], whole(ARGV[2], nil, "limit"), whole(ARGV[3], nil, "limit")

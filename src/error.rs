@@ -39,6 +39,21 @@ impl Error {
     }
 }
 
+impl Error {
+    /// The same failure, with more to say about it.
+    pub fn and(self, more: &str) -> Self {
+        let longer = |why: String| format!("{why}; {more}");
+        match self {
+            Self::Busy(why) => Self::Busy(longer(why)),
+            Self::Unknown(why) => Self::Unknown(longer(why)),
+            Self::Contract(why) => Self::Contract(longer(why)),
+            Self::Config(why) => Self::Config(longer(why)),
+            Self::Embedded(why) => Self::Embedded(longer(why)),
+            Self::Refused(why) => Self::Refused(longer(why)),
+        }
+    }
+}
+
 impl From<Invalid> for Error {
     fn from(invalid: Invalid) -> Self {
         Self::Refused(invalid.to_string())

@@ -610,7 +610,15 @@ fn check_script(path: &str, text: &str, bindings: &str, library: &[Part]) -> Vec
     for what in check_uses(body, &header.uses, library) {
         expect(false, what);
     }
-    for word in returned_words(body) {
+    // The part says what the word means.
+    let guard = "if came_late() then return \"late\" end\n";
+    let body = body.trim_start();
+    let has_deadline = header.uses.iter().any(|part| *part == "deadline");
+    expect(
+        body.starts_with(guard) == has_deadline,
+        "looks at its deadline elsewhere than at its start".into(),
+    );
+    for word in returned_words(body.trim_start_matches(guard)) {
         let documented = header
             .text
             .split(|c: char| !c.is_alphanumeric() && c != '_');

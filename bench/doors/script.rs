@@ -6,9 +6,9 @@ use seckill::domain::history::Past;
 use seckill::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId, Username};
 use seckill::domain::outcome::Outcome;
 use seckill::domain::sale::StockKind;
+use seckill::store::batch;
 use seckill::store::embedded::Persistence;
 use seckill::store::keys::Keys;
-use seckill::store::reply;
 use seckill::store::script::SALE_GRAB;
 use tokio::runtime::Runtime;
 
@@ -94,7 +94,7 @@ async fn grab(
             .arg(attempt.purchase.get())
             .arg(attempt.order.as_str());
     }
-    let batch = reply::batch(&call.send(connection).await?, &sale, kind.door(), &attempts)?;
+    let batch = batch::decode(&call.send(connection).await?, &sale, kind.door(), &attempts)?;
     let granted = batch
         .outcomes
         .iter()

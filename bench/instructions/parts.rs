@@ -17,8 +17,8 @@ use seckill::domain::standing::Grants;
 use seckill::http::answer;
 use seckill::http::attempt::AttemptRequest;
 use seckill::http::negotiate::Manner;
+use seckill::store::batch;
 use seckill::store::keys::Keys;
-use seckill::store::reply;
 use seckill::store::script::SALE_GRAB;
 
 const PARSE: &str = "parse a reply to 64 attempts";
@@ -192,7 +192,7 @@ fn parsed() -> usize {
 fn decoded() -> usize {
     static ATTEMPTS: LazyLock<Vec<Attempt>> = LazyLock::new(|| vec![attempt(); BATCH]);
     let batch =
-        reply::batch(&reply_value(), &sale(), Door::Seckill, &ATTEMPTS).expect("a good reply");
+        batch::decode(&reply_value(), &sale(), Door::Seckill, &ATTEMPTS).expect("a good reply");
     batch.outcomes.len()
 }
 

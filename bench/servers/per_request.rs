@@ -13,8 +13,8 @@ use seckill::domain::outcome::{Grant, Outcome};
 use seckill::domain::sale::StockKind;
 use seckill::error::{Error, Result};
 use seckill::http::attempt::AttemptRequest;
+use seckill::store::batch;
 use seckill::store::keys::Keys;
-use seckill::store::reply;
 use seckill::store::script::SALE_GRAB;
 use tikv_jemallocator::Jemalloc;
 
@@ -46,7 +46,7 @@ impl Door {
             .arg(attempt.order.as_str())
             .send(&mut *connection)
             .await?;
-        let outcomes = reply::batch(&said, sale, door, &[attempt])?.outcomes;
+        let outcomes = batch::decode(&said, sale, door, &[attempt])?.outcomes;
         let none = || Error::Contract("no outcome".to_owned());
         outcomes.into_iter().next().ok_or_else(none)?
     }

@@ -16,8 +16,8 @@ use crate::domain::outcome::{Outcome, Refusal};
 use crate::domain::sale::Door;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
+use crate::store::batch::Batch;
 use crate::store::lane::Lane;
-use crate::store::reply::Batch;
 
 /// Most attempts that wait in one worker; one more is answered `busy` at once.
 pub const QUEUE_ATTEMPTS_MAX: usize = 4096;
@@ -114,14 +114,20 @@ impl Batcher {
         self.metrics.batch(attempts.len(), sent_at.elapsed());
         match decided {
             Ok(Batch {
-                standing, outcomes, ..
+                standing,
+                outcomes,
+                kept,
+                ..
             }) => {
                 // Before any buyer hears of an order, the gate does.
                 let granted = outcomes.iter().flatten().any(Outcome::is_grabbed);
-                self.learner.hear(&sale, &standing, granted, sent_at);
+                match kept {
+                    true => self.learner.hear(&sale, &standing, granted, sent_at),
+                    false => self.learner.doubt_all(),
+                }
                 for (answer, outcome) in answers.into_iter().zip(outcomes) {
                     if let Err(error) = &outcome {
-                        self.unreadable(&sale, error);
+                        self.failed(&sale, error);
                     }
                     // A buyer who went away gets the same outcome on the retry.
                     let _ = answer.send(outcome);
@@ -168,11 +174,14 @@ impl Batcher {
         Ok(batch)
     }
 
-    /// A buyer holds an order that cannot be read. No gate need hear of it: the attempt took
-    /// nothing, and its buyer is in the index from which gates learn.
-    fn unreadable(&self, sale: &SaleId, error: &Error) {
+    /// One attempt of a batch failed: too few replicas have what its answer rests on, or its buyer
+    /// holds an order that cannot be read. Of that no gate need hear: the attempt took nothing, and
+    /// its buyer is in the index from which gates learn.
+    fn failed(&self, sale: &SaleId, error: &Error) {
         self.metrics.redis_error(error);
-        tracing::error!(%sale, %error, "an order cannot be shown: run `seckill audit --deep`");
+        if matches!(error, Error::Contract(_)) {
+            tracing::error!(%sale, %error, "an order cannot be shown: run `seckill audit --deep`");
+        }
     }
 }
 

@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
+use super::learner::Learner;
 use super::memory::Memory;
 use super::new_id;
 use crate::domain::bid::{Amount, Bid, BidOutcome, BidRefusal};
 use crate::domain::ids::{RequestId, SaleId, Username};
 use crate::error::{Error, Result};
-use crate::metrics::Metrics;
-use crate::store::Store;
 use crate::store::bids::DecidedBid;
 use crate::store::lane::Lane;
 
@@ -23,28 +22,21 @@ const BIDS_MAX: usize = 1024;
 
 /// Owns its lane.
 pub struct Bidder {
-    store: Store,
     lane: Lane,
+    learner: Learner,
     memory: Arc<Memory>,
-    metrics: Arc<Metrics>,
     room: Semaphore,
     /// Longest wait of a buyer.
     timeout: Duration,
 }
 
 impl Bidder {
-    pub fn new(
-        store: &Store,
-        memory: Arc<Memory>,
-        metrics: Arc<Metrics>,
-        timeout: Duration,
-    ) -> Self {
+    pub fn new(lane: Lane, learner: Learner, memory: Arc<Memory>, timeout: Duration) -> Self {
         let room = Semaphore::new(BIDS_MAX);
         Self {
-            store: store.clone(),
-            lane: store.lane(),
+            lane,
+            learner,
             memory,
-            metrics,
             room,
             timeout,
         }
@@ -69,7 +61,7 @@ impl Bidder {
             amount,
         };
         let decided = self.decide(&bid, deadline).await;
-        decided.inspect_err(|error| self.metrics.redis_error(error))
+        decided.inspect_err(|error| self.learner.metrics.redis_error(error))
     }
 
     async fn decide(&self, bid: &Bid, deadline: Instant) -> Result<BidOutcome> {
@@ -80,8 +72,13 @@ impl Bidder {
         let DecidedBid {
             outcome,
             past,
+            kept,
             acknowledged,
         } = decided;
+        if !kept {
+            self.learner.doubt_all();
+        }
+        let outcome = outcome?;
         if let Some(found) = past {
             self.memory
                 .hear(goods, recalled.as_ref(), &found, acknowledged);
@@ -90,7 +87,12 @@ impl Bidder {
         let memory = &self.memory;
         if is_gone
             && memory
-                .has_lost(&self.store, goods, recalled.as_ref(), deadline.into())
+                .has_lost(
+                    &self.learner.store,
+                    goods,
+                    recalled.as_ref(),
+                    deadline.into(),
+                )
                 .await?
         {
             return Ok(BidOutcome::Refused(BidRefusal::Forgot));

@@ -177,6 +177,12 @@ impl Gates {
         }
     }
 
+    /// The same for every sale.
+    pub fn open_all(&self) {
+        let sales = self.sales.read().unwrap_or_else(PoisonError::into_inner);
+        sales.values().for_each(|gate| gate.lock().open());
+    }
+
     /// Whoever learned the buyers ended without them: everybody passes, and it is tried again after
     /// `pause`.
     pub fn give_up(&self, sale: &SaleId, pause: Duration) {

@@ -68,7 +68,7 @@ impl Admission {
             metrics: metrics.clone(),
         };
         let placer = Placer::new(store.lane(), learner.clone(), memory.clone(), timeout);
-        let bidder = Bidder::new(store, memory.clone(), metrics.clone(), timeout);
+        let bidder = Bidder::new(store.lane(), learner.clone(), memory.clone(), timeout);
         let batcher = Batcher {
             lane: store.lane(),
             inbox,

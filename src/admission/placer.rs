@@ -85,11 +85,16 @@ impl Placer {
             outcome,
             standings,
             pasts,
+            kept,
             acknowledged,
         } = placed.await?;
+        if !kept {
+            self.learner.doubt_all();
+        }
+        let outcome = outcome?;
         let granted = matches!(outcome, PlaceOutcome::Grabbed(_));
         // Before the buyer hears of an order, the gates do.
-        for (wish, standing) in wishes.iter().zip(&standings) {
+        for (wish, standing) in wishes.iter().zip(&standings).filter(|_| kept) {
             self.learner.hear(&wish.goods, standing, granted, asked_at);
         }
         for ((wish, recalled), found) in wishes.iter().zip(&recalled).zip(&pasts) {

@@ -73,6 +73,11 @@ impl AccountCommand {
         matches!(self, Self::Set { .. } | Self::Load { .. })
     }
 
+    /// True for what changes an account.
+    pub fn changes(&self) -> bool {
+        !matches!(self, Self::Show { .. })
+    }
+
     /// Runs the command.
     pub async fn run(&self, store: &Store, output: Output) -> Result<ExitCode> {
         match self {
@@ -161,9 +166,8 @@ fn partly(done: usize, of: usize, first_of: Option<&Event>, error: Error) -> Err
     };
     let begins = first_of.map_or_else(String::new, |event| format!("; {}", begins(event, keeps)));
     let accounts = counted(of as u64, "account");
-    Error::Refused(format!(
-        "{error}; set {done} of {accounts}, {so_far}: the same again is safe while nobody \
-         bids{begins}"
+    error.and(&format!(
+        "set {done} of {accounts}, {so_far}: the same again is safe while nobody bids{begins}"
     ))
 }
 

@@ -1,13 +1,18 @@
 //! `seckill audit`: the conservation check, with its figures and a verdict.
 
+use std::fmt::Display;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::json;
 
 use super::print::{Output, facts, figures, progress};
 use super::sale::no_such_sale;
+use crate::domain::counted::counted;
 use crate::domain::ids::SaleId;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::operation::against::{Comparison, Export};
 use crate::operation::audit::{Verdict, audit};
 use crate::store::Store;
 use crate::store::recount::Progress;
@@ -31,19 +36,42 @@ pub struct AuditCommand {
     /// Recount from every order record, buyer and unit; the sale must stand still
     #[arg(long)]
     deep: bool,
+    /// An export of the sale (`seckill orders`), taken before or at another master: orders that are
+    /// missing or have gone back since then, and units that were sold again, are violations
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
 }
 
 impl AuditCommand {
     /// Runs the command. The exit code is the verdict: 0 holds, 1 violated; an error is neither.
     pub async fn run(&self, store: &Store, output: Output) -> Result<ExitCode> {
+        let export = self.export()?;
         let verdict = self.verdict(store, output).await?;
-        let report = report(&self.id, &verdict);
-        output.result(report, &verdict.to_json())?;
-        Ok(if verdict.holds() {
+        let (mut text, mut value) = (report(&self.id, &verdict), verdict.to_json());
+        let mut holds = verdict.holds();
+        if let Some(export) = export {
+            let Comparison { compared, wrong } = export.compare(store, &self.id).await?;
+            text.push_str(&comparison(compared, &wrong));
+            holds &= wrong.is_empty();
+            value["against"] = json!({"orders": compared, "wrong": wrong});
+            value["holds"] = json!(holds);
+        }
+        output.result(text, &value)?;
+        Ok(if holds {
             ExitCode::SUCCESS
         } else {
             ExitCode::FAILURE
         })
+    }
+
+    fn export(&self) -> Result<Option<Export>> {
+        let Some(file) = &self.against else {
+            return Ok(None);
+        };
+        let wrong = |e: &dyn Display| Error::Config(format!("--against {}: {e}", file.display()));
+        let text = std::fs::read_to_string(file).map_err(|e| wrong(&e))?;
+        let export = Export::read(&text, &self.id).map_err(|e| wrong(&e))?;
+        Ok(Some(export))
     }
 
     async fn verdict(&self, store: &Store, output: Output) -> Result<Verdict> {
@@ -66,6 +94,17 @@ fn report(id: &SaleId, verdict: &Verdict) -> String {
         .into_iter()
         .chain(accounts);
     format!("{}\n\n{}", facts(rows), conclusion(id, verdict))
+}
+
+fn comparison(compared: usize, wrong: &[String]) -> String {
+    let orders = counted(compared as u64, "order");
+    match wrong {
+        [] => format!("\n{orders} of the export: all are there"),
+        wrong => format!(
+            "\n{orders} of the export, and some are not as they were:\n- {}",
+            wrong.join("\n- ")
+        ),
+    }
 }
 
 fn conclusion(id: &SaleId, verdict: &Verdict) -> String {

@@ -167,17 +167,11 @@ impl Operation {
     /// True for what is answered when replicas have it, or says how many must.
     fn needs_replicas(&self) -> bool {
         match self {
-            Self::Order(command) => command.changes(),
+            Self::Sale(command) => command.changes(),
+            Self::Account(command) => command.changes(),
             Self::Wechat(command) => command.changes(),
-            Self::Doctor => true,
-            Self::Sale(_)
-            | Self::Event(_)
-            | Self::Stock(_)
-            | Self::Orders(_)
-            | Self::Feed(_)
-            | Self::Account(_)
-            | Self::Audit(_)
-            | Self::Backup(_) => false,
+            Self::Order(_) | Self::Event(_) | Self::Stock(_) | Self::Doctor => true,
+            Self::Orders(_) | Self::Feed(_) | Self::Audit(_) | Self::Backup(_) => false,
         }
     }
 }
@@ -327,9 +321,8 @@ pub fn report(command: &Command, error: &Error) -> ExitCode {
             ExitCode::from(EXIT_NO_VERDICT)
         }
         Error::Unknown(_) => ExitCode::from(EXIT_UNKNOWN),
-        Error::Busy(_) | Error::Contract(_) | Error::Embedded(_) | Error::Refused(_) => {
-            ExitCode::FAILURE
-        }
+        Error::Busy(_) => ExitCode::from(EXIT_NO_VERDICT),
+        Error::Contract(_) | Error::Embedded(_) | Error::Refused(_) => ExitCode::FAILURE,
     }
 }
 

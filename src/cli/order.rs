@@ -39,11 +39,6 @@ pub struct Named {
 }
 
 impl OrderCommand {
-    /// True for what changes the order.
-    pub fn changes(&self) -> bool {
-        !matches!(self, Self::Show(_))
-    }
-
     /// Runs the command.
     pub async fn run(&self, store: &Store, output: Output) -> Result<ExitCode> {
         let (change, id) = match self {
@@ -66,7 +61,7 @@ impl OrderCommand {
 }
 
 async fn show(store: &Store, id: &OrderId, output: Output) -> Result<ExitCode> {
-    let found = store.order(id).await?;
+    let found = store.order_kept(id).await?;
     let order = found.ok_or_else(|| no_such_order(id))?;
     let mut rows = vec![
         ("order", order.id.to_string()),

@@ -124,6 +124,11 @@ fn feed(text: &str) -> Result<bool, String> {
 }
 
 impl SaleCommand {
+    /// True for what changes a sale.
+    pub fn changes(&self) -> bool {
+        !matches!(self, Self::List | Self::Show { .. })
+    }
+
     /// True for what may be the first thing that is ever written.
     pub fn begins(&self) -> bool {
         matches!(self, Self::Put { .. })

@@ -78,7 +78,7 @@ async fn add(store: &Store, id: &SaleId, load: &Load, output: Output) -> Result<
     let what = unit_of(checked_kind(store, id, load.len()).await?);
     let bar = progress(&plural(what), load.len(), output);
     let added = operation::stock::add(store, id, load, &|done| bar.set_position(done)).await;
-    let left = added.map_err(|stopped| Error::Refused(stopped.to_string()))?;
+    let left = added.map_err(Error::from)?;
     bar.finish_and_clear();
     let added = counted(load.len(), what);
     let line = format!("added {added} to sale {id}: {left} left");
@@ -197,7 +197,7 @@ impl Removed {
             }
             _ => return error,
         };
-        Error::Refused(format!("{error}; {so_far}"))
+        error.and(&so_far)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Invalid;
 use super::ids::{OrderId, RequestId, SaleId, Username};
 use super::order::Order;
+use super::outcome::RestsOn;
 use super::sale::EpochMs;
 use super::whole::whole;
 
@@ -80,11 +81,25 @@ pub enum BidOutcome {
 }
 
 impl BidOutcome {
-    /// True when the buyer learns of an order.
-    pub fn shows_an_order(&self) -> bool {
+    /// What the answer rests on.
+    pub fn rests_on(&self) -> RestsOn {
         match self {
-            Self::Accepted(_) | Self::Repeated(_) => true,
-            Self::Refused(_) => false,
+            Self::Accepted(_) | Self::Repeated(_) => RestsOn::Order,
+            Self::Refused(
+                BidRefusal::TargetReached
+                | BidRefusal::NoSuchAccount
+                | BidRefusal::InsufficientBalance,
+            ) => RestsOn::Stock,
+            Self::Refused(
+                BidRefusal::NoSuchSale
+                | BidRefusal::WrongDoor
+                | BidRefusal::RequestIdReused
+                | BidRefusal::Paused
+                | BidRefusal::Forgot
+                | BidRefusal::NotStarted { .. }
+                | BidRefusal::Ended
+                | BidRefusal::BelowMinimum { .. },
+            ) => RestsOn::Terms,
         }
     }
 

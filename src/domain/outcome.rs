@@ -23,7 +23,26 @@ pub enum Outcome {
     Refused(Refusal),
 }
 
+/// What an answer rests on. It is true only as long as Redis does not forget that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestsOn {
+    /// An order that exists.
+    Order,
+    /// What others got, or what this buyer had before: stock that is gone, money that is spent.
+    Stock,
+    /// What an operator decided, the request itself, or the time.
+    Terms,
+}
+
 impl Outcome {
+    /// What the answer rests on.
+    pub fn rests_on(&self) -> RestsOn {
+        match self {
+            Self::Grabbed(_) | Self::AlreadyGrabbed(_) => RestsOn::Order,
+            Self::Refused(refusal) => refusal.rests_on(),
+        }
+    }
+
     /// True when this attempt was granted.
     pub fn is_grabbed(&self) -> bool {
         match self {
@@ -77,6 +96,20 @@ impl Refusal {
         Self::NoSuchSale,
         Self::WrongDoor,
     ];
+
+    /// What the refusal rests on.
+    pub fn rests_on(self) -> RestsOn {
+        match self {
+            Self::SoldOut | Self::InsufficientStock => RestsOn::Stock,
+            Self::NotStarted
+            | Self::Ended
+            | Self::Paused
+            | Self::Forgot
+            | Self::InvalidPurchase
+            | Self::NoSuchSale
+            | Self::WrongDoor => RestsOn::Terms,
+        }
+    }
 
     /// Its place in [`Refusal::ALL`].
     pub fn index(self) -> usize {

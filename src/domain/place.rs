@@ -4,7 +4,7 @@
 use super::attempt::Purchase;
 use super::ids::{OrderId, RequestId, SaleId, Username};
 use super::order::Order;
-use super::outcome::Refusal;
+use super::outcome::{Refusal, RestsOn};
 use super::sale::EpochMs;
 
 /// Most lines of a basket, as it is asked for.
@@ -100,16 +100,15 @@ pub enum PlaceOutcome {
 }
 
 impl PlaceOutcome {
-    /// True when the buyer learns of an order.
-    pub fn shows_an_order(&self) -> bool {
+    /// What the answer rests on.
+    pub fn rests_on(&self) -> RestsOn {
         match self {
-            Self::Grabbed(_) | Self::Repeated(_) => true,
-            Self::Refused(PlaceRefusal::AlreadyGrabbed { .. }) => true,
-            Self::Refused(
-                PlaceRefusal::RequestIdReused
-                | PlaceRefusal::NotStarted { .. }
-                | PlaceRefusal::Line { .. },
-            ) => false,
+            Self::Grabbed(_) | Self::Repeated(_) => RestsOn::Order,
+            Self::Refused(PlaceRefusal::AlreadyGrabbed { .. }) => RestsOn::Order,
+            Self::Refused(PlaceRefusal::Line { refusal, .. }) => refusal.rests_on(),
+            Self::Refused(PlaceRefusal::RequestIdReused | PlaceRefusal::NotStarted { .. }) => {
+                RestsOn::Terms
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use super::bid_request::BidRequest;
 use super::negotiate::Manner;
 use super::place::failed;
 use super::problem::Problem;
+use super::standstill;
 use crate::domain::bid::{BidOutcome, BidRefusal};
 use crate::domain::ids::SaleId;
 use crate::domain::order::Order;
@@ -125,6 +126,9 @@ pub async fn bid(
         faulty(&wrong, manner)
     })?;
     let goods = asked.goods.clone();
+    if context.standstill.held_up(&request) {
+        return Err(failed(&standstill::busy(), manner).with_goods(&goods));
+    }
     let admission = &context.admission;
     let decided = admission
         .bid(asked.username, asked.request, asked.goods, asked.amount)

@@ -7,6 +7,7 @@ use super::Context;
 use super::answer;
 use super::attempt::AttemptRequest;
 use super::negotiate::Manner;
+use super::standstill;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::Door;
 
@@ -51,6 +52,9 @@ async fn buy(
         }
     };
     let goods = asked.goods;
+    if context.standstill.held_up(request) {
+        return answer::failure(&goods, &standstill::busy(), manner);
+    }
     let admission = &context.admission;
     let decided = admission
         .grab(&goods, door, asked.username, asked.purchase)

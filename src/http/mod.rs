@@ -22,6 +22,8 @@ mod probes;
 mod problem;
 pub mod routes;
 mod sales;
+mod socket;
+mod standstill;
 mod wechat;
 
 use std::net::SocketAddr;
@@ -34,6 +36,7 @@ pub use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use tokio::sync::Semaphore;
 
+use self::standstill::Standstill;
 use self::wechat::TicketOffice;
 use crate::admission::Admission;
 use crate::admission::gate::Gates;
@@ -68,6 +71,7 @@ struct Context {
     strict_status: bool,
     token: AdminToken,
     draining: Arc<AtomicBool>,
+    standstill: Arc<Standstill>,
     /// One text of units at a time is read: such texts are large.
     loading: Arc<Semaphore>,
     /// None without a token of the platform.
@@ -131,6 +135,7 @@ impl Shared {
             strict_status: self.strict_status,
             token: self.token.clone(),
             draining: self.draining.clone(),
+            standstill: Standstill::watch(),
             loading: self.loading.clone(),
             tickets,
         }
@@ -179,6 +184,7 @@ pub fn listen(
         .max_connections(CONNECTIONS_PER_WORKER_MAX)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(timeout.as_secs() + SHUTDOWN_MARGIN_SECONDS)
+        .on_connect(socket::keep)
         .disable_signals()
         .tcp_nodelay(true)
         .bind(config.http.listen)

@@ -4,6 +4,7 @@
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
 use actix_web::web::Data;
@@ -13,6 +14,7 @@ use subtle::ConstantTimeEq;
 use super::Context;
 use super::attempt;
 use super::problem::Problem;
+use super::socket::{self, Socket};
 use crate::config::AdminToken;
 
 /// What a request shows.
@@ -77,7 +79,7 @@ pub async fn guard(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match required(request.request(), &context.token) {
+    match admitted(request.request(), &context) {
         Ok(()) => next.call(request).await,
         Err(problem) => {
             let body = request.extract::<actix_web::web::Payload>().await?;
@@ -85,6 +87,34 @@ pub async fn guard(
             Ok(request.into_response(problem.error_response()))
         }
     }
+}
+
+/// Refuses a request that does not show the operators' token, and one that lay unread while this
+/// process stood still.
+fn admitted(request: &HttpRequest, context: &Context) -> Result<(), Problem> {
+    required(request, &context.token)?;
+    match *request.method() != Method::GET && context.standstill.held_up(request) {
+        true => Err(Problem::held_up()),
+        false => Ok(()),
+    }
+}
+
+/// Makes a change that an operator asked for, in a task of its own: once begun, it ends and is
+/// logged, also when its sender has left. It is not begun when the connection was reset before.
+///
+/// # Errors
+/// 503 when it was not begun, or the server stops in the middle.
+pub async fn carry_out<T: 'static>(
+    request: &HttpRequest,
+    change: impl Future<Output = T> + 'static,
+) -> Result<T, Problem> {
+    if socket::of(request).is_some_and(Socket::is_reset) {
+        let (who, path) = (who(request), request.path());
+        tracing::info!(who, path, became = "dropped", "change over HTTP");
+        return Err(Problem::later("busy", "the connection was reset"));
+    }
+    let ended = |_| Problem::unknown("the server is stopping");
+    actix_web::rt::spawn(change).await.map_err(ended)
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpRe
     let id = order_id(&request, manner)?;
     let found = match buyer {
         None => {
-            let found = context.store.order(&id).await;
+            let found = context.store.order_kept(&id).await;
             found.map_err(|error| Problem::of_reading(&error))?
         }
         Some(buyer) => {
@@ -81,8 +81,13 @@ pub async fn confirm(
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
     let (id, manner) = asked_by_operator(&context, &request, body).await?;
-    let outcome = context.store.order_confirm(&id).await;
-    log(Change::Confirm, &request, &id, &outcome);
+    let (store, who) = (context.store.clone(), operator::who(&request));
+    let confirming = async move {
+        let outcome = store.order_confirm(&id).await;
+        log(Change::Confirm, &who, &id, &outcome);
+        outcome
+    };
+    let outcome = operator::carry_out(&request, confirming).await?;
     answer(Change::Confirm, outcome, manner)
 }
 
@@ -93,8 +98,13 @@ pub async fn redeem(
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
     let (id, manner) = asked_by_operator(&context, &request, body).await?;
-    let outcome = context.store.order_use(&id).await;
-    log(Change::Use, &request, &id, &outcome);
+    let (store, who) = (context.store.clone(), operator::who(&request));
+    let using = async move {
+        let outcome = store.order_use(&id).await;
+        log(Change::Use, &who, &id, &outcome);
+        outcome
+    };
+    let outcome = operator::carry_out(&request, using).await?;
     answer(Change::Use, outcome, manner)
 }
 
@@ -117,11 +127,24 @@ pub async fn cancel(
         }
     };
     let id = order_id(&request, manner)?;
-    let asker = buyer.as_ref().map(Asker::Named);
-    let outcome = context.admission.cancel(&id, asker).await;
-    if buyer.is_none() {
-        log(Change::Cancel, &request, &id, &outcome);
+    if context.standstill.held_up(&request) {
+        return Err(busy(manner));
     }
+    let outcome = match buyer {
+        Some(buyer) => {
+            let asker = Some(Asker::Named(&buyer));
+            context.admission.cancel(&id, asker).await
+        }
+        None => {
+            let (admission, who) = (context.admission.clone(), operator::who(&request));
+            let cancelling = async move {
+                let outcome = admission.cancel(&id, None).await;
+                log(Change::Cancel, &who, &id, &outcome);
+                outcome
+            };
+            operator::carry_out(&request, cancelling).await?
+        }
+    };
     answer(Change::Cancel, outcome, manner)
 }
 
@@ -134,7 +157,10 @@ async fn asked_by_operator(
     discard(body).await;
     operator::required(request, &context.token)?;
     let manner = Manner::of(request, context.strict_status);
-    Ok((order_id(request, manner)?, manner))
+    match context.standstill.held_up(request) {
+        true => Err(busy(manner)),
+        false => Ok((order_id(request, manner)?, manner)),
+    }
 }
 
 /// 401 for whoever shows no token and names no buyer. It does not depend on the order.
@@ -168,12 +194,7 @@ fn no_such_order(manner: Manner) -> Problem {
 }
 
 /// What an operator asked for, and what became of it.
-fn log(
-    change: Change,
-    request: &HttpRequest,
-    id: &OrderId,
-    outcome: &Result<ChangeOutcome, Error>,
-) {
+fn log(change: Change, who: &str, id: &OrderId, outcome: &Result<ChangeOutcome, Error>) {
     let became = match outcome {
         Ok(ChangeOutcome::Changed(_)) => change_row(change).0,
         Ok(ChangeOutcome::Repeated(_)) => repeat_row(change).0,
@@ -182,7 +203,7 @@ fn log(
         Err(Error::Busy(_)) => "busy",
         Err(_) => "unknown",
     };
-    tracing::info!(who = operator::who(request), order = %id, asked = ?change, became, "change of an order over HTTP");
+    tracing::info!(who, order = %id, asked = ?change, became, "change of an order over HTTP");
 }
 
 fn answer(

@@ -11,6 +11,7 @@ use super::negotiate::Manner;
 use super::orders::{Sentence, with_order};
 use super::placement::{PlacementFault, PlacementRequest};
 use super::problem::Problem;
+use super::standstill;
 use crate::domain::order::Order;
 use crate::domain::outcome::Refusal;
 use crate::domain::place::{PlaceOutcome, PlaceRefusal};
@@ -28,6 +29,9 @@ pub async fn place(
         context.metrics.wrong_placement(fault.code());
         faulty(&fault, manner)
     })?;
+    if context.standstill.held_up(&request) {
+        return Err(failed(&standstill::busy(), manner));
+    }
     let admission = &context.admission;
     let placed = admission
         .place(asked.username, asked.request, asked.basket)

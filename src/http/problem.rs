@@ -118,6 +118,14 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).hinting(Hint::Retry)
     }
 
+    /// 503 for a request that lay unread while this process stood still.
+    pub fn held_up() -> Self {
+        Self::later(
+            "busy",
+            "the server stood still when this came: it was not executed",
+        )
+    }
+
     /// 503: nobody knows whether it was done, and asking again might do it twice.
     pub fn unknown(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unknown", detail)

@@ -54,6 +54,10 @@ pub async fn receive(
     let manner = Manner::of(&request, context.strict_status);
     let body = read_body(body, MESSAGE_BYTES_MAX).await;
     let body = body.map_err(|fault| Problem::of_fault(&fault, manner))?;
+    if context.standstill.held_up(&request) {
+        // The platform gave this delivery up, and delivers the message again if it still waits.
+        return Err(Problem::held_up());
+    }
     let message = Message::read(&body).map_err(|wrong| {
         context.metrics.chat.refused("malformed");
         // Whoever sends this can sign it (or nobody must), so strangers do not fill the log.

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod activity;
+pub mod against;
 pub mod audit;
 pub mod clear;
 pub mod orders;

@@ -101,34 +101,56 @@ pub enum StopReason {
     Failed(Error),
 }
 
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, done, of, why } = self;
-        match why {
-            StopReason::NoSuchSale => write!(f, "there is no sale {id}")?,
-            StopReason::NeedsCount => write!(
-                f,
-                "the stock of sale {id} is a number, without identities: give a count"
-            )?,
+impl Stopped {
+    /// What stopped it, as a failure.
+    fn reason(&self) -> Error {
+        let id = &self.id;
+        let refused = match &self.why {
+            StopReason::NoSuchSale => format!("there is no sale {id}"),
+            StopReason::NeedsCount => {
+                format!("the stock of sale {id} is a number, without identities: give a count")
+            }
             StopReason::LimitPassed(kind) => {
                 let most = counted(limit(*kind), unit_of(*kind));
-                write!(
-                    f,
-                    "sale {id} can get {most} in all, also if some were removed: see \
-                     its `added`"
-                )?;
+                format!(
+                    "sale {id} can get {most} in all, also if some were removed: see its `added`"
+                )
             }
-            StopReason::Failed(error) => write!(f, "{error}")?,
-        }
+            StopReason::Failed(error) => return error.clone(),
+        };
+        Error::Refused(refused)
+    }
+
+    /// How far it came.
+    fn progress(&self) -> Option<String> {
+        let Self { id, done, of, why } = self;
         let units = counted(*of, "unit");
         match why {
-            StopReason::Failed(Error::Unknown(_)) => write!(
-                f,
-                "; added {done} of {units}; the next ones perhaps: compare `added` of \
-                 sale {id} before you load the rest"
-            ),
-            _ if *done > 0 => write!(f, "; added {done} of {units}, the rest not"),
-            _ => Ok(()),
+            StopReason::Failed(Error::Unknown(_)) => Some(format!(
+                "added {done} of {units}; the next ones perhaps: compare `added` of sale {id} before \
+                 you load the rest"
+            )),
+            _ if *done > 0 => Some(format!("added {done} of {units}, the rest not")),
+            _ => None,
+        }
+    }
+}
+
+impl From<Stopped> for Error {
+    fn from(stopped: Stopped) -> Self {
+        match stopped.progress() {
+            Some(progress) => stopped.reason().and(&progress),
+            None => stopped.reason(),
+        }
+    }
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.reason())?;
+        match self.progress() {
+            Some(progress) => write!(f, "; {progress}"),
+            None => Ok(()),
         }
     }
 }

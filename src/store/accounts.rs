@@ -47,7 +47,7 @@ impl Store {
         for (username, cents) in balances {
             call = call.arg(username.as_str()).arg(*cents);
         }
-        let reply = self.send(call).await?;
+        let reply = self.change(call).await?;
         let nothing = || unexpected("account_set", &format!("{reply:?}"));
         let Value::Array(parts) = &reply else {
             return Err(nothing());
@@ -80,7 +80,7 @@ impl Store {
         let accounts = self.keys.accounts(event.as_str());
         let mut exists = redis::cmd("EXISTS");
         exists.arg(&accounts);
-        let kept = exists.query_async(&mut *connection);
+        let kept = exists.query_async(&mut connection.live);
         self.read(&[&accounts], kept).await
     }
 
@@ -95,7 +95,7 @@ impl Store {
         get.atomic()
             .hget(&accounts, username.as_str())
             .hget(&paid_in, username.as_str());
-        let found = get.query_async(&mut *connection);
+        let found = get.query_async(&mut connection.live);
         let found: (Option<Vec<u8>>, Option<Vec<u8>>) =
             self.read(&[&accounts, &paid_in], found).await?;
         match found {

@@ -5,25 +5,30 @@ use tokio::time::Instant;
 
 use super::Store;
 use super::history;
-use super::lane::Lane;
+use super::lane::{Decided, Lane, Needs};
 use super::record;
-use super::reply::{number, unexpected, word};
+use super::reply::{self, number, unexpected, word};
 use super::script::{BID_CANCEL, BID_PLACE};
 use crate::domain::bid::{Bid, BidOutcome, BidRefusal};
 use crate::domain::change::ChangeOutcome;
 use crate::domain::history::Past;
 use crate::domain::ids::{OrderId, SaleId, Username};
+use crate::domain::outcome::RestsOn;
 use crate::domain::standing::Grants;
 use crate::error::Result;
 
 /// A decided bid.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct DecidedBid {
-    /// What became of it.
-    pub outcome: BidOutcome,
+    /// What became of it. [`Error::Unknown`] or [`Error::Busy`] when too few replicas have what
+    /// that rests on.
+    pub outcome: Result<BidOutcome>,
     /// The past of the target after it; `None` when there is no such target.
     pub past: Option<Past>,
-    /// Whether this reply was acknowledged at the durability level in force.
+    /// Whether as many replicas have what the outcome rests on as the durability level in force
+    /// says.
+    pub kept: bool,
+    /// Whether this reply acknowledged the past at that level.
     pub acknowledged: bool,
 }
 
@@ -52,9 +57,24 @@ impl Lane {
             .arg(bid.amount.get())
             .past(past);
         let decode = |reply: Value| decided(&reply, bid);
-        let shows = |decided: &DecidedBid| decided.outcome.shows_an_order();
-        let mut decided = self.decide(call, deadline, decode, shows).await?;
-        decided.acknowledged = self.acknowledges(shows(&decided));
+        let needs = |decided: &DecidedBid| match decided.past {
+            Some(_) => Needs::LastWrite,
+            None => Needs::Nothing,
+        };
+        let Decided { value, kept } = self.decide(call, deadline, decode, needs).await?;
+        let rests_on = value.outcome.as_ref();
+        let rests_on = rests_on.map_or(RestsOn::Order, BidOutcome::rests_on);
+        let decided = match kept {
+            Ok(()) => DecidedBid {
+                kept: true,
+                acknowledged: self.acknowledges(rests_on == RestsOn::Order),
+                ..value
+            },
+            Err(short) => DecidedBid {
+                outcome: reply::doubt(rests_on, &short).map_or(value.outcome, Err),
+                ..value
+            },
+        };
         Ok(decided)
     }
 }
@@ -101,8 +121,9 @@ pub fn decided(reply: &Value, bid: &Bid) -> Result<DecidedBid> {
         _ => return Err(nothing()),
     };
     Ok(DecidedBid {
-        outcome: outcome(&answer, &about, bid)?.ok_or_else(nothing)?,
+        outcome: Ok(outcome(&answer, &about, bid)?.ok_or_else(nothing)?),
         past,
+        kept: false,
         acknowledged: false,
     })
 }

@@ -1,6 +1,7 @@
 //! Bindings: which student number somebody on the chat platform has, one to one.
 
 use super::Store;
+use super::lane::Needs;
 use super::reply::{unexpected, words};
 use super::script::{NUMBER_BIND, NUMBER_UNBIND};
 use crate::domain::ids::{Number, OpenId};
@@ -28,7 +29,7 @@ impl Store {
         let keys = self.keys.of_bindings();
         let call = NUMBER_BIND.on(&keys);
         let call = call.arg(openid.as_str()).arg(number.as_str());
-        let reply = self.send_in_time(call, true).await?;
+        let reply = self.change_in_time(call, Needs::Everything).await?;
         let parts = words("number_bind", reply)?;
         match parts.as_slice() {
             [outcome] if outcome == "bound" => Ok(BindOutcome::Bound),
@@ -68,7 +69,7 @@ impl Store {
     async fn unbind(&self, by: &str, name: &str) -> Result<Option<String>> {
         let keys = self.keys.of_bindings();
         let call = NUMBER_UNBIND.on(&keys).arg(by).arg(name);
-        let reply = self.send_in_time(call, true).await?;
+        let reply = self.change_in_time(call, Needs::Everything).await?;
         let parts = words("number_unbind", reply)?;
         match parts.as_slice() {
             [outcome] if outcome == "not_bound" => Ok(None),

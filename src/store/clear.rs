@@ -95,7 +95,7 @@ impl Store {
         let keys = self.keys.of_event_delete(event, &sales);
         let call = EVENT_DELETE.on(&keys);
         let call = call.arg(bit(force.with_orders)).arg(bit(force.feed_too));
-        let told = words("event_delete", self.send(call.arg(ids)).await?)?;
+        let told = words("event_delete", self.change(call.arg(ids)).await?)?;
         let told: Vec<&str> = told.iter().map(String::as_str).collect();
         match told.as_slice() {
             ["deleted"] => Ok(ClearOutcome::Done(Cleared::default())),
@@ -106,7 +106,7 @@ impl Store {
     /// Lets no sale be created in an event, until [`Store::event_delete`] has answered.
     async fn event_close(&self, event: &str) -> Result<()> {
         let keys = [self.keys.deleted(event)];
-        match word("event_close", &self.send(EVENT_CLOSE.on(&keys)).await?)?.as_str() {
+        match word("event_close", &self.change(EVENT_CLOSE.on(&keys)).await?)?.as_str() {
             "closed" => Ok(()),
             other => Err(unexpected("event_close", other)),
         }
@@ -125,7 +125,7 @@ impl Store {
         let command = format!("{} {}", clear.as_str(), ids.join(" "));
         let call = CLEAR_BEGIN.on(&keys).arg(command);
         let call = call.arg(bit(force.with_orders)).arg(bit(force.feed_too));
-        let told = words("clear_begin", self.send(call.arg(ids)).await?)?;
+        let told = words("clear_begin", self.change(call.arg(ids)).await?)?;
         let told: Vec<&str> = told.iter().map(String::as_str).collect();
         match told.as_slice() {
             ["begun"] => Ok(None),
@@ -166,7 +166,7 @@ impl Store {
             let ids: Vec<&[u8]> = pairs.iter().map(|(id, _)| id.as_slice()).collect();
             for batch in ids.chunks(BATCH_ORDERS) {
                 let call = CLEAR_ORDERS.on(&keys).arg(&names).arg(batch);
-                let reply = self.send(call).await?;
+                let reply = self.change(call).await?;
                 let (dropped, unreadable) = counts(&reply)?;
                 cleared.orders += dropped;
                 cleared.unreadable += unreadable;
@@ -181,7 +181,7 @@ impl Store {
     /// Lets sales go on that are not cleared after all.
     async fn clear_undo(&self, sales: &[&SaleId]) -> Result<()> {
         let keys: Vec<String> = sales.iter().map(|sale| self.keys.sale(sale)).collect();
-        self.send(CLEAR_UNDO.on(&keys)).await?;
+        self.change(CLEAR_UNDO.on(&keys)).await?;
         Ok(())
     }
 
@@ -190,7 +190,7 @@ impl Store {
         let ids: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();
         let keys = self.keys.of_clear_end(event_of(sales)?, sales);
         let call = SALE_RESET.on(&keys).arg(new_word()).arg(ids);
-        let told = words("sale_reset", self.send(call).await?)?;
+        let told = words("sale_reset", self.change(call).await?)?;
         match told.as_slice() {
             [word, stopped @ ..] if word == "reset" => {
                 let stopped = stopped.iter().map(|id| SaleId::parse(id));
@@ -207,7 +207,7 @@ impl Store {
         let keys = self.keys.of_clear_end(event_of(sales)?, sales);
         let told = words(
             "sale_delete",
-            self.send(SALE_DELETE.on(&keys).arg(ids)).await?,
+            self.change(SALE_DELETE.on(&keys).arg(ids)).await?,
         )?;
         match told.as_slice() {
             [word] if word == "deleted" => Ok(()),
@@ -229,7 +229,7 @@ impl Store {
             after = format!("({last}");
             let ids = scan.about(event, sales, &rows).await?;
             if !ids.is_empty() {
-                self.send(FEED_DROP.on(std::slice::from_ref(&key)).arg(ids))
+                self.change(FEED_DROP.on(std::slice::from_ref(&key)).arg(ids))
                     .await?;
             }
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use redis::RedisResult;
+use redis::aio::ConnectionLike;
 use tokio::time::Instant;
 
 use super::Store;
@@ -58,6 +60,18 @@ impl Step {
     }
 }
 
+/// Reads the clock of the server at the other end.
+pub(super) async fn read(connection: &mut impl ConnectionLike) -> RedisResult<Reading> {
+    let asked_at = Instant::now();
+    let time = redis::cmd("TIME");
+    let (seconds, micros): (u64, u64) = time.query_async(connection).await?;
+    Ok(Reading {
+        time: seconds * 1000 + micros / 1000,
+        asked_at,
+        answered_at: Instant::now(),
+    })
+}
+
 impl Store {
     /// Reads the clock of Redis.
     ///
@@ -65,15 +79,7 @@ impl Store {
     /// `busy`: Redis is not there.
     pub async fn clock(&self) -> Result<Reading> {
         let mut connection = self.connection().await?;
-        let asked_at = Instant::now();
-        let time = redis::cmd("TIME");
-        let time = time.query_async(&mut *connection);
-        let (seconds, micros): (u64, u64) = self.read(&[], time).await?;
-        Ok(Reading {
-            time: seconds * 1000 + micros / 1000,
-            asked_at,
-            answered_at: Instant::now(),
-        })
+        self.read(&[], connection.live.read_clock()).await
     }
 }
 

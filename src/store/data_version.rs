@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::failure;
 use super::keys::Keys;
-use super::link::Live;
+use super::live::Live;
 use crate::error::Result;
 
 /// The version that this program writes, and the largest one that it knows.

@@ -36,7 +36,7 @@ impl Store {
     pub async fn feed_bury(&self, event: &str, id: &str, reason: &str) -> Result<()> {
         let keys = [self.keys.feed(event), self.keys.dead(event)];
         let call = FEED_BURY.on(&keys).arg(GROUP).arg(id).arg(reason);
-        match word("feed_bury", &self.send(call).await?)?.as_str() {
+        match word("feed_bury", &self.work(call).await?)?.as_str() {
             "buried" | "not_pending" => Ok(()),
             other => Err(unexpected("feed_bury", other)),
         }
@@ -68,7 +68,7 @@ impl Store {
         let mut delete = redis::cmd("XDEL");
         let dead = self.keys.dead(event);
         delete.arg(&dead).arg(id);
-        self.read(&[&dead], delete.query_async(&mut *connection))
+        self.read(&[&dead], delete.query_async(&mut connection.live))
             .await
     }
 }

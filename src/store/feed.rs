@@ -10,9 +10,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use redis::{RedisError, RedisResult};
-use tokio::time::timeout_at;
 
-use super::link::Live;
+use super::pool::Connection;
 use super::reply::{self, number, unexpected, word};
 use super::scan::Pair;
 use super::script::{FEED_LAG, FEED_LEAVE, FEED_TRIM};
@@ -83,7 +82,7 @@ impl Store {
         let mut create = redis::cmd("XGROUP");
         create.arg("CREATE").arg(self.keys.feed(event));
         create.arg(GROUP).arg("0");
-        match create.query_async::<()>(&mut *connection).await {
+        match create.query_async::<()>(&mut connection.live).await {
             Ok(()) => Ok(true),
             Err(error) if error.code() == Some("BUSYGROUP") => Ok(true),
             Err(error) if error.to_string().contains("requires the key to exist") => Ok(false),
@@ -132,7 +131,7 @@ impl Store {
             claim.arg(self.keys.feed(event)).arg(GROUP).arg(worker);
             claim.arg(ms(idle)).arg(&start);
             claim.arg("COUNT").arg(at_most - rows.len());
-            let reply = claim.query_async::<(String, Vec<Row>, Vec<String>)>(&mut *connection);
+            let reply = claim.query_async::<(String, Vec<Row>, Vec<String>)>(&mut connection.live);
             let Some((next, claimed, _deleted)) = self.unless_gone(event, reply).await? else {
                 return Ok(Taken::default());
             };
@@ -183,7 +182,7 @@ impl Store {
         let mut acknowledge = redis::cmd("XACK");
         let feed = self.keys.feed(event);
         acknowledge.arg(&feed).arg(GROUP).arg(ids);
-        let acknowledged = acknowledge.query_async(&mut *connection);
+        let acknowledged = acknowledge.query_async(&mut connection.live);
         self.read(&[&feed], acknowledged).await
     }
 
@@ -198,7 +197,7 @@ impl Store {
     pub async fn feed_leave(&self, event: &str, worker: &str) -> Result<()> {
         let keys = [self.keys.feed(event)];
         let call = FEED_LEAVE.on(&keys).arg(GROUP).arg(worker);
-        match word("feed_leave", &self.send(call).await?)?.as_str() {
+        match word("feed_leave", &self.work(call).await?)?.as_str() {
             "left" | "pending" | "no_such_group" => Ok(()),
             other => Err(unexpected("feed_leave", other)),
         }
@@ -207,7 +206,7 @@ impl Store {
     /// Drops what every group has settled, and says how many entries those were.
     pub async fn feed_trim(&self, event: &str) -> Result<u64> {
         let call = FEED_TRIM.on(&[self.keys.feed(event)]);
-        number("feed_trim", &self.send(call).await?)
+        number("feed_trim", &self.work(call).await?)
     }
 
     /// How far the relays are behind; `None` when no relay ever read this feed.
@@ -220,7 +219,7 @@ impl Store {
     /// `XREADGROUP`: entries from `start` on, `>` for new ones and `0` for the worker's own.
     async fn group_read(
         &self,
-        connection: &mut Live,
+        connection: &mut Connection,
         event: &str,
         worker: &str,
         start: &str,
@@ -230,7 +229,7 @@ impl Store {
         read.arg("GROUP").arg(GROUP).arg(worker);
         read.arg("COUNT").arg(at_most);
         read.arg("STREAMS").arg(self.keys.feed(event)).arg(start);
-        let reply = read.query_async::<Option<HashMap<String, Vec<Row>>>>(connection);
+        let reply = read.query_async::<Option<HashMap<String, Vec<Row>>>>(&mut connection.live);
         let streams = self.unless_gone(event, reply).await?;
         Ok(streams.map(|streams| {
             streams
@@ -244,7 +243,7 @@ impl Store {
     /// `XCLAIM`: these entries are `worker`'s, which was last interested in them so long ago.
     async fn claim(
         &self,
-        connection: &mut Live,
+        connection: &mut Connection,
         event: &str,
         worker: &str,
         idle: Duration,
@@ -257,22 +256,18 @@ impl Store {
         claim.arg(self.keys.feed(event)).arg(GROUP).arg(worker);
         claim.arg(0).arg(ids);
         claim.arg("IDLE").arg(ms(idle)).arg("JUSTID");
-        let claimed = claim.query_async::<Vec<String>>(connection);
+        let claimed = claim.query_async::<Vec<String>>(&mut connection.live);
         self.unless_gone(event, claimed).await?;
         Ok(())
     }
 
     /// Waits until enough replicas have these entries, if there are any. Giving them to a worker
     /// is a write of this connection, which comes after them.
-    async fn replicated(&self, connection: &mut Live, rows: &[Row]) -> Result<()> {
-        if !self.replicas.are_waited_for() || rows.is_empty() {
-            return Ok(());
+    async fn replicated(&self, connection: &mut Connection, rows: &[Row]) -> Result<()> {
+        match rows.is_empty() {
+            true => Ok(()),
+            false => connection.wait_for_last_write(self.deadline()).await,
         }
-        let deadline = self.deadline();
-        let unanswered = |_| Error::Unknown("WAIT: no answer in time".to_owned());
-        let waiting = self.replicas.ask_and_wait(connection, deadline);
-        let waited = timeout_at(deadline, waiting).await;
-        waited.map_err(unanswered)?
     }
 
     /// Waits for a reply about the feed that may be lost; `None` when it or its group is gone.
@@ -290,7 +285,12 @@ impl Store {
     }
 
     /// Adds to each entry the order that it tells of.
-    async fn joined(&self, connection: &mut Live, event: &str, rows: Vec<Row>) -> Result<Taken> {
+    async fn joined(
+        &self,
+        connection: &mut Connection,
+        event: &str,
+        rows: Vec<Row>,
+    ) -> Result<Taken> {
         let mut taken = Taken::default();
         let mut entries = Vec::with_capacity(rows.len());
         for (id, fields) in rows {
@@ -308,7 +308,7 @@ impl Store {
         for entry in &entries {
             get.arg(entry.order.as_str());
         }
-        let records = get.query_async(connection);
+        let records = get.query_async(&mut connection.live);
         let records: Vec<Option<Vec<u8>>> = self.read(&[&orders], records).await?;
         for (entry, record) in entries.into_iter().zip(records) {
             match order(&entry, record) {

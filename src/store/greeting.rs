@@ -6,7 +6,8 @@ use tokio::join;
 use super::data_version::{self, DataVersion, Unversioned};
 use super::failure;
 use super::keys::Keys;
-use super::link::{Hello, Link, Live};
+use super::link::Link;
+use super::live::{Hello, Live};
 use super::permissions::{self, Forbidden};
 use crate::error::{Error, Result};
 

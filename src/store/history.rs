@@ -42,7 +42,7 @@ impl Store {
     pub async fn sale_resume_after_loss(&self, id: &SaleId) -> Result<ResumeOutcome> {
         let keys = [self.keys.sale(id), self.keys.deleted(id.event())];
         let call = SALE_RESUME.on(&keys).arg(id.as_str()).arg(new_word());
-        match word("sale_resume", &self.send(call).await?)?.as_str() {
+        match word("sale_resume", &self.change(call).await?)?.as_str() {
             "resumed" => Ok(ResumeOutcome::Resumed),
             "no_such_sale" => Ok(ResumeOutcome::NoSuchSale),
             "being_cleared" => Ok(ResumeOutcome::BeingCleared),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::link::Live;
+use super::live::Live;
 use super::orders::sales_of;
 use super::reply::{array, number, unexpected, word};
 use super::script::ORDER_EXPIRE;
@@ -81,7 +81,7 @@ impl Store {
         slice: Slice,
     ) -> Result<ExpireOutcome> {
         let mut connection = self.connection().await?;
-        let overdue = self.overdue(&mut connection, event, due, at_most, slice);
+        let overdue = self.overdue(&mut connection.live, event, due, at_most, slice);
         let (overdue, ids) = overdue.await?;
         if ids.is_empty() {
             return Ok(ExpireOutcome {
@@ -89,12 +89,12 @@ impl Store {
                 ..ExpireOutcome::default()
             });
         }
-        let orders = self.readable(&mut connection, event, &ids).await?;
+        let orders = self.readable(&mut connection.live, event, &ids).await?;
         let sales = sales_of(event, &orders);
         let names: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();
         let keys = self.keys.of_return(event, &sales);
         let call = ORDER_EXPIRE.on(&keys).arg(POSTPONED_MS).arg(names);
-        let reply = self.send_on(&mut connection, call.arg(&ids)).await?;
+        let reply = self.work_on(&mut connection.live, call.arg(&ids)).await?;
         let (late, expiries) = expiries(reply)?;
         let mut outcome = ExpireOutcome {
             late,

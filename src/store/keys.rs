@@ -241,6 +241,11 @@ impl Keys {
         self.of_event("peaks", MASTER_SLOT)
     }
 
+    /// What is written so that replicas can be waited for.
+    pub fn wait_mark(&self) -> String {
+        self.of_event("wait_mark", MASTER_SLOT)
+    }
+
     /// Matches the sale keys of all events; see [`Keys::sale_id`] for the way back.
     pub fn sales_pattern(&self) -> String {
         self.pattern("sale:*")
@@ -347,6 +352,7 @@ mod tests {
         );
         assert_eq!(keys.reply("ab"), "seckill:{wechat}:reply:ab");
         assert_eq!(keys.peaks(), "seckill:{p}:peaks");
+        assert_eq!(keys.wait_mark(), "seckill:{p}:wait_mark");
         assert_eq!(keys.sales_pattern(), "seckill:{*}:sale:*");
         assert_eq!(Keys::new("a*b[").sales_pattern(), r"a\*b\[{*}:sale:*");
         assert_eq!(keys.holds_pattern(), "seckill:{*}:holds");

@@ -14,18 +14,20 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, Shared, select};
 use redis::Value;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::batch::{self, Batch};
+use super::connection::Connected;
 use super::failure;
 use super::keys::Keys;
-use super::link::{Link, Live};
-use super::replicas::{Master, Replicas};
-use super::reply::{self, Batch};
+use super::link::Link;
+use super::live::Ready;
+use super::replicas::Replicas;
 use super::script::{Call, SALE_GRAB};
 use crate::domain::attempt::Attempt;
 use crate::domain::history::Past;
 use crate::domain::ids::SaleId;
-use crate::domain::outcome::Outcome;
 use crate::domain::sale::Door;
 use crate::error::{Error, Result};
 
@@ -36,9 +38,6 @@ const QUIET: Duration = Duration::from_secs(1);
 /// The part of the timeout after which a new connection is opened beside one that gives no sign of
 /// life: enough is left to open it and to ask there.
 const SIGN_OF_LIFE_SHARE: u32 = 4;
-/// A connection to a master that the address has left is itself left, but not before this age: an
-/// address that leads now here, now there, would have one opened for every call.
-const LEFT_AGE_MIN: Duration = Duration::from_millis(100);
 
 /// The way to Redis of all that crowds ask.
 pub struct Lane {
@@ -49,37 +48,35 @@ pub struct Lane {
     state: Arc<Mutex<State>>,
 }
 
-/// A connection, and the master that it leads to for ever.
-#[derive(Clone)]
-struct Connected {
-    live: Live,
-    master: Master,
-    since: Instant,
+/// A decided call.
+#[derive(Debug)]
+pub(super) struct Decided<T> {
+    /// What the reply says.
+    pub value: T,
+    /// Whether as many replicas have what it rests on as the level in force says;
+    /// [`Error::Unknown`] when they have not, or nobody knows.
+    pub kept: Result<()>,
 }
 
-impl Connected {
-    /// This connection when it gives a sign of life, or a new one: whichever is there first.
-    async fn or_new(
-        self,
-        new: impl Future<Output = Result<Self>>,
-        patience: Duration,
-    ) -> Result<Self> {
-        let (mut alive, new) = (pin!(self.live.is_alive(patience)), pin!(new));
-        match timeout(patience / SIGN_OF_LIFE_SHARE, &mut alive).await {
-            Ok(true) => return Ok(self.clone()),
-            Ok(false) => return new.await,
-            Err(_) => {}
-        }
-        match select(alive, new).await {
-            Either::Left((true, _)) => Ok(self.clone()),
-            Either::Left((false, new)) => new.await,
-            Either::Right((Ok(new), _)) => Ok(new),
-            Either::Right((Err(error), alive)) => match alive.await {
-                true => Ok(self.clone()),
-                false => Err(error),
-            },
-        }
+impl<T> Decided<T> {
+    /// What the reply says, if replicas have what it rests on.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`]: it may yet be forgotten.
+    pub fn if_kept(self) -> Result<T> {
+        self.kept.map(|()| self.value)
     }
+}
+
+/// What replicas must have before a reply is passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// Nothing: the reply says nothing that could be forgotten.
+    Nothing,
+    /// The last write of the connection, which the call made.
+    LastWrite,
+    /// Everything that was written before: perhaps the call itself wrote nothing.
+    Everything,
 }
 
 enum State {
@@ -138,15 +135,25 @@ impl Lane {
                 .arg(attempt.purchase.get())
                 .arg(attempt.order.as_str());
         }
-        let decode = |reply: Value| reply::batch(&reply, sale, door, attempts);
-        let shows = |batch: &Batch| batch.outcomes.iter().flatten().any(Outcome::shows_an_order);
-        let mut batch = self.decide(call, deadline, decode, shows).await?;
-        batch.acknowledged = self.acknowledges(shows(&batch));
-        Ok(batch)
+        let decode = |reply: Value| batch::decode(&reply, sale, door, attempts);
+        let needs = |batch: &Batch| match batch.past {
+            Some(_) => Needs::LastWrite,
+            None => Needs::Nothing,
+        };
+        let Decided { value, kept } = self.decide(call, deadline, decode, needs).await?;
+        let acknowledged = self.acknowledges(value.shows_an_order());
+        Ok(match kept {
+            Ok(()) => Batch {
+                kept: true,
+                acknowledged,
+                ..value
+            },
+            Err(short) => value.in_doubt(&short),
+        })
     }
 
-    /// Whether a reply is acknowledged at the level in force: when replicas are waited for, only
-    /// one that shows an order is.
+    /// Whether a reply, of which replicas have what it rests on, acknowledges the past of a sale:
+    /// when they are waited for, only one that shows an order does.
     pub(super) fn acknowledges(&self, shows_an_order: bool) -> bool {
         !self.replicas.are_waited_for() || shows_an_order
     }
@@ -161,8 +168,8 @@ impl Lane {
         u8::from(self.replicas.are_waited_for())
     }
 
-    /// Sends a call once and decodes its reply; when that shows an order, waits until enough
-    /// replicas have it, too.
+    /// Sends a call once and decodes its reply; then waits until enough replicas have what that
+    /// rests on.
     ///
     /// # Errors
     /// [`Error::Busy`] when nothing was executed, [`Error::Unknown`] when it may have been.
@@ -171,18 +178,34 @@ impl Lane {
         call: Call<'_>,
         deadline: Instant,
         decode: impl FnOnce(Value) -> Result<T>,
-        shows_an_order: impl FnOnce(&T) -> bool,
-    ) -> Result<T> {
-        let ask = async |connected: &mut Connected| {
-            let Connected { live, master, .. } = connected;
-            let decided = decode(live.call(call).await?)?;
-            if shows_an_order(&decided) {
-                self.replicas.wait(live, *master, deadline).await?;
-            }
-            Ok(decided)
+        needs: impl FnOnce(&T) -> Needs,
+    ) -> Result<Decided<T>> {
+        let mut connected = self.connected_in_time(deadline).await?;
+        let ready = self.ready(&mut connected, call, deadline).await?;
+        let sent = timeout_at(deadline, connected.live.send(ready)).await;
+        let Some(reply) = heard(&connected, sent) else {
+            return Err(Error::Unknown("no answer in time".to_owned()));
         };
-        let answered = self.ask(deadline, ask).await?;
-        answered.unwrap_or_else(|| Err(Error::Unknown("no answer in time".to_owned())))
+        let value = decode(reply?)?;
+        let kept = match needs(&value) {
+            Needs::Nothing => Ok(()),
+            Needs::LastWrite => connected.wait_for_last_write(deadline).await,
+            Needs::Everything => connected.wait_for_all(deadline).await,
+        };
+        Ok(Decided { value, kept })
+    }
+
+    /// Makes a call ready that must start by `deadline`.
+    async fn ready<'a>(
+        &self,
+        connected: &mut Connected,
+        call: Call<'a>,
+        deadline: Instant,
+    ) -> Result<Ready<'a>> {
+        let ready = connected.live.ready(call, Some(deadline));
+        let ready = timeout_at(deadline, ready).await;
+        let late = || Error::Busy("the clock of Redis was not told in time".to_owned());
+        heard(connected, ready).ok_or_else(late)?
     }
 
     /// Sends a call once. When no answer comes in time, `undo` follows on the same connection:
@@ -199,13 +222,13 @@ impl Lane {
         deadline: Instant,
     ) -> Result<Value> {
         let mut connected = self.connected_in_time(deadline).await?;
-        let live = &mut connected.live;
-        if let Ok(answer) = timeout_at(deadline, live.call(call)).await {
-            live.answered();
+        let call = self.ready(&mut connected, call, deadline).await?;
+        let undo = connected.live.ready(undo, None).await?;
+        let sent = timeout_at(deadline, connected.live.send(call)).await;
+        if let Some(answer) = heard(&connected, sent) {
             return answer;
         }
-        live.left_unanswered();
-        let _ = timeout_at(deadline + self.timeout, live.call(undo)).await;
+        let _ = timeout_at(deadline + self.timeout, connected.live.send(undo)).await;
         Err(Error::Busy("no answer in time".to_owned()))
     }
 
@@ -219,41 +242,23 @@ impl Lane {
         fields: &[(String, &str)],
         deadline: Instant,
     ) -> Result<Vec<Option<Vec<u8>>>> {
-        let mut gets = redis::pipe();
-        for (key, field) in fields {
-            gets.hget(key, field);
-        }
-        let ask = async |connected: &mut Connected| gets.query_async(&mut connected.live).await;
-        match self.ask(deadline, ask).await? {
-            Some(found) => found.map_err(|e| {
-                let keys: Vec<&str> = fields.iter().map(|(key, _)| key.as_str()).collect();
-                failure::of_read(&keys, &e)
-            }),
-            None => Err(Error::Busy("no answer from Redis in time".to_owned())),
-        }
+        let mut connected = self.connected_in_time(deadline).await?;
+        read_fields(&mut connected, fields, deadline).await
     }
 
-    /// Asks over the open connection, and tells that whether it answered. `None` when there is no
-    /// answer before `deadline`.
+    /// The same, and replicas have what was read, where they are waited for.
     ///
     /// # Errors
-    /// [`Error::Busy`] when there is no connection: nothing was asked.
-    async fn ask<T>(
+    /// As [`Lane::hash_fields`]; [`Error::Busy`] also when too few replicas have it.
+    pub(super) async fn hash_fields_kept(
         &self,
+        fields: &[(String, &str)],
         deadline: Instant,
-        ask: impl AsyncFnOnce(&mut Connected) -> T,
-    ) -> Result<Option<T>> {
+    ) -> Result<Vec<Option<Vec<u8>>>> {
         let mut connected = self.connected_in_time(deadline).await?;
-        match timeout_at(deadline, ask(&mut connected)).await {
-            Ok(answer) => {
-                connected.live.answered();
-                Ok(Some(answer))
-            }
-            Err(_) => {
-                connected.live.left_unanswered();
-                Ok(None)
-            }
-        }
+        let read = read_fields(&mut connected, fields, deadline).await?;
+        connected.wait_for_reading(deadline).await?;
+        Ok(read)
     }
 
     async fn connected_in_time(&self, deadline: Instant) -> Result<Connected> {
@@ -274,9 +279,7 @@ impl Lane {
     /// The open connection, or the one that is being opened.
     async fn connected(&self, deadline: Instant) -> Result<Connected> {
         let opening = match &mut *lock(&self.state) {
-            State::Open { connected, used }
-                if !self.is_over(connected) && deadline < *used + QUIET =>
-            {
+            State::Open { connected, used } if !connected.is_over() && deadline < *used + QUIET => {
                 *used = deadline.max(*used);
                 return Ok(connected.clone());
             }
@@ -286,7 +289,7 @@ impl Lane {
             State::Opening(opening) => opening.clone(),
             state => {
                 let quiet = match state {
-                    State::Open { connected, .. } if !self.is_over(connected) => {
+                    State::Open { connected, .. } if !connected.is_over() => {
                         Some(connected.clone())
                     }
                     _ => None,
@@ -299,16 +302,6 @@ impl Lane {
         opening.await
     }
 
-    /// True for a connection that is lost, or leads to a master that the address has left.
-    fn is_over(&self, connected: &Connected) -> bool {
-        let Connected {
-            live,
-            master,
-            since,
-        } = connected;
-        live.is_lost() || self.replicas.have_left(*master) && since.elapsed() > LEFT_AGE_MIN
-    }
-
     /// Opens a connection, unless the `quiet` one gives a sign of life first.
     fn open(
         &self,
@@ -318,13 +311,10 @@ impl Lane {
         let (link, timeout, state) = (self.link.clone(), self.timeout, self.state.clone());
         let replicas = self.replicas.clone();
         let opening = tokio::spawn(async move {
+            let new = Connected::open(&link, &replicas, timeout);
             let opened = match quiet {
-                Some(quiet) => {
-                    quiet
-                        .or_new(connect(&link, &replicas, timeout), timeout)
-                        .await
-                }
-                None => connect(&link, &replicas, timeout).await,
+                Some(quiet) => alive_or_new(quiet, new, timeout).await,
+                None => new.await,
             };
             match &opened {
                 Ok(_) => link.reach().back(),
@@ -346,18 +336,58 @@ impl Lane {
     }
 }
 
-/// Opens a connection and asks which master it leads to.
-async fn connect(link: &Link, replicas: &Replicas, patience: Duration) -> Result<Connected> {
-    let mut live = link.connect(patience).await?;
-    let late = |_| link.unreachable("no answer in time");
-    let greeted = timeout(patience, replicas.greet(&mut live)).await;
-    let master = greeted.map_err(late)??;
-    let since = Instant::now();
-    Ok(Connected {
-        live,
-        master,
-        since,
+/// The quiet connection when it gives a sign of life, or a new one: whichever is there first.
+async fn alive_or_new(
+    quiet: Connected,
+    new: impl Future<Output = Result<Connected>>,
+    patience: Duration,
+) -> Result<Connected> {
+    let (mut alive, new) = (pin!(quiet.live.is_alive(patience)), pin!(new));
+    match timeout(patience / SIGN_OF_LIFE_SHARE, &mut alive).await {
+        Ok(true) => return Ok(quiet.clone()),
+        Ok(false) => return new.await,
+        Err(_) => {}
+    }
+    match select(alive, new).await {
+        Either::Left((true, _)) => Ok(quiet.clone()),
+        Either::Left((false, new)) => new.await,
+        Either::Right((Ok(new), _)) => Ok(new),
+        Either::Right((Err(error), alive)) => match alive.await {
+            true => Ok(quiet.clone()),
+            false => Err(error),
+        },
+    }
+}
+
+async fn read_fields(
+    connected: &mut Connected,
+    fields: &[(String, &str)],
+    deadline: Instant,
+) -> Result<Vec<Option<Vec<u8>>>> {
+    let mut gets = redis::pipe();
+    for (key, field) in fields {
+        gets.hget(key, field);
+    }
+    let read = timeout_at(deadline, gets.query_async(&mut connected.live)).await;
+    let late = || Error::Busy("no answer from Redis in time".to_owned());
+    heard(connected, read).ok_or_else(late)?.map_err(|e| {
+        let keys: Vec<&str> = fields.iter().map(|(key, _)| key.as_str()).collect();
+        failure::of_read(&keys, &e)
     })
+}
+
+/// What came in time, if it did; tells the connection.
+fn heard<T>(connected: &Connected, answer: Result<T, Elapsed>) -> Option<T> {
+    match answer {
+        Ok(answer) => {
+            connected.live.answered();
+            Some(answer)
+        }
+        Err(_) => {
+            connected.live.left_unanswered();
+            None
+        }
+    }
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {

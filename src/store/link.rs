@@ -1,25 +1,21 @@
 //! Where Redis is and how to reach it: the address, parsed once, for both kinds of connections.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use futures_util::FutureExt;
-use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, IntoConnectionInfo, Pipeline,
-    ProtocolVersion, PushInfo, PushKind, RedisFuture, RedisResult, Value,
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, PushInfo,
+    PushKind,
 };
+use tokio::join;
 use tokio::time::timeout;
 
-use super::data_version::Unversioned;
 use super::greeting::Greeting;
 use super::keys::Keys;
+use super::live::{Health, Live};
 use super::login;
 use super::permit::Permit;
 use super::reach::Reach;
-use super::script::Call;
 use super::socket;
 use crate::config::{RedisAccess, RedisUrl};
 use crate::error::{Error, Result};
@@ -27,23 +23,8 @@ use crate::error::{Error, Result};
 /// Commands that may wait in one connection before a sender has to wait.
 const PIPELINE_COMMANDS_MAX: usize = 8192;
 
-/// A connection that left so many calls in a row unanswered is replaced: a hung server keeps its
-/// socket open, so nothing else would ever end it.
-const UNANSWERED_IN_A_ROW_MAX: u32 = 3;
-
-/// What a server says that is no master, or none any more. One that is loading becomes one.
-const NO_MASTER: [&str; 2] = ["MASTERDOWN", "READONLY"];
-
-/// A connection to a server that is no master is left, but not before this age: a new one may well
-/// lead to the same server, and would be opened for every call.
-const NO_MASTER_AGE_MIN: Duration = Duration::from_millis(100);
-
 /// Round trips of a greeting: a script that Redis does not know is loaded and called again.
 pub(super) const ROUND_TRIPS_MAX: u32 = 3;
-
-/// What a script answers whose user may not run one of its commands, up to Redis 7.0 and from 7.2
-/// on. Everything before that command was done.
-const CUT_IN_HALF: [&str; 2] = ["can't run this command", "ACL failure in script"];
 
 /// A parsed address, and what all connections to it share.
 #[derive(Debug, Clone)]
@@ -53,196 +34,6 @@ pub struct Link {
     keys: Keys,
     permit: Arc<Permit>,
     reach: Arc<Reach>,
-}
-
-/// A connection that many callers share, and whether it has been lost. Cheap to clone; all clones
-/// share one socket.
-#[derive(Clone)]
-pub struct Live {
-    connection: MultiplexedConnection,
-    health: Arc<Health>,
-    permit: Arc<Permit>,
-    opened_at: Instant,
-    /// The departures that had happened before it was opened.
-    departures: u64,
-    /// Why nothing may be changed there: the server was a replica when it was greeted.
-    replica: Option<Error>,
-    /// What to write before the first change.
-    unversioned: Option<Arc<Unversioned>>,
-}
-
-/// What a server says about itself to everybody: access rules cannot forbid `HELLO`.
-#[derive(Debug, Clone)]
-pub struct Hello {
-    /// `master` or `replica`.
-    pub role: String,
-    /// `standalone`, `cluster` or `sentinel`.
-    pub mode: String,
-    /// The version of the server program.
-    pub version: String,
-}
-
-impl Hello {
-    /// True for a server that takes writes.
-    pub fn is_master(&self) -> bool {
-        self.role == "master"
-    }
-}
-
-#[derive(Default)]
-struct Health {
-    lost: AtomicBool,
-    unanswered_in_a_row: AtomicU32,
-}
-
-impl Live {
-    /// True from the moment that the socket closed, so that nothing is sent into the void, when
-    /// the server left too many calls unanswered, and when it is no master: whatever the address
-    /// leads to by now, this connection leads to that server for ever.
-    pub fn is_lost(&self) -> bool {
-        self.health.lost.load(Ordering::Acquire) || self.departures != self.permit.departures()
-    }
-
-    /// Whether the server gives a sign of life in time.
-    pub async fn is_alive(&self, patience: Duration) -> bool {
-        let ping = redis::cmd("PING");
-        let mut live = self.clone();
-        let answer = timeout(patience, live.req_packed_command(&ping)).await;
-        match answer {
-            Ok(Ok(_)) => !self.is_lost(),
-            // A refusal is a sign of life, too.
-            Ok(Err(error)) => error.code().is_some() && !self.is_lost(),
-            Err(_) => false,
-        }
-    }
-
-    /// A call was answered.
-    pub fn answered(&self) {
-        self.health.unanswered_in_a_row.store(0, Ordering::Relaxed);
-    }
-
-    /// A call got no answer in time.
-    pub fn left_unanswered(&self) {
-        let in_a_row = self
-            .health
-            .unanswered_in_a_row
-            .fetch_add(1, Ordering::Relaxed)
-            + 1;
-        if in_a_row == UNANSWERED_IN_A_ROW_MAX {
-            tracing::warn!(
-                in_a_row,
-                "Redis does not answer: a new connection is opened"
-            );
-            self.health.lost.store(true, Ordering::Release);
-        }
-    }
-
-    /// Asks the server what it is.
-    pub async fn hello(&mut self) -> RedisResult<Hello> {
-        let told: HashMap<String, Value> = redis::cmd("HELLO").query_async(self).await?;
-        let word = |name: &str| match told.get(name) {
-            Some(Value::BulkString(word)) => String::from_utf8_lossy(word).into_owned(),
-            Some(Value::SimpleString(word)) => word.clone(),
-            _ => String::new(),
-        };
-        Ok(Hello {
-            role: word("role"),
-            mode: word("mode"),
-            version: word("version"),
-        })
-    }
-
-    /// Sends a call that changes something, unless it is known that this Redis would refuse it in
-    /// the middle.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] when the call certainly did not run, [`Error::Unknown`] when it may have.
-    pub async fn call(&mut self, call: Call<'_>) -> Result<Value> {
-        if let Some(replica) = &self.replica {
-            self.leave_no_master("replica");
-            return Err(replica.clone());
-        }
-        self.permit.check()?;
-        if let Some(unversioned) = self.unversioned.clone() {
-            unversioned.write_first(self).await;
-        }
-        call.send(self).await
-    }
-
-    /// Sends a call that changes nothing, under the same condition: its reading would be cut short,
-    /// or of data that this program does not know.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] when there is no answer, [`Error::Contract`] when the script cannot read
-    /// what it finds.
-    pub async fn look(&mut self, call: Call<'_>) -> Result<Value> {
-        self.permit.check()?;
-        call.look(self).await
-    }
-
-    /// Looks at what the server answered.
-    fn hear(&self, code: Option<&str>, detail: Option<&str>) {
-        let cut = |detail: &str| CUT_IN_HALF.iter().any(|words| detail.contains(words));
-        if detail.is_some_and(cut) {
-            // The next connection asks what is allowed, and is not used for scripts.
-            self.health.lost.store(true, Ordering::Release);
-            return;
-        }
-        if let Some(code) = code.filter(|code| NO_MASTER.contains(code)) {
-            self.leave_no_master(code);
-        }
-    }
-
-    fn leave_no_master(&self, code: &str) {
-        if self.opened_at.elapsed() < NO_MASTER_AGE_MIN {
-            return;
-        }
-        if !self.health.lost.swap(true, Ordering::AcqRel) {
-            tracing::warn!(code, "Redis is no master: a new connection is opened");
-        }
-    }
-}
-
-impl ConnectionLike for Live {
-    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        let answered = async move {
-            let answer = self.connection.send_packed_command(command).await;
-            match &answer {
-                Ok(Value::ServerError(error)) => self.hear(Some(error.code()), error.details()),
-                Ok(_) => {}
-                Err(error) => self.hear(error.code(), error.detail()),
-            }
-            answer
-        };
-        answered.boxed()
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        commands: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        let answered = async move {
-            let connection = &mut self.connection;
-            let answers = connection.send_packed_commands(commands, offset, count);
-            let answers = answers.await;
-            match &answers {
-                Ok(values) => values.iter().for_each(|answer| {
-                    if let Value::ServerError(error) = answer {
-                        self.hear(Some(error.code()), error.details());
-                    }
-                }),
-                Err(error) => self.hear(error.code(), error.detail()),
-            }
-            answers
-        };
-        answered.boxed()
-    }
-
-    fn get_db(&self) -> i64 {
-        self.connection.get_db()
-    }
 }
 
 impl Link {
@@ -351,7 +142,9 @@ impl Link {
     /// [`Error::Busy`]: it cannot be opened, or must not be used. No script has been sent.
     pub async fn connect(&self, connect_timeout: Duration) -> Result<Live> {
         let mut live = self.open(connect_timeout).await?;
-        let asking = Greeting::ask(&live, self);
+        let mut clock = live.clone();
+        // A clock that cannot be read yet is read by the first call.
+        let asking = async { join!(Greeting::ask(&live, self), clock.read_clock()).0 };
         let asking = timeout(connect_timeout * ROUND_TRIPS_MAX, asking).await;
         let greeting = asking.map_err(|_| self.unreachable("no answer in time"))?;
         self.permit.greeted(&greeting, self);
@@ -370,7 +163,7 @@ impl Link {
         let seen = health.clone();
         let settings = Self::settings(connect_timeout).set_push_sender(move |push: PushInfo| {
             if push.kind == PushKind::Disconnection {
-                seen.lost.store(true, Ordering::Release);
+                seen.is_over();
             }
             Ok::<_, redis::aio::SendError>(())
         });
@@ -379,14 +172,7 @@ impl Link {
         let connecting = client.get_multiplexed_async_connection_with_config(&settings);
         let failed = |e| self.unreachable(format!("{e}{}", login::advice(&self.access, &e)));
         let connection = connecting.await.map_err(failed)?;
-        Ok(Live {
-            connection,
-            health,
-            permit: self.permit.clone(),
-            opened_at: Instant::now(),
-            departures,
-            replica: None,
-            unversioned: None,
-        })
+        let permit = self.permit.clone();
+        Ok(Live::new(connection, health, permit, departures))
     }
 }

@@ -6,12 +6,15 @@
 
 pub mod accounts;
 pub mod backup;
+pub mod batch;
 pub mod bids;
 pub mod bindings;
 pub mod clear;
 pub mod clock;
+mod connection;
 mod data_version;
 pub mod dead_letters;
+mod deadline;
 pub mod embedded;
 pub mod examiner;
 mod failure;
@@ -22,6 +25,7 @@ pub mod holds;
 pub mod keys;
 pub mod lane;
 mod link;
+mod live;
 mod login;
 mod orders;
 pub mod permissions;
@@ -51,11 +55,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{RedisError, RedisResult, Value};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use self::keys::Keys;
-use self::lane::Lane;
-use self::link::{Link, Live};
+use self::lane::{Decided, Lane, Needs};
+use self::link::Link;
+use self::live::Live;
 use self::pool::{Connection, Pool};
 use self::replicas::{Count, Replicas};
 use self::scan::Scans;
@@ -77,8 +82,8 @@ pub struct Store {
     replicas: Arc<Replicas>,
     /// Where crowds read that are not at the doors: orders, chats and pages.
     reads: Arc<Lane>,
-    /// Where they change something. Not the same: while a change waits for replicas, Redis answers
-    /// nothing that follows on its connection.
+    /// Where they change something, and read what replicas must have, too. Not the same: while
+    /// replicas are waited for, Redis answers nothing that follows on that connection.
     changes: Arc<Lane>,
     scans: Arc<Scans>,
 }
@@ -92,8 +97,8 @@ impl Store {
     pub fn new(access: impl Into<RedisAccess>, prefix: &str, timeout: Duration) -> Result<Self> {
         let keys = Keys::new(prefix);
         let link = Link::new(access.into(), keys.clone(), timeout)?;
-        let pool = Pool::new(&link, timeout, OPERATOR_TIMEOUT)?;
         let replicas = Arc::new(Replicas::new(None));
+        let pool = Pool::new(&link, &replicas, timeout, OPERATOR_TIMEOUT)?;
         let lane = || {
             let lane = Lane::new(link.clone(), keys.clone(), timeout, replicas.clone());
             Arc::new(lane)
@@ -118,16 +123,20 @@ impl Store {
     pub fn configured(config: &Config, url: &RedisUrl) -> Result<Self> {
         let redis = &config.redis;
         let store = Self::new(redis.access(url), &redis.prefix, redis.timeout)?;
-        Ok(store.with_durability(config.durability))
+        store.with_durability(config.durability)
     }
 
-    /// The same store, with this level for what its lanes acknowledge.
-    pub fn with_durability(mut self, durability: Option<Durability>) -> Self {
+    /// The same store, with this level for what it acknowledges.
+    ///
+    /// # Errors
+    /// As [`Store::with_own_connections`].
+    pub fn with_durability(mut self, durability: Option<Durability>) -> Result<Self> {
         self.replicas = Arc::new(Replicas::new(durability));
         if self.replicas.are_waited_for() {
             self.link.permit().wait_is_needed();
         }
-        self.with_own_lanes()
+        self.scans = Arc::new(Scans::new());
+        self.with_own_connections()
     }
 
     /// The same store, with a pool and lanes of its own: for a role that must not wait for the
@@ -136,7 +145,7 @@ impl Store {
     /// # Errors
     /// [`Error::Config`] when they cannot be made.
     pub fn with_own_connections(mut self) -> Result<Self> {
-        self.pool = Pool::new(&self.link, self.timeout, OPERATOR_TIMEOUT)?;
+        self.pool = Pool::new(&self.link, &self.replicas, self.timeout, OPERATOR_TIMEOUT)?;
         Ok(self.with_own_lanes())
     }
 
@@ -173,16 +182,45 @@ impl Store {
         self.pool.get().await
     }
 
-    async fn send(&self, call: Call<'_>) -> Result<Value> {
+    /// Makes a change that a person asked for: it starts within the timeout or never, and replicas
+    /// have it when this answers, if they are waited for.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when it was certainly not made, [`Error::Unknown`] when it may have been, or
+    /// too few replicas have it.
+    async fn change(&self, call: Call<'_>) -> Result<Value> {
+        let deadline = self.deadline();
+        // Not cut short: a connection that takes long to open is there for the next change.
         let mut connection = self.connection().await?;
-        self.send_on(&mut connection, call).await
+        let ready = connection.live.ready(call, Some(deadline));
+        let late = |_| Error::Busy("no connection to Redis in time".to_owned());
+        let ready = timeout_at(deadline, ready).await.map_err(late)??;
+        let reply = answered(connection.live.send(ready)).await?;
+        connection.wait_for_all(self.deadline()).await?;
+        Ok(reply)
     }
 
-    /// Sends a call, and if it is `kept` waits until replicas have what it wrote, all within the
-    /// timeout of buyers.
-    async fn send_in_time(&self, call: Call<'_>, kept: bool) -> Result<Value> {
+    /// Does work of the background: done late, it changes nothing that somebody decided meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when it was certainly not done, [`Error::Unknown`] when it may have been.
+    async fn work(&self, call: Call<'_>) -> Result<Value> {
+        let mut connection = self.connection().await?;
+        self.work_on(&mut connection.live, call).await
+    }
+
+    /// The same on a connection that is lent already.
+    async fn work_on(&self, live: &mut Live, call: Call<'_>) -> Result<Value> {
+        let ready = live.ready(call, None).await?;
+        answered(live.send(ready)).await
+    }
+
+    /// Makes a change within the timeout of buyers, on their lane, and waits until replicas have
+    /// what it `needs`.
+    async fn change_in_time(&self, call: Call<'_>, needs: Needs) -> Result<Value> {
         let deadline = self.deadline();
-        self.changes.decide(call, deadline, Ok, |_| kept).await
+        let decided = self.changes.decide(call, deadline, Ok, |_| needs).await;
+        decided.and_then(Decided::if_kept)
     }
 
     /// A field of a hash, within the timeout of buyers; `None` when there is none.
@@ -198,18 +236,11 @@ impl Store {
         Instant::now() + self.timeout
     }
 
-    async fn send_on(&self, connection: &mut Live, call: Call<'_>) -> Result<Value> {
-        let late = |_| Error::Unknown(format!("no answer within {OPERATOR_TIMEOUT:?}"));
-        timeout(OPERATOR_TIMEOUT, connection.call(call))
-            .await
-            .map_err(late)?
-    }
-
     /// Calls a script that changes nothing, so that any failure may be tried again.
     async fn look(&self, call: Call<'_>) -> Result<Value> {
         let mut connection = self.connection().await?;
         let late = |_| Error::Busy(format!("no answer within {OPERATOR_TIMEOUT:?}"));
-        timeout(OPERATOR_TIMEOUT, connection.look(call))
+        timeout(OPERATOR_TIMEOUT, connection.live.look(call))
             .await
             .map_err(late)?
     }
@@ -232,4 +263,10 @@ impl Store {
             .map_err(late)?
             .map_err(failed)
     }
+}
+
+/// Waits for the reply to a call, as long as operators wait.
+async fn answered(reply: impl Future<Output = Result<Value>>) -> Result<Value> {
+    let late = |_| Error::Unknown(format!("no answer within {OPERATOR_TIMEOUT:?}"));
+    timeout(OPERATOR_TIMEOUT, reply).await.map_err(late)?
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use redis::Value;
 use tokio::time::Instant;
 
+use super::lane::{Decided, Needs};
 use super::reply;
 use super::scan::{Scan, Scanner};
 use super::script::{Call, ORDER_CANCEL, ORDER_CONFIRM, ORDER_USE, Script};
@@ -24,14 +25,22 @@ impl Store {
         self.order_read(id, self.deadline()).await
     }
 
-    /// An order as whoever names this buyer may see it; `None` when there is none, when it is
+    /// The same, of which replicas have what is read, where they are waited for.
+    ///
+    /// # Errors
+    /// As [`Store::order`]; [`Error::Busy`] also when too few replicas have it.
+    pub async fn order_kept(&self, id: &OrderId) -> Result<Option<Order>> {
+        self.order_read_kept(id, self.deadline()).await
+    }
+
+    /// The same as whoever names this buyer may see it; `None` when there is none, when it is
     /// somebody else's, and when it is a ticket ([`Asker::Named`]).
     ///
     /// # Errors
-    /// As [`Store::order`].
+    /// As [`Store::order_kept`].
     pub async fn order_named(&self, id: &OrderId, buyer: &Username) -> Result<Option<Order>> {
         let deadline = self.deadline();
-        let order = self.order_read(id, deadline).await?;
+        let order = self.order_read_kept(id, deadline).await?;
         match order.filter(|order| order.username == *buyer) {
             Some(own) if !self.is_ticket(&own, deadline).await? => Ok(Some(own)),
             _ => Ok(None),
@@ -96,10 +105,15 @@ impl Store {
     /// As [`Store::order`].
     async fn order_read(&self, id: &OrderId, deadline: Instant) -> Result<Option<Order>> {
         let asked = [(self.keys.orders(id.event()), id.as_str())];
-        let found = self.reads.hash_fields(&asked, deadline).await?;
-        let found = found.into_iter().next().flatten();
-        let order = found.map(|found| record::decode(id.as_str(), &found));
-        order.transpose()
+        only_order(id, self.reads.hash_fields(&asked, deadline).await?)
+    }
+
+    async fn order_read_kept(&self, id: &OrderId, deadline: Instant) -> Result<Option<Order>> {
+        if !self.replicas.are_waited_for() {
+            return self.order_read(id, deadline).await;
+        }
+        let asked = [(self.keys.orders(id.event()), id.as_str())];
+        only_order(id, self.changes.hash_fields_kept(&asked, deadline).await?)
     }
 
     /// Sells a held order. Safe to repeat.
@@ -107,7 +121,7 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`] when nothing was executed; anything else means that it may have been.
     pub async fn order_confirm(&self, id: &OrderId) -> Result<ChangeOutcome> {
-        self.change(Change::Confirm, id, None).await
+        self.order_change(Change::Confirm, id, None).await
     }
 
     /// Gives an order or a bid back, which must be `asker`'s if there is one. Safe to repeat.
@@ -119,7 +133,7 @@ impl Store {
         id: &OrderId,
         asker: Option<Asker<'_>>,
     ) -> Result<ChangeOutcome> {
-        self.change(Change::Cancel, id, asker).await
+        self.order_change(Change::Cancel, id, asker).await
     }
 
     /// Marks a confirmed order as handed out. Safe to repeat.
@@ -127,10 +141,10 @@ impl Store {
     /// # Errors
     /// As [`Store::order_confirm`].
     pub async fn order_use(&self, id: &OrderId) -> Result<ChangeOutcome> {
-        self.change(Change::Use, id, None).await
+        self.order_change(Change::Use, id, None).await
     }
 
-    async fn change(
+    async fn order_change(
         &self,
         change: Change,
         id: &OrderId,
@@ -172,8 +186,12 @@ impl Store {
     ) -> Result<ChangeOutcome> {
         let script = call.name();
         let decode = |reply: Value| reply::change(script, id, &reply);
-        let shows = |outcome: &ChangeOutcome| *outcome != ChangeOutcome::NoSuchOrder;
-        self.changes.decide(call, deadline, decode, shows).await
+        let needs = |outcome: &ChangeOutcome| match outcome {
+            ChangeOutcome::NoSuchOrder => Needs::Nothing,
+            _ => Needs::LastWrite,
+        };
+        let decided = self.changes.decide(call, deadline, decode, needs).await;
+        decided.and_then(Decided::if_kept)
     }
 
     fn script_of(
@@ -230,6 +248,13 @@ impl OrderPages {
             .map(|(id, found)| record::decode(&String::from_utf8_lossy(id), found));
         Ok(Some(orders.collect()))
     }
+}
+
+/// The order of this id, when its field was read.
+fn only_order(id: &OrderId, found: Vec<Option<Vec<u8>>>) -> Result<Option<Order>> {
+    let found = found.into_iter().next().flatten();
+    let order = found.map(|found| record::decode(id.as_str(), &found));
+    order.transpose()
 }
 
 /// The sales of these orders, each once. Scripts refuse what is not of the event: its keys would

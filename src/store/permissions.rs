@@ -10,7 +10,7 @@ use std::fmt::Write;
 use redis::Value;
 
 use super::keys::Keys;
-use super::link::Live;
+use super::live::Live;
 use super::reply;
 use super::script::COMMANDS_CHECK;
 use crate::error::Result;

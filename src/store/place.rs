@@ -6,29 +6,33 @@ use redis::Value;
 use tokio::time::Instant;
 
 use super::history;
-use super::lane::Lane;
+use super::lane::{Decided, Lane, Needs};
 use super::record;
 use super::reply::{self, unexpected, word};
 use super::script::ORDER_PLACE;
 use crate::domain::history::Past;
 use crate::domain::ids::{OrderId, SaleId};
-use crate::domain::outcome::Refusal;
+use crate::domain::outcome::{Refusal, RestsOn};
 use crate::domain::place::{PlaceOutcome, PlaceRefusal, Placement};
 use crate::domain::sale::StockKind;
 use crate::domain::standing::Standing;
 use crate::error::Result;
 
 /// A decided placement.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Placed {
-    /// What became of it.
-    pub outcome: PlaceOutcome,
+    /// What became of it. [`Error::Unknown`] or [`Error::Busy`] when too few replicas have what
+    /// that rests on.
+    pub outcome: Result<PlaceOutcome>,
     /// The sale of each wish, after the decision; empty when one of them does not exist, takes
     /// bids, or is an activity.
     pub standings: Vec<Standing>,
     /// The past of each of these sales.
     pub pasts: Vec<Option<Past>>,
-    /// Whether this reply was acknowledged at the durability level in force.
+    /// Whether as many replicas have what the outcome rests on as the durability level in force
+    /// says.
+    pub kept: bool,
+    /// Whether this reply acknowledged the pasts at that level.
     pub acknowledged: bool,
 }
 
@@ -60,9 +64,24 @@ impl Lane {
             call = call.past(past);
         }
         let decode = |reply: Value| placed(&reply, placement);
-        let shows = |placed: &Placed| placed.outcome.shows_an_order();
-        let mut placed = self.decide(call, deadline, decode, shows).await?;
-        placed.acknowledged = self.acknowledges(shows(&placed));
+        let needs = |placed: &Placed| match placed.standings.as_slice() {
+            [] => Needs::Nothing,
+            _ => Needs::LastWrite,
+        };
+        let Decided { value, kept } = self.decide(call, deadline, decode, needs).await?;
+        let rests_on = value.outcome.as_ref();
+        let rests_on = rests_on.map_or(RestsOn::Order, PlaceOutcome::rests_on);
+        let placed = match kept {
+            Ok(()) => Placed {
+                kept: true,
+                acknowledged: self.acknowledges(rests_on == RestsOn::Order),
+                ..value
+            },
+            Err(short) => Placed {
+                outcome: reply::doubt(rests_on, &short).map_or(value.outcome, Err),
+                ..value
+            },
+        };
         Ok(placed)
     }
 }
@@ -90,9 +109,10 @@ fn placed(reply: &Value, placement: &Placement) -> Result<Placed> {
         return Err(unexpected("order_place", "not one standing for each line"));
     }
     Ok(Placed {
-        outcome,
+        outcome: Ok(outcome),
         standings,
         pasts,
+        kept: false,
         acknowledged: false,
     })
 }

@@ -1,14 +1,18 @@
 //! The pool: connections of the cold paths, each lent to one user at a time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{
     self, Metrics, Object, PoolConfig, PoolError, RecycleError, RecycleResult, Timeouts,
 };
+use tokio::join;
 use tokio::time::timeout;
 
-use super::link::{Link, Live};
+use super::connection::Connected;
+use super::link::Link;
+use super::replicas::Replicas;
 use crate::error::{Error, Result};
 
 /// Connections of one pool.
@@ -30,9 +34,15 @@ impl Pool {
     ///
     /// # Errors
     /// [`Error::Config`] when it cannot be built.
-    pub fn new(link: &Link, patience: Duration, wait: Duration) -> Result<Self> {
+    pub fn new(
+        link: &Link,
+        replicas: &Arc<Replicas>,
+        patience: Duration,
+        wait: Duration,
+    ) -> Result<Self> {
         let connections = Connections {
             link: link.clone(),
+            replicas: replicas.clone(),
             patience,
         };
         let timeouts = Timeouts {
@@ -67,25 +77,29 @@ impl Pool {
 /// Opens connections, and looks at each before it is lent again.
 pub struct Connections {
     link: Link,
+    replicas: Arc<Replicas>,
     patience: Duration,
 }
 
 impl managed::Manager for Connections {
-    type Type = Live;
+    type Type = Connected;
     type Error = Error;
 
-    async fn create(&self) -> Result<Live> {
-        self.link.connect(self.patience).await
+    async fn create(&self) -> Result<Connected> {
+        Connected::open(&self.link, &self.replicas, self.patience).await
     }
 
     /// A connection that broke, or that leads to a server which is no master, is not lent again:
-    /// after a failover behind one address it leads to the old master for ever.
-    async fn recycle(&self, live: &mut Live, _: &Metrics) -> RecycleResult<Error> {
+    /// after a failover behind one address it leads to the old master for ever. Its clock is read,
+    /// from which deadlines are reckoned.
+    async fn recycle(&self, connected: &mut Connected, _: &Metrics) -> RecycleResult<Error> {
         let refused = RecycleError::message;
-        let hello = timeout(self.patience, live.hello()).await;
-        let hello = hello.map_err(|_| refused("Redis does not answer"))?;
+        let (mut hello, mut clock) = (connected.live.clone(), connected.live.clone());
+        let asking = async { join!(hello.hello(), clock.read_clock()) };
+        let asked = timeout(self.patience, asking).await;
+        let (hello, _) = asked.map_err(|_| refused("Redis does not answer"))?;
         let hello = hello.map_err(|_| refused("the connection broke"))?;
-        match hello.is_master() && !live.is_lost() {
+        match hello.is_master() && !connected.is_over() {
             true => Ok(()),
             false => Err(refused("Redis is no master")),
         }

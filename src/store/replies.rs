@@ -17,6 +17,7 @@ use redis::Value;
 use ring::digest::{Context, SHA256};
 
 use super::Store;
+use super::lane::Needs;
 use super::reply::{unexpected, word, words};
 use super::script::{REPLY_CLAIM, REPLY_KEEP, REPLY_NOTE, REPLY_RELEASE};
 use crate::domain::ids::OrderId;
@@ -125,7 +126,7 @@ impl Store {
         settled(
             "reply_note",
             "noted",
-            &self.send_in_time(call, false).await?,
+            &self.change_in_time(call, Needs::Nothing).await?,
         )
     }
 
@@ -138,7 +139,11 @@ impl Store {
         let keys = [self.keys.reply(&claim.key.0)];
         let call = REPLY_KEEP.on(&keys);
         let call = call.arg(&claim.owner).arg(reply).arg(ms(MEMORY));
-        settled("reply_keep", "kept", &self.send_in_time(call, false).await?)
+        settled(
+            "reply_keep",
+            "kept",
+            &self.change_in_time(call, Needs::Nothing).await?,
+        )
     }
 
     /// Gives up a claim without a reply: the next delivery tries again, and gets the note.
@@ -148,7 +153,7 @@ impl Store {
     pub async fn reply_release(&self, claim: &Claim) -> Result<SettleOutcome> {
         let keys = [self.keys.reply(&claim.key.0)];
         let call = REPLY_RELEASE.on(&keys).arg(&claim.owner);
-        let reply = self.send_in_time(call, false).await?;
+        let reply = self.change_in_time(call, Needs::Nothing).await?;
         settled("reply_release", "released", &reply)
     }
 }

@@ -5,18 +5,14 @@ use std::time::Duration;
 use redis::{FromRedisValue, Value};
 
 use super::feed::Lag;
-use super::history;
 use super::record;
 use super::whole::whole_of;
 use crate::domain::activity::{Activity, Keyword};
-use crate::domain::attempt::Attempt;
 use crate::domain::bid::BID_MIN_DEFAULT;
 use crate::domain::change::{ChangeOutcome, ChangeRefusal};
-use crate::domain::history::Past;
 use crate::domain::ids::{OrderId, SaleId};
 use crate::domain::ledger::Figures;
-use crate::domain::order::Line;
-use crate::domain::outcome::{Grant, Outcome, Refusal};
+use crate::domain::outcome::{Refusal, RestsOn};
 use crate::domain::sale::{
     Door, EditOutcome, EditRefusal, EpochMs, PURCHASE_MAX_DEFAULT, Phase, Sale, StockKind, Stop,
 };
@@ -24,21 +20,15 @@ use crate::domain::standing::{Grants, Standing};
 use crate::domain::violation::Violation;
 use crate::error::{Error, Result};
 
-/// Ends each answer of a `sale_grab` reply but the last: no answer contains it.
-const ANSWER_END: char = '\u{1e}';
-
-/// A decided batch.
-#[derive(Debug, Clone)]
-pub struct Batch {
-    /// The sale after the batch.
-    pub standing: Standing,
-    /// Its past after the batch; `None` when there is no such sale, or this is not its door.
-    pub past: Option<Past>,
-    /// Whether this reply was acknowledged at the durability level in force.
-    pub acknowledged: bool,
-    /// One outcome for each attempt, in order; [`Error::Contract`] with the order when a buyer
-    /// holds one that cannot be read.
-    pub outcomes: Vec<Result<Outcome>>,
+/// What becomes of an answer that rests on this, when too few replicas have it.
+pub(super) fn doubt(rests_on: RestsOn, short: &Error) -> Option<Error> {
+    match rests_on {
+        RestsOn::Order => Some(short.clone()),
+        RestsOn::Stock => Some(Error::Busy(format!(
+            "it rests on what replicas may not have: {short}"
+        ))),
+        RestsOn::Terms => None,
+    }
 }
 
 /// A sale with its figures at one instant.
@@ -92,40 +82,6 @@ impl Snapshot {
     }
 }
 
-/// Decodes the reply of `sale_grab` to `attempts` for `goods` at `door`.
-///
-/// # Errors
-/// [`Error::Contract`] when it is none. An order that cannot be read is not: only the attempt of
-/// its buyer has that error, because the others were decided.
-pub fn batch(reply: &Value, goods: &SaleId, door: Door, attempts: &[Attempt]) -> Result<Batch> {
-    let Value::Array(parts) = reply else {
-        return Err(unexpected("sale_grab", &format!("{reply:?}")));
-    };
-    let [head @ .., Value::BulkString(answers)] = parts.as_slice() else {
-        return Err(unexpected("sale_grab", &format!("{parts:?}")));
-    };
-    let answers = record::text(answers);
-    let mut answers = answers.split(ANSWER_END);
-    let outcomes = attempts.iter().map(|attempt| match answers.next() {
-        Some(answer) => outcome(answer, goods, attempt),
-        None => Err(unexpected("sale_grab", "fewer answers than attempts")),
-    });
-    let outcomes = outcomes.collect::<Result<_>>()?;
-    if answers.next().is_some() {
-        return Err(unexpected("sale_grab", "more answers than attempts"));
-    }
-    let [head @ .., history] = head else {
-        return Err(unexpected("sale_grab", "no history"));
-    };
-    let standing = standing("sale_grab", head, door)?;
-    Ok(Batch {
-        past: history::past("sale_grab", history, standing.grants)?,
-        standing,
-        acknowledged: false,
-        outcomes,
-    })
-}
-
 /// Decodes how a sale stands that was asked for at `door`, as `script` says it.
 pub fn standing(script: &str, parts: &[Value], door: Door) -> Result<Standing> {
     let [left, count, last_at, phase, purchase_max, opens_in] = parts else {
@@ -147,41 +103,6 @@ pub fn standing(script: &str, parts: &[Value], door: Door) -> Result<Standing> {
         purchase_max: u32::try_from(purchase_max).unwrap_or(u32::MAX),
         opens_in: number(script, opens_in)?,
     })
-}
-
-/// What became of one attempt; the outer error is for an answer that is none.
-fn outcome(answer: &str, goods: &SaleId, attempt: &Attempt) -> Result<Result<Outcome>> {
-    if let Some(units) = answer.strip_prefix('=') {
-        let line = Line {
-            goods: goods.clone(),
-            purchase: attempt.purchase.get().into(),
-            units: record::units(units),
-            bid: None,
-        };
-        let order = attempt.order.clone();
-        return Ok(Ok(Outcome::Grabbed(Grant { order, line })));
-    }
-    if let Some((id, record)) = answer.split_once('\n') {
-        return Ok(held(id, record, goods).map(Outcome::AlreadyGrabbed));
-    }
-    if let Some(refusal) = Refusal::parse(answer) {
-        return Ok(Ok(Outcome::Refused(refusal)));
-    }
-    match answer.strip_prefix("broken: ") {
-        Some(id) => Ok(Err(Error::Contract(format!(
-            "order {id:?} of a buyer has no record that can be shown"
-        )))),
-        None => Err(unexpected("sale_grab", answer)),
-    }
-}
-
-/// What an order that a buyer holds has of `goods`.
-fn held(id: &str, record: &str, goods: &SaleId) -> Result<Grant> {
-    let order = record::decode(id, record.as_bytes())?;
-    let line = order.lines.into_iter().find(|line| line.goods == *goods);
-    let elsewhere = || Error::Contract(format!("order {id:?} of a buyer has nothing of {goods}"));
-    let (order, line) = (order.id, line.ok_or_else(elsewhere)?);
-    Ok(Grant { order, line })
 }
 
 /// Decodes the reply of `order_confirm`, `order_cancel`, `order_use` and `bid_cancel` to a change

@@ -69,7 +69,7 @@ impl Store {
                 call = call.arg(field).arg(value);
             }
         }
-        reply::edit(&self.send(call).await?)
+        reply::edit(&self.change(call).await?)
     }
 
     /// Reads a sale in one instant; `None` when there is no such sale.
@@ -103,6 +103,7 @@ impl Store {
 
     /// Everybody who holds an order of the sale, as `read` tells of a name, and how the sale stood
     /// after they were read. If no order was granted since the reading began, nobody is missing.
+    /// Replicas have all of it, where they are waited for.
     /// `None` when there are more than `at_most`, or no such sale.
     ///
     /// # Errors
@@ -130,6 +131,7 @@ impl Store {
             }
             let asked_at = Instant::now();
             let snapshot = scan.sale_snapshot(id).await?;
+            scan.wait_for_replicas().await?;
             let read = snapshot.map(|snapshot| Buyers {
                 buyers,
                 snapshot,

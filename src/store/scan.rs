@@ -15,7 +15,7 @@ use redis::{Cmd, FromRedisValue, Pipeline, ToRedisArgs, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
-use super::link::Live;
+use super::connection::Connected;
 use super::script::Call;
 use super::{OPERATOR_TIMEOUT, Store};
 use crate::error::{Error, Result};
@@ -56,7 +56,7 @@ pub(super) struct Scans([Kind; 3]);
 
 struct Kind {
     free: Arc<Semaphore>,
-    idle: Mutex<Option<Live>>,
+    idle: Mutex<Option<Connected>>,
 }
 
 impl Scans {
@@ -75,7 +75,7 @@ impl Scans {
         turn.await.map_err(|_| full())?.map_err(|_| full())
     }
 
-    fn idle(&self, scanner: Scanner) -> MutexGuard<'_, Option<Live>> {
+    fn idle(&self, scanner: Scanner) -> MutexGuard<'_, Option<Connected>> {
         let idle = self.0[scanner as usize].idle.lock();
         idle.unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,7 +92,7 @@ async fn whole<T>(reading: impl Future<Output = Result<(Scan, T)>>) -> Result<T>
 pub(super) struct Scan {
     store: Store,
     scanner: Scanner,
-    live: Live,
+    connected: Connected,
     turn: OwnedSemaphorePermit,
 }
 
@@ -103,22 +103,22 @@ impl Store {
     /// [`Error::Busy`]: Redis cannot be reached or is a replica, or too many scans are running.
     pub(super) async fn scan(&self, scanner: Scanner) -> Result<Scan> {
         let mut turn = self.scans.turn(scanner).await?;
-        let begin = |live, turn| Scan {
+        let begin = |connected, turn| Scan {
             store: self.clone(),
             scanner,
-            live,
+            connected,
             turn,
         };
         let idle = self.scans.idle(scanner).take();
-        if let Some(live) = idle.filter(|live| !live.is_lost()) {
-            let mut scan = begin(live, turn);
+        if let Some(connected) = idle.filter(|connected| !connected.is_over()) {
+            let mut scan = begin(connected, turn);
             match scan.is_at_a_master().await {
                 Ok(()) => return Ok(scan),
                 Err(_) => turn = scan.turn,
             }
         }
-        let live = self.link.connect(self.timeout).await?;
-        let mut scan = begin(live, turn);
+        let connected = Connected::open(&self.link, &self.replicas, self.timeout).await?;
+        let mut scan = begin(connected, turn);
         scan.is_at_a_master().await?;
         Ok(scan)
     }
@@ -154,13 +154,13 @@ impl Scan {
     /// [`Error::Busy`]: it is a replica by now, or does not answer; what was read may lack entries.
     pub(super) async fn end(mut self) -> Result<()> {
         self.is_at_a_master().await?;
-        *self.store.scans.idle(self.scanner) = Some(self.live);
+        *self.store.scans.idle(self.scanner) = Some(self.connected);
         Ok(())
     }
 
     async fn is_at_a_master(&mut self) -> Result<()> {
         let late = |_| Error::Busy("no answer from Redis in time".to_owned());
-        let hello = timeout(self.store.timeout, self.live.hello());
+        let hello = timeout(self.store.timeout, self.connected.live.hello());
         let hello = hello.await.map_err(late)?;
         let hello = hello.map_err(|e| Error::Busy(format!("HELLO: {e}")))?;
         if hello.is_master() {
@@ -170,6 +170,15 @@ impl Scan {
             "Redis is no master but a {}",
             hello.role
         )))
+    }
+
+    /// Waits until replicas have what was read, where they are waited for.
+    ///
+    /// # Errors
+    /// [`Error::Busy`]: too few of them have it.
+    pub(super) async fn wait_for_replicas(&self) -> Result<()> {
+        let deadline = self.store.deadline();
+        self.connected.wait_for_reading(deadline).await
     }
 
     /// The store that is read.
@@ -186,7 +195,7 @@ impl Scan {
         keys: &[&str],
         command: &Cmd,
     ) -> Result<T> {
-        let reply = command.query_async(&mut self.live);
+        let reply = command.query_async(&mut self.connected.live);
         self.store.read(keys, reply).await
     }
 
@@ -199,7 +208,7 @@ impl Scan {
         keys: &[&str],
         commands: &Pipeline,
     ) -> Result<T> {
-        let replies = commands.query_async(&mut self.live);
+        let replies = commands.query_async(&mut self.connected.live);
         self.store.read(keys, replies).await
     }
 
@@ -209,7 +218,7 @@ impl Scan {
     /// As [`Live::look`].
     pub(super) async fn look(&mut self, call: Call<'_>) -> Result<Value> {
         let late = |_| Error::Busy(format!("no answer within {OPERATOR_TIMEOUT:?}"));
-        timeout(OPERATOR_TIMEOUT, self.live.look(call))
+        timeout(OPERATOR_TIMEOUT, self.connected.live.look(call))
             .await
             .map_err(late)?
     }

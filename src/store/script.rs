@@ -7,6 +7,7 @@ use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, ToRedisArgs, Value};
 
 use super::failure;
 use crate::domain::history::Past;
+use crate::domain::sale::EpochMs;
 use crate::error::{Error, Result};
 
 /// One transition of the store, as Redis runs it.
@@ -16,6 +17,8 @@ pub struct Script {
     pub name: &'static str,
     /// Everything that Redis is given to run.
     pub source: &'static str,
+    /// Whether its last argument is a deadline, as `lua/lib/deadline.lua` takes it.
+    pub has_deadline: bool,
     hash: String,
 }
 
@@ -23,11 +26,13 @@ pub struct Script {
 macro_rules! script {
     ($name:literal, flags: $flags:literal, uses: [$($part:literal),*]) => {
         LazyLock::new(|| {
-            Script::new($name, concat!(
+            let source = concat!(
                 "#!lua", $flags, "\n",
                 $(include_str!(concat!("../../lua/lib/", $part, ".lua")), "\n",)*
                 include_str!(concat!("../../lua/", $name, ".lua")),
-            ))
+            );
+            let parts: &[&str] = &[$($part),*];
+            Script::new($name, source, parts.contains(&"deadline"))
         })
     };
 }
@@ -51,80 +56,104 @@ pub static FEED_TRIM: LazyLock<Script> =
 pub static SALE_GRAB: LazyLock<Script> = script!(
     "sale_grab",
     flags: "",
-    uses: ["clock", "stock", "history", "window", "order", "feed"]
+    uses: ["clock", "deadline", "stock", "history", "window", "order", "feed"]
 );
 /// Decides a placement.
 pub static ORDER_PLACE: LazyLock<Script> = script!(
     "order_place",
     flags: "",
-    uses: ["clock", "stock", "history", "window", "basket", "order", "feed"]
+    uses: ["clock", "deadline", "stock", "history", "window", "basket", "order", "feed"]
 );
 /// Decides a bid.
 pub static BID_PLACE: LazyLock<Script> = script!(
     "bid_place",
     flags: "",
-    uses: ["clock", "stock", "history", "window", "order", "feed", "account"]
+    uses: ["clock", "deadline", "stock", "history", "window", "order", "feed", "account"]
 );
 /// Creates or changes a sale.
 pub static SALE_PUT: LazyLock<Script> =
-    script!("sale_put", flags: " flags=allow-oom", uses: ["clock", "stock", "history"]);
+    script!("sale_put", flags: " flags=allow-oom", uses: ["clock", "deadline", "stock", "history"]);
 /// Sells again after a loss.
-pub static SALE_RESUME: LazyLock<Script> =
-    script!("sale_resume", flags: " flags=allow-oom", uses: ["stock", "history"]);
+pub static SALE_RESUME: LazyLock<Script> = script!(
+    "sale_resume", flags: " flags=allow-oom", uses: ["clock", "deadline", "stock", "history"]
+);
 /// Reads a sale in one instant.
 pub static SALE_SNAPSHOT: LazyLock<Script> =
     script!("sale_snapshot", flags: " flags=no-writes", uses: ["clock", "stock"]);
 /// Stops sales that are to be reset or deleted.
-pub static CLEAR_BEGIN: LazyLock<Script> =
-    script!("clear_begin", flags: " flags=allow-oom", uses: ["stock", "groups", "clear"]);
+pub static CLEAR_BEGIN: LazyLock<Script> = script!(
+    "clear_begin",
+    flags: " flags=allow-oom",
+    uses: ["clock", "deadline", "stock", "groups", "clear"]
+);
 /// Lets sales go on that were not reset or deleted after all.
 pub static CLEAR_UNDO: LazyLock<Script> =
-    script!("clear_undo", flags: " flags=allow-oom", uses: ["clear"]);
+    script!("clear_undo", flags: " flags=allow-oom", uses: ["clock", "deadline", "clear"]);
 /// Drops orders of sales that are being reset or deleted.
-pub static CLEAR_ORDERS: LazyLock<Script> =
-    script!("clear_orders", flags: " flags=allow-oom", uses: ["stock", "order"]);
+pub static CLEAR_ORDERS: LazyLock<Script> = script!(
+    "clear_orders", flags: " flags=allow-oom", uses: ["clock", "deadline", "stock", "order"]
+);
 /// Gives a sale without orders a new beginning.
-pub static SALE_RESET: LazyLock<Script> =
-    script!("sale_reset", flags: " flags=allow-oom", uses: ["stock", "history", "clear"]);
+pub static SALE_RESET: LazyLock<Script> = script!(
+    "sale_reset",
+    flags: " flags=allow-oom",
+    uses: ["clock", "deadline", "stock", "history", "clear"]
+);
 /// Deletes a sale without orders.
-pub static SALE_DELETE: LazyLock<Script> =
-    script!("sale_delete", flags: " flags=allow-oom", uses: ["stock", "history", "clear"]);
+pub static SALE_DELETE: LazyLock<Script> = script!(
+    "sale_delete",
+    flags: " flags=allow-oom",
+    uses: ["clock", "deadline", "stock", "history", "clear"]
+);
 /// Keeps sales from being created in an event that is about to be deleted.
 pub static EVENT_CLOSE: LazyLock<Script> =
-    script!("event_close", flags: " flags=allow-oom", uses: []);
+    script!("event_close", flags: " flags=allow-oom", uses: ["clock", "deadline"]);
 /// Deletes everything of an event.
 pub static EVENT_DELETE: LazyLock<Script> = script!(
-    "event_delete", flags: " flags=allow-oom", uses: ["stock", "history", "groups"]
+    "event_delete",
+    flags: " flags=allow-oom",
+    uses: ["clock", "deadline", "stock", "history", "groups"]
 );
 /// Takes entries out of a feed.
 pub static FEED_DROP: LazyLock<Script> =
-    script!("feed_drop", flags: " flags=allow-oom", uses: ["groups"]);
+    script!("feed_drop", flags: " flags=allow-oom", uses: ["clock", "deadline", "groups"]);
 /// Adds units to a stock.
-pub static STOCK_ADD: LazyLock<Script> = script!("stock_add", flags: "", uses: ["stock"]);
+pub static STOCK_ADD: LazyLock<Script> = script!(
+    "stock_add", flags: "", uses: ["clock", "deadline", "stock"]
+);
 /// Takes unsold units out of a stock.
 pub static STOCK_REMOVE: LazyLock<Script> =
-    script!("stock_remove", flags: " flags=allow-oom", uses: ["stock"]);
+    script!("stock_remove", flags: " flags=allow-oom", uses: ["clock", "deadline", "stock"]);
+/// Writes something, so that replicas can be waited for.
+pub static WAIT_MARK: LazyLock<Script> =
+    script!("wait_mark", flags: " flags=allow-oom", uses: ["clock"]);
 /// Records how many replicas a master has had.
 pub static PEAK_RECORD: LazyLock<Script> =
     script!("peak_record", flags: " flags=allow-oom", uses: ["stock"]);
 
 /// Sells a held order.
 pub static ORDER_CONFIRM: LazyLock<Script> = script!(
-    "order_confirm", flags: " flags=allow-oom", uses: ["clock", "stock", "order", "feed", "change"]
+    "order_confirm",
+    flags: " flags=allow-oom",
+    uses: ["clock", "deadline", "stock", "order", "feed", "change"]
 );
 /// Gives an order back.
 pub static ORDER_CANCEL: LazyLock<Script> = script!(
-    "order_cancel", flags: " flags=allow-oom", uses: ["clock", "stock", "order", "feed", "change"]
+    "order_cancel",
+    flags: " flags=allow-oom",
+    uses: ["clock", "deadline", "stock", "order", "feed", "change"]
 );
 /// Takes a bid back.
 pub static BID_CANCEL: LazyLock<Script> = script!(
     "bid_cancel",
     flags: " flags=allow-oom",
-    uses: ["clock", "stock", "order", "feed", "account", "change"]
+    uses: ["clock", "deadline", "stock", "order", "feed", "account", "change"]
 );
 /// Marks an order as handed out.
 pub static ORDER_USE: LazyLock<Script> = script!(
-    "order_use", flags: " flags=allow-oom", uses: ["clock", "stock", "order", "feed", "change"]
+    "order_use",
+    flags: " flags=allow-oom",
+    uses: ["clock", "deadline", "stock", "order", "feed", "change"]
 );
 /// Gives back what nobody confirmed in time.
 pub static ORDER_EXPIRE: LazyLock<Script> = script!(
@@ -132,30 +161,40 @@ pub static ORDER_EXPIRE: LazyLock<Script> = script!(
 );
 
 /// Sets balances.
-pub static ACCOUNT_SET: LazyLock<Script> = script!("account_set", flags: "", uses: ["stock"]);
+pub static ACCOUNT_SET: LazyLock<Script> = script!(
+    "account_set", flags: "", uses: ["clock", "deadline", "stock"]
+);
 
 /// Binds an openid and a student number to each other.
-pub static NUMBER_BIND: LazyLock<Script> = script!("number_bind", flags: "", uses: []);
+pub static NUMBER_BIND: LazyLock<Script> = script!(
+    "number_bind", flags: "", uses: ["clock", "deadline"]
+);
 /// Frees an openid and its student number from each other.
 pub static NUMBER_UNBIND: LazyLock<Script> =
-    script!("number_unbind", flags: " flags=allow-oom", uses: []);
+    script!("number_unbind", flags: " flags=allow-oom", uses: ["clock", "deadline"]);
 /// Decides who answers a message.
-pub static REPLY_CLAIM: LazyLock<Script> =
-    script!("reply_claim", flags: " flags=allow-oom", uses: ["clock", "stock", "claim"]);
+pub static REPLY_CLAIM: LazyLock<Script> = script!(
+    "reply_claim", flags: " flags=allow-oom", uses: ["clock", "deadline", "stock", "claim"]
+);
 /// Notes what is about to be done for a message.
 pub static REPLY_NOTE: LazyLock<Script> =
-    script!("reply_note", flags: " flags=allow-oom", uses: ["claim"]);
+    script!("reply_note", flags: " flags=allow-oom", uses: ["clock", "deadline", "claim"]);
 /// Remembers the reply to a message.
 pub static REPLY_KEEP: LazyLock<Script> =
-    script!("reply_keep", flags: " flags=allow-oom", uses: ["claim"]);
+    script!("reply_keep", flags: " flags=allow-oom", uses: ["clock", "deadline", "claim"]);
 /// Gives up the claim of a message.
 pub static REPLY_RELEASE: LazyLock<Script> =
-    script!("reply_release", flags: " flags=allow-oom", uses: ["claim"]);
+    script!("reply_release", flags: " flags=allow-oom", uses: ["clock", "deadline", "claim"]);
 
 impl Script {
-    fn new(name: &'static str, source: &'static str) -> Self {
+    fn new(name: &'static str, source: &'static str, has_deadline: bool) -> Self {
         let hash = redis::Script::new(source).get_hash().to_owned();
-        Self { name, source, hash }
+        Self {
+            name,
+            source,
+            hash,
+            has_deadline,
+        }
     }
 
     /// Starts a call with its keys; arguments follow with [`Call::arg`].
@@ -169,6 +208,7 @@ impl Script {
         Call {
             script: self,
             command,
+            start_by: None,
         }
     }
 }
@@ -177,6 +217,7 @@ impl Script {
 pub struct Call<'a> {
     script: &'a Script,
     command: Cmd,
+    start_by: Option<EpochMs>,
 }
 
 impl Call<'_> {
@@ -203,6 +244,13 @@ impl Call<'_> {
         }
     }
 
+    /// Lets the script start until then, by the clock of Redis. Without this, it may start whenever
+    /// it comes.
+    pub fn start_by(mut self, deadline: EpochMs) -> Self {
+        self.start_by = Some(deadline);
+        self
+    }
+
     /// Sends the call once. When Redis does not know the script (a restart or a flush), nothing
     /// has run yet: the script is loaded and the call sent again. Nothing else is ever re-sent.
     ///
@@ -222,10 +270,14 @@ impl Call<'_> {
     }
 
     async fn run(
-        self,
+        mut self,
         connection: &mut impl ConnectionLike,
         failed: fn(&str, &RedisError) -> Error,
     ) -> Result<Value> {
+        if self.script.has_deadline {
+            let deadline = self.start_by.map(|deadline| deadline.to_string());
+            self.command.arg(deadline.unwrap_or_default());
+        }
         match self.command.query_async(connection).await {
             Err(error) if is_noscript(&error) => self.load(connection).await?,
             reply => return reply.map_err(|e| failed(self.script.name, &e)),
@@ -244,6 +296,11 @@ impl Call<'_> {
             .await
             .map_err(|e| Error::Busy(format!("loading {}: {e}", self.script.name)))
     }
+}
+
+/// Whether a script says that it started after its deadline, and changed nothing.
+pub fn is_late(reply: &Value) -> bool {
+    matches!(reply, Value::BulkString(word) if word == b"late")
 }
 
 fn is_noscript(error: &RedisError) -> bool {

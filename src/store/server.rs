@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use tokio::join;
 
-use super::link::Live;
+use super::live::Live;
 use super::replicas::Count;
 use crate::domain::counted::counted;
 use crate::domain::durability::Durability;
 use crate::error::{Error, Result};
 
 /// The settings that decide whether orders are safe and buyers are served.
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 9] = [
     "appendonly",
     "appendfsync",
     "no-appendfsync-on-rewrite",
@@ -19,11 +19,13 @@ const SETTINGS: [&str; 7] = [
     "maxmemory-policy",
     "save",
     "maxclients",
+    "min-replicas-to-write",
+    "min-replicas-max-lag",
 ];
 
 /// A replica acknowledges what it has each second. One that did not for longer than this hangs, or
 /// its network does.
-const REPLICA_LAG_MAX_SECS: u64 = 3;
+pub const REPLICA_LAG_MAX_SECS: u64 = 3;
 
 /// Why a level cannot be verified.
 const HIDDEN: &str = "this Redis hides its settings: its durability cannot be verified";

@@ -82,7 +82,7 @@ impl Store {
     ) -> Result<AddOutcome> {
         let keys = [self.keys.sale(id), self.keys.stock(id)];
         let call = STOCK_ADD.on(&keys).arg(mode).arg(&limits).arg(rest);
-        match self.send(call).await? {
+        match self.change(call).await? {
             Value::Array(parts) => match parts.as_slice() {
                 [total, left] => Ok(AddOutcome::Added {
                     total: number("stock_add", total)?,
@@ -102,7 +102,7 @@ impl Store {
     /// Takes up to `count` unsold units out, at most [`UNITS_PER_CALL_MAX`] for list stock.
     pub async fn stock_remove(&self, id: &SaleId, count: u64) -> Result<RemoveOutcome> {
         let keys = [self.keys.sale(id), self.keys.stock(id)];
-        let reply = self.send(STOCK_REMOVE.on(&keys).arg(count)).await?;
+        let reply = self.change(STOCK_REMOVE.on(&keys).arg(count)).await?;
         if !matches!(reply, Value::Array(_)) {
             return match word("stock_remove", &reply)?.as_str() {
                 "no_such_sale" => Ok(RemoveOutcome::NoSuchSale),

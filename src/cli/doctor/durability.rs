@@ -4,7 +4,7 @@ use super::finding::{Finding, Grade};
 use crate::domain::counted::counted;
 use crate::domain::durability::Durability;
 use crate::store::replicas::Count;
-use crate::store::server::{ServerFacts, Verified};
+use crate::store::server::{REPLICA_LAG_MAX_SECS, ServerFacts, Verified};
 
 pub(super) fn durability(
     facts: &ServerFacts,
@@ -71,6 +71,33 @@ pub(super) fn durability(
         }
     };
     Finding::new("durability", grade, found, mend)
+}
+
+/// Whether a master without its replicas refuses to sell at once, where replicas are waited for.
+/// `None`: they are not, or this server hides its settings.
+pub(super) fn fence(
+    facts: &ServerFacts,
+    wanted: Option<Durability>,
+    count: &Count,
+) -> Option<Finding> {
+    let needed = match (wanted?, count) {
+        (Durability::Memory | Durability::Fsync, _) => return None,
+        (Durability::Replicated(number), _) => number,
+        (Durability::ReplicatedAll, Count::Replicas(number)) => *number,
+        (Durability::ReplicatedAll, Count::NotYet(_) | Count::Refused(_)) => 1,
+    };
+    let number = |name| facts.setting(name)?.parse::<u64>().ok();
+    let (to_write, max_lag) = (
+        number("min-replicas-to-write")?,
+        number("min-replicas-max-lag")?,
+    );
+    let found = format!("min-replicas-to-write {to_write}, min-replicas-max-lag {max_lag}");
+    let set = to_write >= u64::from(needed) && (1..=REPLICA_LAG_MAX_SECS).contains(&max_lag);
+    let grade = if set { Grade::Good } else { Grade::Warning };
+    let mend = format!(
+        "CONFIG SET min-replicas-to-write {needed} min-replicas-max-lag 2: a master that is cut off          then refuses to sell, instead of selling to buyers who hear `unknown`"
+    );
+    Some(Finding::new("cut-off master", grade, found, mend))
 }
 
 fn mend(wanted: Option<Durability>) -> &'static str {

@@ -56,6 +56,11 @@ async fn examine(store: &Store, config: &Config) -> Result<Vec<Finding>> {
         config.durability,
         &store.replica_count(),
     ));
+    findings.extend(durability::fence(
+        facts,
+        config.durability,
+        &store.replica_count(),
+    ));
     findings.push(memory::memory(facts, config.wechat.token.is_some()));
     findings.push(server::clients(facts));
     findings.push(server::scripts(&examination));

@@ -12,8 +12,10 @@ use crate::error::Error;
 use crate::http::Context;
 use crate::http::attempt::read_body;
 use crate::http::form;
+use crate::http::operator::carry_out;
 use crate::http::problem::Problem;
 use crate::operation::account::{balance, limit_passed, to_json};
+use crate::store::Store;
 use crate::store::accounts::SetOutcome;
 
 /// What the body says.
@@ -40,24 +42,10 @@ pub async fn put(
     // Two who set the first account at the same time may both be told.
     let kept = context.store.keeps_accounts(&event).await;
     let first = !kept.map_err(|error| Problem::of_reading(&error))?;
-    let stated = [(username, balance)];
-    let outcome = context.store.account_set(&event, &stated).await;
-    let [(username, _)] = stated;
-    let became = match &outcome {
-        Ok(SetOutcome::Set { .. }) => "set",
-        Ok(SetOutcome::LimitPassed(_)) => "limit_passed",
-        Err(error) => failed(error).code(),
-    };
-    tracing::info!(
-        who = who(&request),
-        event = event.as_str(),
-        user = username.as_str(),
-        balance,
-        first,
-        became,
-        error = outcome.as_ref().err().map(tracing::field::display),
-        "account set over HTTP"
-    );
+    let (store, who) = (context.store.clone(), who(&request));
+    let (event_set, stated) = (event.clone(), (username.clone(), balance));
+    let setting = async move { set_and_log(&store, &who, &event_set, stated, first).await };
+    let outcome = carry_out(&request, setting).await?;
     match outcome.map_err(|error| failed(&error))? {
         SetOutcome::Set { .. } => shown(&context, &event, &username, first).await,
         SetOutcome::LimitPassed(username) => Err(Problem::new(
@@ -66,6 +54,35 @@ pub async fn put(
             limit_passed(&username),
         )),
     }
+}
+
+async fn set_and_log(
+    store: &Store,
+    who: &str,
+    event: &Event,
+    stated: (Username, u64),
+    first: bool,
+) -> crate::error::Result<SetOutcome> {
+    let outcome = store
+        .account_set(event, std::slice::from_ref(&stated))
+        .await;
+    let (username, balance) = stated;
+    let became = match &outcome {
+        Ok(SetOutcome::Set { .. }) => "set",
+        Ok(SetOutcome::LimitPassed(_)) => "limit_passed",
+        Err(error) => failed(error).code(),
+    };
+    tracing::info!(
+        who,
+        event = event.as_str(),
+        user = username.as_str(),
+        balance,
+        first,
+        became,
+        error = outcome.as_ref().err().map(tracing::field::display),
+        "account set over HTTP"
+    );
+    outcome
 }
 
 fn event(request: &HttpRequest) -> Result<Event, Problem> {

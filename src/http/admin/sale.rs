@@ -15,12 +15,14 @@ use crate::domain::ids::SaleId;
 use crate::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind};
 use crate::http::Context;
 use crate::http::attempt::{discard, read_body};
+use crate::http::operator::carry_out;
 use crate::http::problem::Problem;
 use crate::operation::activity::{description, keyword, picture, place};
 use crate::operation::sale::{
     asked, bid_min, bonus_bp, explain, hold, purchase_max, title, to_json,
 };
 use crate::operation::{self, times};
+use crate::store::Store;
 
 /// The fields of `PUT /admin/sales/{id}`, as they came.
 #[derive(Default, Deserialize)]
@@ -134,7 +136,7 @@ pub async fn put(
         let detail = "nothing to put: name at least kind, or what to change";
         return Err(Problem::invalid(detail));
     }
-    change(&context, &request, &id, &edit, "updated").await
+    change(&context, &request, &id, edit, "updated").await
 }
 
 /// `POST /admin/sales/{id}/pause`
@@ -169,7 +171,7 @@ async fn set_paused(
         ..SaleEdit::default()
     };
     let code = if paused { "paused" } else { "resumed" };
-    change(context, request, &id, &edit, code).await
+    change(context, request, &id, edit, code).await
 }
 
 /// Makes the change, logs it, and shows the sale as it is then. `updated` is the code for a sale
@@ -178,19 +180,17 @@ async fn change(
     context: &Context,
     request: &HttpRequest,
     id: &SaleId,
-    edit: &SaleEdit,
+    edit: SaleEdit,
     updated: &'static str,
 ) -> Result<HttpResponse, Problem> {
-    let outcome = context.store.sale_put(id, edit).await;
-    let became = match &outcome {
-        Ok(EditOutcome::Created) => "created",
-        Ok(EditOutcome::Updated) => updated,
-        Ok(EditOutcome::Refused(refusal)) => refusal.code(),
-        Err(error) => Problem::of_changing(error).code(),
-    };
-    let (asked, error) = (asked(edit), outcome.as_ref().err());
-    let error = error.map(tracing::field::display);
-    tracing::info!(who = %who(request), sale = %id, %asked, became, error, "change of a sale over HTTP");
+    let changing = put_and_log(
+        context.store.clone(),
+        who(request),
+        id.clone(),
+        edit,
+        updated,
+    );
+    let outcome = carry_out(request, changing).await?;
     let outcome = outcome.map_err(|error| Problem::of_changing(&error))?;
     let (status, code) = match outcome {
         EditOutcome::Created => (StatusCode::CREATED, "created"),
@@ -205,6 +205,26 @@ async fn change(
     })?;
     let sale = shown.ok_or_else(|| Problem::no_such_sale(id.as_str()))?;
     Ok(answer(status, code, &to_json(&sale)))
+}
+
+async fn put_and_log(
+    store: Store,
+    who: String,
+    id: SaleId,
+    edit: SaleEdit,
+    updated: &'static str,
+) -> crate::error::Result<EditOutcome> {
+    let outcome = store.sale_put(&id, &edit).await;
+    let became = match &outcome {
+        Ok(EditOutcome::Created) => "created",
+        Ok(EditOutcome::Updated) => updated,
+        Ok(EditOutcome::Refused(refusal)) => refusal.code(),
+        Err(error) => Problem::of_changing(error).code(),
+    };
+    let (asked, error) = (asked(&edit), outcome.as_ref().err());
+    let error = error.map(tracing::field::display);
+    tracing::info!(who, sale = %id, %asked, became, error, "change of a sale over HTTP");
+    outcome
 }
 
 fn refused(id: &SaleId, refusal: EditRefusal) -> Problem {

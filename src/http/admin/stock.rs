@@ -19,6 +19,7 @@ use crate::domain::sale::{Sale, StockKind};
 use crate::error::Error;
 use crate::http::Context;
 use crate::http::attempt::{discard, media_type, next_piece, read_body};
+use crate::http::operator::carry_out;
 use crate::http::problem::Problem;
 use crate::operation::stock::{Load, StopReason, Stopped, add, check_count, unit_of};
 use crate::operation::units::{UnitList, UnitReader, WrongLine};
@@ -153,16 +154,14 @@ async fn load(
     let who = who(request);
     let count = load.len();
     let store = context.store.clone();
-    // In a task of its own: a load that was begun goes on when its sender is gone.
-    let added = tokio::spawn(async move {
+    let adding = async move {
         let added = add_within_bounds(&store, &id, &load).await;
         drop((load, turn));
         let left = added.as_ref().ok();
         tracing::info!(who, sale = %id, asked = count, left, "units added over HTTP");
         added.map(|left| (id, left))
-    });
-    let ended = |_| Problem::unknown("the load ended: compare `added` of the sale");
-    let (id, left) = added.await.map_err(ended)??;
+    };
+    let (id, left) = carry_out(request, adding).await??;
     let body = json!({"sale": id.as_str(), "added": count, "left": left});
     Ok(answer(StatusCode::OK, "added", &body))
 }
@@ -227,17 +226,12 @@ async fn remove(
         let detail = format!("remove: at most {UNITS_PER_CALL_MAX} units of list stock at a time");
         return Err(Problem::invalid(detail));
     }
-    let removed = context.store.stock_remove(id, count).await;
-    let (taken, left, units) = match removed {
+    let removing = remove_and_log(context.store.clone(), who(request), id.clone(), count);
+    let (taken, left, units) = match carry_out(request, removing).await? {
         Ok(RemoveOutcome::Removed { taken, left, units }) => (taken, left, units),
         Ok(RemoveOutcome::NoSuchSale) => return Err(Problem::no_such_sale(id.as_str())),
-        Err(error) => {
-            let who = who(request);
-            tracing::warn!(who, sale = %id, asked = count, %error, "units not removed");
-            return Err(removal_failed(id, &error));
-        }
+        Err(error) => return Err(removal_failed(id, &error)),
     };
-    tracing::info!(who = who(request), sale = %id, asked = count, taken, left, "units removed over HTTP");
     // Buyers may have been faster since the stock was looked at.
     if taken == 0 {
         return Err(too_few(&sale.sale, count, left));
@@ -246,6 +240,25 @@ async fn remove(
         "sale": id.as_str(), "removed": taken, "asked": count, "left": left, "units": units,
     });
     Ok(answer(StatusCode::OK, "removed", &body))
+}
+
+async fn remove_and_log(
+    store: Store,
+    who: String,
+    id: SaleId,
+    count: u64,
+) -> crate::error::Result<RemoveOutcome> {
+    let removed = store.stock_remove(&id, count).await;
+    match &removed {
+        Ok(RemoveOutcome::Removed { taken, left, .. }) => {
+            tracing::info!(who, sale = %id, asked = count, taken, left, "units removed over HTTP");
+        }
+        Ok(RemoveOutcome::NoSuchSale) => {}
+        Err(error) => {
+            tracing::warn!(who, sale = %id, asked = count, %error, "units not removed");
+        }
+    }
+    removed
 }
 
 fn too_few(sale: &Sale, count: u64, left: i64) -> Problem {

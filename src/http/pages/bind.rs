@@ -12,6 +12,7 @@ use crate::domain::ids::{Number, OpenId};
 use crate::http::Context;
 use crate::http::fault::FieldName;
 use crate::http::fields::Fields;
+use crate::http::standstill;
 use crate::store::bindings::BindOutcome;
 use crate::wechat::office::Account;
 use crate::wechat::wording;
@@ -69,6 +70,9 @@ pub async fn bind(
     let typed = fields.and_then(|fields| texts(FIELDS, fields));
     let [openid, seal, typed] = typed.map_err(|fault| Notice::faulty(&fault, RENEW))?;
     let openid = sealed(&account, &openid, &seal)?;
+    if context.standstill.held_up(&request) {
+        return Err(Notice::failed(&standstill::busy()));
+    }
     let again = |status, fault| {
         let form = Form {
             openid: &openid,

@@ -23,6 +23,8 @@ use crate::http::negotiate::Manner;
 use crate::http::operator;
 use crate::http::orders::Sentence;
 use crate::http::problem::Problem;
+use crate::http::standstill;
+use crate::store::Store;
 use crate::wechat::checkin::{CheckIn, Presented, Refusal, check_in};
 
 const FIELDS: [FieldName; 3] = ["sale", "ticket", "number"];
@@ -76,7 +78,22 @@ pub async fn check(
     let fields = Fields::read(&request, body, FIELDS).await;
     let fields = fields.map_err(|fault| Problem::of_fault(&fault, manner))?;
     let (activity, presented) = asked(fields, manner)?;
-    let checked = check_in(&context.store, &activity, &presented).await;
+    if context.standstill.held_up(&request) {
+        return Err(failed(&standstill::busy(), manner));
+    }
+    let (store, who) = (context.store.clone(), operator::who(&request));
+    let checking = check_and_log(store, who, activity, presented, manner);
+    operator::carry_out(&request, checking).await?
+}
+
+async fn check_and_log(
+    store: Store,
+    who: String,
+    activity: SaleId,
+    presented: Presented,
+    manner: Manner,
+) -> Result<HttpResponse, Problem> {
+    let checked = check_in(&store, &activity, &presented).await;
     let answer = match &checked {
         Ok(CheckIn::Admitted(order)) => Ok(admitted(&activity, order, manner)),
         Ok(CheckIn::Refused(refusal)) => Err(refused(refusal, manner)),
@@ -87,7 +104,7 @@ pub async fn check(
         Presented::Number(number) => (None, Some(number.as_str())),
     };
     tracing::info!(
-        who = operator::who(&request),
+        who,
         sale = %activity,
         ticket,
         number,

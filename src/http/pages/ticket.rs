@@ -127,7 +127,7 @@ async fn own(context: &Context, openid: &OpenId, ticket: &OrderId) -> Result<Ord
         let detail = "电子票属于学号。请先在公众号里回复“绑定”，绑定学号后再打开。";
         Notice::missing("尚未绑定学号", detail)
     })?;
-    let order = context.store.order(ticket).await.map_err(failed)?;
+    let order = context.store.order_kept(ticket).await.map_err(failed)?;
     let buyer = number.username();
     let own = order.filter(|order| order.username == buyer);
     own.ok_or_else(missing)

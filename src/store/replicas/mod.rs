@@ -149,27 +149,6 @@ impl Replicas {
         }
     }
 
-    /// The same for a connection that was not asked where it leads to when it was opened.
-    ///
-    /// # Errors
-    /// As [`Replicas::wait`].
-    pub async fn ask_and_wait(
-        &self,
-        connection: &mut impl ConnectionLike,
-        deadline: Instant,
-    ) -> Result<()> {
-        let mut master = Master::UNKNOWN;
-        if self.level == Some(Durability::ReplicatedAll) {
-            let asked = run_id(connection).await;
-            let run_id = asked.map_err(|error| Error::Unknown(error.to_string()))?;
-            let newest = self.newest_run_id();
-            if *newest == run_id {
-                master = Master(self.newest.load(Ordering::Acquire));
-            }
-        }
-        self.wait(connection, master, deadline).await
-    }
-
     /// How many replicas must have what was written at `master`.
     fn needed(&self, master: Master) -> Result<u32> {
         match self.level {

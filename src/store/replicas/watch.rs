@@ -16,7 +16,7 @@ use crate::domain::counted::counted;
 use crate::domain::durability::Durability;
 use crate::error::{Error, Result};
 use crate::store::Store;
-use crate::store::link::Live;
+use crate::store::live::Live;
 use crate::store::reply::number;
 use crate::store::script::PEAK_RECORD;
 use crate::store::server::ServerFacts;

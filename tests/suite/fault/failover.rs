@@ -1,5 +1,6 @@
-//! The master is killed under load and the replica takes over. At `replicated:1` no order that
-//! anybody saw is lost; without it, the same fault must show losses, or the test proves nothing.
+//! The master is killed under load and the replica takes over. At `replicated:1` and
+//! `replicated:all` no order that anybody saw is lost; without them, the same fault must show
+//! losses, or the test proves nothing.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use seckill::store::Store;
 use seckill::store::bindings::BindOutcome;
 use seckill::store::embedded::{Options, Persistence};
 
+use super::promoted::{forgot, until_ready};
 use crate::support::app::TestApp;
 use crate::support::bids::terms;
 use crate::support::bindings::{number, openid};
@@ -23,6 +25,8 @@ use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{PrivateRedis, World, connect, run, signal};
 use crate::support::{PATIENCE, TIMEOUT};
 
+/// More rounds tell nothing new.
+pub(super) const ROUNDS_MAX: usize = 20;
 /// More than all who come before the failover can buy, less than all who come.
 const STOCK: u64 = 1_700;
 const CROWD: Crowd = Crowd {
@@ -210,6 +214,7 @@ async fn scene(durability: Option<Durability>) -> (History, bool) {
         config.durability = durability;
     });
     let app = app.await;
+    until_ready(&app.buyer).await;
     // A storm that is not over before anybody notices that it has begun.
     pair.front.set_latency(Duration::from_millis(50));
     let buyers = vec![app.buyer.clone()];
@@ -232,14 +237,14 @@ async fn scene(durability: Option<Durability>) -> (History, bool) {
     pair.front.set_latency(Duration::ZERO);
     let mut history = storm.await.expect("the storm ends");
     let late = late.await.expect("the late ones end");
+    until_ready(&app.buyer).await;
     let last = LAST.storm(door.clone()).await;
     history.entries.extend(late.entries);
     history.entries.extend(last.entries);
     for crowd in [CROWD, LATE] {
         history.entries.extend(crowd.ask_once_more(&*door).await);
     }
-    let forgot = app.buyer.metrics().await;
-    let forgot = forgot.contains("seckill_redis_forgot_total{sale=\"rush\"}");
+    let forgot = forgot("rush", &app.buyer).await;
     app.stop().await;
     let prefix = world.prefix.clone();
     world = World::at(pair.replica.url()).await;
@@ -271,15 +276,24 @@ async fn until_granted(store: &Store, units: u128) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_acknowledged_order_is_lost_when_a_replica_has_it() {
-    for _ in 0..super::rounds() {
-        let (history, forgot) = scene(Some(Durability::Replicated(1))).await;
+async fn nothing_is_lost_at(level: Durability) {
+    for _ in 0..super::rounds().min(ROUNDS_MAX) {
+        let (history, forgot) = scene(Some(level)).await;
         assert_eq!(history.violations(STOCK), [""; 0]);
         assert!(!forgot, "an alarm at a level that held");
         let unheard = history.count("unknown");
         assert!(unheard > 0, "the stalled link held nothing back");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_acknowledged_order_is_lost_when_a_replica_has_it() {
+    nothing_is_lost_at(Durability::Replicated(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_acknowledged_order_is_lost_when_all_replicas_have_it() {
+    nothing_is_lost_at(Durability::ReplicatedAll).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -479,7 +493,9 @@ async fn a_change_of_an_order_is_answered_when_a_replica_has_it() {
     let sale = world.held_sale("a", StockKind::List, 5).await;
     let store = |patience| {
         let store = Store::new(&world.url, &world.prefix, patience).expect("a store");
-        store.with_durability(Some(Durability::Replicated(1)))
+        store
+            .with_durability(Some(Durability::Replicated(1)))
+            .expect("a store")
     };
     // A replica may take its time, unless it is known that it will never answer.
     let (patient, store) = (store(TIMEOUT), store(Duration::from_secs(2)));
@@ -562,7 +578,10 @@ async fn with_replicas_to_wait_for_an_answer_about_the_past_writes() {
         // Each has a connection of its own, so that all wait for the replica at the same time.
         let [one, two, three, four] = [(); 4].map(|()| {
             let store = Store::new(&world.url, &world.prefix, patience);
-            store.expect("a store").with_durability(durability)
+            store
+                .expect("a store")
+                .with_durability(durability)
+                .expect("a store")
         });
         let before = (world.dump().await, writes(&mut world).await);
         let told = tokio::join!(

@@ -6,6 +6,7 @@ pub mod failover;
 mod forgot;
 mod full;
 mod killed;
+mod late;
 mod leavers;
 mod overload;
 mod placed;
@@ -13,6 +14,7 @@ mod planned;
 mod promoted;
 mod quiet_network;
 mod redis_connection;
+mod refusals;
 mod relayed;
 mod replica_count;
 mod scans;
@@ -20,6 +22,8 @@ mod script_cache;
 mod settled;
 mod shared;
 mod shutdown;
+mod standstill;
+mod waits;
 
 /// Rounds of the tests that kill: 1 in `make test`, many in `make test-long`.
 pub fn rounds() -> usize {

@@ -7,16 +7,13 @@ use seckill::domain::durability::Durability;
 use seckill::domain::sale::StockKind;
 use seckill::store::embedded::{Options, Persistence};
 
-use super::failover::until_linked;
-use super::promoted::{BUYERS, Load, STOCK, buy, lost, until_ready};
+use super::failover::{ROUNDS_MAX, until_linked};
+use super::promoted::{BUYERS, Load, STOCK, buy, forgot, lost, until_ready};
 use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::process::free_address;
 use crate::support::proxy::Proxy;
 use crate::support::redis::{PrivateRedis, World, connect, run};
-
-/// More rounds tell nothing new.
-const ROUNDS_MAX: usize = 20;
 
 /// A server that others find at a port of this machine.
 struct Server {
@@ -81,6 +78,8 @@ async fn planned_failovers(level: Durability) {
         until_ready(&app.buyer).await;
     }
     let told = load.end().await;
+    let forgot = forgot("rush", &app.buyer).await;
+    assert!(!forgot, "an alarm at a level that held");
     app.stop().await;
     assert_eq!(lost(&pair[0].redis, &world, &told).await, 0);
 }

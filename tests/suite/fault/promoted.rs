@@ -158,6 +158,12 @@ pub(super) async fn lost(server: &PrivateRedis, world: &World, told: &[Told]) ->
     found.filter(Option::is_none).count()
 }
 
+/// Whether a server says that Redis has forgotten orders of a sale.
+pub(super) async fn forgot(goods: &str, buyer: &Buyer) -> bool {
+    let counted = format!("seckill_redis_forgot_total{{sale=\"{goods}\"}}");
+    buyer.metrics().await.contains(&counted)
+}
+
 /// Waits until a server is ready.
 pub(super) async fn until_ready(buyer: &Buyer) {
     let deadline = Instant::now() + PATIENCE;
@@ -264,7 +270,10 @@ async fn waiting_for_the_replicas_that_are_attached_loses_orders() {
             let level = Durability::Replicated(u32::try_from(replicas).expect("small"));
             (
                 replicas,
-                store.expect("a store").with_durability(Some(level)),
+                store
+                    .expect("a store")
+                    .with_durability(Some(level))
+                    .expect("a store"),
             )
         })
         .collect();

@@ -129,7 +129,9 @@ async fn a_replica_that_comes_counts_at_once_and_one_that_left_until_it_is_gone(
 /// A store at `replicated:all` that nobody but this test uses.
 fn store_at_all(world: &World, url: &seckill::config::RedisUrl) -> (Store, Option<Watch>) {
     let store = Store::new(url, &world.prefix, Duration::from_secs(1)).expect("a store");
-    let store = store.with_durability(Some(Durability::ReplicatedAll));
+    let store = store
+        .with_durability(Some(Durability::ReplicatedAll))
+        .expect("a store");
     let watch = Watch::start(&store, Duration::from_secs(60));
     (store, watch)
 }

@@ -263,7 +263,9 @@ async fn the_window_includes_both_of_its_ends() {
         let args = ["x", request, order, "0", "loan", "10", "", "0", "0"];
         let reply = call_at(&mut world, &BID_PLACE, now, &keys, &args).await;
         match (
-            bids::decided(&reply, &bid).expect("understood").outcome,
+            bids::decided(&reply, &bid)
+                .and_then(|decided| decided.outcome)
+                .expect("understood"),
             closed,
         ) {
             (BidOutcome::Accepted(order), None) => assert_eq!(order.created_at, now),
@@ -328,15 +330,17 @@ async fn no_feed_and_waiting_for_replicas() {
     let sale = world.store.keys().sale(&loan);
     for (waits, amount, answer, writes) in [
         ("0", "1", "already_bid", false),
-        ("1", "2", "request_id_reused", false),
+        ("0", "2", "request_id_reused", false),
+        ("1", "2", "request_id_reused", true),
         ("1", "1", "already_bid", true),
     ] {
+        let _: u64 = world.run(&["HDEL", &sale, "waited_at"]).await;
         let order = "p-abcdfabcdfabcdfabcdf";
         let args = ["x", "r", order, waits, "p", amount, "", "0", "0"];
         let reply = call(&mut world, &BID_PLACE, &keys, &args).await;
         let reply = format!("{:?}", reply.expect("decided"));
         assert!(reply.contains(answer), "{answer}: {reply}");
-        let wrote: u64 = world.run(&["HEXISTS", &sale, "repeated_at"]).await;
+        let wrote: u64 = world.run(&["HEXISTS", &sale, "waited_at"]).await;
         assert_eq!(wrote == 1, writes, "{waits} {answer}");
     }
 }
@@ -564,9 +568,11 @@ async fn decide(world: &mut World, source: &str, bid: &Bid) -> BidOutcome {
     eval.arg(bid.username.as_str()).arg(bid.request.as_str());
     eval.arg(bid.order.as_str()).arg(0);
     eval.arg(bid.goods.as_str()).arg(bid.amount.get());
-    eval.arg("").arg(0).arg(0);
+    eval.arg("").arg(0).arg(0).arg("");
     let reply: Value = eval.query_async(&mut world.raw).await.expect("decided");
-    bids::decided(&reply, bid).expect("understood").outcome
+    bids::decided(&reply, bid)
+        .and_then(|decided| decided.outcome)
+        .expect("understood")
 }
 
 /// Lets the script of this source and the model do the same; what they do not agree about.
@@ -686,7 +692,7 @@ proptest! {
 #[test]
 fn every_seeded_bug_is_convicted() {
     let credit = "account_write(accounts, changes, username, balance + line.bid.bonus)";
-    let repeated = "  return reply(\"already_bid\"";
+    let repeated = "  return nothing_new(\"already_bid\"";
     let bugs: [(&str, String, &[Judge]); 5] = [
         // The requested amount instead of what is left.
         (

@@ -8,6 +8,7 @@ mod clear_begin;
 mod clear_orders;
 mod clear_undo;
 mod commands_check;
+mod deadline;
 mod event_close;
 mod event_delete;
 mod feed_bury;
@@ -36,6 +37,7 @@ mod sale_resume;
 mod sale_snapshot;
 mod stock_add;
 mod stock_remove;
+mod wait_mark;
 
 use redis::Value;
 use seckill::domain::change::ChangeOutcome;
@@ -83,6 +85,9 @@ async fn call_at(
     let source = script.source.replace(clock, &stopped);
     let mut eval = redis::cmd("EVAL");
     eval.arg(source).arg(keys.len()).arg(keys).arg(args);
+    if script.has_deadline {
+        eval.arg("");
+    }
     eval.query_async(&mut world.raw).await.expect("decided")
 }
 

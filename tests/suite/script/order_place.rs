@@ -60,6 +60,7 @@ pub async fn place(
     place_all(world, &placement(name, request, lines))
         .await
         .outcome
+        .expect("kept")
 }
 
 fn grabbed(outcome: PlaceOutcome) -> Order {
@@ -85,7 +86,7 @@ async fn an_order_over_sales_of_both_kinds_takes_all_and_writes_each_key() {
     let cup = world.sale("e.cup", COUNTER, 5).await;
     let asked = placement("秒 x", "req 1", &[("e.cup", 1), ("e.tea", 2), ("e.cup", 1)]);
     let placed = place_all(&world, &asked).await;
-    let order = grabbed(placed.outcome);
+    let order = grabbed(placed.outcome.expect("kept"));
     assert_eq!(order.id, asked.order);
     assert_eq!(
         (order.state, order.username.as_str()),
@@ -466,15 +467,16 @@ async fn whoever_waits_for_replicas_has_a_write_to_wait_for() {
         "{e}:stock:e.a",
         "{e}:buyers:e.a",
     ];
-    let repeated_at = format!("{}{{e}}:sale:e.a", world.prefix);
+    let sale = format!("{}{{e}}:sale:e.a", world.prefix);
     for (request, waits, purchase, answer, writes) in [
         ("r", "1", "1", "grabbed", false),
         ("r", "0", "1", "repeated", false),
-        ("r", "1", "2", "request_id_reused", false),
+        ("r", "0", "2", "request_id_reused", false),
+        ("r", "1", "2", "request_id_reused", true),
         ("r2", "1", "1", "already_grabbed", true),
         ("r", "1", "1", "repeated", true),
     ] {
-        let _: u64 = world.run(&["HDEL", &repeated_at, "repeated_at"]).await;
+        let _: u64 = world.run(&["HDEL", &sale, "waited_at"]).await;
         let args = [
             "x",
             request,
@@ -490,7 +492,7 @@ async fn whoever_waits_for_replicas_has_a_write_to_wait_for() {
             .await
             .expect("decided");
         assert!(format!("{reply:?}").contains(answer), "{answer}: {reply:?}");
-        let wrote: u64 = world.run(&["HEXISTS", &repeated_at, "repeated_at"]).await;
+        let wrote: u64 = world.run(&["HEXISTS", &sale, "waited_at"]).await;
         assert_eq!(wrote == 1, writes, "{request} {answer}");
     }
 }
@@ -747,7 +749,7 @@ proptest! {
                 let named: Vec<_> = lines.iter().map(|&(sale, n)| (SALES[sale].0, n)).collect();
                 let asked = placement(&format!("u{user}"), &format!("r{request}"), &named);
                 let placed = place_all(&world, &asked).await;
-                let (word, shown) = said(&placed.outcome);
+                let (word, shown) = said(placed.outcome.as_ref().expect("kept"));
                 if word == "grabbed" {
                     orders.push(asked.order.clone());
                 }

@@ -13,10 +13,10 @@ use seckill::domain::outcome::Outcome;
 use seckill::domain::place::{Basket, Wish};
 use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
 use seckill::store::holds::{Expiry, expiries};
-use seckill::store::reply;
 use seckill::store::script::{
     ORDER_CANCEL, ORDER_CONFIRM, ORDER_EXPIRE, ORDER_PLACE, ORDER_USE, SALE_GRAB, Script,
 };
+use seckill::store::{batch, reply};
 
 use super::call_at;
 use crate::support::orders::{attempt, new_order_id};
@@ -324,7 +324,7 @@ impl Walk {
         let keys = self.world.store.keys().of_grab(id);
         let reply = call_at(&mut self.world, &SALE_GRAB, self.now, &keys, &args).await;
         let door = KINDS[sale].door();
-        let batch = reply::batch(&reply, id, door, std::slice::from_ref(&attempt));
+        let batch = batch::decode(&reply, id, door, std::slice::from_ref(&attempt));
         let batch = batch.expect("understood");
         let expected = self.model.grab(user, sale, purchase);
         let told = match batch.outcomes[0].as_ref().expect("read") {

@@ -8,7 +8,7 @@ use seckill::domain::sale::{Door, EpochMs, SaleEdit, StockKind};
 use seckill::domain::standing::Grants;
 use seckill::domain::violation::Violation;
 use seckill::error::Error;
-use seckill::store::reply;
+use seckill::store::batch;
 use seckill::store::script::SALE_GRAB;
 
 use super::{Words, a_broken_world, assert_raises, call_at};
@@ -271,7 +271,7 @@ async fn grab_at(world: &mut World, sale: &SaleId, now: EpochMs) -> Decided {
     let args = ["a", "counter", "0", "", "0", "0", "x", "1", order];
     let keys = world.store.keys().of_grab(sale);
     let reply = call_at(world, &SALE_GRAB, now, &keys, &args).await;
-    reply::batch(&reply, sale, Door::Incr, &[attempt])
+    batch::decode(&reply, sale, Door::Incr, &[attempt])
         .expect("understood")
         .into()
 }

@@ -9,7 +9,7 @@ use seckill::domain::sale::{
 };
 use seckill::domain::standing::Grants;
 use seckill::domain::violation::Violation;
-use seckill::store::reply::Batch;
+use seckill::store::batch::Batch;
 use seckill::store::script::SALE_RESUME;
 use tokio::time::Instant;
 

@@ -53,7 +53,7 @@ impl World {
         let deadline = tokio::time::Instant::now() + TIMEOUT;
         let bid = a_bid(user, request, goods, cents);
         let decided = self.store.lane().bid_place(&bid, None, deadline).await;
-        decided.expect("decided").outcome
+        decided.expect("decided").outcome.expect("kept")
     }
 
     /// The order of a bid that is accepted.

@@ -13,6 +13,7 @@ pub mod bids;
 pub mod bindings;
 pub mod browser;
 pub mod buyer;
+pub mod changes;
 pub mod crowd;
 pub mod history;
 pub mod naive;

@@ -11,8 +11,8 @@ use seckill::domain::sale::{Door, EditOutcome, EpochMs, SaleEdit, StockKind};
 use seckill::domain::standing::Standing;
 use seckill::error::Result;
 use seckill::store::Store;
+use seckill::store::batch::Batch;
 use seckill::store::holds::{ExpireOutcome, Slice};
-use seckill::store::reply::Batch;
 
 use super::TIMEOUT;
 use super::redis::World;

@@ -29,19 +29,23 @@ pub enum Fault {
     SwallowReply,
     /// Forwards nothing from now on and leaves the connection open.
     Stall,
+    /// Keeps requests until the fault ends, then forwards them, also those of a sender who has
+    /// closed the connection: so does the kernel of that sender.
+    Hold,
 }
 
 /// From so many bytes on, a reply is long.
 const LONG_BYTES: usize = 512;
 
 impl Fault {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::None,
         Self::CutBefore,
         Self::CutAfter,
         Self::CutWithin,
         Self::SwallowReply,
         Self::Stall,
+        Self::Hold,
     ];
 }
 
@@ -62,6 +66,9 @@ struct Shared {
     forgotten: AtomicUsize,
     open: AtomicUsize,
     close: Notify,
+    changed: Notify,
+    /// Connections that keep requests.
+    holding: AtomicUsize,
 }
 
 impl Proxy {
@@ -118,6 +125,7 @@ impl Proxy {
 
     pub fn set(&self, fault: Fault) {
         self.shared.fault.store(fault as u8, Ordering::SeqCst);
+        self.shared.changed.notify_waiters();
     }
 
     /// Delays every request so long.
@@ -152,6 +160,16 @@ impl Proxy {
         }
     }
 
+    /// Ends [`Fault::Hold`], and waits until everything that was kept is at Redis.
+    pub async fn let_go(&self) -> usize {
+        self.set(Fault::None);
+        let held = self.shared.holding.load(Ordering::SeqCst);
+        while self.shared.holding.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        held
+    }
+
     /// Connections that were ever opened.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
@@ -181,10 +199,18 @@ async fn carry(mut client: TcpStream, mut server: UnixStream, shared: &Shared, n
                 if bytes == 0 || fault == Fault::CutBefore {
                     return;
                 }
+                let mut sent = request[..bytes].to_vec();
+                let holding = fault == Fault::Hold;
+                if holding {
+                    shared.holding.fetch_add(1, Ordering::SeqCst);
+                    hold(&mut client, &mut sent, shared).await;
+                }
                 deaf |= fault == Fault::Stall || shared.has_forgotten(number);
                 let latency = shared.latency_ms.load(Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_millis(latency)).await;
-                if !deaf && server.write_all(&request[..bytes]).await.is_err() {
+                let sent = deaf || server.write_all(&sent).await.is_ok();
+                shared.holding.fetch_sub(usize::from(holding), Ordering::SeqCst);
+                if !sent {
                     return;
                 }
             }
@@ -203,6 +229,26 @@ async fn carry(mut client: TcpStream, mut server: UnixStream, shared: &Shared, n
                 if !mute && client.write_all(&reply[..bytes]).await.is_err() {
                     return;
                 }
+            }
+        }
+    }
+}
+
+/// Collects what the sender sends until the fault ends. A sender who closes may do so.
+async fn hold(client: &mut TcpStream, sent: &mut Vec<u8>, shared: &Shared) {
+    let mut more = vec![0; 65536];
+    let mut open = true;
+    loop {
+        let changed = shared.changed.notified();
+        if shared.fault() != Fault::Hold {
+            return;
+        }
+        tokio::select! {
+            () = changed => {}
+            read = client.read(&mut more), if open => {
+                let bytes = read.unwrap_or(0);
+                open = bytes > 0;
+                sent.extend_from_slice(&more[..bytes]);
             }
         }
     }

@@ -230,12 +230,13 @@ impl World {
         calls.map_or(0, |calls| calls.parse().expect("a number"))
     }
 
-    /// Everything that is stored under this prefix, to compare before and after, but the version
-    /// of the data: whoever makes the first change writes it.
+    /// Everything that is stored under this prefix and means something, to compare before and
+    /// after, but the version of the data: whoever makes the first change writes it.
     pub async fn dump(&mut self) -> Vec<(String, Vec<u8>)> {
         let mut keys: Vec<String> = self.run(&["KEYS", &format!("{}*", self.prefix)]).await;
         let version = format!("{}data_version", self.prefix);
-        keys.retain(|key| *key != version);
+        let mark = self.store.keys().wait_mark();
+        keys.retain(|key| *key != version && *key != mark);
         keys.sort();
         let mut dump = Vec::new();
         for key in keys {

@@ -1,0 +1,275 @@
+//! Compares what a sale has now with an export of its orders from before, or from another master:
+//! so that nobody who was told of an order is forgotten after a failover.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::orders::{COLUMNS, text_of_cell};
+use crate::domain::ids::SaleId;
+use crate::domain::order::{Order, OrderState};
+use crate::error::{Error, Result};
+use crate::store::Store;
+
+/// An export, by order id: what people were told.
+#[derive(Debug, Default)]
+pub struct Export {
+    orders: HashMap<String, Told>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Told {
+    state: OrderState,
+    username: String,
+    purchase: u64,
+    units: Vec<String>,
+}
+
+/// What the comparison found.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Comparison {
+    /// Orders of the sale in the export.
+    pub compared: usize,
+    /// What is wrong with some of them, in words, in the order of their ids.
+    pub wrong: Vec<String>,
+}
+
+/// An order in NDJSON.
+#[derive(Deserialize)]
+struct Row {
+    order: String,
+    state: String,
+    username: String,
+    lines: Vec<RowLine>,
+}
+
+#[derive(Deserialize)]
+struct RowLine {
+    goods: String,
+    purchase: Option<u64>,
+    accepted: Option<u64>,
+    #[serde(default)]
+    units: Vec<String>,
+}
+
+impl Export {
+    /// Reads what `seckill orders` printed of this sale, in either format.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] names the line that is none.
+    pub fn read(text: &str, sale: &SaleId) -> Result<Self> {
+        let text = text.trim_start_matches('\u{feff}');
+        match text.trim_start().starts_with('{') {
+            true => Self::read_json(text, sale),
+            false => Self::read_csv(text, sale),
+        }
+    }
+
+    fn read_json(text: &str, sale: &SaleId) -> Result<Self> {
+        let mut export = Self::default();
+        for (n, line) in text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !line.is_empty())
+        {
+            let wrong = |why: String| Error::Refused(format!("line {}: {why}", n + 1));
+            let value: Value = serde_json::from_str(line).map_err(|e| wrong(e.to_string()))?;
+            if let Some(unreadable) = value.get("error") {
+                return Err(wrong(format!(
+                    "an order could not be read then: {unreadable}"
+                )));
+            }
+            let row: Row = serde_json::from_value(value).map_err(|e| wrong(e.to_string()))?;
+            let of_sale = row
+                .lines
+                .into_iter()
+                .find(|line| line.goods == sale.as_str());
+            let Some(line) = of_sale else { continue };
+            let told = Told {
+                state: state(&row.state).ok_or_else(|| wrong(no_state(&row.state)))?,
+                username: row.username,
+                purchase: line.purchase.or(line.accepted).unwrap_or_default(),
+                units: line.units,
+            };
+            export.orders.insert(row.order, told);
+        }
+        Ok(export)
+    }
+
+    fn read_csv(text: &str, sale: &SaleId) -> Result<Self> {
+        let mut export = Self::default();
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let head = reader
+            .headers()
+            .map_err(|e| Error::Refused(e.to_string()))?;
+        if !head.iter().eq(COLUMNS) {
+            let columns = COLUMNS.join(",");
+            return Err(Error::Refused(format!(
+                "it is no export of orders: it starts neither with {{ nor with {columns}"
+            )));
+        }
+        for (n, row) in reader.records().enumerate() {
+            let wrong = |why: String| Error::Refused(format!("line {}: {why}", n + 2));
+            let row = row.map_err(|e| wrong(e.to_string()))?;
+            let cell = |at: usize| row.get(at).unwrap_or_default();
+            if cell(7) != sale.as_str() {
+                continue;
+            }
+            let purchase = cell(8).parse();
+            let units = text_of_cell(cell(9))
+                .split('\t')
+                .filter(|unit| !unit.is_empty());
+            let told = Told {
+                state: state(cell(1)).ok_or_else(|| wrong(no_state(cell(1))))?,
+                username: text_of_cell(cell(2)).to_owned(),
+                purchase: purchase.map_err(|_| wrong(format!("purchase {:?}", cell(8))))?,
+                units: units.map(str::to_owned).collect(),
+            };
+            export.orders.insert(cell(0).to_owned(), told);
+        }
+        Ok(export)
+    }
+
+    /// Compares it with what Redis has of the sale.
+    ///
+    /// # Errors
+    /// Redis is not there, or not in a state to answer.
+    pub async fn compare(mut self, store: &Store, sale: &SaleId) -> Result<Comparison> {
+        let compared = self.orders.len();
+        let told_units = self.living_units();
+        let mut wrong = Vec::new();
+        let mut pages = store.orders(sale.event()).await?;
+        while let Some(orders) = pages.next().await? {
+            for order in orders.iter().flatten() {
+                wrong.extend(sold_twice(order, sale, &told_units));
+                if let Some(told) = self.orders.remove(order.id.as_str()) {
+                    wrong.extend(differs(&told, order, sale));
+                }
+            }
+        }
+        let missing = self.orders.iter();
+        wrong.extend(missing.map(|(id, told)| {
+            let Told {
+                state,
+                username,
+                purchase,
+                ..
+            } = told;
+            format!("order {id} of {username:?} is missing: it was {state} and had {purchase}")
+        }));
+        wrong.sort();
+        Ok(Comparison { compared, wrong })
+    }
+
+    /// Who was told of each unit that has a name and was not given back.
+    fn living_units(&self) -> HashMap<String, String> {
+        let alive = self.orders.iter().filter(|(_, told)| told.state.is_alive());
+        let units = alive.flat_map(|(id, told)| {
+            told.units
+                .iter()
+                .map(move |unit| (unit.clone(), id.clone()))
+        });
+        units.collect()
+    }
+}
+
+/// Units of a living order that somebody else was told of.
+fn sold_twice(order: &Order, sale: &SaleId, told: &HashMap<String, String>) -> Vec<String> {
+    if !order.state.is_alive() {
+        return Vec::new();
+    }
+    let others = order.units(sale).iter().filter_map(|unit| {
+        let other = told.get(unit).filter(|other| *other != order.id.as_str())?;
+        Some(format!(
+            "unit {unit:?} of order {other} is now of order {}",
+            order.id
+        ))
+    });
+    others.collect()
+}
+
+fn differs(told: &Told, now: &Order, sale: &SaleId) -> Option<String> {
+    let id = &now.id;
+    let line = now.line(sale);
+    let purchase = line.map_or(0, |line| line.purchase);
+    if told.username != now.username.as_str() {
+        return Some(format!(
+            "order {id} was of {:?}, and is of {:?}",
+            told.username, now.username
+        ));
+    }
+    if told.purchase != purchase || told.units != now.units(sale) {
+        return Some(format!("order {id} has not the units that it had"));
+    }
+    let went_back =
+        step(now.state) < step(told.state) || !told.state.is_alive() && now.state != told.state;
+    went_back.then(|| format!("order {id} was {}, and is {}", told.state, now.state))
+}
+
+/// How far an order has come: it never goes back.
+fn step(state: OrderState) -> u8 {
+    match state {
+        OrderState::Held => 0,
+        OrderState::Confirmed => 1,
+        OrderState::Used => 2,
+        OrderState::Cancelled | OrderState::Expired => 3,
+    }
+}
+
+fn state(word: &str) -> Option<OrderState> {
+    OrderState::parse(word)
+}
+
+fn no_state(word: &str) -> String {
+    format!("{word:?} is no state of an order")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sale() -> SaleId {
+        SaleId::parse("e.a").expect("valid")
+    }
+
+    #[test]
+    fn both_formats_say_the_same() {
+        let json = concat!(
+            r#"{"order":"e-1","state":"held","username":"=al","created_at":1,"deadline":2,"#,
+            r#""lines":[{"goods":"e.b","purchase":1},{"goods":"e.a","purchase":2,"#,
+            r#""units":["x","y"]}]}"#,
+            "\n",
+            r#"{"order":"e-2","state":"used","username":"bo","created_at":1,"#,
+            r#""lines":[{"goods":"e.b","purchase":1}]}"#,
+        );
+        let csv = format!(
+            "{}\r\ne-1,held,'=al,1,2,,,e.a,2,x\ty,,,,\r\ne-2,used,bo,1,,,,e.b,1,,,,,\r\n",
+            COLUMNS.join(",")
+        );
+        let told = Told {
+            state: OrderState::Held,
+            username: "=al".to_owned(),
+            purchase: 2,
+            units: vec!["x".to_owned(), "y".to_owned()],
+        };
+        for text in [json, csv.as_str()] {
+            let export = Export::read(text, &sale()).expect("an export");
+            assert_eq!(export.orders.len(), 1);
+            assert_eq!(export.orders.get("e-1"), Some(&told));
+        }
+    }
+
+    #[test]
+    fn what_is_no_export_is_refused() {
+        for (text, words) in [
+            ("", "no export"),
+            ("order,state\n", "no export"),
+            ("{\"order\":1}", "line 1"),
+            ("{\"error\":\"broken\"}", "could not be read then"),
+        ] {
+            let refused = Export::read(text, &sale()).expect_err(text).to_string();
+            assert!(refused.contains(words), "{text:?}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The server is stopped for a while, as a virtual machine is that moves. What its clients asked
+//! meanwhile they have given up, and perhaps done elsewhere: it is not done when the server goes
+//! on.
+
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use crate::support::PATIENCE;
+use crate::support::changes::{Request, Shop};
+use crate::support::operator::{Operator, TOKEN};
+use crate::support::process::{ServerProcess, free_address};
+use crate::support::redis::{PrivateRedis, World, signal};
+
+/// Longer than the standstill that counts, with the tick of a worker.
+const STOPPED: Duration = Duration::from_millis(1_300);
+
+struct Scene {
+    world: World,
+    shop: Shop,
+    server: ServerProcess,
+    _redis: PrivateRedis,
+}
+
+impl Scene {
+    async fn open() -> Self {
+        let redis = PrivateRedis::forgetful();
+        let world = World::at(redis.url()).await;
+        let shop = Shop::stock(&world).await;
+        let prefix = format!("redis.prefix={}", world.prefix);
+        let token = format!("admin.token={TOKEN}");
+        let arguments = [
+            "--redis-url",
+            world.url.expose(),
+            "--set",
+            &prefix,
+            "--set",
+            &token,
+        ];
+        let server = ServerProcess::start(free_address(), &arguments).await;
+        Self {
+            world,
+            shop,
+            server,
+            _redis: redis,
+        }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.server.address)
+            .await
+            .expect("connected")
+    }
+
+    fn operator(&self) -> Operator {
+        Operator::new(&self.server.buyer, TOKEN)
+    }
+}
+
+fn bytes(request: &Request) -> Vec<u8> {
+    let Request { method, path, body } = request;
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body.as_bytes()].concat()
+}
+
+/// The first bytes of an answer.
+async fn answer(connection: &mut TcpStream) -> String {
+    let mut read = vec![0; 4096];
+    let bytes = timeout(PATIENCE, connection.read(&mut read)).await;
+    let bytes = bytes.expect("an answer in time").expect("an answer");
+    String::from_utf8_lossy(&read[..bytes]).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_lay_unread_while_the_server_stood_still_is_done() {
+    let mut scene = Scene::open().await;
+    let requests = scene.shop.requests();
+    // Connections that the server knows already; others are made while it stands still.
+    let mut warm = Vec::new();
+    for _ in &requests {
+        let mut connection = scene.connect().await;
+        let health = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+        connection.write_all(health).await.expect("sent");
+        assert!(answer(&mut connection).await.contains("200 OK"));
+        warm.push(connection);
+    }
+    let before = scene.world.dump().await;
+    signal("-STOP", scene.server.id());
+    let mut asked = Vec::new();
+    for (request, mut connection) in requests.iter().zip(warm) {
+        connection.write_all(&bytes(request)).await.expect("sent");
+        asked.push((request, connection));
+        let mut fresh = scene.connect().await;
+        fresh.write_all(&bytes(request)).await.expect("sent");
+        asked.push((request, fresh));
+    }
+    sleep(STOPPED).await;
+    signal("-CONT", scene.server.id());
+    for (request, connection) in &mut asked {
+        let told = answer(connection).await;
+        assert!(
+            told.contains(" 503 ") && told.contains("busy"),
+            "{request:?}: {told}"
+        );
+    }
+    assert!(
+        scene.world.dump().await == before,
+        "something was done after all"
+    );
+
+    // What comes now is done: the first request of each kind.
+    for request in &requests {
+        let Request { method, path, body } = request;
+        let told = scene.operator().json(method, path, body).await;
+        assert!(
+            told.status < 300,
+            "{request:?}: {} {}",
+            told.status,
+            told.body
+        );
+    }
+}
+
+/// A pause that is shorter, or no pause at all, costs nobody an answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_pause_changes_nothing() {
+    let scene = Scene::open().await;
+    signal("-STOP", scene.server.id());
+    let mut connection = scene.connect().await;
+    let request = &scene.shop.requests()[0];
+    connection.write_all(&bytes(request)).await.expect("sent");
+    sleep(Duration::from_millis(300)).await;
+    signal("-CONT", scene.server.id());
+    let told = answer(&mut connection).await;
+    assert!(told.contains("grabbed"), "{told}");
+}
+
+/// An operator who resets the connection right after sending: either the change is made and the log
+/// says so, or it is not made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_whose_sender_has_left_is_done_and_logged_or_neither() {
+    let redis = PrivateRedis::forgetful();
+    let world = World::at(redis.url()).await;
+    Shop::stock(&world).await;
+    let prefix = format!("redis.prefix={}", world.prefix);
+    let token = format!("admin.token={TOKEN}");
+    let arguments = [
+        "--redis-url",
+        world.url.expose(),
+        "--set",
+        &prefix,
+        "--set",
+        &token,
+    ];
+    let (server, record) = ServerProcess::recorded(free_address(), &arguments).await;
+    let made =
+        |log: &str| log.matches("became=\"added\"").count() + log.matches("units added").count();
+    const LEAVERS: usize = 60;
+    for n in 0..LEAVERS {
+        let mut connection = TcpStream::connect(server.address).await.expect("connected");
+        connection.set_zero_linger().expect("a reset at the end");
+        let add = Request {
+            method: "POST",
+            path: "/admin/sales/e.cup/stock".to_owned(),
+            body: r#"{"count":1}"#,
+        };
+        connection.write_all(&bytes(&add)).await.expect("sent");
+        sleep(Duration::from_micros(25 * n as u64)).await;
+        drop(connection);
+    }
+    let cup = crate::support::redis::sale_id("e.cup");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let snapshot = world
+            .store
+            .sale_snapshot(&cup)
+            .await
+            .expect("read")
+            .expect("exists");
+        let added = usize::try_from(snapshot.figures.added).expect("small") - 50;
+        let log = record.logged();
+        let dropped = log.matches("became=\"dropped\"").count();
+        // A request that was never read is neither.
+        if made(&log) == added && added + dropped > LEAVERS / 10 {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{added} added, {dropped} dropped: {log}"
+        );
+        sleep(Duration::from_millis(50)).await;
+    }
+}
