@@ -24,6 +24,7 @@ pub mod lane;
 mod link;
 mod login;
 mod orders;
+mod payments;
 pub mod permissions;
 mod permit;
 pub mod place;

@@ -133,6 +133,12 @@ pub static ORDER_EXPIRE: LazyLock<Script> = script!(
 
 /// Sets balances.
 pub static ACCOUNT_SET: LazyLock<Script> = script!("account_set", flags: "", uses: ["stock"]);
+/// Sets a balance that is the one that was seen.
+pub static ACCOUNT_SET_IF: LazyLock<Script> =
+    script!("account_set_if", flags: "", uses: ["stock", "account"]);
+/// Pays into an account or out of it.
+pub static ACCOUNT_PAY: LazyLock<Script> =
+    script!("account_pay", flags: "", uses: ["stock", "account"]);
 
 /// Binds an openid and a student number to each other.
 pub static NUMBER_BIND: LazyLock<Script> = script!("number_bind", flags: "", uses: []);
