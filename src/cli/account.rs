@@ -9,17 +9,19 @@ use clap::Subcommand;
 use csv::{ByteRecord, Position, ReaderBuilder};
 use serde_json::{Value, json};
 
+use super::payment::PayCommand;
 use super::print::{Output, progress, table};
 use super::sale::doubt;
 use crate::domain::account::Account;
 use crate::domain::counted::counted;
 use crate::domain::ids::{Event, SaleId, Username};
+use crate::domain::payment::Direction;
 use crate::domain::sale::StockKind;
 use crate::domain::whole::whole;
 use crate::error::{Error, Result};
-use crate::operation::account::{balance, limit_passed, to_json};
+use crate::operation::account::{balance, balance_changed, limit_passed, no_such_account, to_json};
 use crate::store::Store;
-use crate::store::accounts::{ACCOUNTS_PER_CALL_MAX, SetOutcome};
+use crate::store::accounts::{ACCOUNTS_PER_CALL_MAX, SetIfOutcome, SetOutcome};
 use crate::store::reply::Snapshot;
 
 /// `seckill account ...`
@@ -37,7 +39,16 @@ pub enum AccountCommand {
         /// What it has from now on, in cents
         #[arg(value_name = "CENTS", value_parser = cents)]
         balance: u64,
+        /// Only if this is what it has now, in cents; else nothing is changed, and the exit code
+        /// is 1. An account that does not exist has no balance
+        #[arg(long, value_name = "CENTS", value_parser = cents)]
+        if_balance: Option<u64>,
     },
+    /// Put money into one account, also while its owner bids; it is created if it does not exist.
+    /// From its first account on, an event accepts bids only from those who have one
+    Deposit(PayCommand),
+    /// Take money out of one account, also while its owner bids
+    Withdraw(PayCommand),
     /// State the balances of many accounts: lines `user,cents`. What stands there is what they have
     /// from then on, whatever they had; a wrong line or a repeated user changes nothing
     Load {
@@ -58,7 +69,7 @@ pub enum AccountCommand {
     },
 }
 
-fn username(text: &str) -> Result<Username, String> {
+pub(super) fn username(text: &str) -> Result<Username, String> {
     Username::parse(text.to_owned()).map_err(|e| e.to_string())
 }
 
@@ -70,7 +81,14 @@ fn cents(text: &str) -> Result<u64, String> {
 impl AccountCommand {
     /// True for what may be the first thing that is ever written.
     pub fn begins(&self) -> bool {
-        matches!(self, Self::Set { .. } | Self::Load { .. })
+        matches!(
+            self,
+            Self::Set {
+                if_balance: None,
+                ..
+            } | Self::Load { .. }
+                | Self::Deposit(_)
+        )
     }
 
     /// True for what changes an account.
@@ -85,8 +103,17 @@ impl AccountCommand {
                 event,
                 username,
                 balance,
+                if_balance: Some(seen),
+            } => set_if(store, event, username, *seen, *balance, output).await,
+            Self::Set {
+                event,
+                username,
+                balance,
+                if_balance: None,
             } => set(store, event, &[(username.clone(), *balance)], output).await,
             Self::Load { event, file } => set(store, event, &read(file)?, output).await,
+            Self::Deposit(command) => command.run(Direction::Deposit, store, output).await,
+            Self::Withdraw(command) => command.run(Direction::Withdrawal, store, output).await,
             Self::Show {
                 event,
                 username: Some(username),
@@ -102,11 +129,7 @@ async fn set(
     balances: &[(Username, u64)],
     output: Output,
 ) -> Result<ExitCode> {
-    let first = !store.keeps_accounts(event).await?;
-    // A hint must not stop the command: where it cannot be had, there is none.
-    if first && matches!(has_target(store, event).await, Ok(false)) {
-        eprintln!("seckill: event {event} has no target: is it the event that you mean?");
-    }
+    let first = is_first(store, event).await?;
     let bar = progress("accounts", balances.len() as u64, output);
     let (mut done, mut created, mut changed) = (0, 0, 0);
     for slice in balances.chunks(ACCOUNTS_PER_CALL_MAX) {
@@ -125,20 +148,91 @@ async fn set(
         bar.set_position(done as u64);
     }
     bar.finish_and_clear();
-    let same = done as u64 - created - changed;
-    let accounts = counted(done as u64, "account");
-    let mut line = format!(
-        "set {accounts} of event {event}: {created} new, {changed} changed, {same} as before"
-    );
-    if first {
-        line = format!("{line}\n{}", begins(event, "keeps"));
+    let done = Done {
+        accounts: done as u64,
+        created,
+        changed,
+    };
+    done.print(event, first, output)
+}
+
+/// States one balance, if it is the one that was seen. Then the event keeps accounts already.
+async fn set_if(
+    store: &Store,
+    event: &Event,
+    username: &Username,
+    seen: u64,
+    balance: u64,
+    output: Output,
+) -> Result<ExitCode> {
+    let outcome = store.account_set_if(event, username, seen, balance).await;
+    let refusal = match outcome.map_err(in_doubt)? {
+        SetIfOutcome::Set => {
+            let done = Done {
+                accounts: 1,
+                created: 0,
+                changed: u64::from(balance != seen),
+            };
+            return done.print(event, false, output);
+        }
+        SetIfOutcome::NoSuchAccount => no_such_account(event, username),
+        SetIfOutcome::BalanceChanged { balance } => balance_changed(username, balance, seen),
+        SetIfOutcome::LimitPassed => limit_passed(username),
+    };
+    Err(Error::Refused(refusal))
+}
+
+/// A balance that was seen is set once.
+fn in_doubt(error: Error) -> Error {
+    match error {
+        Error::Unknown(why) | Error::Contract(why) => Error::Unknown(format!(
+            "{why}; the same again is safe: it sets nothing twice"
+        )),
+        other => other,
     }
-    let value = json!({
-        "event": event.as_str(), "accounts": done, "created": created, "changed": changed,
-        "first_of_event": first,
-    });
-    output.result(line, &value)?;
-    Ok(ExitCode::SUCCESS)
+}
+
+/// Balances that were set.
+struct Done {
+    accounts: u64,
+    /// Accounts that did not exist.
+    created: u64,
+    /// Other accounts that had another balance.
+    changed: u64,
+}
+
+impl Done {
+    fn print(&self, event: &Event, first: bool, output: Output) -> Result<ExitCode> {
+        let Self {
+            accounts,
+            created,
+            changed,
+        } = self;
+        let same = accounts - created - changed;
+        let set = counted(*accounts, "account");
+        let mut line = format!(
+            "set {set} of event {event}: {created} new, {changed} changed, {same} as before"
+        );
+        if first {
+            line = format!("{line}\n{}", begins(event, "keeps"));
+        }
+        let value = json!({
+            "event": event.as_str(), "accounts": accounts, "created": created, "changed": changed,
+            "first_of_event": first,
+        });
+        output.result(line, &value)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Whether the event keeps no accounts yet; a hint if it has no target, either.
+pub(super) async fn is_first(store: &Store, event: &Event) -> Result<bool> {
+    let first = !store.keeps_accounts(event).await?;
+    // A hint must not stop the command: where it cannot be had, there is none.
+    if first && matches!(has_target(store, event).await, Ok(false)) {
+        eprintln!("seckill: event {event} has no target: is it the event that you mean?");
+    }
+    Ok(first)
 }
 
 /// Whether somebody bids in this event. A sale that cannot be read may be a target.
@@ -152,7 +246,7 @@ async fn has_target(store: &Store, event: &Event) -> Result<bool> {
 }
 
 /// What the first account of an event begins, or may have begun.
-fn begins(event: &Event, keeps: &str) -> String {
+pub(super) fn begins(event: &Event, keeps: &str) -> String {
     format!("event {event} {keeps} accounts from now on: who has none cannot bid")
 }
 
@@ -179,8 +273,7 @@ async fn show(
 ) -> Result<ExitCode> {
     let Some(account) = store.account(event, username).await? else {
         doubt(store, event.as_str()).await;
-        let none = format!("{username} has no account in event {event}");
-        return Err(Error::Refused(none));
+        return Err(Error::Refused(no_such_account(event, username)));
     };
     output.result(table(&[header(), row(&account)]), &to_json(&account))?;
     Ok(ExitCode::SUCCESS)

@@ -9,6 +9,7 @@ mod doctor;
 mod feed;
 mod order;
 mod orders;
+mod payment;
 mod print;
 mod sale;
 mod stock;
@@ -32,6 +33,8 @@ use self::print::Output;
 const EXIT_USAGE: u8 = 2;
 /// Exit code of an audit that came to no verdict: its 1 means "violated" and nothing else.
 const EXIT_NO_VERDICT: u8 = 3;
+/// Exit code of a command about accounts that Redis did not answer: its 1 means "refused".
+const EXIT_NO_REDIS: u8 = 3;
 /// Exit code of a command that may have been done: nobody knows.
 const EXIT_UNKNOWN: u8 = 4;
 
@@ -94,7 +97,7 @@ pub enum Operation {
     /// Look at what could not be delivered to the shop's order system, and deliver it again
     #[command(subcommand)]
     Feed(feed::FeedCommand),
-    /// State or look at what buyers may spend on the targets of an event
+    /// Change or look at what buyers may spend on the targets of an event
     #[command(subcommand)]
     Account(account::AccountCommand),
     /// Look at the bindings of the ticket office, free one, print the menu for the platform
@@ -321,8 +324,8 @@ pub fn report(command: &Command, error: &Error) -> ExitCode {
             ExitCode::from(EXIT_NO_VERDICT)
         }
         Error::Unknown(_) => ExitCode::from(EXIT_UNKNOWN),
-        Error::Busy(_) => ExitCode::from(EXIT_NO_VERDICT),
-        Error::Contract(_) | Error::Embedded(_) | Error::Refused(_) => ExitCode::FAILURE,
+        Error::Busy(_) | Error::Embedded(_) => ExitCode::from(EXIT_NO_REDIS),
+        Error::Contract(_) | Error::Refused(_) => ExitCode::FAILURE,
     }
 }
 

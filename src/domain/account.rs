@@ -33,10 +33,12 @@ pub struct AccountRecount {
 #[derive(Debug, Default)]
 struct Entry {
     balance: Option<u64>,
-    paid_in: u64,
+    paid_in: Option<u64>,
+    /// Somebody made a payment.
+    has_payments: bool,
     /// What its living bids took, less what they brought.
     spent: i128,
-    /// One of the two above cannot be read, so nobody knows whether it adds up.
+    /// Its balance, or what was paid in, cannot be read, so nobody knows whether it adds up.
     is_unreadable: bool,
 }
 
@@ -62,7 +64,12 @@ impl AccountRecount {
 
     /// Counts what was paid into one account, in cents.
     pub fn paid_in(&mut self, username: Username, cents: u64) {
-        self.entries.entry(username).or_default().paid_in = cents;
+        self.entries.entry(username).or_default().paid_in = Some(cents);
+    }
+
+    /// Counts one payment into an account or out of it.
+    pub fn payment(&mut self, username: Username) {
+        self.entries.entry(username).or_default().has_payments = true;
     }
 
     /// Counts a balance, or what was paid in, that cannot be read and is named as such.
@@ -82,26 +89,39 @@ impl AccountRecount {
         let mut wrong: Vec<Violation> = Vec::new();
         let mut unnamed = 0;
         for (username, entry) in self.entries {
-            let expected = i128::from(entry.paid_in) - entry.spent;
-            if entry.is_unreadable || entry.balance.map(i128::from) == Some(expected) {
+            let Some(violation) = entry.violation(username) else {
                 continue;
-            }
+            };
             if wrong.len() == NAMED_MAX {
                 unnamed += 1;
                 continue;
             }
-            let violation = BidViolation::BalanceWrong {
-                username,
-                balance: entry.balance,
-                paid_in: entry.paid_in,
-                spent: entry.spent,
-            };
             wrong.push(violation.into());
         }
         if unnamed > 0 {
             wrong.push(Violation::More(unnamed));
         }
         wrong
+    }
+}
+
+impl Entry {
+    /// What is wrong with the account of this buyer, if anything is.
+    fn violation(&self, username: Username) -> Option<BidViolation> {
+        let paid_in = self.paid_in.unwrap_or(0);
+        let expected = i128::from(paid_in) - self.spent;
+        if self.is_unreadable {
+            return None;
+        }
+        if self.has_payments && self.paid_in.is_none() {
+            return Some(BidViolation::PaidInMissing { username });
+        }
+        (self.balance.map(i128::from) != Some(expected)).then_some(BidViolation::BalanceWrong {
+            username,
+            balance: self.balance,
+            paid_in,
+            spent: self.spent,
+        })
     }
 }
 
@@ -175,6 +195,30 @@ mod tests {
             };
             assert_eq!(check(&[bid(1, true)], balance, 100), [wrong.into()]);
         }
+    }
+
+    /// Whoever pays writes what was paid in, be it 0 afterwards.
+    #[test]
+    fn payments_leave_an_entry_of_what_was_paid_in() {
+        let judged = |balance, paid_in| {
+            let mut recount = AccountRecount::default();
+            recount.payment(user("x"));
+            if let Some(cents) = balance {
+                recount.balance(user("x"), cents);
+            }
+            if let Some(cents) = paid_in {
+                recount.paid_in(user("x"), cents);
+            }
+            recount.check()
+        };
+        assert_eq!(judged(Some(0), Some(0)), []);
+        let missing = BidViolation::PaidInMissing {
+            username: user("x"),
+        };
+        for balance in [None, Some(0), Some(50)] {
+            assert_eq!(judged(balance, None), [missing.clone().into()]);
+        }
+        assert_eq!(judged(None, Some(0)).len(), 1, "there is no balance");
     }
 
     #[test]

@@ -42,6 +42,11 @@ pub enum BidViolation {
         /// The order of the index.
         order: OrderId,
     },
+    /// Payments were made, but nothing says what was paid in.
+    PaidInMissing {
+        /// By whom.
+        username: Username,
+    },
     /// A balance is not what was paid in, less what bids took, plus their bonuses.
     BalanceWrong {
         /// Whose.
@@ -64,6 +69,9 @@ impl BidViolation {
                 "the record was changed by hand: compare with the feed, then mend it with HSET"
             }
             Self::Indexed { .. } => "bids do not look there: delete the entry with HDEL",
+            Self::PaidInMissing { .. } => {
+                "the entry was deleted by hand: write it back to `accounts:paid_in` with HSET"
+            }
             Self::BalanceWrong { .. } => {
                 "the balance, what was paid in or the record of a bid was changed by hand: find out \
                  which, and set that back with HSET; `seckill account set` is how to change a \
@@ -107,6 +115,11 @@ impl fmt::Display for BidViolation {
                     "the buyers' index of the target says that {user:?} holds {order}"
                 )
             }
+            Self::PaidInMissing { username } => write!(
+                f,
+                "{:?} has payments, but nothing says what was paid in",
+                username.as_str()
+            ),
             Self::BalanceWrong {
                 username,
                 balance,

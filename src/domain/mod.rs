@@ -17,6 +17,7 @@ pub mod ids;
 pub mod ledger;
 pub mod order;
 pub mod outcome;
+pub mod payment;
 pub mod place;
 pub mod recount;
 pub mod sale;

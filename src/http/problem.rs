@@ -47,6 +47,8 @@ enum More {
     Left(i64),
     /// Units that were added all the same.
     Added(u64),
+    /// Cents that the account has.
+    Balance(u64),
 }
 
 /// How to do better, as a header.
@@ -82,6 +84,8 @@ struct Body<'a> {
     left: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     added: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    balance: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
 }
@@ -216,6 +220,12 @@ impl Problem {
         self
     }
 
+    /// Says how many cents the account has.
+    pub fn with_balance(mut self, cents: u64) -> Self {
+        self.more = More::Balance(cents);
+        self
+    }
+
     /// The stable code.
     pub fn code(&self) -> &'static str {
         self.code
@@ -239,6 +249,7 @@ impl Problem {
             opens_at: None,
             left: None,
             added: None,
+            balance: None,
             reason: None,
         };
         match &self.more {
@@ -267,6 +278,7 @@ impl Problem {
             }
             More::Left(units) => body.left = Some(*units),
             More::Added(units) => body.added = Some(*units),
+            More::Balance(cents) => body.balance = Some(*cents),
         }
         body
     }

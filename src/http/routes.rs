@@ -108,6 +108,8 @@ fn guarded() -> Vec<Route> {
         // Without HEAD: a body that nobody reads holds nothing back, so all orders would be read.
         at("/sales/{id}/orders").with(Method::GET, admin::export::orders),
         at("/accounts/{event}/{user}").on(Method::PUT, admin::account::put),
+        at("/accounts/{event}/{user}/deposit").on(Method::POST, admin::payment::deposit),
+        at("/accounts/{event}/{user}/withdraw").on(Method::POST, admin::payment::withdraw),
     ]
 }
 

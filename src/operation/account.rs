@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::domain::account::Account;
 use crate::domain::bid::CENTS_MAX;
-use crate::domain::ids::Username;
+use crate::domain::ids::{Event, Username};
+use crate::domain::payment::{PayRefusal, Payment};
 
 /// An account for scripts, in cents.
 pub fn to_json(account: &Account) -> Value {
@@ -27,4 +28,41 @@ pub fn balance(cents: u64) -> Result<u64, String> {
 /// Why the balance of this account could not be set, for the operator.
 pub fn limit_passed(username: &Username) -> String {
     format!("more than {CENTS_MAX} cents would have been paid into the account of {username}")
+}
+
+/// Why there is nothing to look at or to change, for the operator.
+pub fn no_such_account(event: &Event, username: &Username) -> String {
+    format!("{username} has no account in event {event}")
+}
+
+/// Why a balance that was seen could not be set, for the operator.
+pub fn balance_changed(username: &Username, balance: u64, seen: u64) -> String {
+    format!("{username} has {balance} cents, not {seen}; nothing was changed")
+}
+
+/// A payment that was made, for scripts. A repeat says the same.
+pub fn paid_to_json(payment: &Payment, balance: u64) -> Value {
+    json!({
+        "code": payment.direction.code(),
+        "username": payment.username.as_str(),
+        "request_id": payment.request.as_str(),
+        "amount": payment.amount.get(),
+        "balance": balance,
+    })
+}
+
+/// Why nothing was paid, for the operator.
+pub fn not_paid(event: &Event, payment: &Payment, refusal: PayRefusal) -> String {
+    let (username, amount) = (&payment.username, payment.amount.get());
+    match refusal {
+        PayRefusal::RequestIdReused => format!(
+            "request_id {:?} of {username} belongs to another payment: take a new one",
+            payment.request.as_str()
+        ),
+        PayRefusal::NoSuchAccount => no_such_account(event, username),
+        PayRefusal::InsufficientBalance { balance } => {
+            format!("{username} has {balance} cents, less than {amount}; nothing was withdrawn")
+        }
+        PayRefusal::LimitPassed => limit_passed(username),
+    }
 }

@@ -7,7 +7,7 @@ use redis::Value;
 use super::Store;
 use super::reply::{number, unexpected, word};
 use super::scan::{Scan, Scanner};
-use super::script::ACCOUNT_SET;
+use super::script::{ACCOUNT_SET, ACCOUNT_SET_IF};
 use super::whole::whole_of;
 use crate::domain::account::Account;
 use crate::domain::bid::CENTS_MAX;
@@ -29,6 +29,22 @@ pub enum SetOutcome {
     },
     /// Refused, all of them: more than [`CENTS_MAX`] cents would have been paid into this account.
     LimitPassed(Username),
+}
+
+/// The closed set of answers to setting a balance that was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetIfOutcome {
+    /// The balance is as given.
+    Set,
+    /// Refused: there is no account, so it cannot have been seen.
+    NoSuchAccount,
+    /// Refused: it has another balance than the one that was seen.
+    BalanceChanged {
+        /// Cents that it has.
+        balance: u64,
+    },
+    /// Refused: more than [`CENTS_MAX`] cents would have been paid into the account.
+    LimitPassed,
 }
 
 impl Store {
@@ -67,6 +83,42 @@ impl Store {
                 let username = Username::parse(username).map_err(|_| nothing())?;
                 Ok(SetOutcome::LimitPassed(username))
             }
+            _ => Err(nothing()),
+        }
+    }
+
+    /// Sets the balance of an account, in cents, if it is `seen`. Safe to repeat: it is set once.
+    ///
+    /// # Errors
+    /// As [`Store::account_set`].
+    pub async fn account_set_if(
+        &self,
+        event: &Event,
+        username: &Username,
+        seen: u64,
+        balance: u64,
+    ) -> Result<SetIfOutcome> {
+        let script = "account_set_if";
+        let keys = self.keys.of_accounts(event.as_str());
+        let call = ACCOUNT_SET_IF
+            .on(&keys)
+            .arg(username.as_str())
+            .arg(seen)
+            .arg(balance)
+            .arg(CENTS_MAX);
+        let reply = self.change(call).await?;
+        let nothing = || unexpected(script, &format!("{reply:?}"));
+        let Value::Array(parts) = &reply else {
+            return Err(nothing());
+        };
+        let (answer, about) = parts.split_first().ok_or_else(nothing)?;
+        match (word(script, answer)?.as_str(), about) {
+            ("set", []) => Ok(SetIfOutcome::Set),
+            ("no_such_account", []) => Ok(SetIfOutcome::NoSuchAccount),
+            ("limit_passed", []) => Ok(SetIfOutcome::LimitPassed),
+            ("balance_changed", [balance]) => Ok(SetIfOutcome::BalanceChanged {
+                balance: number(script, balance)?,
+            }),
             _ => Err(nothing()),
         }
     }

@@ -85,6 +85,12 @@ impl Keys {
         self.of_event("accounts:changes", event)
     }
 
+    /// `[hash]` username, a tab, request id → signed amount, a tab, balance after it, in cents: the
+    /// payments of operators, each once. Written by `account_pay`.
+    pub fn payments(&self, event: &str) -> String {
+        self.of_event("payments", event)
+    }
+
     /// `[hash]` sale id → number of its last history, for sales that operators deleted: it lets a
     /// server tell a deletion from a loss. The field `*` is there while the event is being deleted.
     /// Never deleted.
@@ -190,6 +196,7 @@ impl Keys {
             self.dead(event),
             paid_in,
             changes,
+            self.payments(event),
         ];
         let sales = sales.iter().copied();
         list(of_event, sales, |sale| self.of_snapshot(sale))
@@ -215,13 +222,19 @@ impl Keys {
         keys
     }
 
-    /// The keys of `account_set`, in its order.
+    /// The keys of `account_set` and `account_set_if`, in their order.
     pub fn of_accounts(&self, event: &str) -> [String; 3] {
         [
             self.accounts(event),
             self.accounts_paid_in(event),
             self.accounts_changes(event),
         ]
+    }
+
+    /// The keys of `account_pay`, in its order.
+    pub fn of_payment(&self, event: &str) -> [String; 4] {
+        let [accounts, paid_in, changes] = self.of_accounts(event);
+        [accounts, paid_in, changes, self.payments(event)]
     }
 
     /// `[hash]` openid → student number, and `[hash]` student number → openid: the keys of
@@ -346,6 +359,7 @@ mod tests {
                 "seckill:{spring}:accounts:changes"
             ]
         );
+        assert_eq!(keys.payments(id.event()), "seckill:{spring}:payments");
         assert_eq!(
             keys.of_bindings(),
             ["seckill:{wechat}:numbers", "seckill:{wechat}:openids"]

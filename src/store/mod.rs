@@ -28,6 +28,7 @@ mod link;
 mod live;
 mod login;
 mod orders;
+mod payments;
 pub mod permissions;
 mod permit;
 pub mod place;

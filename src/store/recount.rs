@@ -10,6 +10,7 @@ use super::whole::whole_of;
 use super::{Store, record};
 use crate::domain::account::AccountRecount;
 use crate::domain::ids::{OrderId, RequestId, SaleId, Username};
+use crate::domain::payment::is_record;
 use crate::domain::recount::Recount;
 use crate::domain::sale::StockKind;
 use crate::domain::violation::Violation;
@@ -74,14 +75,14 @@ impl Scan {
         let (keys, event) = (&self.store().keys, id.event());
         let (orders, buyers) = (keys.orders(event), keys.buyers(id));
         let (holds, requests) = (keys.holds(event), keys.requests(event));
-        let [accounts, paid_in, _] = keys.of_accounts(event);
+        let [accounts, paid_in, _, payments] = keys.of_payment(event);
         let mut sizes = redis::pipe();
         sizes.hlen(&orders).hlen(&buyers);
         sizes.zcard(&holds).hlen(&requests);
         let mut keys = vec![&*orders, &*buyers, &*holds, &*requests];
         if snapshot.sale.kind == StockKind::Target {
-            sizes.hlen(&accounts).hlen(&paid_in);
-            keys.extend([&*accounts, &*paid_in]);
+            sizes.hlen(&accounts).hlen(&paid_in).hlen(&payments);
+            keys.extend([&*accounts, &*paid_in, &*payments]);
         }
         let sizes: Vec<u64> = self.ask_all(&keys, &sizes).await?;
         let units = match snapshot.sale.kind {
@@ -119,6 +120,7 @@ impl Reader<'_> {
         let (mut checked_accounts, mut wrong_accounts) = (None, Vec::new());
         if before.sale.kind == StockKind::Target {
             self.accounts(id, &mut recount, &mut accounts).await?;
+            self.payments(id, &mut recount, &mut accounts).await?;
             if self.account_changes(id).await? != changes {
                 return Err(Error::Refused(format!(
                     "the accounts of event {} moved while they were read: pause all its targets or \
@@ -223,6 +225,28 @@ impl Reader<'_> {
                 }
                 cursor = next;
             }
+        }
+        Ok(())
+    }
+
+    async fn payments(
+        &mut self,
+        id: &SaleId,
+        recount: &mut Recount,
+        accounts: &mut AccountRecount,
+    ) -> Result<()> {
+        let key = self.scan.store().keys.payments(id.event());
+        let mut cursor = Some(0);
+        while let Some(at) = cursor {
+            let (next, fields) = self.page("HSCAN", &key, at).await?;
+            for (field, value) in fields {
+                let (field, value) = (text(&field), text(&value));
+                match request(&field) {
+                    Some((username, _)) if is_record(&value) => accounts.payment(username),
+                    _ => recount.unreadable(entry(&key, &field, &value)),
+                }
+            }
+            cursor = next;
         }
         Ok(())
     }
@@ -359,7 +383,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The field of the index of requests: a username, a tab and a request id.
+/// The field of a request or a payment: a username, a tab and a request id.
 fn request(field: &str) -> Option<(Username, RequestId)> {
     let (username, request) = field.split_once('\t')?;
     let username = Username::parse(username.to_owned()).ok()?;

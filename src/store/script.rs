@@ -164,6 +164,12 @@ pub static ORDER_EXPIRE: LazyLock<Script> = script!(
 pub static ACCOUNT_SET: LazyLock<Script> = script!(
     "account_set", flags: "", uses: ["clock", "deadline", "stock"]
 );
+/// Sets a balance that is the one that was seen.
+pub static ACCOUNT_SET_IF: LazyLock<Script> =
+    script!("account_set_if", flags: "", uses: ["clock", "deadline", "stock", "account"]);
+/// Pays into an account or out of it.
+pub static ACCOUNT_PAY: LazyLock<Script> =
+    script!("account_pay", flags: "", uses: ["clock", "deadline", "stock", "account"]);
 
 /// Binds an openid and a student number to each other.
 pub static NUMBER_BIND: LazyLock<Script> = script!(

@@ -206,7 +206,10 @@ async fn keys_of_another_kind_are_named_as_unreadable() {
         world.store.keys().requests("p"),
     );
     let (orders, feed) = (world.store.keys().orders("p"), world.store.keys().feed("p"));
-    for key in [balances, paid_in, changes, holds, requests, orders, feed] {
+    let payments = world.store.keys().payments("p");
+    for key in [
+        balances, paid_in, changes, payments, holds, requests, orders, feed,
+    ] {
         let dumped: Option<Vec<u8>> = world.run(&["DUMP", &key]).await;
         let _: () = world.run(&["SET", &key, "x"]).await;
         let reply = operator.get("/admin/sales/p.loan/audit?deep=true").await;
@@ -332,6 +335,48 @@ async fn an_account_that_does_not_add_up_blames_nobody_alone() {
     let named = judge(&world, &loan, true).await.expect("judged");
     let unread = |said: &String| said.contains("cannot be read") && said.contains(cut.id.as_str());
     assert!(named.iter().any(unread), "{named:?}");
+}
+
+#[tokio::test]
+async fn payments_are_judged_with_the_accounts() {
+    let (mut world, loan, _) = full_loan().await;
+    world.pay("p", "al", "in", 90).await;
+    world.pay("p", "bo", "in", 5).await;
+    world.pay("p", "bo", "out", -12).await;
+    assert_eq!(judge(&world, &loan, true).await.expect("judged"), [""; 0]);
+    let keys = world.store.keys();
+    let payments = keys.payments("p");
+    let [balances, paid_in, _] = keys.of_accounts("p");
+    for (field, value) in [
+        ("al\tin", "90"),
+        ("al\tin", "090\t1100"),
+        ("al\tin", "0\t1100"),
+        ("al\tin", "90\t89"),
+        ("bo\tout", "--12\t0"),
+        ("bo\tout", "-12\t00"),
+        ("bo", "5\t12"),
+        ("bo\t", "5\t12"),
+        ("\tin", "5\t12"),
+    ] {
+        let before: Option<String> = world.run(&["HGET", &payments, field]).await;
+        set(&mut world, &payments, field, value).await;
+        let said = only(&world, &loan, true).await;
+        let entry = format!("the entry {field:?} of {payments}, which is {value:?}");
+        assert!(said.contains(&entry), "{said}");
+        match before {
+            Some(before) => set(&mut world, &payments, field, &before).await,
+            None => _ = world.run::<i64>(&["HDEL", &payments, field]).await,
+        }
+    }
+    // bo has nothing, and paid as much out as in: only the payments tell what is missing.
+    let _: i64 = world.run(&["HDEL", &paid_in, "bo"]).await;
+    let said = only(&world, &loan, true).await;
+    let words = "\"bo\" has payments, but nothing says what was paid in";
+    assert!(said.contains(words), "{said}");
+    set(&mut world, &paid_in, "bo", "0").await;
+    let _: i64 = world.run(&["HDEL", &balances, "bo"]).await;
+    let said = only(&world, &loan, true).await;
+    assert!(said.contains("\"bo\" has no account, but"), "{said}");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use seckill::domain::clear::{ClearOutcome, ClearRefusal, Cleared, Force};
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::OrderState;
 use seckill::domain::outcome::{Outcome, Refusal};
+use seckill::domain::payment::PayOutcome;
 use seckill::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind, Stop};
 use seckill::store::clear::Clear;
 use seckill::store::holds::Slice;
@@ -359,6 +360,7 @@ async fn a_deleted_event_leaves_nothing_but_the_memory_of_its_sales() {
     one_of_each(&mut world, &sale).await;
     one_of_each(&mut world, &elsewhere).await;
     world.set_accounts("e", &[("y", 50)]).await;
+    world.pay("e", "y", "r", 50).await;
     let delete = async |world: &World, event: &str, force| {
         let deleted = world.store.event_delete(event, force).await;
         deleted.expect("answered")
@@ -395,6 +397,14 @@ async fn a_deleted_event_leaves_nothing_but_the_memory_of_its_sales() {
     let told = delete(&world, "h", Force::default()).await;
     assert_eq!(told, ClearOutcome::Refused(kept));
     assert_eq!(delete(&world, "h", ORDERS).await, done);
+
+    // An event that begins again knows no request of before.
+    for balance in [70, 140] {
+        world.pay("e", "y", &format!("r{balance}"), 70).await;
+        assert_eq!(world.balance("e", "y").await, Some(balance));
+    }
+    let again = world.pay("e", "y", "r", 1).await;
+    assert_eq!(again, PayOutcome::Paid { balance: 141 });
 }
 
 /// Buyers who come while the sale is reset get an order of before or of after, whole.

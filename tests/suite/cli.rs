@@ -268,7 +268,7 @@ fn what_is_wrong_is_said_with_its_exit_code() {
         ("sale list --redis-url ftp://x", 2, "redis.url"),
         (
             "sale list --redis-url redis://127.0.0.1:1",
-            1,
+            3,
             "cannot reach Redis",
         ),
         ("sale list --set http.workers=none", 2, "http.workers"),
@@ -555,7 +555,7 @@ async fn a_removal_that_fails_in_the_middle_prints_what_it_took() {
         ));
         let printed = String::from_utf8(output.stdout).expect("UTF-8");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert_eq!(output.status.code(), Some(4), "{said}");
         assert!(
             said.contains("removed is not a whole number") && said.contains("5000 of 6000"),
             "{said}"
@@ -1123,4 +1123,148 @@ async fn a_hint_that_cannot_be_had_stops_no_command() {
         "set 1 account of event q: 1 new, 0 changed, 0 as before\n\
          event q keeps accounts from now on: who has none cannot bid\n"
     );
+}
+
+#[tokio::test]
+async fn money_is_deposited_and_withdrawn_once_for_each_request() {
+    let (shop, world) = (Shop::new(), World::new().await);
+    let at = |line: &str| Shop::at(&world, line);
+    let loan = world.target("p.loan", 1000, &terms(1, 0)).await;
+    let first = shop.run(&at("account deposit p al 500 --request-id r1"));
+    let said = String::from_utf8_lossy(&first.stderr);
+    assert_eq!(first.status.code(), Some(0), "{said}");
+    let begins = "seckill: event p keeps accounts from now on: who has none cannot bid\n";
+    assert_eq!(said, begins);
+    let printed = "deposited 500 cents, account of al in event p: 500 cents then\n";
+    assert_eq!(String::from_utf8_lossy(&first.stdout), printed);
+    let out = shop.json(&at("account withdraw p al 120 --request-id r2"));
+    let whole = serde_json::json!({
+        "code": "withdrawn", "username": "al", "request_id": "r2", "amount": 120, "balance": 380,
+    });
+    assert_eq!(out, whole);
+    world.accepted("al", "bid", &loan, 80).await;
+    let again = shop.run(&at("account deposit p al 500 --request-id r1"));
+    assert_eq!(String::from_utf8_lossy(&again.stderr), "");
+    assert_eq!(String::from_utf8_lossy(&again.stdout), printed);
+    assert_eq!(
+        shop.json(&at("account withdraw p al 120 --request-id r2")),
+        whole
+    );
+    assert_eq!(world.balance("p", "al").await, Some(300));
+
+    // Without a name of its own, a payment gets one that can be said again.
+    let new = shop.run(&at("account withdraw p al 50 --json"));
+    let said = String::from_utf8_lossy(&new.stderr).into_owned();
+    let id = said.strip_prefix("seckill: the request id of this payment is ");
+    let id = id.expect("it is told").trim_end();
+    let told: Value = serde_json::from_slice(&new.stdout).expect("JSON");
+    assert_eq!(
+        (&told["request_id"], &told["balance"]),
+        (&id.into(), &250.into())
+    );
+    let again = shop.json(&at(&format!("account withdraw p al 50 --request-id {id}")));
+    assert_eq!(again, told);
+    assert_eq!(shop.json(&at("account withdraw p al 50"))["balance"], 200);
+    world.assert_holds(&loan).await;
+
+    // Nobody bids in an event without targets: perhaps another one is meant.
+    world.sale("q.tea", StockKind::Counter, 5).await;
+    let hint = shop.run(&at("account deposit q al 1 --request-id r"));
+    let said = String::from_utf8_lossy(&hint.stderr).into_owned();
+    assert!(said.contains("event q has no target"), "{said}");
+}
+
+#[tokio::test]
+async fn a_payment_that_is_refused_wrong_or_in_doubt_has_its_exit_code() {
+    let (shop, mut world) = (Shop::new(), World::new().await);
+    world.target("p.loan", 1000, &terms(1, 0)).await;
+    world.set_accounts("p", &[("al", 500)]).await;
+    world.pay("p", "al", "r1", 5).await;
+    let before = world.dump().await;
+    for (line, code, words) in [
+        (
+            "deposit p al 6 --request-id r1",
+            1,
+            "belongs to another payment",
+        ),
+        (
+            "withdraw p al 5 --request-id r1",
+            1,
+            "belongs to another payment",
+        ),
+        (
+            "withdraw p al 506 --request-id r",
+            1,
+            "al has 505 cents, less than 506",
+        ),
+        (
+            "withdraw p bo 1 --request-id r",
+            1,
+            "bo has no account in event p",
+        ),
+        (
+            "deposit p al 100000000000000 --request-id r",
+            1,
+            "would have been paid into",
+        ),
+        ("deposit p al 0", 2, "from 1 to 100000000000000"),
+        ("deposit p al -1", 2, ""),
+        ("deposit p al 01", 2, "from 1 to"),
+        ("deposit p al 1.5", 2, "from 1 to"),
+        ("withdraw p al 100000000000001", 2, "from 1 to"),
+        ("deposit p.x al 1", 2, "event"),
+        ("deposit p al", 2, "CENTS"),
+        ("deposit p al 1 --request-id=", 2, "request-id"),
+        (
+            "set p al 6 --if-balance 500",
+            1,
+            "al has 505 cents, not 500; nothing was changed",
+        ),
+        (
+            "set p bo 6 --if-balance 0",
+            1,
+            "bo has no account in event p",
+        ),
+        ("set p al 6 --if-balance 0505", 2, "no whole number"),
+        ("set p al 6 --if-balance 100000000000001", 2, "is not in"),
+    ] {
+        let said = shop.fails(&Shop::at(&world, &format!("account {line}")), code);
+        assert!(said.contains(words), "{line}: {said}");
+    }
+    assert_eq!(world.dump().await, before, "something was changed");
+    let set = shop.ok(&Shop::at(&world, "account set p al 6 --if-balance 505"));
+    assert_eq!(
+        set,
+        "set 1 account of event p: 0 new, 1 changed, 0 as before\n"
+    );
+    let same = shop.json(&Shop::at(&world, "account set p al 6 --if-balance 6"));
+    assert_eq!(
+        (&same["changed"], &same["accounts"]),
+        (&0.into(), &1.into())
+    );
+
+    // What a script cannot read leaves its outcome in doubt.
+    let [accounts, ..] = world.store.keys().of_accounts("p");
+    let _: i64 = world.run(&["HSET", &accounts, "al", "x"]).await;
+    let said = shop.fails(&Shop::at(&world, "account deposit p al 1"), 4);
+    let id = said.split_whitespace().nth(8).expect("an id");
+    let advice = format!("the same again with --request-id {id:?} is safe: it is paid once");
+    assert!(
+        said.contains("outcome unknown") && said.contains(&advice),
+        "{said}"
+    );
+    let said = shop.fails(&Shop::at(&world, "account set p al 1 --if-balance 6"), 4);
+    assert!(said.contains("the same again is safe"), "{said}");
+
+    let nowhere = "--redis-url redis://127.0.0.1:1";
+    for line in [
+        "deposit p al 1",
+        "withdraw p al 1",
+        "set p al 1 --if-balance 6",
+    ] {
+        let said = shop.fails(&format!("account {line} {nowhere}"), 3);
+        assert!(said.contains("not executed"), "{line}: {said}");
+    }
+    shop.fails("account withdraw p al 1", 1); // there are no data here
+    shop.ok("account deposit p al 1");
 }

@@ -133,7 +133,7 @@ async fn tls() {
     let stranger = seckill(&["sale", "show", "a"], false);
     assert_eq!(
         stranger.status.code(),
-        Some(1),
+        Some(3),
         "an unknown authority is not trusted"
     );
 }

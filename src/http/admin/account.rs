@@ -6,7 +6,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{JSON_BYTES_MAX, answer, fault, field, fields, must_be_json, no_parameter, who, whole};
+use super::{
+    JSON_BYTES_MAX, answer, fault, field, fields, must_be_json, no_parameter, present, who, whole,
+};
 use crate::domain::ids::{Event, Username};
 use crate::error::Error;
 use crate::http::Context;
@@ -14,15 +16,38 @@ use crate::http::attempt::read_body;
 use crate::http::form;
 use crate::http::operator::carry_out;
 use crate::http::problem::Problem;
-use crate::operation::account::{balance, limit_passed, to_json};
+use crate::operation::account::{balance, balance_changed, limit_passed, no_such_account, to_json};
 use crate::store::Store;
-use crate::store::accounts::SetOutcome;
+use crate::store::accounts::{SetIfOutcome, SetOutcome};
 
 /// What the body says.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stated {
     balance: Option<Value>,
+    /// `null` is no balance: who saw no account must not set one by mistake.
+    #[serde(default, deserialize_with = "present")]
+    if_balance: Option<Value>,
+}
+
+/// What an account is to have, and what it must have before, if that matters.
+#[derive(Clone, Copy)]
+struct Wanted {
+    balance: u64,
+    if_balance: Option<u64>,
+}
+
+impl Wanted {
+    fn read(body: &[u8]) -> Result<Self, Problem> {
+        let stated: Stated = fields(body)?;
+        let cents = |value| balance(whole(value)?);
+        let balance = field("balance", stated.balance, cents)?;
+        let if_balance = field("if_balance", stated.if_balance, cents)?;
+        Ok(Self {
+            balance: balance.ok_or_else(|| Problem::invalid("balance: it must be there"))?,
+            if_balance,
+        })
+    }
 }
 
 /// `PUT /admin/accounts/{event}/{user}`
@@ -33,69 +58,93 @@ pub async fn put(
 ) -> Result<HttpResponse, Problem> {
     let body = read_body(body, JSON_BYTES_MAX).await;
     let body = body.map_err(|e| fault(&e))?;
-    let (event, username) = (event(&request)?, username(&request)?);
+    let (event, username) = (event(&request)?, username(&request, 0)?);
     no_parameter(&request)?;
     must_be_json(&request)?;
-    let Stated { balance: stated } = fields(&body)?;
-    let stated = field("balance", stated, |value| balance(whole(value)?))?;
-    let balance = stated.ok_or_else(|| Problem::invalid("balance: it must be there"))?;
+    let wanted = Wanted::read(&body)?;
     // Two who set the first account at the same time may both be told.
     let kept = context.store.keeps_accounts(&event).await;
     let first = !kept.map_err(|error| Problem::of_reading(&error))?;
     let (store, who) = (context.store.clone(), who(&request));
-    let (event_set, stated) = (event.clone(), (username.clone(), balance));
-    let setting = async move { set_and_log(&store, &who, &event_set, stated, first).await };
-    let outcome = carry_out(&request, setting).await?;
-    match outcome.map_err(|error| failed(&error))? {
-        SetOutcome::Set { .. } => shown(&context, &event, &username, first).await,
-        SetOutcome::LimitPassed(username) => Err(Problem::new(
-            StatusCode::CONFLICT,
-            "limit_passed",
-            limit_passed(&username),
-        )),
-    }
+    let setting = set_and_log(store, who, event.clone(), username.clone(), wanted, first);
+    carry_out(&request, setting).await??;
+    shown(&context, &event, &username, first).await
 }
 
 async fn set_and_log(
-    store: &Store,
-    who: &str,
-    event: &Event,
-    stated: (Username, u64),
+    store: Store,
+    who: String,
+    event: Event,
+    username: Username,
+    wanted: Wanted,
     first: bool,
-) -> crate::error::Result<SetOutcome> {
-    let outcome = store
-        .account_set(event, std::slice::from_ref(&stated))
-        .await;
-    let (username, balance) = stated;
-    let became = match &outcome {
-        Ok(SetOutcome::Set { .. }) => "set",
-        Ok(SetOutcome::LimitPassed(_)) => "limit_passed",
-        Err(error) => failed(error).code(),
-    };
+) -> Result<(), Problem> {
+    let outcome = set(&store, &event, &username, wanted).await;
     tracing::info!(
         who,
         event = event.as_str(),
         user = username.as_str(),
-        balance,
+        balance = wanted.balance,
+        if_balance = wanted.if_balance,
         first,
-        became,
+        became = outcome.as_ref().err().map_or("set", Problem::code),
         error = outcome.as_ref().err().map(tracing::field::display),
         "account set over HTTP"
     );
     outcome
 }
 
-fn event(request: &HttpRequest) -> Result<Event, Problem> {
+/// Sets the balance, or says why not.
+async fn set(
+    store: &Store,
+    event: &Event,
+    username: &Username,
+    wanted: Wanted,
+) -> Result<(), Problem> {
+    let Some(seen) = wanted.if_balance else {
+        let stated = [(username.clone(), wanted.balance)];
+        return match store.account_set(event, &stated).await {
+            Ok(SetOutcome::Set { .. }) => Ok(()),
+            Ok(SetOutcome::LimitPassed(username)) => {
+                Err(conflict("limit_passed", limit_passed(&username)))
+            }
+            Err(error) => Err(failed(&error)),
+        };
+    };
+    let outcome = store.account_set_if(event, username, seen, wanted.balance);
+    match outcome.await {
+        Ok(SetIfOutcome::Set) => Ok(()),
+        Ok(SetIfOutcome::NoSuchAccount) => Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "no_such_account",
+            no_such_account(event, username),
+        )),
+        Ok(SetIfOutcome::BalanceChanged { balance }) => {
+            let detail = balance_changed(username, balance, seen);
+            Err(conflict("balance_changed", detail).with_balance(balance))
+        }
+        Ok(SetIfOutcome::LimitPassed) => Err(conflict("limit_passed", limit_passed(username))),
+        Err(error) => Err(Problem::of_changing(&error)),
+    }
+}
+
+fn conflict(code: &'static str, detail: String) -> Problem {
+    Problem::new(StatusCode::CONFLICT, code, detail)
+}
+
+/// The event that the path names.
+pub(super) fn event(request: &HttpRequest) -> Result<Event, Problem> {
     let event = request.match_info().get("event").unwrap_or_default();
     Event::parse(event).map_err(|invalid| Problem::invalid(format!("event: {invalid}")))
 }
 
-/// The buyer whom the end of the path names. It is decoded here, because the router would keep
-/// what it cannot decode.
-fn username(request: &HttpRequest) -> Result<Username, Problem> {
-    let segment = request.uri().path().rsplit('/').next().unwrap_or_default();
+/// The buyer whom the path names, so many segments before its last one. It is decoded here, because
+/// the router would keep what it cannot decode.
+pub(super) fn username(request: &HttpRequest, before: usize) -> Result<Username, Problem> {
+    let segment = request.uri().path().rsplit('/').nth(before);
     let wrong = |why: &str| Problem::invalid(format!("user: {why}"));
-    let name = form::segment(segment).map_err(|_| wrong("it must be percent-encoded UTF-8"))?;
+    let name = form::segment(segment.unwrap_or_default());
+    let name = name.map_err(|_| wrong("it must be percent-encoded UTF-8"))?;
     Username::parse(name.into_owned()).map_err(|invalid| wrong(&invalid.to_string()))
 }
 

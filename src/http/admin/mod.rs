@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod export;
+pub mod payment;
 pub mod sale;
 pub mod stock;
 

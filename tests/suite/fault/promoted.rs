@@ -141,9 +141,10 @@ async fn buy_from(store: Store, sale: SaleId, user: String) -> (String, Option<O
         .sale_grab(&sale, Door::Incr, &wanted, None, deadline)
         .await
     {
-        Ok(mut batch) => match batch.outcomes.remove(0).expect("read") {
-            Outcome::Grabbed(grant) => ("grabbed".to_owned(), Some(grant.order)),
-            other => panic!("{other:?}"),
+        Ok(mut batch) => match batch.outcomes.remove(0) {
+            Ok(Outcome::Grabbed(grant)) => ("grabbed".to_owned(), Some(grant.order)),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => (error.label().to_owned(), None),
         },
         Err(error) => (error.label().to_owned(), None),
     }

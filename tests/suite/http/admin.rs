@@ -964,16 +964,7 @@ async fn every_change_is_logged_with_who_and_what() {
     ] {
         let before = record.logged().lines().count();
         operator.json(method, path, body).await;
-        let deadline = Instant::now() + PATIENCE;
-        let logged = loop {
-            let logged = record.logged();
-            let new: Vec<&str> = logged.lines().skip(before).collect();
-            if !new.is_empty() {
-                break new.join("\n");
-            }
-            assert!(Instant::now() < deadline, "{method} {path} is not logged");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        };
+        let logged = record.logged_after(before).await;
         for words in [line, " INFO ", "sale=a", "127.0.0.1:"] {
             assert!(logged.contains(words), "{words:?} is not in {logged}");
         }

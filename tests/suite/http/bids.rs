@@ -376,7 +376,7 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
     nowhere.stop().await;
 }
 
-/// While no replica hears of it, what shows a bid is unknown, and a refusal is certain.
+/// While no replica hears of it, what shows a bid is unknown, and that the target is full is not known.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bid_that_too_few_replicas_have_is_unknown() {
     let pair = Pair::start().await;
@@ -393,7 +393,7 @@ async fn a_bid_that_too_few_replicas_have_is_unknown() {
         ("x", "r", 100, 503, "unknown"),
         ("x", "r", 100, 503, "unknown"),
         ("x", "r", 99, 422, "request_id_reused"),
-        ("y", "r", 1, 200, "target_reached"),
+        ("y", "r", 1, 503, "busy"),
     ] {
         let reply = app.buyer.bid(user, request, "p.loan", cents).await;
         let told = (reply.status, reply.result.as_str());

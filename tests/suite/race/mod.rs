@@ -6,5 +6,6 @@ mod cancel;
 mod gate;
 mod never_oversells;
 mod order_life;
+mod payments;
 mod place;
 mod unreadable;

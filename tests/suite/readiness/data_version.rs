@@ -70,7 +70,7 @@ async fn a_later_version_is_refused_in_one_sentence() {
     ] {
         let output = seckill(&world.url, &world.prefix, line);
         let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{line}: {said}");
+        assert_eq!(output.status.code(), Some(3), "{line}: {said}");
         assert!(said.contains("written by seckill 9.8.7"), "{line}: {said}");
         assert_eq!(said.lines().count(), 1, "{line}: {said}");
     }

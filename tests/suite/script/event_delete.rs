@@ -5,20 +5,20 @@ use seckill::store::script::EVENT_DELETE;
 use super::{Words, assert_broken_data_raises, assert_raises};
 use crate::support::redis::World;
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "deleted", "feed", "accounts", "orders", "holds", "requests", "dead", "paid_in", "changes",
-    "sale", "stock", "buyers",
+    "payments", "sale", "stock", "buyers",
 ];
 
 #[tokio::test]
 async fn wrong_calls_raise() {
     let mut world = World::new().await;
     for (keys, args) in [
-        (&KEYS[..8], &["1", "1"][..]),
-        (&KEYS[..11], &["1", "1", "a"]),
+        (&KEYS[..9], &["1", "1"][..]),
+        (&KEYS[..12], &["1", "1", "a"]),
         (&KEYS, &["1", "1"]),
     ] {
-        let takes = "event_delete takes 9 keys";
+        let takes = "event_delete takes 10 keys";
         assert_raises(&mut world, &EVENT_DELETE, keys, args, takes).await;
     }
 }

@@ -1,7 +1,9 @@
 //! One file for each script of `lua/`: every word reached, refusals write nothing, wrong calls
 //! raise, broken data is named.
 
+mod account_pay;
 mod account_set;
+mod account_set_if;
 mod bid_cancel;
 mod bid_place;
 mod clear_begin;

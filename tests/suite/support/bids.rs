@@ -3,6 +3,7 @@
 use seckill::domain::bid::{Amount, Bid, BidOutcome};
 use seckill::domain::ids::{Event, RequestId, SaleId};
 use seckill::domain::order::Order;
+use seckill::domain::payment::{Direction, PayOutcome, Payment};
 use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
 use seckill::store::accounts::SetOutcome;
 
@@ -21,6 +22,21 @@ pub fn a_bid(user: &str, request: &str, goods: &SaleId, cents: u64) -> Bid {
         goods: goods.clone(),
         amount: Amount::parse(&cents.to_string()).expect("valid"),
         order: new_order_id(goods),
+    }
+}
+
+/// A payment as the door would read it, out of the account when the cents are below 0.
+pub fn a_payment(user: &str, request: &str, cents: i64) -> Payment {
+    let direction = if cents < 0 {
+        Direction::Withdrawal
+    } else {
+        Direction::Deposit
+    };
+    Payment {
+        username: username(user),
+        request: RequestId::parse(request.to_owned()).expect("valid"),
+        direction,
+        amount: Amount::parse(&cents.unsigned_abs().to_string()).expect("valid"),
     }
 }
 
@@ -72,6 +88,13 @@ impl World {
             .collect();
         let set = self.store.account_set(&event(name), &balances).await;
         set.expect("answered")
+    }
+
+    /// Pays so many cents in, or out when they are below 0.
+    pub async fn pay(&self, name: &str, user: &str, request: &str, cents: i64) -> PayOutcome {
+        let payment = a_payment(user, request, cents);
+        let paid = self.store.account_pay(&event(name), &payment).await;
+        paid.expect("answered")
     }
 
     /// The balance of an account, if there is one.

@@ -74,6 +74,14 @@ impl Shop {
             post("/admin/sales/e.list/stock", r#"{"count":1}"#),
             post("/admin/sales/e.list/stock", r#"{"units":["one"]}"#),
             post("/admin/sales/e.list/stock", r#"{"remove":1}"#),
+            post(
+                "/admin/accounts/e/al/deposit",
+                r#"{"amount":5,"request_id":"in"}"#,
+            ),
+            post(
+                "/admin/accounts/e/al/withdraw",
+                r#"{"amount":5,"request_id":"out"}"#,
+            ),
             change(
                 "PUT",
                 "/admin/accounts/e/al".to_owned(),
@@ -103,6 +111,8 @@ impl Shop {
             format!("order cancel {to_cancel}"),
             format!("order use {to_use}"),
             "account set e al 300".to_owned(),
+            "account deposit e al 5".to_owned(),
+            "account withdraw e al 5".to_owned(),
             "wechat unbind 2019010001".to_owned(),
         ]
         .map(|command| command.split(' ').map(str::to_owned).collect())

@@ -176,6 +176,20 @@ impl Record {
     pub fn logged(&self) -> String {
         self.read("logged")
     }
+
+    /// What its log has beyond so many lines, once there is something.
+    pub async fn logged_after(&self, lines: usize) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let logged = self.logged();
+            let new: Vec<&str> = logged.lines().skip(lines).collect();
+            if !new.is_empty() {
+                return new.join("\n");
+            }
+            assert!(Instant::now() < deadline, "nothing is logged any more");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
 }
 
 /// A free address that no other test of this process gets.

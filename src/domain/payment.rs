@@ -1,0 +1,183 @@
+//! A payment: money that an operator puts into an account, or takes out of it, once.
+
+use super::bid::{Amount, CENTS_MAX};
+use super::ids::{RequestId, Username};
+use super::whole::whole;
+
+/// Which way the money goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Into the account.
+    Deposit,
+    /// Out of it.
+    Withdrawal,
+}
+
+impl Direction {
+    /// The code of the answer to a payment that was made.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Deposit => "deposited",
+            Self::Withdrawal => "withdrawn",
+        }
+    }
+}
+
+/// What an operator asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payment {
+    /// Whose account.
+    pub username: Username,
+    /// The operator's name for this payment: asked again, it gets the same answer.
+    pub request: RequestId,
+    /// Which way.
+    pub direction: Direction,
+    /// How much.
+    pub amount: Amount,
+}
+
+impl Payment {
+    /// The amount as Redis keeps it: with a minus in front when it is taken out.
+    pub fn signed_amount(&self) -> String {
+        let minus = match self.direction {
+            Direction::Deposit => "",
+            Direction::Withdrawal => "-",
+        };
+        format!("{minus}{}", self.amount.get())
+    }
+}
+
+/// What became of a payment. Failures to decide are errors, not outcomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PayOutcome {
+    /// It was made, now or when the same request came first.
+    Paid {
+        /// Cents that the account had right after it.
+        balance: u64,
+    },
+    /// Nothing was paid.
+    Refused(PayRefusal),
+}
+
+/// Why nothing was paid. A refusal changes nothing, and the request may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PayRefusal {
+    /// This request id of this account belongs to another payment.
+    RequestIdReused,
+    /// There is no account to take something out of.
+    NoSuchAccount,
+    /// The account has less than should be taken out.
+    InsufficientBalance {
+        /// Cents that it has.
+        balance: u64,
+    },
+    /// More than [`CENTS_MAX`] would have been paid into the account.
+    LimitPassed,
+}
+
+impl PayRefusal {
+    /// The code in answers and logs, and the word in Lua.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::RequestIdReused => "request_id_reused",
+            Self::NoSuchAccount => "no_such_account",
+            Self::InsufficientBalance { .. } => "insufficient_balance",
+            Self::LimitPassed => "limit_passed",
+        }
+    }
+
+    /// The refusal of a Lua word and the balance that one of them comes with. `None` for a word
+    /// that is none.
+    pub fn parse(word: &str, balance: Option<u64>) -> Option<Self> {
+        match (word, balance) {
+            ("request_id_reused", None) => Some(Self::RequestIdReused),
+            ("no_such_account", None) => Some(Self::NoSuchAccount),
+            ("insufficient_balance", Some(balance)) => Some(Self::InsufficientBalance { balance }),
+            ("limit_passed", None) => Some(Self::LimitPassed),
+            _ => None,
+        }
+    }
+}
+
+/// True for what Redis keeps of a payment that can have been made: signed amount, a tab, and the
+/// balance after it. What was put in is there then, and what was taken out was there before.
+pub fn is_record(text: &str) -> bool {
+    let Some((amount, balance)) = text.split_once('\t') else {
+        return false;
+    };
+    let taken_out = amount.strip_prefix('-');
+    let amount = Amount::parse(taken_out.unwrap_or(amount)).map(Amount::get);
+    match (amount, whole(balance)) {
+        (Ok(amount), Some(balance)) if taken_out.is_some() => amount + balance <= CENTS_MAX,
+        (Ok(amount), Some(balance)) => amount <= balance && balance <= CENTS_MAX,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_is_found_by_its_word() {
+        for refusal in [
+            PayRefusal::RequestIdReused,
+            PayRefusal::NoSuchAccount,
+            PayRefusal::InsufficientBalance { balance: 7 },
+            PayRefusal::LimitPassed,
+        ] {
+            let has_balance = matches!(refusal, PayRefusal::InsufficientBalance { .. });
+            for balance in [None, Some(7)] {
+                let found = PayRefusal::parse(refusal.code(), balance);
+                let expected = (has_balance == balance.is_some()).then_some(refusal);
+                assert_eq!(found, expected, "{refusal:?}");
+            }
+        }
+        assert_eq!(PayRefusal::parse("paid", None), None);
+    }
+
+    #[test]
+    fn a_record_is_a_payment_that_can_have_been_made() {
+        for text in [
+            "1\t1",
+            "500\t900",
+            "-500\t0",
+            "100000000000000\t100000000000000",
+        ] {
+            assert!(is_record(text), "{text:?}");
+        }
+        for text in [
+            "",
+            "5",
+            "5 9",
+            "0\t9",
+            "-0\t9",
+            "05\t9",
+            "+5\t9",
+            "--5\t9",
+            "5\t09",
+            "5\t-9",
+            "5\t9\t",
+            "5\t",
+            "\t9",
+            // Less is there than was put in; more than there ever can be.
+            "5\t4",
+            "1\t100000000000001",
+            "-1\t100000000000000",
+        ] {
+            assert!(!is_record(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_taken_out_has_a_minus() {
+        let payment = |direction| Payment {
+            username: Username::parse("x".to_owned()).expect("valid"),
+            request: RequestId::parse("r".to_owned()).expect("valid"),
+            direction,
+            amount: Amount::parse("500").expect("valid"),
+        };
+        assert_eq!(payment(Direction::Deposit).signed_amount(), "500");
+        assert_eq!(payment(Direction::Withdrawal).signed_amount(), "-500");
+    }
+}
