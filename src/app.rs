@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -142,11 +143,25 @@ impl App {
     }
 }
 
+/// Takes as many open files as this machine allows: each connection of a client needs two. Shells
+/// often start programs with far fewer.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
 /// The command `seckill serve`.
 ///
 /// # Errors
 /// As [`App::build`] and [`App::run`].
 pub async fn serve(config: Config, demo: bool) -> Result<()> {
+    raise_open_files();
     let app = App::build(&config, demo, true).await?;
     let address = app.address();
     println!("seckill listens on http://{address}");

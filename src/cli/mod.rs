@@ -324,8 +324,8 @@ pub fn report(command: &Command, error: &Error) -> ExitCode {
             ExitCode::from(EXIT_NO_VERDICT)
         }
         Error::Unknown(_) => ExitCode::from(EXIT_UNKNOWN),
-        Error::Busy(_) | Error::Embedded(_) => ExitCode::from(EXIT_NO_REDIS),
-        Error::Contract(_) | Error::Refused(_) => ExitCode::FAILURE,
+        Error::Busy(_) => ExitCode::from(EXIT_NO_REDIS),
+        Error::Contract(_) | Error::Embedded(_) | Error::Refused(_) => ExitCode::FAILURE,
     }
 }
 

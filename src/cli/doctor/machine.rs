@@ -2,8 +2,8 @@
 
 use super::finding::{Finding, Grade};
 
-/// Open files that a server for a crowd should be allowed.
-const OPEN_FILES_MIN: u64 = 65_536;
+/// Open files that a server for a crowd should be allowed: two for each connection.
+const OPEN_FILES_MIN: u64 = 131_072;
 
 pub(super) fn backlog(wanted: u32) -> Option<Finding> {
     let text = std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok()?;
@@ -27,9 +27,9 @@ pub(super) fn open_files() -> Option<Finding> {
     let line = limits
         .lines()
         .find(|line| line.starts_with("Max open files"))?;
-    let soft = line.split_whitespace().nth(3)?;
-    let enough = soft == "unlimited"
-        || soft
+    let hard = line.split_whitespace().nth(4)?;
+    let enough = hard == "unlimited"
+        || hard
             .parse::<u64>()
             .is_ok_and(|files| files >= OPEN_FILES_MIN);
     let grade = if enough { Grade::Good } else { Grade::Warning };
@@ -37,7 +37,9 @@ pub(super) fn open_files() -> Option<Finding> {
         "open files",
         grade,
         // This process is not the server: its limit is only the server's if one shell starts both.
-        format!("{soft} in this shell; the server inherits the limit of the shell that starts it"),
-        "ulimit -n 65536 in the shell that starts `seckill serve`",
+        format!(
+            "at most {hard} in this shell; the server inherits the limit of the shell that starts it"
+        ),
+        "ulimit -Hn 131072 in the shell that starts `seckill serve`, which takes as many as it may",
     ))
 }

@@ -9,7 +9,7 @@ use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::payment::{PayOutcome, PayRefusal};
 use seckill::store::script::ACCOUNT_PAY;
 
-use super::{Words, assert_broken_data_raises, assert_raises, call};
+use super::{Words, assert_broken_data_raises, assert_raises};
 use crate::support::bids::{a_payment, event, terms};
 use crate::support::orders::username;
 use crate::support::redis::World;
