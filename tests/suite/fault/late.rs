@@ -70,6 +70,23 @@ impl Shop {
     }
 }
 
+impl Shop {
+    /// Holds back what is asked until everybody has given up, then lets it go: nothing happens. How
+    /// many heard that it might.
+    async fn holds_back(&mut self, asking: &[Asking]) -> usize {
+        let before = self.world.dump().await;
+        self.link.set(Fault::Hold);
+        let heard = self.all_ask(asking).await;
+        let unknown = heard.iter().filter(|code| *code == "unknown").count();
+        let busy = heard.iter().filter(|code| *code == "busy").count();
+        assert_eq!(unknown + busy, asking.len(), "{heard:?}");
+        assert!(self.lets_go().await > 0, "the network held nothing back");
+        let after = self.world.dump().await;
+        assert!(after == before, "something happened after all");
+        unknown
+    }
+}
+
 fn everything(round: &str, orders: &[String]) -> Vec<Asking> {
     let grab = |path, goods| {
         let body = format!(r#"{{"username":"{round}","purchase":1,"goods":"{goods}"}}"#);
@@ -122,21 +139,17 @@ async fn what_comes_to_redis_after_its_deadline_does_not_happen() {
     // A buyer who holds an order of one sale gets none over both: that is an answer, too.
     assert_eq!(warm, right);
 
-    let before = shop.world.dump().await;
-    shop.link.set(Fault::Hold);
+    // A lane that was quiet for a second is asked for a sign of life first, so nothing is on its way.
     let asking = everything("late", &orders[2..]);
-    let heard = shop.all_ask(&asking).await;
-    assert!(
-        heard.iter().all(|code| code == "unknown" || code == "busy"),
-        "{heard:?}"
-    );
-    let unknown = heard.iter().filter(|code| *code == "unknown").count();
-    assert!(unknown >= 3, "most of it was on its way: {heard:?}");
-    assert!(shop.lets_go().await >= 3, "the network held nothing back");
-    assert!(
-        shop.world.dump().await == before,
-        "something happened after all"
-    );
+    let mut unknown = 0;
+    for round in 0.. {
+        assert!(round < 10, "nothing was on its way when it was held back");
+        unknown += shop.holds_back(&asking).await;
+        if unknown >= 3 {
+            break;
+        }
+        shop.all_ask(&everything("warm", &orders[..2])).await;
+    }
 
     // And the shop goes on: what was given up is asked again.
     let asked_at = Instant::now();

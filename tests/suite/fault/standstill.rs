@@ -114,16 +114,17 @@ async fn nothing_that_lay_unread_while_the_server_stood_still_is_done() {
         "something was done after all"
     );
 
-    // What comes now is done: the first request of each kind.
-    for request in &requests {
-        let Request { method, path, body } = request;
-        let told = scene.operator().json(method, path, body).await;
-        assert!(
-            told.status < 300,
-            "{request:?}: {} {}",
-            told.status,
-            told.body
-        );
+    // What comes now is done. The kernel knows to some ms when it came, so the first may be refused.
+    let operator = scene.operator();
+    for Request { method, path, body } in &requests {
+        let deadline = Instant::now() + PATIENCE;
+        let told = loop {
+            let told = operator.json(method, path, body).await;
+            if told.json()["code"] != "busy" || Instant::now() > deadline {
+                break told;
+            }
+        };
+        assert!(told.status < 300, "{path}: {} {}", told.status, told.body);
     }
 }
 
