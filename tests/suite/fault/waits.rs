@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use seckill::domain::durability::Durability;
+use seckill::error::Error;
+use seckill::store::Store;
 
 use crate::support::app::TestApp;
 use crate::support::changes::Shop;
@@ -69,6 +71,26 @@ async fn no_command_is_done_without_replicas() {
         let said = String::from_utf8_lossy(&ran.stderr);
         assert_eq!(ran.status.code(), Some(4), "{command:?}: {said}");
         assert!(said.contains("outcome unknown"), "{command:?}: {said}");
+    }
+}
+
+/// A gate closes by what it learns of the buyers, so replicas must have that, too.
+#[tokio::test]
+async fn no_gate_learns_what_no_replica_has() {
+    let redis = PrivateRedis::forgetful();
+    let world = World::at(redis.url()).await;
+    let sale = world.sell("a", 0, 3).await;
+    for (level, learned) in [
+        (Durability::Replicated(1), false),
+        (Durability::Memory, true),
+    ] {
+        let store = Store::new(&world.url, &world.prefix, TIMEOUT).expect("a store");
+        let store = store.with_durability(Some(level)).expect("a store");
+        let buyers = store.buyers(&sale, 10, |name| name.clone()).await;
+        match buyers {
+            Ok(buyers) => assert!(learned && buyers.is_some_and(|read| read.buyers.len() == 3)),
+            Err(error) => assert!(!learned && matches!(error, Error::Busy(_)), "{error}"),
+        }
     }
 }
 
