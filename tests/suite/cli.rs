@@ -781,6 +781,32 @@ async fn the_doctor_asks_for_the_replicas_that_are_missing() {
 }
 
 #[tokio::test]
+async fn the_doctor_asks_for_a_master_that_refuses_when_it_is_cut_off() {
+    let redis = PrivateRedis::forgetful();
+    let (shop, mut world) = (Shop::new(), World::at(redis.url()).await);
+    for (level, to_write, max_lag, grade) in [
+        ("replicated:1", "0", "10", Some("warning")),
+        ("replicated:1", "1", "10", Some("warning")),
+        ("replicated:1", "1", "2", Some("ok")),
+        ("replicated:2", "1", "2", Some("warning")),
+        ("replicated:all", "1", "2", Some("ok")),
+        ("memory", "0", "10", None),
+    ] {
+        for (name, value) in [("to-write", to_write), ("max-lag", max_lag)] {
+            let name = format!("min-replicas-{name}");
+            let _: redis::Value = world.run(&["CONFIG", "SET", &name, value]).await;
+        }
+        let line = format!("doctor --json --set durability={level}");
+        let output = shop.run(&Shop::at(&world, &line));
+        let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let mut findings = found.as_array().expect("a list").iter();
+        let cut_off = findings.find(|finding| finding["what"] == "cut-off master");
+        let found = cut_off.map(|finding| finding["grade"].as_str().expect("a word"));
+        assert_eq!(found, grade, "{level} {to_write} {max_lag}");
+    }
+}
+
+#[tokio::test]
 async fn an_order_is_shown_and_led_through_its_life() {
     let (shop, world) = (Shop::new(), World::new().await);
     let sale = world.held_sale("spring.tea", StockKind::List, 5).await;

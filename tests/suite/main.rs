@@ -3,6 +3,7 @@
 
 mod support;
 
+mod against;
 mod audit;
 mod backup;
 mod browser;
