@@ -139,7 +139,8 @@ async fn what_comes_to_redis_after_its_deadline_does_not_happen() {
     // A buyer who holds an order of one sale gets none over both: that is an answer, too.
     assert_eq!(warm, right);
 
-    // A lane that was quiet for a second is asked for a sign of life first, so nothing is on its way.
+    // A lane that was quiet for a second is asked for a sign of life first, so nothing is on its
+    // way.
     let asking = everything("late", &orders[2..]);
     let mut unknown = 0;
     for round in 0.. {

@@ -114,7 +114,8 @@ async fn nothing_that_lay_unread_while_the_server_stood_still_is_done() {
         "something was done after all"
     );
 
-    // What comes now is done. The kernel knows to some ms when it came, so the first may be refused.
+    // What comes now is done. The kernel knows to some ms when it came, so the first may be
+    // refused.
     let operator = scene.operator();
     for Request { method, path, body } in &requests {
         let deadline = Instant::now() + PATIENCE;

@@ -364,8 +364,8 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
     nowhere.stop().await;
 }
 
-/// No replica follows the shared Redis: what shows an order is unknown, and so is whether anything is
-/// left.
+/// No replica follows the shared Redis: what shows an order is unknown, and so is whether anything
+/// is left.
 #[tokio::test]
 async fn an_order_that_too_few_replicas_have_is_unknown() {
     let world = World::new().await;
