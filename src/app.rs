@@ -274,24 +274,35 @@ async fn blocking<T: Send + 'static>(
 }
 
 async fn demo_sale(store: &Store, id: &SaleId, kind: StockKind) -> Result<()> {
-    let title = match store.sale_snapshot(id).await? {
-        Some(snapshot) => snapshot.sale.title,
-        None => {
-            let title = Some(DEMO_TITLE.to_owned());
-            let edit = SaleEdit {
-                kind: Some(kind),
-                title,
-                ..SaleEdit::default()
-            };
-            store.sale_put(id, &edit).await?;
-            DEMO_TITLE.to_owned()
-        }
-    };
-    // Adds nothing when the demo was stocked before, by this server or by another one.
-    if title == DEMO_TITLE {
-        store.stock_add_first(id, DEMO_UNITS).await?;
+    let found = store.sale_snapshot(id).await?;
+    let is_demo = found
+        .as_ref()
+        .is_none_or(|found| found.sale.title == DEMO_TITLE);
+    if found.is_none() {
+        let edit = SaleEdit {
+            kind: Some(kind),
+            title: Some(DEMO_TITLE.to_owned()),
+            ..SaleEdit::default()
+        };
+        unless_unknown(store.sale_put(id, &edit).await)?;
+    }
+    let was_stocked = found.is_some_and(|found| found.figures.added > 0);
+    if is_demo && !was_stocked {
+        // Adds nothing when another server was faster.
+        unless_unknown(store.stock_add_first(id, DEMO_UNITS).await)?;
     }
     Ok(())
+}
+
+/// A server that is started while replicas are away is not ready, and starts all the same.
+fn unless_unknown<T>(done: Result<T>) -> Result<()> {
+    match done {
+        Err(Error::Unknown(why)) => {
+            tracing::warn!(why, "replicas may not have the demo sales");
+            Ok(())
+        }
+        done => done.map(|_| ()),
+    }
 }
 
 /// What asks a program to stop.

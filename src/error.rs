@@ -40,6 +40,18 @@ impl Error {
 }
 
 impl Error {
+    /// What went wrong, without what may be concluded.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Busy(why)
+            | Self::Unknown(why)
+            | Self::Contract(why)
+            | Self::Config(why)
+            | Self::Embedded(why)
+            | Self::Refused(why) => why,
+        }
+    }
+
     /// The same failure, with more to say about it.
     pub fn and(self, more: &str) -> Self {
         let longer = |why: String| format!("{why}; {more}");

@@ -33,7 +33,7 @@ use self::print::Output;
 const EXIT_USAGE: u8 = 2;
 /// Exit code of an audit that came to no verdict: its 1 means "violated" and nothing else.
 const EXIT_NO_VERDICT: u8 = 3;
-/// Exit code of a command about accounts that Redis did not answer: its 1 means "refused".
+/// Exit code of a command that was certainly not done, because Redis could not be asked in time.
 const EXIT_NO_REDIS: u8 = 3;
 /// Exit code of a command that may have been done: nobody knows.
 const EXIT_UNKNOWN: u8 = 4;
@@ -168,7 +168,7 @@ impl Operation {
     }
 
     /// True for what is answered when replicas have it, or says how many must.
-    fn needs_replicas(&self) -> bool {
+    fn changes(&self) -> bool {
         match self {
             Self::Sale(command) => command.changes(),
             Self::Account(command) => command.changes(),
@@ -268,8 +268,9 @@ pub async fn run(operation: &Operation, arguments: &Arguments, config: Config) -
         }
     };
     let store = Store::configured(&config, &url)?;
-    let _replicas = if operation.needs_replicas() {
+    let _replicas = if operation.changes() {
         let watch = Watch::start(&store, config.redis.replica_gone);
+        store.opened().await;
         store.until_replicas_are_counted().await;
         watch
     } else {

@@ -86,14 +86,14 @@ impl BidOutcome {
         match self {
             Self::Accepted(_) | Self::Repeated(_) => RestsOn::Order,
             Self::Refused(
-                BidRefusal::TargetReached
+                BidRefusal::RequestIdReused
+                | BidRefusal::TargetReached
                 | BidRefusal::NoSuchAccount
                 | BidRefusal::InsufficientBalance,
             ) => RestsOn::Stock,
             Self::Refused(
                 BidRefusal::NoSuchSale
                 | BidRefusal::WrongDoor
-                | BidRefusal::RequestIdReused
                 | BidRefusal::Paused
                 | BidRefusal::Forgot
                 | BidRefusal::NotStarted { .. }

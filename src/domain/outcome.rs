@@ -28,7 +28,8 @@ pub enum Outcome {
 pub enum RestsOn {
     /// An order that exists.
     Order,
-    /// What others got, or what this buyer had before: stock that is gone, money that is spent.
+    /// What others got, or what this buyer did before: stock that is gone, money that is spent, a
+    /// request that was for something else.
     Stock,
     /// What an operator decided, the request itself, or the time.
     Terms,

@@ -106,9 +106,8 @@ impl PlaceOutcome {
             Self::Grabbed(_) | Self::Repeated(_) => RestsOn::Order,
             Self::Refused(PlaceRefusal::AlreadyGrabbed { .. }) => RestsOn::Order,
             Self::Refused(PlaceRefusal::Line { refusal, .. }) => refusal.rests_on(),
-            Self::Refused(PlaceRefusal::RequestIdReused | PlaceRefusal::NotStarted { .. }) => {
-                RestsOn::Terms
-            }
+            Self::Refused(PlaceRefusal::RequestIdReused) => RestsOn::Stock,
+            Self::Refused(PlaceRefusal::NotStarted { .. }) => RestsOn::Terms,
         }
     }
 

@@ -4,7 +4,6 @@
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
 use actix_web::web::Data;
@@ -79,7 +78,7 @@ pub async fn guard(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match admitted(request.request(), &context) {
+    match required(request.request(), &context.token) {
         Ok(()) => next.call(request).await,
         Err(problem) => {
             let body = request.extract::<actix_web::web::Payload>().await?;
@@ -89,28 +88,23 @@ pub async fn guard(
     }
 }
 
-/// Refuses a request that does not show the operators' token, and one that lay unread while this
-/// process stood still.
-fn admitted(request: &HttpRequest, context: &Context) -> Result<(), Problem> {
-    required(request, &context.token)?;
-    match *request.method() != Method::GET && context.standstill.held_up(request) {
-        true => Err(Problem::held_up()),
-        false => Ok(()),
-    }
-}
-
 /// Makes a change that an operator asked for, in a task of its own: once begun, it ends and is
-/// logged, also when its sender has left. It is not begun when the connection was reset before.
+/// logged, also when its sender has left. It is not begun when the connection was reset before, or
+/// the process stood still after the request came.
 ///
 /// # Errors
 /// 503 when it was not begun, or the server stops in the middle.
 pub async fn carry_out<T: 'static>(
+    context: &Context,
     request: &HttpRequest,
     change: impl Future<Output = T> + 'static,
 ) -> Result<T, Problem> {
+    if context.standstill.held_up(request) {
+        return Err(Problem::held_up());
+    }
     if socket::of(request).is_some_and(Socket::is_reset) {
-        let (who, path) = (who(request), request.path());
-        tracing::info!(who, path, became = "dropped", "change over HTTP");
+        let (who, method, path) = (who(request), request.method().as_str(), request.path());
+        tracing::info!(who, method, path, became = "dropped", "change over HTTP");
         return Err(Problem::later("busy", "the connection was reset"));
     }
     let ended = |_| Problem::unknown("the server is stopping");

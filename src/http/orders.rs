@@ -87,7 +87,7 @@ pub async fn confirm(
         log(Change::Confirm, &who, &id, &outcome);
         outcome
     };
-    let outcome = operator::carry_out(&request, confirming).await?;
+    let outcome = operator::carry_out(&context, &request, confirming).await?;
     answer(Change::Confirm, outcome, manner)
 }
 
@@ -104,7 +104,7 @@ pub async fn redeem(
         log(Change::Use, &who, &id, &outcome);
         outcome
     };
-    let outcome = operator::carry_out(&request, using).await?;
+    let outcome = operator::carry_out(&context, &request, using).await?;
     answer(Change::Use, outcome, manner)
 }
 
@@ -127,10 +127,8 @@ pub async fn cancel(
         }
     };
     let id = order_id(&request, manner)?;
-    if context.standstill.held_up(&request) {
-        return Err(busy(manner));
-    }
     let outcome = match buyer {
+        Some(_) if context.standstill.held_up(&request) => return Err(busy(manner)),
         Some(buyer) => {
             let asker = Some(Asker::Named(&buyer));
             context.admission.cancel(&id, asker).await
@@ -142,7 +140,7 @@ pub async fn cancel(
                 log(Change::Cancel, &who, &id, &outcome);
                 outcome
             };
-            operator::carry_out(&request, cancelling).await?
+            operator::carry_out(&context, &request, cancelling).await?
         }
     };
     answer(Change::Cancel, outcome, manner)
@@ -157,10 +155,7 @@ async fn asked_by_operator(
     discard(body).await;
     operator::required(request, &context.token)?;
     let manner = Manner::of(request, context.strict_status);
-    match context.standstill.held_up(request) {
-        true => Err(busy(manner)),
-        false => Ok((order_id(request, manner)?, manner)),
-    }
+    Ok((order_id(request, manner)?, manner))
 }
 
 /// 401 for whoever shows no token and names no buyer. It does not depend on the order.

@@ -1,4 +1,5 @@
-//! Standstills of the process: it was stopped, its machine slept, or something kept a worker busy.
+//! Standstills of the process: it was stopped, its virtual machine was, or something kept a worker
+//! busy.
 //! Requests that came meanwhile lay unread, and their senders may have given up and decided
 //! otherwise elsewhere. So they are refused, not done late.
 

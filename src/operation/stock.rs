@@ -177,8 +177,10 @@ pub async fn add(
     let found = found.map_err(|error| stopped(done, StopReason::Failed(error)))?;
     let sale = found.ok_or_else(|| stopped(done, StopReason::NoSuchSale))?;
     let step = step(sale.sale.kind, load.len());
+    let later = store.for_steps();
     while done < load.len() {
         let count = step.min(load.len() - done);
+        let store = if done == 0 { store } else { &later };
         let added = match load {
             Load::Count(_) => store.stock_add_count(id, count).await,
             Load::Units(units) => {

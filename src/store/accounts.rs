@@ -63,28 +63,8 @@ impl Store {
         for (username, cents) in balances {
             call = call.arg(username.as_str()).arg(*cents);
         }
-        let reply = self.change(call).await?;
-        let nothing = || unexpected("account_set", &format!("{reply:?}"));
-        let Value::Array(parts) = &reply else {
-            return Err(nothing());
-        };
-        let [first, second] = parts.as_slice() else {
-            return Err(nothing());
-        };
-        if let Value::Int(_) = first {
-            return Ok(SetOutcome::Set {
-                created: number("account_set", first)?,
-                changed: number("account_set", second)?,
-            });
-        }
-        match word("account_set", first)?.as_str() {
-            "limit_passed" => {
-                let username = word("account_set", second)?;
-                let username = Username::parse(username).map_err(|_| nothing())?;
-                Ok(SetOutcome::LimitPassed(username))
-            }
-            _ => Err(nothing()),
-        }
+        let changes = |outcome: &SetOutcome| matches!(outcome, SetOutcome::Set { .. });
+        self.change_as(call, |reply| set(&reply), changes).await
     }
 
     /// Sets the balance of an account, in cents, if it is `seen`. Safe to repeat: it is set once.
@@ -98,7 +78,6 @@ impl Store {
         seen: u64,
         balance: u64,
     ) -> Result<SetIfOutcome> {
-        let script = "account_set_if";
         let keys = self.keys.of_accounts(event.as_str());
         let call = ACCOUNT_SET_IF
             .on(&keys)
@@ -106,21 +85,8 @@ impl Store {
             .arg(seen)
             .arg(balance)
             .arg(CENTS_MAX);
-        let reply = self.change(call).await?;
-        let nothing = || unexpected(script, &format!("{reply:?}"));
-        let Value::Array(parts) = &reply else {
-            return Err(nothing());
-        };
-        let (answer, about) = parts.split_first().ok_or_else(nothing)?;
-        match (word(script, answer)?.as_str(), about) {
-            ("set", []) => Ok(SetIfOutcome::Set),
-            ("no_such_account", []) => Ok(SetIfOutcome::NoSuchAccount),
-            ("limit_passed", []) => Ok(SetIfOutcome::LimitPassed),
-            ("balance_changed", [balance]) => Ok(SetIfOutcome::BalanceChanged {
-                balance: number(script, balance)?,
-            }),
-            _ => Err(nothing()),
-        }
+        let changes = |outcome: &SetIfOutcome| *outcome == SetIfOutcome::Set;
+        self.change_as(call, |reply| set_if(&reply), changes).await
     }
 
     /// Whether bids of the event are paid from accounts.
@@ -184,6 +150,50 @@ impl Store {
             account(username, &balance, paid_in)
         });
         Ok(accounts.collect())
+    }
+}
+
+/// Decodes the reply of `account_set`.
+fn set(reply: &Value) -> Result<SetOutcome> {
+    let nothing = || unexpected("account_set", &format!("{reply:?}"));
+    let Value::Array(parts) = reply else {
+        return Err(nothing());
+    };
+    let [first, second] = parts.as_slice() else {
+        return Err(nothing());
+    };
+    if let Value::Int(_) = first {
+        return Ok(SetOutcome::Set {
+            created: number("account_set", first)?,
+            changed: number("account_set", second)?,
+        });
+    }
+    match word("account_set", first)?.as_str() {
+        "limit_passed" => {
+            let username = word("account_set", second)?;
+            let username = Username::parse(username).map_err(|_| nothing())?;
+            Ok(SetOutcome::LimitPassed(username))
+        }
+        _ => Err(nothing()),
+    }
+}
+
+/// Decodes the reply of `account_set_if`.
+fn set_if(reply: &Value) -> Result<SetIfOutcome> {
+    let script = "account_set_if";
+    let nothing = || unexpected(script, &format!("{reply:?}"));
+    let Value::Array(parts) = reply else {
+        return Err(nothing());
+    };
+    let (answer, about) = parts.split_first().ok_or_else(nothing)?;
+    match (word(script, answer)?.as_str(), about) {
+        ("set", []) => Ok(SetIfOutcome::Set),
+        ("no_such_account", []) => Ok(SetIfOutcome::NoSuchAccount),
+        ("limit_passed", []) => Ok(SetIfOutcome::LimitPassed),
+        ("balance_changed", [balance]) => Ok(SetIfOutcome::BalanceChanged {
+            balance: number(script, balance)?,
+        }),
+        _ => Err(nothing()),
     }
 }
 

@@ -63,9 +63,23 @@ impl Store {
         let sales: BTreeSet<&SaleId> = sales.iter().copied().collect();
         let sales: Vec<&SaleId> = sales.into_iter().collect();
         let sales = sales.as_slice();
-        if let Some(refusal) = self.clear_begin(sales, clear, force).await? {
+        let begun = self.clear_begin(sales, clear, force).await;
+        let stopped = "the sales may stay stopped until the same command has ended";
+        if let Some(refusal) = begun.map_err(|error| error.and(stopped))? {
             return Ok(ClearOutcome::Refused(refusal));
         }
+        let begun = self.clear_begun(sales, clear, force, progress).await;
+        begun.map_err(|error| error.and(stopped))
+    }
+
+    /// What follows when the sales are stopped.
+    async fn clear_begun(
+        &self,
+        sales: &[&SaleId],
+        clear: Clear,
+        force: Force,
+        progress: &dyn Fn(u64),
+    ) -> Result<ClearOutcome> {
         if let Some(refusal) = self.what_keeps(sales).await? {
             self.clear_undo(sales).await?;
             return Ok(ClearOutcome::Refused(refusal));
@@ -88,6 +102,13 @@ impl Store {
     /// [`Error::Busy`] when nothing was executed; anything else means that it may have been. The
     /// same again is safe.
     pub async fn event_delete(&self, event: &str, force: Force) -> Result<ClearOutcome> {
+        let deleted = self.event_delete_whole(event, force).await;
+        deleted.map_err(|error| {
+            error.and("the event may take no new sales until the same command has ended")
+        })
+    }
+
+    async fn event_delete_whole(&self, event: &str, force: Force) -> Result<ClearOutcome> {
         self.event_close(event).await?;
         let sales = self.sale_ids().await?;
         let sales: Vec<&SaleId> = sales.iter().filter(|id| id.event() == event).collect();

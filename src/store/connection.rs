@@ -2,11 +2,12 @@
 //! waited for. A connection leads to the same server for ever, so what is waited for on it is what
 //! that server wrote.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
+use futures_util::future::{BoxFuture, Either, Shared, select};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::link::Link;
@@ -18,6 +19,9 @@ use crate::error::{Error, Result};
 /// A connection to a master that the address has left is itself left, but not before this age: an
 /// address that leads now here, now there, would have one opened for every call.
 const LEFT_AGE_MIN: Duration = Duration::from_millis(100);
+/// The part of the timeout after which a new connection is opened beside one that gives no sign of
+/// life: enough is left to open it and to ask there.
+const SIGN_OF_LIFE_SHARE: u32 = 4;
 /// Readings wait for replicas in rounds, which begin this far apart.
 const ROUND_EVERY: Duration = Duration::from_millis(20);
 
@@ -42,10 +46,14 @@ struct Place {
 /// The rounds in which readings wait for replicas.
 #[derive(Default)]
 struct Rounds {
-    begun_at: Option<Instant>,
+    /// The round that began last, and when.
+    last: Option<(Round, Instant)>,
     /// The round that has not begun: it serves every reading that was made before it begins.
-    next: Option<Shared<BoxFuture<'static, Result<()>>>>,
+    next: Option<Round>,
 }
+
+/// A wait that many share.
+type Round = Shared<BoxFuture<'static, Result<()>>>;
 
 impl Connected {
     /// Opens a connection and asks which master it leads to. Each step may take `patience`.
@@ -77,6 +85,29 @@ impl Connected {
             ..
         } = &*self.place;
         self.live.is_lost() || replicas.have_left(*master) && since.elapsed() > LEFT_AGE_MIN
+    }
+
+    /// This connection when it gives a sign of life, or a new one: whichever is there first.
+    pub async fn or_new(
+        self,
+        new: impl Future<Output = Result<Self>>,
+        patience: Duration,
+    ) -> Result<Self> {
+        let (mut alive, new) = (pin!(self.live.is_alive(patience)), pin!(new));
+        match timeout(patience / SIGN_OF_LIFE_SHARE, &mut alive).await {
+            Ok(true) => return Ok(self.clone()),
+            Ok(false) => return new.await,
+            Err(_) => {}
+        }
+        match select(alive, new).await {
+            Either::Left((true, _)) => Ok(self.clone()),
+            Either::Left((false, new)) => new.await,
+            Either::Right((Ok(new), _)) => Ok(new),
+            Either::Right((Err(error), alive)) => match alive.await {
+                true => Ok(self.clone()),
+                false => Err(error),
+            },
+        }
     }
 
     /// Waits until enough replicas have the last write of this connection, if they are waited for.
@@ -116,7 +147,12 @@ impl Connected {
         }
         let late = |_| Error::Busy("replicas were not heard of in time".to_owned());
         let waited = timeout_at(deadline, self.next_round()).await;
-        let short = |error: Error| Error::Busy(format!("what was read is not safe: {error}"));
+        let short = |error: Error| {
+            Error::Busy(format!(
+                "what was read may yet be forgotten: {}",
+                error.reason()
+            ))
+        };
         waited.map_err(late)?.map_err(short)
     }
 
@@ -127,22 +163,21 @@ impl Connected {
         Ok(())
     }
 
-    fn next_round(&self) -> Shared<BoxFuture<'static, Result<()>>> {
+    /// The round that begins next: when the last one has ended, and not too soon after it began.
+    fn next_round(&self) -> Round {
         let rounds = &mut *self.place.rounds();
         if let Some(next) = &rounds.next {
             return next.clone();
         }
-        let begins = rounds
-            .begun_at
-            .map_or_else(Instant::now, |begun| begun + ROUND_EVERY);
+        let last = rounds.last.clone();
         let mut connected = self.clone();
         let round = tokio::spawn(async move {
-            sleep_until(begins).await;
+            if let Some((last, begun_at)) = last {
+                let _ = last.await;
+                sleep_until(begun_at + ROUND_EVERY).await;
+            }
             let now = Instant::now();
-            *connected.place.rounds() = Rounds {
-                begun_at: Some(now),
-                next: None,
-            };
+            connected.place.rounds().begin(now);
             let deadline = now + connected.place.patience;
             connected.wait_for_all(deadline).await
         });
@@ -151,6 +186,12 @@ impl Connected {
         let round = round.boxed().shared();
         rounds.next = Some(round.clone());
         round
+    }
+}
+
+impl Rounds {
+    fn begin(&mut self, now: Instant) {
+        self.last = self.next.take().map(|round| (round, now));
     }
 }
 

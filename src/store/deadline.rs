@@ -32,6 +32,7 @@ pub struct Bounds(Mutex<Known>);
 struct Known {
     /// The readings that count, each a looser bound than those before it.
     readings: VecDeque<Reading>,
+    /// When the newest of them was asked for.
     newest_at: Option<Instant>,
     /// Somebody reads the clock right now.
     reading: bool,
@@ -101,7 +102,7 @@ impl Known {
             return;
         }
         let now = reading.answered_at;
-        self.newest_at = self.newest_at.max(Some(now));
+        self.newest_at = self.newest_at.max(Some(reading.asked_at));
         let proves = bound(&reading, now);
         while self
             .readings

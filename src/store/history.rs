@@ -32,6 +32,15 @@ pub(super) fn past(script: &str, history: &Value, grants: Grants) -> Result<Opti
     Ok(Some(Past { history, grants }))
 }
 
+fn resumed(reply: &Value) -> Result<ResumeOutcome> {
+    match word("sale_resume", reply)?.as_str() {
+        "resumed" => Ok(ResumeOutcome::Resumed),
+        "no_such_sale" => Ok(ResumeOutcome::NoSuchSale),
+        "being_cleared" => Ok(ResumeOutcome::BeingCleared),
+        other => Err(unexpected("sale_resume", other)),
+    }
+}
+
 impl Store {
     /// Lets a sale sell again after Redis has forgotten orders of it, with a new history. It sells
     /// on from what Redis has now.
@@ -42,12 +51,8 @@ impl Store {
     pub async fn sale_resume_after_loss(&self, id: &SaleId) -> Result<ResumeOutcome> {
         let keys = [self.keys.sale(id), self.keys.deleted(id.event())];
         let call = SALE_RESUME.on(&keys).arg(id.as_str()).arg(new_word());
-        match word("sale_resume", &self.change(call).await?)?.as_str() {
-            "resumed" => Ok(ResumeOutcome::Resumed),
-            "no_such_sale" => Ok(ResumeOutcome::NoSuchSale),
-            "being_cleared" => Ok(ResumeOutcome::BeingCleared),
-            other => Err(unexpected("sale_resume", other)),
-        }
+        let changes = |outcome: &ResumeOutcome| *outcome == ResumeOutcome::Resumed;
+        self.change_as(call, |reply| resumed(&reply), changes).await
     }
 
     /// The number of the last history of a sale that an operator deleted; `None` when nobody did.

@@ -7,15 +7,14 @@
 //! none comes soon, a new connection is opened beside it, and the first of the two is used: Redis
 //! may also be far away. A lane in use pays nothing for that.
 
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Either, Shared, select};
+use futures_util::future::{BoxFuture, Shared};
 use redis::Value;
 use tokio::time::error::Elapsed;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::batch::{self, Batch};
 use super::connection::Connected;
@@ -35,10 +34,6 @@ use crate::error::{Error, Result};
 const CONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// A lane that nobody used for so long gives a sign of life before it is used again.
 const QUIET: Duration = Duration::from_secs(1);
-/// The part of the timeout after which a new connection is opened beside one that gives no sign of
-/// life: enough is left to open it and to ask there.
-const SIGN_OF_LIFE_SHARE: u32 = 4;
-
 /// The way to Redis of all that crowds ask.
 pub struct Lane {
     link: Link,
@@ -202,10 +197,13 @@ impl Lane {
         call: Call<'a>,
         deadline: Instant,
     ) -> Result<Ready<'a>> {
-        let ready = connected.live.ready(call, Some(deadline));
-        let ready = timeout_at(deadline, ready).await;
-        let late = || Error::Busy("the clock of Redis was not told in time".to_owned());
-        heard(connected, ready).ok_or_else(late)?
+        let mut live = connected.live.clone();
+        let ready = timeout_at(deadline, live.ready(call, Some(deadline))).await;
+        ready.unwrap_or_else(|_| {
+            connected.live.left_unanswered();
+            let late = "the clock of Redis was not told in time";
+            Err(Error::Busy(late.to_owned()))
+        })
     }
 
     /// Sends a call once. When no answer comes in time, `undo` follows on the same connection:
@@ -276,6 +274,12 @@ impl Lane {
         }
     }
 
+    /// Opens the connection, however long that takes. Whoever uses the lane next hears why, should
+    /// it fail.
+    pub(super) async fn opened(&self) {
+        let _ = self.connected(Instant::now()).await;
+    }
+
     /// The open connection, or the one that is being opened.
     async fn connected(&self, deadline: Instant) -> Result<Connected> {
         let opening = match &mut *lock(&self.state) {
@@ -313,7 +317,7 @@ impl Lane {
         let opening = tokio::spawn(async move {
             let new = Connected::open(&link, &replicas, timeout);
             let opened = match quiet {
-                Some(quiet) => alive_or_new(quiet, new, timeout).await,
+                Some(quiet) => quiet.or_new(new, timeout).await,
                 None => new.await,
             };
             match &opened {
@@ -333,29 +337,6 @@ impl Lane {
         async move { opening.await.map_err(ended)? }
             .boxed()
             .shared()
-    }
-}
-
-/// The quiet connection when it gives a sign of life, or a new one: whichever is there first.
-async fn alive_or_new(
-    quiet: Connected,
-    new: impl Future<Output = Result<Connected>>,
-    patience: Duration,
-) -> Result<Connected> {
-    let (mut alive, new) = (pin!(quiet.live.is_alive(patience)), pin!(new));
-    match timeout(patience / SIGN_OF_LIFE_SHARE, &mut alive).await {
-        Ok(true) => return Ok(quiet.clone()),
-        Ok(false) => return new.await,
-        Err(_) => {}
-    }
-    match select(alive, new).await {
-        Either::Left((true, _)) => Ok(quiet.clone()),
-        Either::Left((false, new)) => new.await,
-        Either::Right((Ok(new), _)) => Ok(new),
-        Either::Right((Err(error), alive)) => match alive.await {
-            true => Ok(quiet.clone()),
-            false => Err(error),
-        },
     }
 }
 

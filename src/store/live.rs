@@ -165,6 +165,7 @@ impl Live {
     /// Reads the clock of the server, from which deadlines are reckoned.
     pub async fn read_clock(&mut self) -> RedisResult<Reading> {
         let reading = clock::read(self).await?;
+        self.answered();
         self.clock.hear(reading);
         Ok(reading)
     }
@@ -219,7 +220,6 @@ impl Live {
     /// # Errors
     /// [`Error::Busy`] when the call certainly did not run, [`Error::Unknown`] when it may have.
     pub async fn send(&mut self, Ready(call): Ready<'_>) -> Result<Value> {
-        self.permit.check()?;
         let reply = call.send(self).await?;
         if script::is_late(&reply) {
             // Perhaps the clock was set forward: it is read before the next call.

@@ -56,6 +56,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{RedisError, RedisResult, Value};
+use tokio::join;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::keys::Keys;
@@ -80,6 +81,8 @@ pub struct Store {
     pool: Pool,
     keys: Keys,
     timeout: Duration,
+    /// Until when everything starts; `None`: within the timeout after it is asked.
+    start_by: Option<Instant>,
     replicas: Arc<Replicas>,
     /// Where crowds read that are not at the doors: orders, chats and pages.
     reads: Arc<Lane>,
@@ -110,6 +113,7 @@ impl Store {
             pool,
             keys,
             timeout,
+            start_by: None,
             replicas,
             reads,
             changes,
@@ -173,6 +177,16 @@ impl Store {
         self.replicas.until_counted().await;
     }
 
+    /// Opens the connections on which changes are made: for a command, which makes one at once and
+    /// must not be late because Redis is far away. A failure is told by what is done next.
+    pub async fn opened(&self) {
+        let _ = join!(
+            self.connection(),
+            self.reads.opened(),
+            self.changes.opened()
+        );
+    }
+
     /// The keys of this store, for those who read Redis themselves.
     pub fn keys(&self) -> &Keys {
         &self.keys
@@ -190,15 +204,30 @@ impl Store {
     /// [`Error::Busy`] when it was certainly not made, [`Error::Unknown`] when it may have been, or
     /// too few replicas have it.
     async fn change(&self, call: Call<'_>) -> Result<Value> {
+        self.change_as(call, Ok, |_| true).await
+    }
+
+    /// The same, of which `decode` says what became, and `changes` whether that is a change: a
+    /// refusal that too few replicas would repeat is [`Error::Busy`].
+    async fn change_as<T>(
+        &self,
+        call: Call<'_>,
+        decode: impl FnOnce(Value) -> Result<T>,
+        changes: impl FnOnce(&T) -> bool,
+    ) -> Result<T> {
         let deadline = self.deadline();
         // Not cut short: a connection that takes long to open is there for the next change.
         let mut connection = self.connection().await?;
         let ready = connection.live.ready(call, Some(deadline));
         let late = |_| Error::Busy("no connection to Redis in time".to_owned());
         let ready = timeout_at(deadline, ready).await.map_err(late)??;
-        let reply = answered(connection.live.send(ready)).await?;
-        connection.wait_for_all(self.deadline()).await?;
-        Ok(reply)
+        let outcome = decode(answered(connection.live.send(ready)).await?)?;
+        let kept = connection.wait_for_all(Instant::now() + self.timeout).await;
+        match kept {
+            Ok(()) => Ok(outcome),
+            Err(short) if changes(&outcome) => Err(short),
+            Err(short) => Err(reply::refusal_in_doubt(&short)),
+        }
     }
 
     /// Does work of the background: done late, it changes nothing that somebody decided meanwhile.
@@ -232,9 +261,27 @@ impl Store {
         Ok(found.map(|found| String::from_utf8_lossy(&found).into_owned()))
     }
 
-    /// Until when a buyer who asks now waits.
+    /// The same store for a request that came just now: whatever is changed for it starts within
+    /// the timeout from now, however long it takes to read something before.
+    pub fn for_request(&self) -> Self {
+        Self {
+            start_by: Some(Instant::now() + self.timeout),
+            ..self.clone()
+        }
+    }
+
+    /// The same store for what goes on when a request has begun: each step has the whole timeout.
+    pub fn for_steps(&self) -> Self {
+        Self {
+            start_by: None,
+            ..self.clone()
+        }
+    }
+
+    /// Until when something starts that is asked now, and until when a buyer waits for it.
     fn deadline(&self) -> Instant {
-        Instant::now() + self.timeout
+        self.start_by
+            .unwrap_or_else(|| Instant::now() + self.timeout)
     }
 
     /// Calls a script that changes nothing, so that any failure may be tried again.

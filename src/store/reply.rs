@@ -24,9 +24,7 @@ use crate::error::{Error, Result};
 pub(super) fn doubt(rests_on: RestsOn, short: &Error) -> Option<Error> {
     match rests_on {
         RestsOn::Order => Some(short.clone()),
-        RestsOn::Stock => Some(Error::Busy(format!(
-            "it rests on what replicas may not have: {short}"
-        ))),
+        RestsOn::Stock => Some(refusal_in_doubt(short)),
         RestsOn::Terms => None,
     }
 }
@@ -80,6 +78,14 @@ impl Snapshot {
             opens_in: self.sale.opens_at.unwrap_or(0).saturating_sub(self.now),
         }
     }
+}
+
+/// What becomes of a refusal that may not be true after a failover.
+pub(super) fn refusal_in_doubt(short: &Error) -> Error {
+    let why = short.reason();
+    Error::Busy(format!(
+        "it was refused by what may yet be forgotten: {why}"
+    ))
 }
 
 /// Decodes how a sale stands that was asked for at `door`, as `script` says it.

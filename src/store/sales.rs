@@ -69,7 +69,9 @@ impl Store {
                 call = call.arg(field).arg(value);
             }
         }
-        reply::edit(&self.change(call).await?)
+        let changes = |outcome: &EditOutcome| !matches!(outcome, EditOutcome::Refused(_));
+        self.change_as(call, |reply| reply::edit(&reply), changes)
+            .await
     }
 
     /// Reads a sale in one instant; `None` when there is no such sale.

@@ -82,43 +82,53 @@ impl Store {
     ) -> Result<AddOutcome> {
         let keys = [self.keys.sale(id), self.keys.stock(id)];
         let call = STOCK_ADD.on(&keys).arg(mode).arg(&limits).arg(rest);
-        match self.change(call).await? {
-            Value::Array(parts) => match parts.as_slice() {
-                [total, left] => Ok(AddOutcome::Added {
-                    total: number("stock_add", total)?,
-                    left: left_over("stock_add", left)?,
-                }),
-                _ => Err(unexpected("stock_add", &format!("{parts:?}"))),
-            },
-            refusal => match word("stock_add", &refusal)?.as_str() {
-                "no_such_sale" => Ok(AddOutcome::NoSuchSale),
-                "needs_count" => Ok(AddOutcome::NeedsCount),
-                "limit_passed" => Ok(AddOutcome::LimitPassed),
-                other => Err(unexpected("stock_add", other)),
-            },
-        }
+        let changes = |outcome: &AddOutcome| matches!(outcome, AddOutcome::Added { .. });
+        self.change_as(call, |reply| added(&reply), changes).await
     }
 
     /// Takes up to `count` unsold units out, at most [`UNITS_PER_CALL_MAX`] for list stock.
     pub async fn stock_remove(&self, id: &SaleId, count: u64) -> Result<RemoveOutcome> {
         let keys = [self.keys.sale(id), self.keys.stock(id)];
-        let reply = self.change(STOCK_REMOVE.on(&keys).arg(count)).await?;
-        if !matches!(reply, Value::Array(_)) {
-            return match word("stock_remove", &reply)?.as_str() {
-                "no_such_sale" => Ok(RemoveOutcome::NoSuchSale),
-                other => Err(unexpected("stock_remove", other)),
-            };
-        }
-        let parts = array("stock_remove", reply)?;
-        let [taken, left, units @ ..] = parts.as_slice() else {
-            return Err(unexpected("stock_remove", &format!("{parts:?}")));
-        };
-        Ok(RemoveOutcome::Removed {
-            taken: number("stock_remove", taken)?,
-            left: left_over("stock_remove", left)?,
-            units: units.iter().map(removed_unit).collect(),
-        })
+        let call = STOCK_REMOVE.on(&keys).arg(count);
+        let changes = |outcome: &RemoveOutcome| matches!(outcome, RemoveOutcome::Removed { .. });
+        self.change_as(call, removed, changes).await
     }
+}
+
+fn added(reply: &Value) -> Result<AddOutcome> {
+    if let Value::Array(parts) = reply {
+        return match parts.as_slice() {
+            [total, left] => Ok(AddOutcome::Added {
+                total: number("stock_add", total)?,
+                left: left_over("stock_add", left)?,
+            }),
+            _ => Err(unexpected("stock_add", &format!("{parts:?}"))),
+        };
+    }
+    match word("stock_add", reply)?.as_str() {
+        "no_such_sale" => Ok(AddOutcome::NoSuchSale),
+        "needs_count" => Ok(AddOutcome::NeedsCount),
+        "limit_passed" => Ok(AddOutcome::LimitPassed),
+        other => Err(unexpected("stock_add", other)),
+    }
+}
+
+fn removed(reply: Value) -> Result<RemoveOutcome> {
+    if !matches!(reply, Value::Array(_)) {
+        return match word("stock_remove", &reply)?.as_str() {
+            "no_such_sale" => Ok(RemoveOutcome::NoSuchSale),
+            other => Err(unexpected("stock_remove", other)),
+        };
+    }
+    let parts = array("stock_remove", reply)?;
+    let [taken, left, units @ ..] = parts.as_slice() else {
+        return Err(unexpected("stock_remove", &format!("{parts:?}")));
+    };
+    Ok(RemoveOutcome::Removed {
+        taken: number("stock_remove", taken)?,
+        left: left_over("stock_remove", left)?,
+        units: units.iter().map(removed_unit).collect(),
+    })
 }
 
 /// A unit that came out of stock. Never an error: the unit is nowhere else any more, and units

@@ -95,7 +95,8 @@ pub(super) fn fence(
     let set = to_write >= u64::from(needed) && (1..=REPLICA_LAG_MAX_SECS).contains(&max_lag);
     let grade = if set { Grade::Good } else { Grade::Warning };
     let mend = format!(
-        "CONFIG SET min-replicas-to-write {needed} min-replicas-max-lag 2: a master that is cut off          then refuses to sell, instead of selling to buyers who hear `unknown`"
+        "CONFIG SET min-replicas-to-write {needed} min-replicas-max-lag 2: a master that is cut off \
+         then refuses to sell, instead of selling to buyers who hear `unknown`"
     );
     Some(Finding::new("cut-off master", grade, found, mend))
 }

@@ -40,6 +40,6 @@ pub(super) fn open_files() -> Option<Finding> {
         format!(
             "at most {hard} in this shell; the server inherits the limit of the shell that starts it"
         ),
-        "ulimit -Hn 131072 in the shell that starts `seckill serve`, which takes as many as it may",
+        "raise the hard limit: LimitNOFILE=131072 of its systemd unit, or /etc/security/limits.conf",
     ))
 }

@@ -62,12 +62,13 @@ pub async fn put(
     no_parameter(&request)?;
     must_be_json(&request)?;
     let wanted = Wanted::read(&body)?;
+    let store = context.store.for_request();
     // Two who set the first account at the same time may both be told.
-    let kept = context.store.keeps_accounts(&event).await;
+    let kept = store.keeps_accounts(&event).await;
     let first = !kept.map_err(|error| Problem::of_reading(&error))?;
-    let (store, who) = (context.store.clone(), who(&request));
+    let who = who(&request);
     let setting = set_and_log(store, who, event.clone(), username.clone(), wanted, first);
-    carry_out(&request, setting).await??;
+    carry_out(&context, &request, setting).await??;
     shown(&context, &event, &username, first).await
 }
 

@@ -58,7 +58,7 @@ async fn pay(
     let payment = payment(request, &body, direction)?;
     let (store, who) = (context.store.clone(), who(request));
     let paying = pay_and_log(store, who, event.clone(), payment.clone());
-    match carry_out(request, paying)
+    match carry_out(context, request, paying)
         .await?
         .map_err(|error| failed(&error))?
     {

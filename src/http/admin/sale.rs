@@ -190,7 +190,7 @@ async fn change(
         edit,
         updated,
     );
-    let outcome = carry_out(request, changing).await?;
+    let outcome = carry_out(context, request, changing).await?;
     let outcome = outcome.map_err(|error| Problem::of_changing(&error))?;
     let (status, code) = match outcome {
         EditOutcome::Created => (StatusCode::CREATED, "created"),

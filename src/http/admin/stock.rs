@@ -153,7 +153,7 @@ async fn load(
 ) -> Result<HttpResponse, Problem> {
     let who = who(request);
     let count = load.len();
-    let store = context.store.clone();
+    let store = context.store.for_request();
     let adding = async move {
         let added = add_within_bounds(&store, &id, &load).await;
         drop((load, turn));
@@ -161,7 +161,7 @@ async fn load(
         tracing::info!(who, sale = %id, asked = count, left, "units added over HTTP");
         added.map(|left| (id, left))
     };
-    let (id, left) = carry_out(request, adding).await??;
+    let (id, left) = carry_out(context, request, adding).await??;
     let body = json!({"sale": id.as_str(), "added": count, "left": left});
     Ok(answer(StatusCode::OK, "added", &body))
 }
@@ -215,7 +215,8 @@ async fn remove(
     id: &SaleId,
     count: u64,
 ) -> Result<HttpResponse, Problem> {
-    let found = context.store.sale_snapshot(id).await;
+    let store = context.store.for_request();
+    let found = store.sale_snapshot(id).await;
     let found = found.map_err(|error| Problem::of_reading(&error))?;
     let sale = found.ok_or_else(|| Problem::no_such_sale(id.as_str()))?;
     fitting("remove", id, sale.sale.kind, count)?;
@@ -226,8 +227,8 @@ async fn remove(
         let detail = format!("remove: at most {UNITS_PER_CALL_MAX} units of list stock at a time");
         return Err(Problem::invalid(detail));
     }
-    let removing = remove_and_log(context.store.clone(), who(request), id.clone(), count);
-    let (taken, left, units) = match carry_out(request, removing).await? {
+    let removing = remove_and_log(store, who(request), id.clone(), count);
+    let (taken, left, units) = match carry_out(context, request, removing).await? {
         Ok(RemoveOutcome::Removed { taken, left, units }) => (taken, left, units),
         Ok(RemoveOutcome::NoSuchSale) => return Err(Problem::no_such_sale(id.as_str())),
         Err(error) => return Err(removal_failed(id, &error)),

@@ -23,7 +23,6 @@ use crate::http::negotiate::Manner;
 use crate::http::operator;
 use crate::http::orders::Sentence;
 use crate::http::problem::Problem;
-use crate::http::standstill;
 use crate::store::Store;
 use crate::wechat::checkin::{CheckIn, Presented, Refusal, check_in};
 
@@ -78,12 +77,9 @@ pub async fn check(
     let fields = Fields::read(&request, body, FIELDS).await;
     let fields = fields.map_err(|fault| Problem::of_fault(&fault, manner))?;
     let (activity, presented) = asked(fields, manner)?;
-    if context.standstill.held_up(&request) {
-        return Err(failed(&standstill::busy(), manner));
-    }
-    let (store, who) = (context.store.clone(), operator::who(&request));
+    let (store, who) = (context.store.for_request(), operator::who(&request));
     let checking = check_and_log(store, who, activity, presented, manner);
-    operator::carry_out(&request, checking).await?
+    operator::carry_out(&context, &request, checking).await?
 }
 
 async fn check_and_log(

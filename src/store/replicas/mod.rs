@@ -250,9 +250,8 @@ async fn wait(
         .map_err(|e| Error::Unknown(format!("WAIT: {e}")))?;
     if acks < replicas {
         let replicas = counted(replicas, "replica");
-        return Err(Error::Unknown(format!(
-            "the order is at {acks} of {replicas}"
-        )));
+        let why = format!("only {acks} of {replicas} confirmed it in time");
+        return Err(Error::Unknown(why));
     }
     Ok(())
 }

@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 use seckill::domain::sale::StockKind;
 use seckill::store::script::SALE_PUT;
 
+use crate::script::deadline::OF_PEOPLE;
 use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::bids::terms;
+use crate::support::changes::{self, Request};
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{PrivateRedis, World, connect};
 
-const TIMEOUT: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_millis(600);
 
 /// A shop whose server reaches Redis through a network that can hold its calls back.
 struct Shop {
@@ -161,6 +163,62 @@ async fn what_comes_to_redis_after_its_deadline_does_not_happen() {
         .any(|code| code == "busy" || code == "unknown")
     {
         assert!(asked_at.elapsed() < PATIENCE, "the shop does not go on");
+    }
+    shop.app.stop().await;
+}
+
+/// Each change over HTTP, of people and of operators, whose script is held back until its sender
+/// has given up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_change_is_made_after_its_deadline() {
+    let mut shop = Shop::open().await;
+    let changes = changes::Shop::stock(&shop.world).await;
+    for script in OF_PEOPLE {
+        let _: String = shop.world.run(&["SCRIPT", "LOAD", script.source]).await;
+    }
+    let account = || {
+        changes
+            .requests()
+            .into_iter()
+            .filter(|one| one.path.ends_with("/e/al"))
+    };
+    // What is read before a change may be held back as well.
+    let held = changes
+        .requests()
+        .into_iter()
+        .map(|request| (request, "EVALSHA"));
+    for (request, word) in held.chain(account().map(|request| (request, "EXISTS"))) {
+        let before = shop.world.dump().await;
+        shop.link.hold(word);
+        let operator = shop.app.operator();
+        let Request { method, path, body } = request.clone();
+        let asked_at = Instant::now();
+        let told = tokio::spawn(async move { operator.json(method, &path, body).await });
+        while shop.link.holding() == 0 || asked_at.elapsed() < TIMEOUT + Duration::from_millis(50) {
+            assert!(
+                asked_at.elapsed() < PATIENCE,
+                "{request:?} was not on its way"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        shop.lets_go().await;
+        let told = told.await.expect("answered");
+        let code = told.json()["code"].as_str().unwrap_or_default().to_owned();
+        assert!(
+            ["busy", "unknown"].contains(&code.as_str()),
+            "{request:?}: {}",
+            told.body
+        );
+        let after = shop.world.dump().await;
+        assert!(
+            after == before,
+            "{request:?}, held back at {word}, was done after all"
+        );
+    }
+    // All of them are done when nothing holds them back.
+    for Request { method, path, body } in changes.requests() {
+        let told = shop.app.operator().json(method, &path, body).await;
+        assert!(told.status < 300, "{method} {path}: {}", told.body);
     }
     shop.app.stop().await;
 }

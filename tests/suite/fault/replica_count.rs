@@ -190,7 +190,7 @@ async fn a_command_counts_by_itself_where_no_server_did() {
     pair.link.set(Fault::Stall);
     let (code, said) = confirm(&world, &order).await;
     assert_eq!(code, Some(4), "{said}");
-    assert!(said.contains("the order is at 0 of 1 replica"), "{said}");
+    assert!(said.contains("only 0 of 1 replica confirmed it"), "{said}");
 }
 
 /// Without INFO nobody knows how many replicas there are.

@@ -392,7 +392,7 @@ async fn a_bid_that_too_few_replicas_have_is_unknown() {
     for (user, request, cents, status, code) in [
         ("x", "r", 100, 503, "unknown"),
         ("x", "r", 100, 503, "unknown"),
-        ("x", "r", 99, 422, "request_id_reused"),
+        ("x", "r", 99, 503, "busy"),
         ("y", "r", 1, 503, "busy"),
     ] {
         let reply = app.buyer.bid(user, request, "p.loan", cents).await;

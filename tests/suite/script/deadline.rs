@@ -15,7 +15,7 @@ use seckill::store::script::{
 use crate::support::redis::World;
 
 /// The scripts that a request or a command of a person causes.
-static OF_PEOPLE: [&LazyLock<Script>; 28] = [
+pub static OF_PEOPLE: [&LazyLock<Script>; 28] = [
     &ACCOUNT_PAY,
     &ACCOUNT_SET,
     &ACCOUNT_SET_IF,

@@ -10,7 +10,7 @@ mod clear_begin;
 mod clear_orders;
 mod clear_undo;
 mod commands_check;
-mod deadline;
+pub mod deadline;
 mod event_close;
 mod event_delete;
 mod feed_bury;

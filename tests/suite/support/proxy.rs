@@ -69,6 +69,8 @@ struct Shared {
     changed: Notify,
     /// Connections that keep requests.
     holding: AtomicUsize,
+    /// Only requests with this word are kept; empty: all.
+    held_word: Mutex<&'static str>,
 }
 
 impl Proxy {
@@ -160,11 +162,22 @@ impl Proxy {
         }
     }
 
+    /// From now on, keeps requests from the first one with this word on, on each connection.
+    pub fn hold(&self, word: &'static str) {
+        *self.shared.held_word.lock().expect("not poisoned") = word;
+        self.set(Fault::Hold);
+    }
+
+    /// Connections on which something is kept.
+    pub fn holding(&self) -> usize {
+        self.shared.holding.load(Ordering::SeqCst)
+    }
+
     /// Ends [`Fault::Hold`], and waits until everything that was kept is at Redis.
     pub async fn let_go(&self) -> usize {
         self.set(Fault::None);
-        let held = self.shared.holding.load(Ordering::SeqCst);
-        while self.shared.holding.load(Ordering::SeqCst) > 0 {
+        let held = self.holding();
+        while self.holding() > 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         held
@@ -179,6 +192,12 @@ impl Proxy {
 impl Shared {
     fn has_forgotten(&self, number: usize) -> bool {
         number < self.forgotten.load(Ordering::SeqCst)
+    }
+
+    fn holds(&self, sent: &[u8]) -> bool {
+        let word = *self.held_word.lock().expect("not poisoned");
+        sent.windows(word.len().max(1))
+            .any(|part| word.is_empty() || part == word.as_bytes())
     }
 
     fn fault(&self) -> Fault {
@@ -200,7 +219,7 @@ async fn carry(mut client: TcpStream, mut server: UnixStream, shared: &Shared, n
                     return;
                 }
                 let mut sent = request[..bytes].to_vec();
-                let holding = fault == Fault::Hold;
+                let holding = fault == Fault::Hold && shared.holds(&sent);
                 if holding {
                     shared.holding.fetch_add(1, Ordering::SeqCst);
                     hold(&mut client, &mut sent, shared).await;
