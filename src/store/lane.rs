@@ -274,12 +274,6 @@ impl Lane {
         }
     }
 
-    /// Opens the connection, however long that takes. Whoever uses the lane next hears why, should
-    /// it fail.
-    pub(super) async fn opened(&self) {
-        let _ = self.connected(Instant::now()).await;
-    }
-
     /// The open connection, or the one that is being opened.
     async fn connected(&self, deadline: Instant) -> Result<Connected> {
         let opening = match &mut *lock(&self.state) {

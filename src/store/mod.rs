@@ -56,7 +56,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{RedisError, RedisResult, Value};
-use tokio::join;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::keys::Keys;
@@ -177,14 +176,10 @@ impl Store {
         self.replicas.until_counted().await;
     }
 
-    /// Opens the connections on which changes are made: for a command, which makes one at once and
-    /// must not be late because Redis is far away. A failure is told by what is done next.
+    /// Opens a connection for operators: for a command, whose change must not be late because Redis
+    /// is far away. A failure is told by what is done next.
     pub async fn opened(&self) {
-        let _ = join!(
-            self.connection(),
-            self.reads.opened(),
-            self.changes.opened()
-        );
+        let _ = self.connection().await;
     }
 
     /// The keys of this store, for those who read Redis themselves.
