@@ -17,6 +17,7 @@ pub mod changes;
 pub mod crowd;
 pub mod history;
 pub mod naive;
+pub mod native;
 pub mod operator;
 pub mod orders;
 pub mod other_redis;
