@@ -16,6 +16,7 @@ pub mod buyer;
 pub mod changes;
 pub mod crowd;
 pub mod history;
+pub mod kept;
 pub mod naive;
 pub mod native;
 pub mod operator;
