@@ -2,8 +2,8 @@
 
 CARGO ?= cargo
 
-.PHONY: help run test test-browser test-long lint bench bench-quick bench-instructions bench-million \
-	bench-overload jmeter redis servers wrk chromium
+.PHONY: help run test test-browser test-partition test-long lint bench bench-quick \
+	bench-instructions bench-million bench-overload jmeter redis servers wrk chromium
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -18,7 +18,10 @@ test: redis ## all tests but the long ones
 test-browser: redis chromium ## the pages in a real Chromium, on the screen of a phone
 	$(CARGO) test --test suite browser -- --ignored
 
-test-long: redis servers chromium ## the fault tests again, many more rounds, long runs of the relay, the browser
+test-partition: redis ## split, slow and lossy networks between hosts of our own (root, iproute2, cc)
+	$(CARGO) test --test suite partition:: -- --ignored --test-threads 1 --nocapture
+
+test-long: redis servers chromium ## the fault tests again, many more rounds, long runs of the relay, the browser, split networks
 	SECKILL_TEST_ROUNDS=50 $(CARGO) test --release --test suite -- --include-ignored
 
 lint: ## format, lints, docs

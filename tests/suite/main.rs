@@ -16,6 +16,7 @@ mod external;
 mod fault;
 mod http;
 mod login;
+mod partition;
 mod race;
 mod readiness;
 mod relay;

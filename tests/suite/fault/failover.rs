@@ -174,11 +174,16 @@ pub async fn until_linked(master: &PrivateRedis) {
 /// The same for so many replicas, when there are no others.
 pub(super) async fn until_linked_to(master: &PrivateRedis, replicas: usize) {
     let mut raw = connect(&master.url()).await;
-    until_online(&mut raw, replicas).await;
-    let () = run(&mut raw, &["SET", "linked", "?"]).await;
-    let () = run(&mut raw, &["DEL", "linked"]).await;
+    until_in_step(&mut raw, replicas).await;
+}
+
+/// The same, on a connection to the master.
+pub async fn until_in_step(raw: &mut MultiplexedConnection, replicas: usize) {
+    until_online(raw, replicas).await;
+    let () = run(raw, &["SET", "linked", "?"]).await;
+    let () = run(raw, &["DEL", "linked"]).await;
     let (wanted, patience) = (replicas.to_string(), PATIENCE.as_millis().to_string());
-    let linked: usize = run(&mut raw, &["WAIT", &wanted, &patience]).await;
+    let linked: usize = run(raw, &["WAIT", &wanted, &patience]).await;
     assert_eq!(linked, replicas, "a replica hears nothing");
 }
 

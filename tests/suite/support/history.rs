@@ -43,7 +43,7 @@ impl Answer {
 }
 
 /// Everything that a crowd saw.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct History {
     pub entries: Vec<Entry>,
 }

@@ -1,7 +1,7 @@
 //! A Redis that somebody else runs, on data in a folder; and one whose clock can be set.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,7 @@ use std::time::{Duration, Instant};
 use seckill::config::RedisUrl;
 use tempfile::TempDir;
 
-use super::PATIENCE;
-
-/// The library that a server with a clock of its own is started with.
-const CLOCK_SOURCE: &str = "tests/suite/support/shifted_clock.c";
+use super::{PATIENCE, native};
 
 /// A server without a watcher; killed when dropped.
 pub struct OtherRedis {
@@ -25,15 +22,25 @@ pub struct OtherRedis {
 impl OtherRedis {
     /// Starts one with this environment, and waits until it has read its data.
     pub async fn start(folder: &Path, environment: &[(&str, &Path)]) -> Self {
+        Self::started_by(Command::spawn, folder, &[], environment).await
+    }
+
+    /// The same with more arguments, by a `spawn` that may put it on another host.
+    pub async fn started_by(
+        spawn: impl Fn(&mut Command) -> io::Result<Child>,
+        folder: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &Path)],
+    ) -> Self {
         let names = ["redis-server", "valkey-server"];
         let start = |name: &&str| {
             let mut command = Command::new(name);
             command.args(["--port", "0", "--unixsocket", "other.sock"]);
             command.args(["--appendonly", "yes", "--save", ""]);
-            command.current_dir(folder);
+            command.args(arguments).current_dir(folder);
             command.envs(environment.iter().copied());
             command.stdout(Stdio::null()).stderr(Stdio::null());
-            command.spawn().ok()
+            spawn(&mut command).ok()
         };
         let other = Self {
             child: names.iter().find_map(start).expect("a server program"),
@@ -49,6 +56,14 @@ impl OtherRedis {
 
     pub fn socket(&self) -> PathBuf {
         self.socket.clone()
+    }
+
+    pub fn url(&self) -> RedisUrl {
+        RedisUrl::new(format!("unix://{}", self.socket.display()))
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 }
 
@@ -69,58 +84,73 @@ fn is_pong(socket: &Path) -> bool {
     asked.is_ok_and(|answer| answer == *b"+PONG")
 }
 
+/// A clock of the day that a server is started with, and that can be set while it runs.
+pub struct Clock {
+    folder: TempDir,
+    shift: File,
+}
+
+impl Clock {
+    /// One that is so much ahead of that of the machine.
+    pub fn ahead(seconds: i64) -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        let library = folder.path().join("shifted_clock.so");
+        native::compile("shifted_clock.c", &["-shared", "-fPIC"], &library);
+        let shift = File::create(folder.path().join("shift")).expect("a file");
+        let clock = Self { folder, shift };
+        clock.shift(seconds);
+        clock
+    }
+
+    /// Sets it so many seconds ahead of that of the machine.
+    pub fn shift(&self, seconds: i64) {
+        let written = self.shift.write_all_at(&seconds.to_ne_bytes(), 0);
+        written.expect("written");
+    }
+
+    /// What a server needs in its environment to believe it.
+    pub fn environment(&self) -> [(&'static str, PathBuf); 2] {
+        let folder = self.folder.path();
+        let library = folder.join("shifted_clock.so");
+        [
+            ("LD_PRELOAD", library),
+            ("CLOCK_SHIFT", folder.join("shift")),
+        ]
+    }
+}
+
 /// A real server whose clock can be set while it runs.
 pub struct ShiftedRedis {
     redis: OtherRedis,
-    shift: File,
-    _folder: TempDir,
+    clock: Clock,
+    _folder: Option<TempDir>,
 }
 
 impl ShiftedRedis {
     /// A server without data.
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().expect("folder");
-        Self::on(folder.path().to_owned(), 0, folder).await
+        let mut started = Self::with_data(folder.path().to_owned(), 0).await;
+        started._folder = Some(folder);
+        started
     }
 
     /// A server on the data in `data`, with a clock that is so much ahead.
     pub async fn with_data(data: PathBuf, seconds: i64) -> Self {
-        let folder = tempfile::tempdir().expect("folder");
-        Self::on(data, seconds, folder).await
-    }
-
-    async fn on(data: PathBuf, seconds: i64, folder: TempDir) -> Self {
-        let library = folder.path().join("shifted_clock.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(CLOCK_SOURCE);
-        let mut compiler = Command::new("cc"); // which Rust needs, too
-        let compiler = compiler
-            .args(["-shared", "-fPIC", "-O1", "-o"])
-            .arg(&library);
-        let compiled = compiler.arg(source).status().expect("a C compiler");
-        assert!(compiled.success(), "the clock is not compiled");
-        let path = folder.path().join("shift");
-        let shift = File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&path);
-        let shift = shift.expect("a file");
-        shift
-            .write_all_at(&seconds.to_ne_bytes(), 0)
-            .expect("written");
-        let environment: [(&str, &Path); 2] = [("LD_PRELOAD", &library), ("CLOCK_SHIFT", &path)];
+        let clock = Clock::ahead(seconds);
+        let environment = clock.environment();
+        let environment = environment.each_ref().map(|(name, path)| (*name, &**path));
         let redis = OtherRedis::start(&data, &environment).await;
         Self {
             redis,
-            shift,
-            _folder: folder,
+            clock,
+            _folder: None,
         }
     }
 
     /// Sets the clock so many seconds ahead of that of the machine.
     pub fn shift(&self, seconds: i64) {
-        let written = self.shift.write_all_at(&seconds.to_ne_bytes(), 0);
-        written.expect("written");
+        self.clock.shift(seconds);
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -128,6 +158,6 @@ impl ShiftedRedis {
     }
 
     pub fn url(&self) -> RedisUrl {
-        RedisUrl::new(format!("unix://{}", self.socket().display()))
+        self.redis.url()
     }
 }

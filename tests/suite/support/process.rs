@@ -66,15 +66,18 @@ impl ServerProcess {
             address,
             buyer: Buyer::new(address),
         };
+        server.until_ready().await;
+        server
+    }
+
+    /// Waits until it is ready to sell.
+    pub async fn until_ready(&self) {
         let deadline = Instant::now() + PATIENCE;
-        while !server.is_ready().await {
-            assert!(
-                Instant::now() < deadline,
-                "the server at {address} is not ready"
-            );
+        while !self.is_ready().await {
+            let address = self.address;
+            assert!(Instant::now() < deadline, "{address} is not ready");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        server
     }
 
     async fn is_ready(&self) -> bool {
