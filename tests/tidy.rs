@@ -613,7 +613,7 @@ fn check_script(path: &str, text: &str, bindings: &str, library: &[Part]) -> Vec
     // The part says what the word means.
     let guard = "if came_late() then return \"late\" end\n";
     let body = body.trim_start();
-    let has_deadline = header.uses.iter().any(|part| *part == "deadline");
+    let has_deadline = header.uses.contains(&"deadline");
     expect(
         body.starts_with(guard) == has_deadline,
         "looks at its deadline elsewhere than at its start".into(),

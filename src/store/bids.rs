@@ -20,7 +20,8 @@ use crate::error::Result;
 /// A decided bid.
 #[derive(Debug)]
 pub struct DecidedBid {
-    /// What became of it. [`Error::Unknown`] or [`Error::Busy`] when too few replicas have what
+    /// What became of it. [`Error::Unknown`](crate::error::Error::Unknown) or
+    /// [`Error::Busy`](crate::error::Error::Busy) when too few replicas have what
     /// that rests on.
     pub outcome: Result<BidOutcome>,
     /// The past of the target after it; `None` when there is no such target.

@@ -21,7 +21,8 @@ use crate::error::Result;
 /// A decided placement.
 #[derive(Debug)]
 pub struct Placed {
-    /// What became of it. [`Error::Unknown`] or [`Error::Busy`] when too few replicas have what
+    /// What became of it. [`Error::Unknown`](crate::error::Error::Unknown) or
+    /// [`Error::Busy`](crate::error::Error::Busy) when too few replicas have what
     /// that rests on.
     pub outcome: Result<PlaceOutcome>,
     /// The sale of each wish, after the decision; empty when one of them does not exist, takes

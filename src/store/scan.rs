@@ -215,7 +215,7 @@ impl Scan {
     /// Calls a script that changes nothing.
     ///
     /// # Errors
-    /// As [`Live::look`].
+    /// As [`Live::look`](super::live::Live::look).
     pub(super) async fn look(&mut self, call: Call<'_>) -> Result<Value> {
         let late = |_| Error::Busy(format!("no answer within {OPERATOR_TIMEOUT:?}"));
         timeout(OPERATOR_TIMEOUT, self.connected.live.look(call))
