@@ -7,8 +7,7 @@
 --
 -- Returns {unbound, other}: the number, or the openid, that the name was bound to; {not_bound}
 -- Writes only for unbound, both ways. The tickets of the number stay its own. A repeat finds nothing
---   and writes nothing, so at replicated:K nothing is waited for then: until replicas have what the
---   first wrote, a failover may bring the binding back.
+--   and writes nothing.
 -- Flags: allow-oom, so people can leave when Redis is full.
 -- Uses: lib/clock, lib/deadline
 
