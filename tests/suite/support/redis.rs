@@ -107,6 +107,31 @@ pub fn signal(signal: &str, process: u32) {
         status.expect("kill runs").success(),
         "kill {signal} {process}"
     );
+    if signal == "-STOP" {
+        until_stopped(process);
+    }
+}
+
+/// Waits until each thread of a process stands still: some run on for a moment.
+fn until_stopped(process: u32) {
+    let deadline = Instant::now() + PATIENCE;
+    let is_stopped = |task: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(task.path().join("stat"));
+        // A thread that has ended meanwhile does nothing either.
+        stat.map_or(true, |stat| {
+            let state = stat.rsplit(") ").next();
+            state.is_some_and(|state| state.starts_with('T'))
+        })
+    };
+    loop {
+        let tasks = std::fs::read_dir(format!("/proc/{process}/task"));
+        let mut tasks = tasks.expect("a running process").flatten();
+        if tasks.all(is_stopped) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{process} runs on");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// The server that all tests share. It ends with this process, and its folder goes with it.
