@@ -23,6 +23,7 @@ mod settled;
 mod shared;
 mod shutdown;
 mod standstill;
+mod storm;
 mod waits;
 
 /// Rounds of the tests that kill: 1 in `make test`, many in `make test-long`.
