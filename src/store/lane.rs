@@ -197,11 +197,11 @@ impl Lane {
         call: Call<'a>,
         deadline: Instant,
     ) -> Result<Ready<'a>> {
-        let mut live = connected.live.clone();
-        let ready = timeout_at(deadline, live.ready(call, Some(deadline))).await;
+        let ready = connected.live.ready(call, Some(deadline));
+        let ready = timeout_at(deadline, ready).await;
         ready.unwrap_or_else(|_| {
             connected.live.left_unanswered();
-            let late = "the clock of Redis was not told in time";
+            let late = "Redis did not tell its clock in time";
             Err(Error::Busy(late.to_owned()))
         })
     }
