@@ -190,6 +190,30 @@ async fn the_restart_after_a_crash_has_the_same_rules() {
 }
 
 fn writer(folder: &Path) -> serde_json::Value {
+#[tokio::test]
+async fn a_redis_that_dies_again_and_again_is_away_for_a_second_at_most() {
+    let folder = tempfile::tempdir().expect("folder");
+    let data_dir = folder.path().to_str().expect("a plain path");
+    let (server, record) = ServerProcess::recorded(free_address(), &["--data-dir", data_dir]).await;
+    for died in 1..=7 {
+        signal("-KILL", redis_of(data_dir).await);
+        let ended = || record.logged().matches("the private Redis ended").count();
+        until("its end in the log", || ended() == died).await;
+        server.until_ready().await;
+    }
+    let logged = record.logged();
+    let pauses = logged.split("pause=").skip(1);
+    let pauses: Vec<_> = pauses
+        .filter_map(|rest| rest.split_whitespace().next())
+        .collect();
+    assert_eq!(pauses.len(), 7, "{logged}");
+    let allowed = ["100ms", "200ms", "400ms", "800ms", "1s"];
+    for pause in pauses {
+        assert!(allowed.contains(&pause), "{pause}: {logged}");
+    }
+    server.kill();
+}
+
     let text = std::fs::read(folder.join("version.json")).expect("written");
     serde_json::from_slice(&text).expect("JSON")
 }

@@ -339,6 +339,53 @@ fn make_installs_a_redis_when_there_is_only_an_old_one() {
 }
 
 /// The append-only file that is written now.
+/// A folder whose `redis-server` hangs when it is asked for its version.
+fn hanging_program() -> TempDir {
+    let folder = tempfile::tempdir().expect("folder");
+    let sleep = on_path("sleep");
+    let hang = format!("exec {} 3600", sleep.display());
+    script(&folder.path().join("redis-server"), &hang);
+    folder
+}
+
+#[test]
+fn a_program_that_hangs_is_named_and_does_not_keep_the_start_for_ever() {
+    let (programs, folder) = (hanging_program(), tempfile::tempdir().expect("folder"));
+    let mut command = program();
+    let command = command.args(["serve", "--data-dir"]).arg(folder.path());
+    let since = Instant::now();
+    let output = command.env("PATH", programs.path()).output().expect("runs");
+    assert!(since.elapsed() < PATIENCE, "{:?}", since.elapsed());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("redis-server does not say its version within 5s"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_program_that_hangs_hides_no_other() {
+    let (programs, folder) = (hanging_program(), tempfile::tempdir().expect("folder"));
+    let path = std::env::var_os("PATH").expect("a PATH");
+    let folders = std::iter::once(programs.path().to_owned()).chain(std::env::split_paths(&path));
+    let address = free_address();
+    let log = folder.path().join("logged");
+    let child = program()
+        .args(["serve", "--listen", &address.to_string(), "--data-dir"])
+        .arg(folder.path().join("data"))
+        .env("PATH", std::env::join_paths(folders).expect("a PATH"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log).expect("created"))
+        .spawn();
+    let server = ServerProcess::adopt(child.expect("started"), address).await;
+    server.kill();
+    let logged = std::fs::read_to_string(log).expect("UTF-8");
+    let words = ["WARN", "redis-server does not say its version within 5s"];
+    assert!(words.iter().all(|words| logged.contains(words)), "{logged}");
+}
+
 fn append_only_file(data_dir: &Path) -> PathBuf {
     let entries = std::fs::read_dir(data_dir.join("appendonlydir")).expect("a folder");
     let mut paths = entries.map(|entry| entry.expect("an entry").path());
