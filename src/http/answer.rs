@@ -5,11 +5,14 @@ use std::sync::LazyLock;
 use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::web::Bytes;
 use serde::Serialize;
 
 use super::attempt::FaultyRequest;
+use super::headers::{NO_STORE, NOSNIFF};
 use super::negotiate::Manner;
 use crate::domain::ids::SaleId;
 use crate::domain::outcome::{Grant, Outcome, Refusal};
@@ -19,8 +22,8 @@ use crate::error::Error;
 pub const RESULT_HEADER: HeaderName = HeaderName::from_static("x-seckill-result");
 /// When a client that got 503 should ask again.
 pub const RETRY_AFTER_SECONDS: &str = "1";
-const PLAIN: &str = "text/plain; charset=utf-8";
-const JSON: &str = "application/json; charset=utf-8";
+const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 /// The body. The order of the fields is part of the contract.
 #[derive(Serialize)]
@@ -351,7 +354,9 @@ impl Answer {
             headers.insert(RETRY_AFTER, seconds);
         }
         let media_type = if self.plain { PLAIN } else { JSON };
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        headers.insert(CONTENT_TYPE, media_type);
+        headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        headers.insert(CACHE_CONTROL, NO_STORE);
         response
     }
 }

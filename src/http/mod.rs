@@ -11,6 +11,7 @@ mod doors;
 pub mod fault;
 mod fields;
 mod form;
+mod headers;
 mod metrics;
 pub mod negotiate;
 mod operator;

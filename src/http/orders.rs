@@ -13,6 +13,7 @@ use super::Context;
 use super::answer::RESULT_HEADER;
 use super::attempt::{discard, read_body, username_in_body, username_in_query};
 use super::fault::BODY_BYTES_MAX;
+use super::headers::guarded;
 use super::negotiate::Manner;
 use super::operator::{self, Shown};
 use super::problem::Problem;
@@ -357,7 +358,7 @@ fn busy(manner: Manner) -> Problem {
 }
 
 fn json(response: &mut HttpResponseBuilder, body: &impl Serialize) -> HttpResponse {
-    response.content_type("application/json; charset=utf-8");
+    guarded(response).content_type("application/json; charset=utf-8");
     // Strings and numbers always serialise.
     response.body(serde_json::to_vec(body).unwrap_or_default())
 }
