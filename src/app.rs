@@ -43,8 +43,8 @@ pub struct App {
 }
 
 impl App {
-    /// Builds everything. With no `redis.url`, a private Redis is started first, and the demo
-    /// sales are made even when `demo` does not ask for them. `signals`: stop on Ctrl-C and TERM.
+    /// Builds everything. With no `redis.url`, a private Redis is started first. `demo`: with the
+    /// demo sales. `signals`: stop on Ctrl-C and TERM.
     ///
     /// # Errors
     /// What cannot be built: the private Redis, the demo sales, the port.
@@ -59,7 +59,6 @@ impl App {
         let store = Store::configured(config, &url)?;
         let replicas = Watch::start(&store, config.redis.replica_gone);
         let readiness = Readiness::start(&store, config.wechat.token.is_some());
-        let demo = demo || embedded.is_some();
         if demo {
             demo_sale(&store, &config.doors.seckill, StockKind::List).await?;
             demo_sale(&store, &config.doors.incr, StockKind::Counter).await?;
