@@ -23,6 +23,7 @@ use crate::http::negotiate::Manner;
 use crate::http::operator;
 use crate::http::orders::Sentence;
 use crate::http::problem::Problem;
+use crate::http::token::Door;
 use crate::store::Store;
 use crate::wechat::checkin::{CheckIn, Presented, Refusal, check_in};
 
@@ -69,7 +70,7 @@ pub async fn check(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    if let Err(problem) = operator::required(&request, &context.token) {
+    if let Err(problem) = context.token.required(&request, Door::CheckIn) {
         discard(body).await;
         return Err(problem);
     }
