@@ -190,6 +190,8 @@ fn too_early() -> StatusCode {
 /// their JSON is made once.
 struct Constant {
     row: Row,
+    /// The code as a header.
+    result: HeaderValue,
     /// In Chinese and in English, up to the goods.
     json: [String; 2],
     /// What follows the goods.
@@ -214,6 +216,7 @@ impl Constant {
             None => "\"}".to_owned(),
         };
         Self {
+            result: HeaderValue::from_static(row.code),
             row,
             json,
             json_end,
@@ -230,7 +233,7 @@ impl Constant {
         };
         Answer {
             status: self.row.status(manner),
-            code: self.row.code,
+            result: self.result.clone(),
             body,
             plain: manner.plain,
             retry: false,
@@ -307,7 +310,7 @@ fn json(body: &impl Serialize) -> String {
 /// An answer of a door, before it is sent.
 pub struct Answer {
     status: StatusCode,
-    code: &'static str,
+    result: HeaderValue,
     body: Bytes,
     plain: bool,
     retry: bool,
@@ -329,7 +332,7 @@ impl Answer {
         };
         Self {
             status,
-            code,
+            result: HeaderValue::from_static(code),
             body: Bytes::from(text),
             plain: manner.plain,
             retry: false,
@@ -348,15 +351,15 @@ impl Answer {
     pub fn finish(self) -> HttpResponse {
         let mut response = HttpResponse::with_body(self.status, BoxBody::new(self.body));
         let headers = response.headers_mut();
-        headers.insert(RESULT_HEADER, HeaderValue::from_static(self.code));
+        // There is none yet, so nothing need be replaced.
+        headers.append(RESULT_HEADER, self.result);
         if self.retry {
             let seconds = HeaderValue::from_static(RETRY_AFTER_SECONDS);
-            headers.insert(RETRY_AFTER, seconds);
+            headers.append(RETRY_AFTER, seconds);
         }
-        let media_type = if self.plain { PLAIN } else { JSON };
-        headers.insert(CONTENT_TYPE, media_type);
-        headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-        headers.insert(CACHE_CONTROL, NO_STORE);
+        headers.append(CONTENT_TYPE, if self.plain { PLAIN } else { JSON });
+        headers.append(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        headers.append(CACHE_CONTROL, NO_STORE);
         response
     }
 }
@@ -384,7 +387,7 @@ mod tests {
                 };
                 let answer = constant.answer(&goods, manner);
                 assert_eq!(answer.body, json(&whole));
-                assert_eq!(answer.code, constant.row.code);
+                assert_eq!(answer.result, constant.row.code);
             }
         }
     }
