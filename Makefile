@@ -10,7 +10,7 @@ help: ## show this list
 
 run: redis ## build and start the server on 127.0.0.1:8080 with a private Redis and two demo sales
 	$(CARGO) build --release
-	exec ./target/release/seckill serve
+	exec ./target/release/seckill serve --demo
 
 test: redis ## all tests but the long ones
 	$(CARGO) test

@@ -43,8 +43,8 @@ pub struct App {
 }
 
 impl App {
-    /// Builds everything. With no `redis.url`, a private Redis is started first, and the demo
-    /// sales are made even when `demo` does not ask for them. `signals`: stop on Ctrl-C and TERM.
+    /// Builds everything. With no `redis.url`, a private Redis is started first. `demo`: with the
+    /// demo sales. `signals`: stop on Ctrl-C and TERM.
     ///
     /// # Errors
     /// What cannot be built: the private Redis, the demo sales, the port.
@@ -59,11 +59,11 @@ impl App {
         let store = Store::configured(config, &url)?;
         let replicas = Watch::start(&store, config.redis.replica_gone);
         let readiness = Readiness::start(&store, config.wechat.token.is_some());
-        let demo = demo || embedded.is_some();
         if demo {
             demo_sale(&store, &config.doors.seckill, StockKind::List).await?;
             demo_sale(&store, &config.doors.incr, StockKind::Counter).await?;
         }
+        warn_of_token(config);
         warn_of_office(&config.wechat);
         let token = config.admin.token.clone();
         let token = token.unwrap_or_else(AdminToken::random);
@@ -184,10 +184,20 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
         println!("tickets for every user. Use it for tests and load plans only.\n");
     }
     if config.admin.token.is_none() {
-        println!("the operators' token of this run (set admin.token to choose one):\n");
+        println!("the operators' token of this run (set admin.token_file to choose one):\n");
         println!("  {}\n", operators_line(&app, &config.doors.seckill));
     }
     app.run().await
+}
+
+/// What whoever opens the operators' door to others should mend; `seckill doctor` says how.
+fn warn_of_token(config: &Config) {
+    if config.admin.has_short_token(config.http.listen) {
+        tracing::warn!(
+            "admin.token is short: whoever reaches {} may find it by trying",
+            config.http.listen
+        );
+    }
 }
 
 /// What whoever runs the ticket office should mend; `seckill doctor` says how.

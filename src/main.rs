@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use rustix::fs::Mode;
+use rustix::process::umask;
 use seckill::app;
 use seckill::cli::{self, Arguments, Command};
 use tikv_jemallocator::Jemalloc;
@@ -15,6 +17,8 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    // What this program and its private Redis write is for their user alone.
+    umask(Mode::RWXG | Mode::RWXO);
     let arguments = Arguments::of_process();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
     tracing_subscriber::fmt()

@@ -136,8 +136,10 @@ impl Batcher {
             Err(error) => {
                 self.metrics.redis_error(&error);
                 self.learner.doubt(&sale, &error);
-                for answer in answers {
-                    let _ = answer.send(Err(error.clone()));
+                let (lane, deadline) = (&self.lane, deadline.into());
+                let held = lane.held_when_full(&error, &sale, door, &attempts, deadline);
+                for (answer, held) in answers.into_iter().zip(held.await) {
+                    let _ = answer.send(held.ok_or_else(|| error.clone()));
                 }
             }
         }

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{Config, secret};
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::embedded::{Attached, has_data};
@@ -129,23 +129,19 @@ pub struct Delivery {
     /// Address of the receiver, http:// or https:// [default: relay.webhook]
     #[arg(long, value_name = "URL")]
     webhook: Option<String>,
-    /// File with the secret that signs deliveries [default: relay.secret]
+    /// File with the secret that signs deliveries [default: that of the settings]
     #[arg(long, value_name = "FILE")]
-    secret_file: Option<PathBuf>,
+    secret_file: Option<String>,
 }
 
 impl Delivery {
     /// The settings that these flags stand for.
-    fn flags(&self) -> Result<Vec<(String, String)>> {
-        let flag = |key: &str, value: String| (key.to_owned(), value);
-        let mut flags = Vec::new();
-        flags.extend(self.webhook.clone().map(|url| flag("relay.webhook", url)));
-        if let Some(file) = &self.secret_file {
-            let failed = |e| Error::Config(format!("--secret-file {}: {e}", file.display()));
-            let secret = std::fs::read_to_string(file).map_err(failed)?;
-            flags.push(flag("relay.secret", secret.trim_end().to_owned()));
-        }
-        Ok(flags)
+    fn flags(&self) -> impl Iterator<Item = (String, String)> {
+        let flag = |key: &str, value: &String| (key.to_owned(), value.clone());
+        let webhook = self.webhook.iter();
+        let webhook = webhook.map(move |url| flag("relay.webhook", url));
+        let secret = self.secret_file.iter();
+        webhook.chain(secret.map(move |file| flag("relay.secret_file", file)))
     }
 }
 
@@ -218,7 +214,10 @@ impl Arguments {
             flag("http.listen", &serve.listen);
         }
         if let Some(delivery) = self.command.delivery() {
-            flags.extend(delivery.flags()?);
+            flags.extend(delivery.flags());
+        }
+        for warning in secret::exposed(&flags) {
+            tracing::warn!("{warning}");
         }
         Config::load(self.config.as_deref(), &flags)
     }

@@ -4,6 +4,7 @@
 mod duration;
 mod redis;
 mod relay;
+pub mod secret;
 mod token;
 mod wechat;
 
@@ -31,6 +32,10 @@ const ENV_PREFIX: &str = "SECKILL";
 const WORKERS_MAX: usize = 1024;
 /// Longest time between the signal to stop and the stop.
 const DRAIN_MAX: Duration = Duration::from_secs(3600);
+/// Characters of an operators' token where others than this machine may try to guess it: fewer
+/// stop the start, or are warned of.
+const TOKEN_CHARS_MIN: usize = 16;
+const TOKEN_CHARS_ADVISED: usize = 32;
 
 /// Every setting of the program.
 #[derive(Debug, Clone, Deserialize)]
@@ -91,6 +96,31 @@ pub struct Admin {
     /// The token of the operators' door; none: a random one for each run of the server.
     #[serde(deserialize_with = "token::deserialize")]
     pub token: Option<AdminToken>,
+    /// File with that token, read at the start.
+    pub token_file: Option<PathBuf>,
+}
+
+impl Admin {
+    /// True when it is shorter than advised, and others than this machine may try to guess it.
+    pub fn has_short_token(&self, listen: SocketAddr) -> bool {
+        let token = self.token.as_ref().map(|token| token.expose().len());
+        token.is_some_and(|chars| chars < TOKEN_CHARS_ADVISED) && !is_loopback(listen)
+    }
+
+    /// What cannot be used of it, for a server that listens there.
+    fn wrong(&self, listen: SocketAddr) -> Option<&'static str> {
+        let token = self.token.as_ref().map(|token| token.expose().len());
+        let is_short = token.is_some_and(|chars| chars < TOKEN_CHARS_MIN);
+        (is_short && !is_loopback(listen)).then_some(
+            "admin.token is too short for a server that others than this machine reach \
+             (http.listen): it must have at least 16 characters, better 32 random ones",
+        )
+    }
+}
+
+/// True when only this machine gets there.
+fn is_loopback(listen: SocketAddr) -> bool {
+    listen.ip().to_canonical().is_loopback()
 }
 
 impl Default for Config {
@@ -149,15 +179,32 @@ impl Config {
             .add_source(file.format(config::FileFormat::Toml))
             .add_source(environment);
         for (key, value) in flags {
-            layers = layers
-                .set_override(key, value.as_str())
-                .map_err(|e| Error::Config(format!("--set {key}: {e}")))?;
+            let failed = |e| Error::Config(format!("--set {key}: {e}"));
+            layers = layers.set_override(key, value.as_str()).map_err(failed)?;
+            if let Some(replaced) = secret::replaced_by(key) {
+                let nothing = None::<String>;
+                layers = layers.set_override(replaced, nothing).map_err(failed)?;
+            }
         }
         let settings: Self = layers
             .build()
             .and_then(config::Config::try_deserialize)
             .map_err(|e| Error::Config(format!("configuration: {e}")))?;
-        settings.checked()
+        settings.with_secrets()?.checked()
+    }
+
+    /// The same with the secrets that stand in files of their own.
+    fn with_secrets(mut self) -> Result<Self> {
+        let token = |text: &str| AdminToken::parse(text).map_err(str::to_owned);
+        let any = |text: &str| Ok(Secret::new(text));
+        let (admin, wechat, relay) = (&mut self.admin, &mut self.wechat, &mut self.relay);
+        let file = admin.token_file.as_deref();
+        admin.token = secret::from_either("admin.token", admin.token.take(), file, token)?;
+        let file = wechat.token_file.as_deref();
+        wechat.token = secret::from_either("wechat.token", wechat.token.take(), file, any)?;
+        let file = relay.secret_file.as_deref();
+        relay.secret = secret::from_either("relay.secret", relay.secret.take(), file, any)?;
+        Ok(self)
     }
 
     fn checked(self) -> Result<Self> {
@@ -173,6 +220,8 @@ impl Config {
             "durability replicated:K and replicated:all need a Redis that has replicas, and the \
              private one has none: set redis.url to one that has, or durability to fsync"
         } else if let Some(wrong) = self.relay.wrong().or_else(|| self.wechat.wrong()) {
+            wrong
+        } else if let Some(wrong) = self.admin.wrong(self.http.listen) {
             wrong
         } else {
             return Ok(self);
@@ -260,6 +309,10 @@ mod tests {
             ("[admin]\ntoken = 'hunter 2'", "admin.token"),
             ("[admin]\ntoken = 'hunter2\u{e9}'", "admin.token"),
             ("[admin]\ntokens = 'hunter2'", "tokens"),
+            (
+                "http.listen = '[::]:80'\nadmin.token = 'hunter2-hunter2'",
+                "at least 16",
+            ),
             ("[relay]\nwebhok = 'http://x'", "webhok"),
             ("[relay]\nwebhook = 'http://x'", "relay.secret"),
             ("[relay]\nsecret = 'short'", "relay.secret"),

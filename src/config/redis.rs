@@ -141,6 +141,16 @@ impl RedisUrl {
         Self(text.into())
     }
 
+    /// True when it holds what may be a password, well written or not.
+    pub fn may_have_password(&self) -> bool {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
+        if scheme == "unix" {
+            return rest.contains("pass=");
+        }
+        let login = rest.rsplit_once('@').map(|(login, _)| login);
+        login.is_some_and(|login| login.contains(':'))
+    }
+
     /// The address with its password.
     pub fn expose(&self) -> &str {
         &self.0

@@ -1,6 +1,7 @@
 //! `[relay]`: where the feed is delivered to, and how patiently.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -28,6 +29,8 @@ pub struct Relay {
     pub webhook: Option<Webhook>,
     /// Signs every delivery; required with a webhook.
     pub secret: Option<Secret>,
+    /// File with that secret, read at the start.
+    pub secret_file: Option<PathBuf>,
     /// Most entries in one delivery: 100.
     pub batch_max: usize,
     /// Refusals after which an entry becomes a dead letter: 5.
@@ -103,6 +106,7 @@ impl Default for Relay {
         Self {
             webhook: None,
             secret: None,
+            secret_file: None,
             batch_max: 100,
             attempts_max: 5,
             timeout: Duration::from_secs(10),
@@ -126,8 +130,8 @@ impl Relay {
             Some("relay.takeover must be from three times relay.timeout to 1h")
         } else if self.webhook.is_some() && secret.is_none() {
             Some(
-                "relay.webhook needs relay.secret, by which the receiver knows that a delivery \
-                 is yours: set a random text of at least 16 bytes, the same here and there",
+                "relay.webhook needs relay.secret or relay.secret_file, by which the receiver knows that \
+                 a delivery is yours: a random text of at least 16 bytes, the same here and there",
             )
         } else if secret.is_some_and(|bytes| bytes < SECRET_BYTES_MIN) {
             Some("relay.secret is too short to be one: it must have at least 16 bytes")

@@ -48,9 +48,7 @@ impl fmt::Debug for AdminToken {
 pub fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<AdminToken>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let token = AdminToken::parse(&text);
-    token
-        .map(Some)
-        .map_err(|why| D::Error::custom(format!("the operators' token: {why}")))
+    let text = Option::<String>::deserialize(deserializer)?;
+    let token = text.as_deref().map(AdminToken::parse).transpose();
+    token.map_err(|why| D::Error::custom(format!("the operators' token: {why}")))
 }

@@ -1,6 +1,7 @@
 //! `[wechat]`: the ticket office of an official account.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use regex_lite::Regex;
 use serde::{Deserialize, Deserializer, de::Error};
@@ -23,6 +24,8 @@ const PATTERN_BYTES_MAX: usize = 256;
 pub struct Wechat {
     /// Signs what the platform sends; none: there is no ticket office.
     pub token: Option<Secret>,
+    /// File with that token, read at the start.
+    pub token_file: Option<PathBuf>,
     /// Answer anybody, signed or not: false. For tests and load plans only.
     pub ignore_signature: bool,
     /// Where people reach this server; none: `http://` and `http.listen`.
@@ -37,6 +40,7 @@ impl Default for Wechat {
     fn default() -> Self {
         Self {
             token: None,
+            token_file: None,
             ignore_signature: false,
             site: None,
             number_pattern: NumberPattern::default(),

@@ -5,11 +5,14 @@ use std::sync::LazyLock;
 use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::web::Bytes;
 use serde::Serialize;
 
 use super::attempt::FaultyRequest;
+use super::headers::{NO_STORE, NOSNIFF};
 use super::negotiate::Manner;
 use crate::domain::ids::SaleId;
 use crate::domain::outcome::{Grant, Outcome, Refusal};
@@ -19,8 +22,8 @@ use crate::error::Error;
 pub const RESULT_HEADER: HeaderName = HeaderName::from_static("x-seckill-result");
 /// When a client that got 503 should ask again.
 pub const RETRY_AFTER_SECONDS: &str = "1";
-const PLAIN: &str = "text/plain; charset=utf-8";
-const JSON: &str = "application/json; charset=utf-8";
+const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 /// The body. The order of the fields is part of the contract.
 #[derive(Serialize)]
@@ -187,6 +190,8 @@ fn too_early() -> StatusCode {
 /// their JSON is made once.
 struct Constant {
     row: Row,
+    /// The code as a header.
+    result: HeaderValue,
     /// In Chinese and in English, up to the goods.
     json: [String; 2],
     /// What follows the goods.
@@ -211,6 +216,7 @@ impl Constant {
             None => "\"}".to_owned(),
         };
         Self {
+            result: HeaderValue::from_static(row.code),
             row,
             json,
             json_end,
@@ -227,7 +233,7 @@ impl Constant {
         };
         Answer {
             status: self.row.status(manner),
-            code: self.row.code,
+            result: self.result.clone(),
             body,
             plain: manner.plain,
             retry: false,
@@ -304,7 +310,7 @@ fn json(body: &impl Serialize) -> String {
 /// An answer of a door, before it is sent.
 pub struct Answer {
     status: StatusCode,
-    code: &'static str,
+    result: HeaderValue,
     body: Bytes,
     plain: bool,
     retry: bool,
@@ -326,7 +332,7 @@ impl Answer {
         };
         Self {
             status,
-            code,
+            result: HeaderValue::from_static(code),
             body: Bytes::from(text),
             plain: manner.plain,
             retry: false,
@@ -345,13 +351,15 @@ impl Answer {
     pub fn finish(self) -> HttpResponse {
         let mut response = HttpResponse::with_body(self.status, BoxBody::new(self.body));
         let headers = response.headers_mut();
-        headers.insert(RESULT_HEADER, HeaderValue::from_static(self.code));
+        // There is none yet, so nothing need be replaced.
+        headers.append(RESULT_HEADER, self.result);
         if self.retry {
             let seconds = HeaderValue::from_static(RETRY_AFTER_SECONDS);
-            headers.insert(RETRY_AFTER, seconds);
+            headers.append(RETRY_AFTER, seconds);
         }
-        let media_type = if self.plain { PLAIN } else { JSON };
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        headers.append(CONTENT_TYPE, if self.plain { PLAIN } else { JSON });
+        headers.append(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        headers.append(CACHE_CONTROL, NO_STORE);
         response
     }
 }
@@ -379,7 +387,7 @@ mod tests {
                 };
                 let answer = constant.answer(&goods, manner);
                 assert_eq!(answer.body, json(&whole));
-                assert_eq!(answer.code, constant.row.code);
+                assert_eq!(answer.result, constant.row.code);
             }
         }
     }

@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, web};
 use tokio::time::timeout;
 
 use super::Context;
+use super::headers::guarded;
 use crate::error::Result;
 use crate::metrics::{FeedFigures, GateFigures, SaleFigures};
 use crate::store::Store;
@@ -32,10 +33,10 @@ pub async fn metrics(context: web::Data<Context>) -> HttpResponse {
     let gates: Vec<GateFigures> = gates.collect();
     let feeds = feeds.and_then(Result::ok).unwrap_or_default();
     match context.metrics.text(sales.as_deref(), &feeds, &gates) {
-        Ok(text) => HttpResponse::Ok()
+        Ok(text) => guarded(&mut HttpResponse::Ok())
             .content_type("text/plain; version=0.0.4")
             .body(text),
-        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
+        Err(error) => guarded(&mut HttpResponse::InternalServerError()).body(error.to_string()),
     }
 }
 

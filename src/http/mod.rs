@@ -11,6 +11,7 @@ mod doors;
 pub mod fault;
 mod fields;
 mod form;
+mod headers;
 mod metrics;
 pub mod negotiate;
 mod operator;
@@ -24,6 +25,7 @@ pub mod routes;
 mod sales;
 mod socket;
 mod standstill;
+mod token;
 mod wechat;
 
 use std::net::SocketAddr;
@@ -37,6 +39,7 @@ use actix_web::{App, HttpServer, web};
 use tokio::sync::Semaphore;
 
 use self::standstill::Standstill;
+use self::token::Token;
 use self::wechat::TicketOffice;
 use crate::admission::Admission;
 use crate::admission::gate::Gates;
@@ -69,7 +72,7 @@ struct Context {
     readiness: Asker,
     doors: Doors,
     strict_status: bool,
-    token: AdminToken,
+    token: Arc<Token>,
     draining: Arc<AtomicBool>,
     standstill: Arc<Standstill>,
     /// One text of units at a time is read: such texts are large.
@@ -100,7 +103,7 @@ struct Shared {
     doors: Doors,
     strict_status: bool,
     timeout: Duration,
-    token: AdminToken,
+    token: Arc<Token>,
     draining: Arc<AtomicBool>,
     loading: Arc<Semaphore>,
     opened: Option<(Guard, Arc<Account>)>,
@@ -159,13 +162,13 @@ pub fn listen(
     let shared = Shared {
         gates: Arc::default(),
         memory: Arc::new(Memory::new(config.redis.on_forgot, metrics.clone())),
-        metrics,
+        metrics: metrics.clone(),
         catalogue: Catalogue::start(store.clone(), timeout),
         readiness: readiness.clone(),
         doors: config.doors.clone(),
         strict_status: config.http.strict_status,
         timeout,
-        token: token.clone(),
+        token: Arc::new(Token::new(token, metrics)),
         draining: draining.clone(),
         loading: Arc::new(Semaphore::new(1)),
         opened: open_office(config),

@@ -4,67 +4,15 @@
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpRequest, ResponseError};
-use subtle::ConstantTimeEq;
 
 use super::Context;
 use super::attempt;
 use super::problem::Problem;
 use super::socket::{self, Socket};
-use crate::config::AdminToken;
-
-/// What a request shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
-    /// No bearer token.
-    Nothing,
-    /// A token, but not the right one.
-    Wrong,
-    /// The operators' token.
-    Token,
-}
-
-/// Looks at the token of a request, in a time that says nothing about the right one.
-pub fn shown(request: &HttpRequest, token: &AdminToken) -> Shown {
-    let header = request.headers().get(AUTHORIZATION);
-    let bearer = header.and_then(|header| bearer(header.as_bytes()));
-    match bearer {
-        None => Shown::Nothing,
-        Some(bearer) if bool::from(bearer.ct_eq(token.expose().as_bytes())) => Shown::Token,
-        Some(_) => Shown::Wrong,
-    }
-}
-
-/// The token of `Bearer TOKEN`; `None` for other schemes, which proxies may need for themselves.
-fn bearer(header: &[u8]) -> Option<&[u8]> {
-    const SCHEME: &[u8] = b"bearer ";
-    let (scheme, token) = header.split_at_checked(SCHEME.len())?;
-    scheme
-        .eq_ignore_ascii_case(SCHEME)
-        .then_some(token.trim_ascii())
-}
-
-/// Refuses a request that does not show the operators' token.
-///
-/// # Errors
-/// 401.
-pub fn required(request: &HttpRequest, token: &AdminToken) -> Result<(), Problem> {
-    match shown(request, token) {
-        Shown::Token => Ok(()),
-        Shown::Wrong => Err(wrong()),
-        Shown::Nothing => Err(Problem::unauthorized(
-            "Send the operators' token: `Authorization: Bearer TOKEN`.",
-        )),
-    }
-}
-
-/// 401 for a token that is not the right one.
-pub fn wrong() -> Problem {
-    Problem::unauthorized("This is not the operators' token (setting `admin.token`).")
-}
+use super::token::Door;
 
 /// The address of who asks, for the log.
 pub fn who(request: &HttpRequest) -> String {
@@ -78,7 +26,7 @@ pub async fn guard(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match required(request.request(), &context.token) {
+    match context.token.required(request.request(), Door::Admin) {
         Ok(()) => next.call(request).await,
         Err(problem) => {
             let body = request.extract::<actix_web::web::Payload>().await?;
@@ -109,36 +57,4 @@ pub async fn carry_out<T: 'static>(
     }
     let ended = |_| Problem::unknown("the server is stopping");
     actix_web::rt::spawn(change).await.map_err(ended)
-}
-
-#[cfg(test)]
-mod tests {
-    use actix_web::test::TestRequest;
-
-    use super::*;
-
-    #[test]
-    fn only_the_token_itself_opens() {
-        let token = AdminToken::parse("secret-1").expect("valid");
-        for (header, expected) in [
-            ("Bearer secret-1", Shown::Token),
-            ("bearer secret-1", Shown::Token),
-            ("BEARER  secret-1 ", Shown::Token),
-            ("Bearer secret-2", Shown::Wrong),
-            ("Bearer secret-", Shown::Wrong),
-            ("Bearer secret-11", Shown::Wrong),
-            ("Bearer Secret-1", Shown::Wrong),
-            ("Bearer ", Shown::Wrong),
-            ("Bearer", Shown::Nothing),
-            ("Basic secret-1", Shown::Nothing),
-            ("secret-1", Shown::Nothing),
-            ("", Shown::Nothing),
-        ] {
-            let request = TestRequest::default().insert_header((AUTHORIZATION, header));
-            let request = request.to_http_request();
-            assert_eq!(shown(&request, &token), expected, "{header:?}");
-        }
-        let request = TestRequest::default().to_http_request();
-        assert_eq!(shown(&request, &token), Shown::Nothing);
-    }
 }

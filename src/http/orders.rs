@@ -13,9 +13,11 @@ use super::Context;
 use super::answer::RESULT_HEADER;
 use super::attempt::{discard, read_body, username_in_body, username_in_query};
 use super::fault::BODY_BYTES_MAX;
+use super::headers::guarded;
 use super::negotiate::Manner;
-use super::operator::{self, Shown};
+use super::operator;
 use super::problem::Problem;
+use super::token::{Door, Shown};
 use crate::domain::change::{Asker, Change, ChangeOutcome, ChangeRefusal};
 use crate::domain::ids::{OrderId, Username};
 use crate::domain::order::Order;
@@ -54,9 +56,9 @@ impl Sentence {
 /// `GET /orders/{id}`
 pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let manner = Manner::of(&request, context.strict_status);
-    let buyer = match operator::shown(&request, &context.token) {
+    let buyer = match context.token.shown(&request) {
         Shown::Token => None,
-        Shown::Wrong => return Err(operator::wrong()),
+        Shown::Wrong => return Err(context.token.wrong(&request, Door::Orders)),
         Shown::Nothing => Some(asking(&request, manner)?),
     };
     let id = order_id(&request, manner)?;
@@ -117,9 +119,9 @@ pub async fn cancel(
     let manner = Manner::of(&request, context.strict_status);
     let body = read_body(body, BODY_BYTES_MAX).await;
     let body = body.map_err(|fault| Problem::of_fault(&fault, manner))?;
-    let buyer = match operator::shown(&request, &context.token) {
+    let buyer = match context.token.shown(&request) {
         Shown::Token => None,
-        Shown::Wrong => return Err(operator::wrong()),
+        Shown::Wrong => return Err(context.token.wrong(&request, Door::Orders)),
         Shown::Nothing if body.is_empty() => return Err(nobody(manner)),
         Shown::Nothing => {
             let username = username_in_body(&request, &body);
@@ -153,7 +155,7 @@ async fn asked_by_operator(
     body: Payload,
 ) -> Result<(OrderId, Manner), Problem> {
     discard(body).await;
-    operator::required(request, &context.token)?;
+    context.token.required(request, Door::Orders)?;
     let manner = Manner::of(request, context.strict_status);
     Ok((order_id(request, manner)?, manner))
 }
@@ -357,7 +359,7 @@ fn busy(manner: Manner) -> Problem {
 }
 
 fn json(response: &mut HttpResponseBuilder, body: &impl Serialize) -> HttpResponse {
-    response.content_type("application/json; charset=utf-8");
+    guarded(response).content_type("application/json; charset=utf-8");
     // Strings and numbers always serialise.
     response.body(serde_json::to_vec(body).unwrap_or_default())
 }

@@ -6,12 +6,13 @@ use std::sync::atomic::Ordering;
 use actix_web::{HttpResponse, ResponseError, web};
 
 use super::Context;
+use super::headers::guarded;
 use super::problem::Problem;
 use crate::store::server::Verified;
 
 /// `GET /healthz`
 pub async fn healthz() -> HttpResponse {
-    HttpResponse::Ok()
+    guarded(&mut HttpResponse::Ok())
         .content_type("application/json")
         .body(r#"{"status":"alive"}"#)
 }
@@ -27,7 +28,7 @@ pub async fn readyz(context: web::Data<Context>) -> HttpResponse {
             let level = level.map_or("unknown".to_owned(), |level| level.to_string());
             let at_risk = if at_risk { r#","at_risk":true"# } else { "" };
             let body = format!(r#"{{"status":"ready","durability":"{level}"{at_risk}}}"#);
-            HttpResponse::Ok()
+            guarded(&mut HttpResponse::Ok())
                 .content_type("application/json")
                 .body(body)
         }

@@ -3,9 +3,7 @@
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{
-    ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
-};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
@@ -13,6 +11,7 @@ use serde::Serialize;
 use super::answer::{RESULT_HEADER, RETRY_AFTER_SECONDS};
 use super::attempt;
 use super::fault::Fault;
+use super::headers::guarded;
 use super::negotiate::Manner;
 use crate::domain::ids::{OrderId, SaleId};
 use crate::domain::sale::EpochMs;
@@ -297,10 +296,8 @@ impl ResponseError for Problem {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
-        response
+        guarded(&mut response)
             .insert_header((CONTENT_TYPE, "application/problem+json"))
-            // The path that was asked for is part of some.
-            .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
             .insert_header((RESULT_HEADER, self.code));
         match &self.hint {
             Hint::None => &mut response,

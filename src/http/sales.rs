@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
 use super::Context;
+use super::headers::guarded;
 use super::problem::Problem;
 use crate::catalogue::Reading;
 use crate::domain::activity::Activity;
@@ -157,9 +157,8 @@ fn unseen(error: &Error) -> Problem {
 
 /// No cache may keep it: the time in it would be wrong.
 fn json(body: &impl Serialize) -> HttpResponse {
-    HttpResponse::Ok()
+    guarded(&mut HttpResponse::Ok())
         .content_type("application/json; charset=utf-8")
-        .insert_header((CACHE_CONTROL, "no-store"))
         // Strings and numbers always serialise.
         .body(serde_json::to_vec(body).unwrap_or_default())
 }

@@ -2,7 +2,7 @@
 //! `wechat.token` there is nothing here.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use tokio::time::Instant;
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::Context;
 use super::attempt::{discard, media_type, read_body};
 use super::form;
+use super::headers::guarded;
 use super::negotiate::Manner;
 use super::operator;
 use super::problem::Problem;
@@ -75,9 +76,8 @@ pub async fn receive(
 
 /// What somebody sent is part of it, and nothing else than what the media type says.
 fn answered(media_type: &'static str, body: String) -> HttpResponse {
-    HttpResponse::Ok()
+    guarded(&mut HttpResponse::Ok())
         .content_type(media_type)
-        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .body(body)
 }
 

@@ -4,6 +4,7 @@
 mod chat;
 mod deliveries;
 mod expiry;
+mod intruders;
 mod losses;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use prometheus::{
 use self::chat::Chat;
 use self::deliveries::Deliveries;
 use self::expiry::Expiry;
+use self::intruders::Intruders;
 use self::losses::Losses;
 use crate::domain::bid::BidOutcome;
 use crate::domain::outcome::{Outcome, Refusal};
@@ -54,6 +56,8 @@ pub struct Metrics {
     pub deliveries: Deliveries,
     /// What users of the chat platform ask.
     pub chat: Chat,
+    /// Who shows a wrong token.
+    pub intruders: Intruders,
     /// What Redis has forgotten.
     pub losses: Losses,
 }
@@ -141,9 +145,8 @@ impl Metrics {
             "Failed calls to Redis by what they mean",
             "kind",
         )?;
-        let queue_depth =
-            IntGauge::new("seckill_queue_attempts", "Attempts that wait for a batch")?;
-        registry.register(Box::new(queue_depth.clone()))?;
+        let waiting = "Attempts that wait for a batch";
+        let queue_depth = gauge_of(&registry, "seckill_queue_attempts", waiting)?;
         let seconds = |name, help| histogram(&registry, name, help, &SECONDS);
         Ok(Self {
             grabbed: redis("grabbed"),
@@ -172,6 +175,7 @@ impl Metrics {
             expiry: Expiry::registered(&registry)?,
             placements,
             bids,
+            intruders: Intruders::registered(&registry)?,
             losses: Losses::registered(&registry)?,
             deliveries: Deliveries::registered(&registry)?,
             chat: Chat::registered(&registry)?,
@@ -290,6 +294,12 @@ fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<In
     Ok(counter)
 }
 
+fn gauge_of(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+    let gauge = IntGauge::new(name, help)?;
+    registry.register(Box::new(gauge.clone()))?;
+    Ok(gauge)
+}
+
 fn histogram(
     registry: &Registry,
     name: &str,
@@ -346,11 +356,8 @@ fn lag(feeds: &[FeedFigures]) -> prometheus::Result<Registry> {
 fn truth(sales: Option<&[SaleFigures]>, gates: &[GateFigures]) -> prometheus::Result<Registry> {
     let registry = Registry::new();
     let gauges = |name, help, labels: &[&str]| gauges(&registry, name, help, labels);
-    let up = IntGauge::new(
-        "seckill_redis_up",
-        "1 when the figures of the sales could be read",
-    )?;
-    registry.register(Box::new(up.clone()))?;
+    let read = "1 when the figures of the sales could be read";
+    let up = gauge_of(&registry, "seckill_redis_up", read)?;
     up.set(i64::from(sales.is_some()));
     let units = gauges(
         "seckill_units",

@@ -7,8 +7,11 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::config::{RedisAccess, RedisUrl};
+use crate::config::{RedisAccess, RedisUrl, secret};
 use crate::error::{Error, Result};
+
+/// The setting that names a file with the password.
+const PASSWORD_FILE: &str = "redis.password_file";
 
 /// A client for this address that shows and trusts the configured certificates.
 ///
@@ -102,7 +105,9 @@ pub fn check(info: &ConnectionInfo, access: &RedisAccess) -> Result<()> {
                 .to_owned(),
         ));
     }
-    password(path).map_err(Error::Config).map(drop)
+    secret::read(PASSWORD_FILE, path)
+        .map_err(Error::Config)
+        .map(drop)
 }
 
 /// A client that logs in with the password that the file holds now, if there is a file. So a
@@ -114,28 +119,13 @@ pub async fn with_password(client: &Client, access: &RedisAccess) -> Result<Clie
     let Some(path) = access.password_file.clone() else {
         return Ok(client.clone());
     };
-    let read = tokio::task::spawn_blocking(move || password(&path)).await;
-    let password = read.unwrap_or_else(|e| Err(format!("redis.password_file: {e}")));
+    let read = tokio::task::spawn_blocking(move || secret::read(PASSWORD_FILE, &path)).await;
+    let password = read.unwrap_or_else(|e| Err(format!("{PASSWORD_FILE}: {e}")));
     let info = client.get_connection_info().clone();
     let settings = info.redis_settings().clone();
     let settings = settings.set_password(password.map_err(Error::Busy)?);
     let client = Client::open(info.set_redis_settings(settings));
     client.map_err(|e| Error::Busy(format!("redis.url {}: {e}", access.url)))
-}
-
-/// The password in this file, without the end of its line, or what is wrong with the file.
-fn password(path: &Path) -> Result<String, String> {
-    let wrong = |why: &dyn std::fmt::Display| {
-        let path = path.display();
-        format!("redis.password_file {path}: {why}")
-    };
-    let text = std::fs::read(path).map_err(|e| wrong(&e))?;
-    let text = String::from_utf8(text).map_err(|_| wrong(&"not UTF-8"))?;
-    let password = text.trim_end_matches(['\r', '\n']);
-    if password.is_empty() {
-        return Err(wrong(&"it is empty"));
-    }
-    Ok(password.to_owned())
 }
 
 /// What is probably wrong with an address that cannot be parsed; empty when nobody knows.

@@ -20,6 +20,7 @@ pub mod examiner;
 mod failure;
 pub mod feed;
 mod greeting;
+mod held;
 mod history;
 pub mod holds;
 pub mod keys;

@@ -335,7 +335,8 @@ async fn commands_work_beside_a_running_server_and_the_audit_convicts_tampering(
     let shop = Shop::new();
     let data_dir = shop.folder.path().join("data");
     let data_dir = data_dir.to_str().expect("a plain path");
-    let server = ServerProcess::start(free_address(), &["--data-dir", data_dir]).await;
+    let arguments = ["--demo", "--data-dir", data_dir];
+    let server = ServerProcess::start(free_address(), &arguments).await;
     assert_eq!(
         server.buyer.code("/seckill", "a", "x", "2").await,
         "grabbed"

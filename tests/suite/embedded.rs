@@ -70,7 +70,7 @@ async fn a_server_whose_socket_was_deleted_stops_in_order() {
 async fn a_second_server_on_the_same_directory_is_refused() {
     let folder = tempfile::tempdir().expect("folder");
     let data_dir = folder.path().to_str().expect("a plain path");
-    let first = ServerProcess::start(free_address(), &["--data-dir", data_dir]).await;
+    let first = ServerProcess::start(free_address(), &["--demo", "--data-dir", data_dir]).await;
     let listen = free_address().to_string();
     let since = Instant::now();
     let second = seckill(&["serve", "--data-dir", data_dir, "--listen", &listen]);
@@ -95,7 +95,8 @@ async fn a_killed_server_leaves_nothing_behind_that_blocks_the_next() {
     let data_dir = folder.path().to_str().expect("a plain path");
     let mut order = None;
     for _ in 0..3 {
-        let server = ServerProcess::start(free_address(), &["--data-dir", data_dir]).await;
+        let arguments = ["--demo", "--data-dir", data_dir];
+        let server = ServerProcess::start(free_address(), &arguments).await;
         let fields = [("username", "x"), ("purchase", "2")];
         let reply = server.buyer.form("/seckill", &fields).await;
         assert!(reply.result.ends_with("grabbed"), "{reply:?}");
@@ -336,6 +337,86 @@ fn make_installs_a_redis_when_there_is_only_an_old_one() {
 
     script(&file("apt-get"), "echo again >&2; exit 1");
     assert_eq!(make(), (true, String::new()), "nothing to install");
+}
+
+#[tokio::test]
+async fn only_a_demo_puts_something_on_sale() {
+    for (arguments, goods) in [(&[][..], &[][..]), (&["--demo"], &["a", "b"])] {
+        let folder = tempfile::tempdir().expect("folder");
+        let data_dir = folder.path().to_str().expect("a plain path");
+        let arguments = [&["--data-dir", data_dir], arguments].concat();
+        let (server, record) = ServerProcess::recorded(free_address(), &arguments).await;
+        let sales = server.buyer.get("/sales").await.json();
+        let sales = sales["sales"].as_array().expect("a list");
+        let on_sale: Vec<_> = sales.iter().map(|sale| &sale["goods"]).collect();
+        assert_eq!(on_sale, goods);
+        let printed = record.printed();
+        assert_eq!(
+            printed.contains("demo sale"),
+            !goods.is_empty(),
+            "{printed}"
+        );
+        server.kill();
+    }
+}
+
+#[test]
+fn what_people_try_first_is_a_demo() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut make = Command::new("make");
+    let make = make.args(["--dry-run", "run"]).env_remove("MAKEFLAGS");
+    let output = make.current_dir(root).output().expect("runs");
+    let commands = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(commands.contains("seckill serve --demo\n"), "{commands}");
+    let compose = std::fs::read_to_string(root.join("docker-compose.yml")).expect("a file");
+    assert!(compose.contains("command: serve --demo\n"), "{compose}");
+}
+
+/// A folder whose `redis-server` hangs when it is asked for its version.
+fn hanging_program() -> TempDir {
+    let folder = tempfile::tempdir().expect("folder");
+    let sleep = on_path("sleep");
+    let hang = format!("exec {} 3600", sleep.display());
+    script(&folder.path().join("redis-server"), &hang);
+    folder
+}
+
+#[test]
+fn a_program_that_hangs_is_named_and_does_not_keep_the_start_for_ever() {
+    let (programs, folder) = (hanging_program(), tempfile::tempdir().expect("folder"));
+    let mut command = program();
+    let command = command.args(["serve", "--data-dir"]).arg(folder.path());
+    let since = Instant::now();
+    let output = command.env("PATH", programs.path()).output().expect("runs");
+    assert!(since.elapsed() < PATIENCE, "{:?}", since.elapsed());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("redis-server does not say its version within 5s"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_program_that_hangs_hides_no_other() {
+    let (programs, folder) = (hanging_program(), tempfile::tempdir().expect("folder"));
+    let path = std::env::var_os("PATH").expect("a PATH");
+    let folders = std::iter::once(programs.path().to_owned()).chain(std::env::split_paths(&path));
+    let address = free_address();
+    let log = folder.path().join("logged");
+    let child = program()
+        .args(["serve", "--listen", &address.to_string(), "--data-dir"])
+        .arg(folder.path().join("data"))
+        .env("PATH", std::env::join_paths(folders).expect("a PATH"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log).expect("created"))
+        .spawn();
+    let server = ServerProcess::adopt(child.expect("started"), address).await;
+    server.kill();
+    let logged = std::fs::read_to_string(log).expect("UTF-8");
+    let words = ["WARN", "redis-server does not say its version within 5s"];
+    assert!(words.iter().all(|words| logged.contains(words)), "{logged}");
 }
 
 /// The append-only file that is written now.

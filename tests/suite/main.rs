@@ -21,6 +21,7 @@ mod race;
 mod readiness;
 mod relay;
 mod script;
+mod secrets;
 mod server_programs;
 mod walk;
 mod wechat;

@@ -6,6 +6,7 @@ mod durability;
 mod finding;
 mod machine;
 mod memory;
+mod operators;
 mod permissions;
 mod private;
 mod server;
@@ -69,6 +70,7 @@ async fn examine(store: &Store, config: &Config) -> Result<Vec<Finding>> {
     }
     findings.extend(machine::backlog(config.http.backlog));
     findings.extend(machine::open_files());
+    findings.extend(operators::token(config));
     findings.extend(chat::signatures(config));
     findings.extend(chat::token(config));
     findings.extend(chat::links(config));

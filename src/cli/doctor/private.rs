@@ -1,4 +1,4 @@
-//! What the private Redis wrote to its log, and the room on its disk.
+//! What the private Redis wrote to its log, who may look at its data, and the room on its disk.
 
 use std::path::Path;
 
@@ -11,7 +11,11 @@ const MIB: u64 = 1 << 20;
 /// The findings about the private Redis in `data_dir`.
 pub(super) fn findings(data_dir: &Path) -> Result<Vec<Finding>> {
     let health = embedded::health(data_dir)?;
-    Ok(vec![log(&health), disk(&health)])
+    Ok(vec![
+        log(&health),
+        privacy(&health, data_dir),
+        disk(&health),
+    ])
 }
 
 fn log(health: &Health) -> Finding {
@@ -26,6 +30,18 @@ fn log(health: &Health) -> Finding {
         format!("{path} reports damage or a failure, {count} times; the last: {last}"),
         format!("`seckill audit --deep` for each sale; when all is well, delete {path}"),
     )
+}
+
+fn privacy(health: &Health, data_dir: &Path) -> Finding {
+    let path = data_dir.display();
+    let (grade, found) = match health.open_mode {
+        None => (Grade::Good, "only its user may look at the data".to_owned()),
+        Some(mode) => {
+            let found = format!("other users may look into {path}: its mode is {mode:o}");
+            (Grade::Warning, found)
+        }
+    };
+    Finding::new("data folder", grade, found, format!("chmod 700 {path}"))
 }
 
 /// A rewrite of the log needs as much room as the data have.

@@ -8,6 +8,7 @@ use super::{parameter, sale_id};
 use crate::domain::ids::SaleId;
 use crate::error::Result as Read;
 use crate::http::Context;
+use crate::http::headers::guarded;
 use crate::http::problem::Problem;
 use crate::operation::orders::Format;
 use crate::store::OrderPages;
@@ -86,7 +87,7 @@ pub async fn orders(context: Data<Context>, request: HttpRequest) -> Result<Http
         let piece = pages.next().await;
         piece.inspect_err(|error| tracing::warn!(%error, "orders cut off in the middle"))
     });
-    Ok(HttpResponse::Ok()
+    Ok(guarded(&mut HttpResponse::Ok())
         .content_type(media_type(format))
         .streaming(body))
 }

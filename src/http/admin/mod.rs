@@ -16,6 +16,7 @@ use super::attempt::is_form;
 use super::fault::Fault;
 use super::fields::Object;
 use super::form;
+use super::headers::guarded;
 use super::negotiate::Manner;
 use super::operator::who;
 use super::problem::Problem;
@@ -125,7 +126,7 @@ fn no_parameter(request: &HttpRequest) -> Result<(), Problem> {
 }
 
 fn answer(status: StatusCode, code: &'static str, body: &Value) -> HttpResponse {
-    HttpResponse::build(status)
+    guarded(&mut HttpResponse::build(status))
         .content_type("application/json; charset=utf-8")
         .insert_header((RESULT_HEADER, code))
         .body(body.to_string())

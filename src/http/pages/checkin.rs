@@ -1,7 +1,6 @@
 //! Where tickets are checked: the page for the staff at the door, and the door itself.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
@@ -19,10 +18,12 @@ use crate::http::answer::RESULT_HEADER;
 use crate::http::attempt::{discard, required, sale, text};
 use crate::http::fault::{Fault, FieldName};
 use crate::http::fields::Fields;
+use crate::http::headers::guarded;
 use crate::http::negotiate::Manner;
 use crate::http::operator;
 use crate::http::orders::Sentence;
 use crate::http::problem::Problem;
+use crate::http::token::Door;
 use crate::store::Store;
 use crate::wechat::checkin::{CheckIn, Presented, Refusal, check_in};
 
@@ -69,7 +70,7 @@ pub async fn check(
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    if let Err(problem) = operator::required(&request, &context.token) {
+    if let Err(problem) = context.token.required(&request, Door::CheckIn) {
         discard(body).await;
         return Err(problem);
     }
@@ -147,10 +148,9 @@ fn admitted(activity: &SaleId, order: &Order, manner: Manner) -> HttpResponse {
         number: order.username.as_str(),
         units: order.units(activity),
     };
-    HttpResponse::Ok()
+    guarded(&mut HttpResponse::Ok())
         .content_type("application/json; charset=utf-8")
         .insert_header((RESULT_HEADER, ADMITTED))
-        .insert_header((CACHE_CONTROL, "no-store"))
         // Strings always serialise.
         .body(serde_json::to_vec(&body).unwrap_or_default())
 }

@@ -3,6 +3,8 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 
+use crate::http::headers::NOSNIFF;
+
 const STYLE: &str = include_str!("../../../templates/style.css");
 const SCRIPT: &str = include_str!("../../../templates/checkin.js");
 /// Long enough for an evening at the door, short enough for a new version.
@@ -21,7 +23,7 @@ pub async fn script() -> HttpResponse {
 fn file(media_type: &'static str, text: &'static str) -> HttpResponse {
     HttpResponse::Ok()
         .content_type(media_type)
-        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, NOSNIFF))
         .insert_header((CACHE_CONTROL, CACHED))
         .body(text)
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{CACHE_CONTROL, LOCATION};
+use actix_web::http::header::LOCATION;
 use actix_web::middleware::Next;
 use actix_web::web::{Data, Payload, ReqData};
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError};
@@ -31,6 +31,7 @@ use super::Context;
 use super::attempt::{discard, required, text};
 use super::fault::{Fault, FieldName};
 use super::fields::Fields;
+use super::headers::guarded;
 use super::problem::Problem;
 use crate::catalogue::Reading;
 use crate::domain::ids::{OpenId, SaleId};
@@ -74,9 +75,8 @@ pub async fn without_slash(
         query => format!("?{query}"),
     };
     let page = format!("../{page}{query}");
-    let response = HttpResponse::PermanentRedirect()
+    let response = guarded(&mut HttpResponse::PermanentRedirect())
         .insert_header((LOCATION, page))
-        .insert_header((CACHE_CONTROL, "no-store"))
         .finish();
     Ok(request.into_response(response))
 }

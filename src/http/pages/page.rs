@@ -1,11 +1,11 @@
 //! HTML answers, and what a browser may do with them.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
+use actix_web::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use askama::Template;
+
+use crate::http::headers::guarded;
 
 /// What a page may load, besides our style sheet. All else is forbidden: were a text ever not
 /// escaped, it could still not run.
@@ -44,13 +44,11 @@ pub fn filled(
     template: &impl Template,
     loads: Loads,
 ) -> HttpResponse {
-    response
+    guarded(response)
         .content_type("text/html; charset=utf-8")
         .insert_header((CONTENT_SECURITY_POLICY, loads.policy()))
         // Addresses hold openids and tickets.
-        .insert_header((REFERRER_POLICY, "no-referrer"))
-        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .insert_header((CACHE_CONTROL, "no-store"));
+        .insert_header((REFERRER_POLICY, "no-referrer"));
     // Texts and numbers always render.
     response.body(template.render().unwrap_or_default())
 }

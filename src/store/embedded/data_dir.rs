@@ -2,15 +2,20 @@
 //! where things lie in it.
 
 use std::fmt;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
 /// Longest path of a unix socket, on every system.
 const SOCKET_PATH_BYTES_MAX: usize = 103;
+/// What its user may do with the directory, and with a file in it; others may do nothing.
+const DIRECTORY_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+/// The part of a mode that is about others.
+const OTHERS: u32 = 0o077;
 /// Where the owner writes down who it is.
 const OWNER_FILE: &str = "seckill.lock";
 /// The folder of the append-only log, which the server makes when it starts.
@@ -90,7 +95,7 @@ impl fmt::Display for Owner {
 }
 
 impl DataDir {
-    /// Creates the directory if needed.
+    /// Creates the directory if needed, for this user alone.
     ///
     /// # Errors
     /// [`Error::Embedded`] when it cannot be created or its path is too long for a socket.
@@ -113,7 +118,9 @@ impl DataDir {
     /// [`Error::Embedded`] when it cannot be created.
     pub fn create(path: &Path) -> Result<Self> {
         let failed = |e| failed(path, e);
-        fs::create_dir_all(path).map_err(failed)?;
+        let mut builder = DirBuilder::new();
+        let builder = builder.recursive(true).mode(DIRECTORY_MODE);
+        builder.create(path).map_err(failed)?;
         let path = path.canonicalize().map_err(failed)?;
         Ok(Self { path })
     }
@@ -188,6 +195,13 @@ impl DataDir {
         Ok(Lock { file })
     }
 
+    /// The mode of the directory, if it lets other users in. One that was there before stays as it
+    /// is: it may be theirs, too.
+    pub fn open_mode(&self) -> Option<u32> {
+        let mode = fs::metadata(&self.path).ok()?.permissions().mode();
+        (mode & OTHERS != 0).then_some(mode & 0o777)
+    }
+
     /// The directory itself.
     pub fn path(&self) -> &Path {
         &self.path
@@ -234,11 +248,19 @@ fn failed(path: &Path, error: io::Error) -> Error {
     Error::Embedded(format!("{}: {error}", path.display()))
 }
 
-/// Opens a lock file, which stays when the lock goes: deleting it would let two have it.
+/// Opens a lock file, which stays when the lock goes: deleting it would let two have it. Whoever
+/// can open it can lock it, and keep its user out.
 fn open(path: &Path) -> Result<File> {
     let mut options = File::options();
     let options = options.read(true).write(true).create(true).truncate(false);
-    options.open(path).map_err(|e| failed(path, e))
+    let file = options.mode(FILE_MODE).open(path);
+    let file = file.map_err(|e| failed(path, e))?;
+    let mode = file.metadata().map_err(|e| failed(path, e))?;
+    if mode.permissions().mode() & OTHERS != 0 {
+        // Of an older version. Where it is not ours, its user must do this.
+        let _ = file.set_permissions(Permissions::from_mode(FILE_MODE));
+    }
+    Ok(file)
 }
 
 /// True when the lock was taken, false when others have it.

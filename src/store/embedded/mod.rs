@@ -100,6 +100,9 @@ impl EmbeddedRedis {
             return Err(error);
         }
         watch.started(&first);
+        if role == Role::Server {
+            warn_of_others(&dir);
+        }
         let watcher = {
             let watch = watch.clone();
             std::thread::spawn(move || watch.keep_running(first, || starter.start()))
@@ -185,6 +188,17 @@ impl Drop for EmbeddedRedis {
     }
 }
 
+/// A directory that was there before may be open to other users of the machine.
+fn warn_of_others(dir: &DataDir) {
+    if let Some(mode) = dir.open_mode() {
+        let path = dir.path().display();
+        tracing::warn!(
+            "other users of this machine may look into {path} (its mode is {mode:o}), where names \
+             and orders are: chmod 700 {path}"
+        );
+    }
+}
+
 /// Makes this server the owner of `dir`. An owner that is a command will soon end; one that is a
 /// server will not.
 fn own_after_commands(dir: &DataDir, timeout: Duration) -> Result<Lock> {
@@ -224,6 +238,8 @@ pub struct Health {
     pub alarms: Vec<String>,
     /// The log itself.
     pub log: PathBuf,
+    /// The mode of the directory, if it lets other users of the machine in.
+    pub open_mode: Option<u32>,
     /// Bytes that are free on its disk.
     pub free_bytes: u64,
     /// Bytes of its data on disk, which a rewrite of the log writes once more.
@@ -240,6 +256,7 @@ pub fn health(data_dir: &Path) -> Result<Health> {
     Ok(Health {
         alarms: server_log::all_alarms(&dir).map_err(failed)?,
         log: dir.log(),
+        open_mode: dir.open_mode(),
         free_bytes: disk::free_bytes(dir.path()).map_err(failed)?,
         data_bytes: append_only::log_bytes(&dir).map_err(failed)?,
     })

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt;
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use super::writer::Writer;
 use crate::error::{Error, Result};
@@ -13,6 +16,8 @@ use crate::error::{Error, Result};
 const NAMES: [&str; 2] = ["redis-server", "valkey-server"];
 /// The first major version with script flags and a sound `appendfsync always`.
 const MAJOR_MIN: u32 = 7;
+/// Longest wait for a program to say its version.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where to get one, said to people who have none.
 const INSTALL: &str = "install one (Debian, Ubuntu: apt-get install redis-server; \
@@ -89,11 +94,11 @@ pub fn find(path: Option<&OsStr>, writer: Option<&Writer>) -> Result<Vec<Program
             continue;
         }
         match ask(path.clone()) {
-            Some(program) if program.version.major() >= MAJOR_MIN => fit.push(program),
-            Some(program) => {
+            Ok(program) if program.version.major() >= MAJOR_MIN => fit.push(program),
+            Ok(program) => {
                 unfit.push(format!("{} is version {}", path.display(), program.version));
             }
-            None => unfit.push(format!("{} does not tell its version", path.display())),
+            Err(why) => unfit.push(format!("{} {why}", path.display())),
         }
     }
     if fit.is_empty() {
@@ -118,28 +123,56 @@ fn none_found(unfit: &[String]) -> Error {
     ))
 }
 
-/// Reads name and version out of `Redis server v=7.0.15 sha=...`.
-fn ask(path: PathBuf) -> Option<Program> {
-    let output = Command::new(&path)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let mut words = text.split_whitespace();
-    let name = words.next()?.to_lowercase();
-    let version = Version::new(words.find_map(|word| word.strip_prefix("v="))?);
-    Some(Program {
+/// Asks a program for its name and version. One that hangs keeps nobody from starting for ever.
+fn ask(path: PathBuf) -> Result<Program, String> {
+    let none = || "does not tell its version".to_owned();
+    let said = said_version(&path).ok_or_else(none)?;
+    let Ok(said) = said else {
+        let why = format!("does not say its version within {VERSION_TIMEOUT:?}");
+        tracing::warn!("the server program {} {why}", path.display());
+        return Err(why);
+    };
+    let (name, version) = name_and_version(&said).ok_or_else(none)?;
+    Ok(Program {
         path,
         name,
         version,
     })
 }
 
+/// What a program prints when it is asked for its version; `Err` when it hangs, and is killed.
+fn said_version(path: &Path) -> Option<Result<String, mpsc::RecvTimeoutError>> {
+    let mut child = Command::new(path)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let mut stdout = child.stdout.take()?;
+    let (saying, said) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stdout.read_to_end(&mut bytes); // what cannot be read is no version
+        let _ = saying.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    let said = said.recv_timeout(VERSION_TIMEOUT);
+    // It has said all, or it hangs.
+    let _ = child.kill();
+    let _ = child.wait();
+    Some(said)
+}
+
+/// Reads both out of `Redis server v=7.0.15 sha=...`.
+fn name_and_version(said: &str) -> Option<(String, Version)> {
+    let mut words = said.split_whitespace();
+    let name = words.next()?.to_lowercase();
+    let version = words.find_map(|word| word.strip_prefix("v="))?;
+    Some((name, Version::new(version)))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     /// A program that says its version. A shell writes it: a program that this process has open,

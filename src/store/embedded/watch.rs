@@ -12,8 +12,10 @@ use crate::error::Result;
 
 /// First pause before a server that died is started again; doubles each time.
 const RESTART_PAUSE_MIN: Duration = Duration::from_millis(100);
-/// Longest such pause. A server that ran longer than this starts over with the first.
-const RESTART_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Longest such pause: nothing is sold meanwhile, and what made it die may be gone by then.
+const RESTART_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// A server that ran longer than this starts over with the first pause.
+const RAN_WELL_MIN: Duration = Duration::from_secs(5);
 /// Between two looks at the log of a server that runs.
 const LOG_PAUSE: Duration = Duration::from_secs(1);
 /// No process has this id.
@@ -76,7 +78,7 @@ impl Watch {
         loop {
             if let Some(process) = running.take() {
                 let ran = self.wait_for_end(process, pause);
-                if ran > RESTART_PAUSE_MAX {
+                if ran > RAN_WELL_MIN {
                     pause = RESTART_PAUSE_MIN;
                     self.alarms().forget_told();
                 }

@@ -1,5 +1,6 @@
 //! Redis is full: nothing more is sold, and what was sold is settled all the same.
 
+use futures_util::future::join_all;
 use seckill::domain::change::ChangeOutcome;
 use seckill::domain::order::OrderState;
 use seckill::domain::sale::StockKind;
@@ -53,6 +54,62 @@ async fn selling_stops_and_settling_goes_on() {
         assert_eq!(world.order(&overdue).await.state, OrderState::Expired);
         assert_eq!(world.left(&sale).await, 49);
         world.assert_holds(&sale).await;
+    }
+}
+
+/// Whoever has bought is told so at the door where he bought, and nobody else is told anything.
+#[tokio::test]
+async fn a_holder_is_answered_at_the_door() {
+    for (door, kind, other) in [
+        ("/seckill", StockKind::List, "/incr"),
+        ("/incr", StockKind::Counter, "/seckill"),
+    ] {
+        let redis = PrivateRedis::forgetful();
+        let mut world = World::at(redis.url()).await;
+        let sale = world.sale("a", kind, 50).await;
+        world.put(&sale, &held_for(3_600_000)).await;
+        let app = TestApp::start(&world).await;
+        let asks = async |door: &str, user: &str, purchase: &str| {
+            let fields = [("goods", "a"), ("username", user), ("purchase", purchase)];
+            app.buyer.form(door, &fields).await
+        };
+        let sold = asks(door, "holder", "2").await;
+        assert_eq!(sold.result, "grabbed");
+        let back = asks(door, "back", "1").await.order().expect("an order");
+        let repeated = asks(door, "holder", "1").await;
+        assert_eq!(repeated.result, "already_grabbed");
+        let _: () = world.run(&["CONFIG", "SET", "maxmemory", "1mb"]).await;
+
+        assert_eq!(asks(door, "holder", "1").await, repeated);
+        let cancel = format!("/orders/{back}/cancel");
+        let cancelled = app.buyer.form(&cancel, &[("username", "back")]).await;
+        assert_eq!(cancelled.result, "cancelled");
+        for (door, user, purchase) in [
+            (door, "stranger", "1"),
+            (door, "back", "1"),
+            (door, "holder", "3"),
+            (other, "holder", "1"),
+        ] {
+            let reply = asks(door, user, purchase).await;
+            assert_eq!(
+                (reply.status, reply.result.as_str()),
+                (503, "busy"),
+                "{user}"
+            );
+        }
+        // Many at once: each hears of himself.
+        let crowd = (0..20).map(|buyer| {
+            let user = if buyer % 2 == 0 { "holder" } else { "stranger" };
+            let reply = asks(door, user, "1");
+            async move { (user, reply.await) }
+        });
+        for (user, reply) in join_all(crowd).await {
+            assert_eq!(reply.order(), repeated.order().filter(|_| user == "holder"));
+        }
+        let _: () = world.run(&["CONFIG", "SET", "maxmemory", "0"]).await;
+        assert_eq!(asks(door, "stranger", "1").await.result, "grabbed");
+        world.assert_holds(&sale).await;
+        app.stop().await;
     }
 }
 

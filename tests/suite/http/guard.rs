@@ -200,3 +200,76 @@ async fn with_the_token_a_wrong_path_or_method_is_told() {
     }
     app.stop().await;
 }
+
+/// Answers name orders and people, and browsers guess what a text may be.
+#[tokio::test]
+async fn no_cache_keeps_an_answer_and_no_browser_guesses_what_it_is() {
+    let world = World::new().await;
+    world.sale("a", StockKind::List, 1).await;
+    let app = office(&world).await;
+    let bearer = format!("Bearer {TOKEN}");
+    let operator = ("authorization", bearer.as_str());
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let plain = ("accept", "text/plain");
+    let assert_guarded = async |method: &str, path: &str, headers: &[(&str, &str)], body: &str| {
+        let body = body.as_bytes().to_vec();
+        let response = app.buyer.begin(method, path, headers, body).await;
+        let named = |name: &str| {
+            let value = response.headers().get(name);
+            value.map(|value| value.to_str().expect("ASCII").to_owned())
+        };
+        let what = format!("{method} {path}: {}", response.status());
+        assert_eq!(
+            named("x-content-type-options").as_deref(),
+            Some("nosniff"),
+            "{what}"
+        );
+        let files = ["/wechat/style.css", "/wechat/checkin.js"];
+        let caching = if files.contains(&path) {
+            "public, max-age=600"
+        } else {
+            "no-store"
+        };
+        assert_eq!(named("cache-control").as_deref(), Some(caching), "{what}");
+        named("x-seckill-result")
+    };
+    for (user, result) in [
+        ("x", "grabbed"),
+        ("x", "already_grabbed"),
+        ("y", "sold_out"),
+    ] {
+        for headers in [&[form][..], &[form, plain]] {
+            let body = format!("username={user}&purchase=1");
+            let said = assert_guarded("POST", "/seckill", headers, &body).await;
+            let expected = [result, "already_grabbed"];
+            assert!(said.is_some_and(|said| expected.contains(&said.as_str())));
+        }
+    }
+    let order = app
+        .buyer
+        .form("/seckill", &[("username", "x"), ("purchase", "1")])
+        .await;
+    let order = order.order().expect("an order");
+    for (method, path) in routes::all() {
+        let id = if path.starts_with("/orders") {
+            &order
+        } else {
+            "a"
+        };
+        let path = path
+            .replace("{id}", id)
+            .replace("{event}", "a")
+            .replace("{user}", "x");
+        for headers in [&[][..], &[operator]] {
+            assert_guarded(&method, &path, headers, "").await;
+        }
+    }
+    for (method, path) in [
+        ("GET", "/nothing"),
+        ("DELETE", "/seckill"),
+        ("GET", "/wechat/help/"),
+    ] {
+        assert_guarded(method, path, &[], "").await;
+    }
+    app.stop().await;
+}

@@ -121,7 +121,7 @@ async fn a_relay_waits_for_the_private_redis_of_the_server() {
         &secret,
     ];
     let mut relay = RelayProcess::start(&words);
-    let server = ServerProcess::start(free_address(), &["--data-dir", data_dir]).await;
+    let server = ServerProcess::start(free_address(), &["--demo", "--data-dir", data_dir]).await;
     assert_eq!(
         server.buyer.code("/incr", "b", "alice", "1").await,
         "grabbed"

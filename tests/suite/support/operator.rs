@@ -3,7 +3,7 @@
 use super::buyer::{Buyer, Reply};
 
 /// The token of the servers in tests.
-pub const TOKEN: &str = "operators-token";
+pub const TOKEN: &str = "operators-token-1";
 
 /// Someone who shows a token.
 #[derive(Clone)]

@@ -1,0 +1,30 @@
+//! Who shows a wrong token.
+
+use prometheus::{IntCounterVec, Opts, Registry};
+
+/// How often a wrong operators' token was shown, by the door.
+pub struct Intruders {
+    wrong_tokens: IntCounterVec,
+}
+
+impl Intruders {
+    pub(super) fn registered(registry: &Registry) -> prometheus::Result<Self> {
+        let options = Opts::new(
+            "seckill_wrong_tokens_total",
+            "Requests with a wrong operators' token by where it was shown",
+        );
+        let wrong_tokens = IntCounterVec::new(options, &["door"])?;
+        registry.register(Box::new(wrong_tokens.clone()))?;
+        Ok(Self { wrong_tokens })
+    }
+
+    /// A wrong token was shown.
+    pub fn wrong_token(&self, door: &str) {
+        self.wrong_tokens.with_label_values(&[door]).inc();
+    }
+
+    /// From the start there is a row for this door.
+    pub fn expect(&self, door: &str) {
+        self.wrong_tokens.with_label_values(&[door]);
+    }
+}
