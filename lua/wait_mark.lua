@@ -4,7 +4,7 @@
 --
 -- Returns marked
 -- Writes always: WAIT counts from the last write of its connection on, and a replica that has this
---   one has everything that was written before it, by whoever.
+--   one has everything that was written before it, by any connection.
 -- Flags: allow-oom, so that what was done when Redis was full can be waited for.
 -- Uses: lib/clock
 

@@ -190,7 +190,8 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
     app.run().await
 }
 
-/// What whoever opens the operators' door to others should mend; `seckill doctor` says how.
+/// Warns of an operators' token that others than this machine may guess; `seckill doctor` says how
+/// to mend it.
 fn warn_of_token(config: &Config) {
     if config.admin.has_short_token(config.http.listen) {
         tracing::warn!(

@@ -87,7 +87,7 @@ impl Export {
                 .find(|line| line.goods == sale.as_str());
             let Some(line) = of_sale else { continue };
             let told = Told {
-                state: state(&row.state).ok_or_else(|| wrong(no_state(&row.state)))?,
+                state: OrderState::parse(&row.state).ok_or_else(|| wrong(no_state(&row.state)))?,
                 username: row.username,
                 purchase: line.purchase.or(line.accepted).unwrap_or_default(),
                 units: line.units,
@@ -121,7 +121,7 @@ impl Export {
                 .split('\t')
                 .filter(|unit| !unit.is_empty());
             let told = Told {
-                state: state(cell(1)).ok_or_else(|| wrong(no_state(cell(1))))?,
+                state: OrderState::parse(cell(1)).ok_or_else(|| wrong(no_state(cell(1))))?,
                 username: text_of_cell(cell(2)).to_owned(),
                 purchase: purchase.map_err(|_| wrong(format!("purchase {:?}", cell(8))))?,
                 units: units.map(str::to_owned).collect(),
@@ -215,10 +215,6 @@ fn step(state: OrderState) -> u8 {
         OrderState::Used => 2,
         OrderState::Cancelled | OrderState::Expired => 3,
     }
-}
-
-fn state(word: &str) -> Option<OrderState> {
-    OrderState::parse(word)
 }
 
 fn no_state(word: &str) -> String {

@@ -64,12 +64,18 @@ impl Store {
         let sales: Vec<&SaleId> = sales.into_iter().collect();
         let sales = sales.as_slice();
         let begun = self.clear_begin(sales, clear, force).await;
-        let stopped = "the sales may stay stopped until the same command has ended";
-        if let Some(refusal) = begun.map_err(|error| error.and(stopped))? {
+        let stopped =
+            |error: Error| error.and("the sales may stay stopped until the same command has ended");
+        // What was certainly not begun stops no sale.
+        let begun = begun.map_err(|error| match error {
+            Error::Unknown(_) => stopped(error),
+            other => other,
+        });
+        if let Some(refusal) = begun? {
             return Ok(ClearOutcome::Refused(refusal));
         }
-        let begun = self.clear_begun(sales, clear, force, progress).await;
-        begun.map_err(|error| error.and(stopped))
+        let ended = self.clear_begun(sales, clear, force, progress).await;
+        ended.map_err(stopped)
     }
 
     /// What follows when the sales are stopped.

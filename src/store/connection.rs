@@ -124,8 +124,8 @@ impl Connected {
         timeout_at(deadline, waiting).await.map_err(late)?
     }
 
-    /// Waits until enough replicas have everything that this server has written by now, by whoever,
-    /// if they are waited for.
+    /// Waits until enough replicas have everything that was written at this server by now, by any
+    /// connection, if they are waited for.
     ///
     /// # Errors
     /// [`Error::Unknown`]: it was written, and may yet be forgotten.
