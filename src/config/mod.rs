@@ -2,6 +2,7 @@
 //! `SECKILL__SECTION__KEY` from the environment, then flags. Read once, at the start.
 
 mod duration;
+mod networks;
 mod redis;
 mod relay;
 pub mod secret;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use self::networks::Networks;
 pub use self::token::AdminToken;
 use crate::domain::durability::Durability;
 use crate::domain::ids::SaleId;
@@ -70,6 +72,10 @@ pub struct Http {
     pub workers: usize,
     /// Connections that may wait to be accepted: 4096. The kernel's somaxconn caps it.
     pub backlog: u32,
+    /// Connections that one address may have, over all workers; none: as many as there are.
+    pub connections_per_address: Option<u32>,
+    /// Proxies in front of this server: their connections are those of many clients.
+    pub trusted_proxies: Networks,
     /// Answer refusals with 4xx instead of 200: false.
     pub strict_status: bool,
     /// How long the server serves on after TERM, while `/readyz` fails: 0 s.
@@ -144,6 +150,8 @@ impl Default for Http {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             backlog: 4096,
+            connections_per_address: None,
+            trusted_proxies: Networks::default(),
             strict_status: false,
             drain: Duration::ZERO,
         }
@@ -212,6 +220,8 @@ impl Config {
             "http.workers must be from 1 to 1024"
         } else if self.http.backlog == 0 {
             "http.backlog is 0: it must be at least 1"
+        } else if self.http.connections_per_address == Some(0) {
+            "http.connections_per_address is 0: it must be at least 1"
         } else if self.http.drain > DRAIN_MAX {
             "http.drain must be at most 1h"
         } else if let Some(wrong) = self.redis.wrong() {
@@ -285,6 +295,14 @@ mod tests {
             ("[http]\nworkers = 0", "http.workers"),
             ("[http]\nworker = 1", "worker"),
             ("[http]\nbacklog = -1", "http.backlog"),
+            (
+                "[http]\nconnections_per_address = 0",
+                "http.connections_per_address",
+            ),
+            (
+                "[http]\ntrusted_proxies = ['10.0.0.0/8', 'home']",
+                "\"home\" is not",
+            ),
             ("[redis]\ntimeout = 'soon'", "redis.timeout"),
             ("[redis]\ntimeout = '0s'", "redis.timeout"),
             ("[redis]\ntimeout = '100000000000000h'", "redis.timeout"),

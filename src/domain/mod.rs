@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod activity;
+pub mod address;
 pub mod attempt;
 pub mod bid;
 pub mod bid_violation;

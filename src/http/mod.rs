@@ -7,6 +7,7 @@ pub mod answer;
 pub mod attempt;
 mod bid;
 mod bid_request;
+mod connection;
 mod doors;
 pub mod fault;
 mod fields;
@@ -23,7 +24,6 @@ mod probes;
 mod problem;
 pub mod routes;
 mod sales;
-mod socket;
 mod standstill;
 mod token;
 mod wechat;
@@ -33,11 +33,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use actix_service::IntoServiceFactory;
 use actix_web::dev::Server;
 pub use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
+use rustix::process::{Resource, getrlimit};
 use tokio::sync::Semaphore;
 
+use self::connection::{Addresses, Limits, entrance};
 use self::standstill::Standstill;
 use self::token::Token;
 use self::wechat::TicketOffice;
@@ -45,7 +48,7 @@ use crate::admission::Admission;
 use crate::admission::gate::Gates;
 use crate::admission::memory::Memory;
 use crate::catalogue::Catalogue;
-use crate::config::{AdminToken, Config, Doors};
+use crate::config::{AdminToken, Config, Doors, Http};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::readiness::Asker;
@@ -55,12 +58,8 @@ use crate::wechat::office::{Account, Office};
 use crate::wechat::seal::Sealer;
 use crate::wechat::signature::Guard;
 
-/// How long an idle connection is kept: longer than the proxies in front usually do.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Longest wait for open requests when the server stops, beyond that of a buyer for Redis.
 const SHUTDOWN_MARGIN_SECONDS: u64 = 10;
-/// Most open connections of one worker.
-const CONNECTIONS_PER_WORKER_MAX: usize = 25_000;
 
 /// What the handlers of one worker need.
 struct Context {
@@ -175,28 +174,31 @@ pub fn listen(
     };
     let shared = Arc::new(shared);
     let failed = |e| Error::Config(format!("cannot listen on {}: {e}", config.http.listen));
-    // Called once by each worker, on its thread: so each has its own queue and lane.
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(web::Data::new(shared.context(&store)))
-            .configure(routes::configure)
-    });
-    let server = server
+    let listener = connection::bind(config.http.listen, config.http.backlog).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let limits = limits(&config.http);
+    let builder = Server::build()
         .workers(config.http.workers)
-        .backlog(config.http.backlog)
-        .max_connections(CONNECTIONS_PER_WORKER_MAX)
-        .keep_alive(KEEP_ALIVE)
+        .max_concurrent_connections(limits.places)
         .shutdown_timeout(timeout.as_secs() + SHUTDOWN_MARGIN_SECONDS)
-        .on_connect(socket::keep)
-        .disable_signals()
-        .tcp_nodelay(true)
-        .bind(config.http.listen)
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    // Called once by each worker, on its thread: so each has its own queue and lane.
+    let worker = move || {
+        let application = App::new()
+            .app_data(web::Data::new(shared.context(&store)))
+            .configure(routes::configure);
+        let stopping = stopping.clone();
+        let stopped = move || {
+            let stopping = stopping.clone();
+            async move { stopping.notified().await }
+        };
+        let metrics = shared.metrics.clone();
+        entrance(application.into_factory(), limits.clone(), metrics, stopped)
+    };
+    let server = builder
+        .listen("seckill", listener, worker)
         .map_err(failed)?;
-    let address = server
-        .addrs()
-        .first()
-        .copied()
-        .unwrap_or(config.http.listen);
     let server = server.run();
     Ok(Listening {
         address,
@@ -204,6 +206,17 @@ pub fn listen(
         draining,
         server,
     })
+}
+
+/// How many connections each worker may have: as many as the open files of this process allow.
+fn limits(http: &Http) -> Limits {
+    let files = getrlimit(Resource::Nofile).current;
+    let proxies = http.trusted_proxies.clone();
+    let per_address = http.connections_per_address;
+    Limits {
+        places: connection::places(files, http.workers),
+        addresses: per_address.map(|most| Addresses::new(most, proxies)),
+    }
 }
 
 /// Who watches the door of the ticket office, and what its account says of itself; `None` without

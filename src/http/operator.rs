@@ -10,8 +10,8 @@ use actix_web::{Error, HttpRequest, ResponseError};
 
 use super::Context;
 use super::attempt;
+use super::connection;
 use super::problem::Problem;
-use super::socket::{self, Socket};
 use super::token::Door;
 
 /// The address of who asks, for the log.
@@ -50,7 +50,7 @@ pub async fn carry_out<T: 'static>(
     if context.standstill.held_up(request) {
         return Err(Problem::held_up());
     }
-    if socket::of(request).is_some_and(Socket::is_reset) {
+    if connection::of(request).is_some_and(|connection| connection.is_reset()) {
         let (who, method, path) = (who(request), request.method().as_str(), request.path());
         tracing::info!(who, method, path, became = "dropped", "change over HTTP");
         return Err(Problem::later("busy", "the connection was reset"));

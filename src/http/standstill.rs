@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use actix_web::HttpRequest;
 use actix_web::rt::{spawn, time};
 
-use super::socket;
+use super::connection;
 use crate::error::Error;
 
 /// How often a worker shows that it runs.
@@ -61,7 +61,7 @@ impl Standstill {
         let Some(running_for) = self.runs(now) else {
             return false;
         };
-        let silent_for = socket::of(request).and_then(socket::Socket::silent_for);
+        let silent_for = connection::of(request).and_then(|connection| connection.silent_for());
         silent_for.is_some_and(|silent_for| silent_for + GRAIN >= running_for)
     }
 

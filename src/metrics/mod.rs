@@ -2,6 +2,7 @@
 //! holds is read from the truth when it is asked for, never counted along.
 
 mod chat;
+pub mod connections;
 mod deliveries;
 mod expiry;
 mod intruders;
@@ -15,6 +16,7 @@ use prometheus::{
 };
 
 use self::chat::Chat;
+use self::connections::Connections;
 use self::deliveries::Deliveries;
 use self::expiry::Expiry;
 use self::intruders::Intruders;
@@ -56,6 +58,8 @@ pub struct Metrics {
     pub deliveries: Deliveries,
     /// What users of the chat platform ask.
     pub chat: Chat,
+    /// The connections of clients.
+    pub connections: Connections,
     /// Who shows a wrong token.
     pub intruders: Intruders,
     /// What Redis has forgotten.
@@ -175,6 +179,7 @@ impl Metrics {
             expiry: Expiry::registered(&registry)?,
             placements,
             bids,
+            connections: Connections::registered(&registry)?,
             intruders: Intruders::registered(&registry)?,
             losses: Losses::registered(&registry)?,
             deliveries: Deliveries::registered(&registry)?,

@@ -3,6 +3,7 @@
 mod accounts;
 mod admin;
 mod bids;
+mod connections;
 mod doors;
 mod export;
 mod guard;

@@ -40,6 +40,24 @@ impl ServerProcess {
         (server.await, record)
     }
 
+    /// The same, started by a shell that runs `limit` first, such as `ulimit -n 64`.
+    pub async fn limited(address: SocketAddr, limit: &str, arguments: &[&str]) -> Self {
+        let serve = format!("{limit} && exec \"$0\" \"$@\"");
+        let listen = address.to_string();
+        let program = env!("CARGO_BIN_EXE_seckill");
+        let child = Command::new("sh")
+            .args(["-c", &serve, program, "serve", "--listen", &listen])
+            .args(arguments)
+            .env("SECKILL__REDIS__TIMEOUT", format!("{}s", TIMEOUT.as_secs()))
+            .current_dir(std::env::temp_dir())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the shell starts");
+        Self::adopt(child, address).await
+    }
+
     async fn speaking(
         address: SocketAddr,
         arguments: &[&str],

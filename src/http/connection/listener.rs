@@ -1,0 +1,59 @@
+//! The socket that connections come from.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use rustix::net::sockopt::set_tcp_nodelay;
+use tokio::net::TcpSocket;
+
+/// What the kernel may hold of the answers on one connection, as it counts: about half of it is
+/// bytes.
+const SEND_BUFFER_BYTES: u32 = 256 << 10;
+
+/// Binds to an address. `backlog`: connections that may wait to be accepted.
+///
+/// The sockets of connections inherit the options. What a client does not take within 30 seconds,
+/// the kernel (Linux 5.11 or newer) drops with the connection, also when the server has closed it.
+///
+/// # Errors
+/// What the kernel says.
+pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    set_tcp_nodelay(&socket, true)?;
+    kernel::drop_what_is_not_taken(&socket)?;
+    socket.bind(address)?;
+    socket.listen(backlog)?.into_std()
+}
+
+#[cfg(target_os = "linux")]
+mod kernel {
+    use std::io;
+    use std::time::Duration;
+
+    use rustix::net::sockopt::set_tcp_user_timeout;
+    use tokio::net::TcpSocket;
+
+    /// Longest time in which no byte of an answer is taken.
+    const STALL_MAX: Duration = Duration::from_secs(30);
+
+    pub fn drop_what_is_not_taken(socket: &TcpSocket) -> io::Result<()> {
+        let milliseconds = u32::try_from(STALL_MAX.as_millis()).unwrap_or(u32::MAX);
+        Ok(set_tcp_user_timeout(socket, milliseconds)?)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod kernel {
+    use std::io;
+
+    use tokio::net::TcpSocket;
+
+    pub fn drop_what_is_not_taken(_: &TcpSocket) -> io::Result<()> {
+        Ok(())
+    }
+}

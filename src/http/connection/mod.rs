@@ -1,0 +1,252 @@
+//! The connections of clients: what each is doing, how long it may be silent, and how many may be
+//! open.
+//!
+//! ```text
+//! accepted → entrance ─ register (a place?) ─→ stream → HTTP library → served → handlers
+//!                          └ every 250 ms: ends what is silent for too long
+//! ```
+//!
+//! The HTTP library has a timer for the first request of a connection only, so its timers are off
+//! and those here are the only ones. They know three phases. Only silence of the other end is
+//! bounded: while a request is served, nothing here counts, however long it takes.
+
+mod addresses;
+mod boundary;
+mod entrance;
+mod listener;
+mod register;
+mod served;
+mod stream;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::dev::RequestHead;
+use actix_web::rt::net::TcpStream;
+use rustix::net::{Shutdown, shutdown};
+
+pub use self::addresses::Addresses;
+use self::addresses::Seat;
+use self::boundary::Boundary;
+pub use self::entrance::entrance;
+pub use self::listener::bind;
+pub use self::register::{Limits, places};
+use self::register::{Register, Tick};
+
+/// What is sent instead of an answer to a head that does not become whole.
+const REQUEST_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
+    connection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// It was just opened, or the first bytes of a request came: its head is not whole.
+    Head,
+    /// A request is read, worked on or answered.
+    Serving,
+    /// The last answer is given, and nothing came since.
+    Idle,
+    /// This server has ended it.
+    Ended,
+}
+
+/// An answer for which there is no room on the way.
+#[derive(Debug, Clone, Copy)]
+struct Stall {
+    /// Since when the other end has taken nothing.
+    since: Tick,
+    /// How many bytes it had taken by then; `None` when the kernel does not say.
+    taken: Option<u64>,
+}
+
+/// A connection of a client.
+pub struct Connection {
+    socket: RefCell<TcpStream>,
+    register: Rc<Register>,
+    phase: Cell<Phase>,
+    /// Since when it is in this phase.
+    since: Cell<Tick>,
+    boundary: Boundary,
+    /// Set while its other end takes nothing of what is written.
+    stall: Cell<Option<Stall>>,
+    /// Its place among those of the same address, while it is open.
+    _seat: Option<Seat>,
+}
+
+impl Connection {
+    fn new(socket: TcpStream, register: Rc<Register>, seat: Option<Seat>) -> Rc<Self> {
+        Rc::new(Self {
+            socket: RefCell::new(socket),
+            phase: Cell::new(Phase::Head),
+            since: Cell::new(register.now()),
+            register,
+            boundary: Boundary::default(),
+            stall: Cell::new(None),
+            _seat: seat,
+        })
+    }
+
+    /// How long ago the last bytes arrived, read or not; `None` when the kernel does not say.
+    pub fn silent_for(&self) -> Option<Duration> {
+        kernel::silent_for(&self.socket.borrow())
+    }
+
+    /// True when the other end has reset the connection, so nobody hears an answer. An end that
+    /// only sends no more is still there.
+    pub fn is_reset(&self) -> bool {
+        kernel::is_reset(&self.socket.borrow())
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.since.set(self.register.now());
+    }
+
+    /// These bytes came.
+    fn received(&self, bytes: &[u8]) {
+        if self.phase.get() == Phase::Idle {
+            self.enter(Phase::Head);
+        }
+        self.boundary.received(bytes);
+    }
+
+    /// The head of a request is whole, and its handler begins.
+    fn begins(&self, head: &RequestHead, has_body: bool) {
+        self.boundary.request(head, has_body);
+        self.enter(Phase::Serving);
+    }
+
+    /// The last byte of an answer is handed over to be sent.
+    fn answered(&self) {
+        let next = match self.boundary.is_reached() {
+            true => Phase::Idle,
+            false => Phase::Head,
+        };
+        self.boundary.restart();
+        self.enter(next);
+    }
+
+    /// Bytes of an answer were taken to be sent, or found no room.
+    fn written(&self, socket: &TcpStream, has_room: bool) {
+        let stall = match self.stall.get() {
+            _ if has_room => None,
+            None => Some(self.stalled(socket)),
+            stall => stall,
+        };
+        self.stall.set(stall);
+    }
+
+    fn stalled(&self, socket: &TcpStream) -> Stall {
+        Stall {
+            since: self.register.now(),
+            taken: kernel::bytes_taken(socket),
+        }
+    }
+
+    /// For how long the other end has taken nothing of an answer.
+    fn stalled_for(&self) -> Tick {
+        let since = |stall: Stall| self.register.now() - stall.since;
+        self.stall.get().map_or(0, since)
+    }
+
+    /// Looks whether the other end has taken bytes without making room: a slow one does.
+    fn is_stuck(&self) -> bool {
+        let now = self.stalled(&self.socket.borrow());
+        let taken = self.stall.get().and_then(|stall| stall.taken);
+        let is_stuck = taken == now.taken;
+        if !is_stuck {
+            self.stall.set(Some(now));
+        }
+        is_stuck
+    }
+
+    /// Ends it at once. What was not taken is dropped.
+    fn reset(&self) {
+        self.enter(Phase::Ended);
+        self.stall.set(None);
+        let socket = self.socket.borrow();
+        // It may be gone already.
+        let _ = socket.set_zero_linger();
+        let _ = shutdown(&*socket, Shutdown::Both);
+    }
+
+    /// Ends it. What it sends from now on is not read.
+    fn end(&self) {
+        let is_late_head = self.phase.get() == Phase::Head && self.boundary.has_begun();
+        let socket = self.socket.borrow();
+        if is_late_head {
+            // A client that reads nothing needs no answer.
+            let _ = socket.try_write(REQUEST_TIMEOUT);
+        }
+        self.enter(Phase::Ended);
+        // Wakes the task of the connection, which finds the end of the stream.
+        let _ = shutdown(&*socket, Shutdown::Read);
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.register.left();
+    }
+}
+
+/// The connection over which a request came; `None` in tests without one.
+pub fn of(request: &HttpRequest) -> Option<&Rc<Connection>> {
+    request.conn_data()
+}
+
+#[cfg(target_os = "linux")]
+mod kernel {
+    use std::time::Duration;
+
+    use actix_web::rt::net::TcpStream;
+    use nix::sys::socket::getsockopt;
+    use nix::{getsockopt_impl, sockopt_impl};
+
+    /// `TCP_CLOSE` of `<netinet/tcp.h>`.
+    const CLOSED: u8 = 7;
+
+    sockopt_impl!(
+        TcpInfo,
+        GetOnly,
+        libc::IPPROTO_TCP,
+        libc::TCP_INFO,
+        libc::tcp_info
+    );
+
+    pub fn silent_for(socket: &TcpStream) -> Option<Duration> {
+        let info = getsockopt(socket, TcpInfo).ok()?;
+        Some(Duration::from_millis(info.tcpi_last_data_recv.into()))
+    }
+
+    pub fn is_reset(socket: &TcpStream) -> bool {
+        getsockopt(socket, TcpInfo).is_ok_and(|info| info.tcpi_state == CLOSED)
+    }
+
+    pub fn bytes_taken(socket: &TcpStream) -> Option<u64> {
+        let info = getsockopt(socket, TcpInfo).ok()?;
+        Some(info.tcpi_bytes_acked)
+    }
+}
+
+/// Other systems do not say.
+#[cfg(not(target_os = "linux"))]
+mod kernel {
+    use std::time::Duration;
+
+    use actix_web::rt::net::TcpStream;
+
+    pub fn silent_for(_: &TcpStream) -> Option<Duration> {
+        None
+    }
+
+    pub fn is_reset(_: &TcpStream) -> bool {
+        false
+    }
+
+    pub fn bytes_taken(_: &TcpStream) -> Option<u64> {
+        None
+    }
+}
