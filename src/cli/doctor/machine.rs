@@ -2,8 +2,8 @@
 
 use super::finding::{Finding, Grade};
 
-/// Open files that a server for a crowd should be allowed: two for each connection.
-const OPEN_FILES_MIN: u64 = 131_072;
+/// Open files that a server for a crowd should be allowed: one for each connection.
+const OPEN_FILES_MIN: u64 = 65_536;
 
 pub(super) fn backlog(wanted: u32) -> Option<Finding> {
     let text = std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok()?;
@@ -40,6 +40,6 @@ pub(super) fn open_files() -> Option<Finding> {
         format!(
             "at most {hard} in this shell; the server inherits the limit of the shell that starts it"
         ),
-        "raise the hard limit: LimitNOFILE=131072 of its systemd unit, or /etc/security/limits.conf",
+        "raise the hard limit: LimitNOFILE=65536 of its systemd unit, or /etc/security/limits.conf",
     ))
 }
