@@ -12,8 +12,9 @@ const SEND_BUFFER_BYTES: u32 = 256 << 10;
 
 /// Binds to an address. `backlog`: connections that may wait to be accepted.
 ///
-/// The sockets of connections inherit the options. What a client does not take within 30 seconds,
-/// the kernel (Linux 5.11 or newer) drops with the connection, also when the server has closed it.
+/// The sockets of connections inherit the options. When a client takes nothing for a minute, the
+/// kernel (Linux 5.11 or newer) drops the connection: it may hold bytes of one that the server has
+/// closed or that is idle, which the [register](super::register) does not see.
 ///
 /// # Errors
 /// What the kernel says.
@@ -38,11 +39,11 @@ mod kernel {
     use rustix::net::sockopt::set_tcp_user_timeout;
     use tokio::net::TcpSocket;
 
-    /// Longest time in which no byte of an answer is taken.
-    const STALL_MAX: Duration = Duration::from_secs(30);
+    /// Longest time in which nothing is taken of what the kernel holds.
+    const UNTAKEN_MAX: Duration = Duration::from_secs(60);
 
     pub fn drop_what_is_not_taken(socket: &TcpSocket) -> io::Result<()> {
-        let milliseconds = u32::try_from(STALL_MAX.as_millis()).unwrap_or(u32::MAX);
+        let milliseconds = u32::try_from(UNTAKEN_MAX.as_millis()).unwrap_or(u32::MAX);
         Ok(set_tcp_user_timeout(socket, milliseconds)?)
     }
 }
