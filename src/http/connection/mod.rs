@@ -39,6 +39,9 @@ use self::register::{Register, Tick};
 const REQUEST_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
     connection: close\r\ncontent-length: 0\r\n\r\n";
 
+/// How often the kernel is asked what was taken of an answer that finds no room: once a second.
+const STALL_LOOK_TICKS: Tick = 4;
+
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -145,21 +148,22 @@ impl Connection {
         }
     }
 
-    /// For how long the other end has taken nothing of an answer.
-    fn stalled_for(&self) -> Tick {
-        let since = |stall: Stall| self.register.now() - stall.since;
-        self.stall.get().map_or(0, since)
-    }
-
-    /// Looks whether the other end has taken bytes without making room: a slow one does.
-    fn is_stuck(&self) -> bool {
-        let now = self.stalled(&self.socket.borrow());
-        let taken = self.stall.get().and_then(|stall| stall.taken);
-        let is_stuck = taken == now.taken;
-        if !is_stuck {
-            self.stall.set(Some(now));
+    /// True when the other end has taken nothing of an answer for so long. A slow one takes bytes
+    /// long before it makes room for more.
+    fn is_stuck(&self, ticks_max: Tick) -> bool {
+        let Some(stall) = self.stall.get() else {
+            return false;
+        };
+        let waited = self.register.now() - stall.since;
+        if waited == 0 || waited % STALL_LOOK_TICKS != 0 {
+            return false;
         }
-        is_stuck
+        let now = self.stalled(&self.socket.borrow());
+        if now.taken != stall.taken {
+            self.stall.set(Some(now));
+            return false;
+        }
+        waited >= ticks_max
     }
 
     /// Ends it at once. What was not taken is dropped.

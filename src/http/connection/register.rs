@@ -136,7 +136,7 @@ impl Register {
         for connection in &open {
             if let Some(late) = self.late(connection) {
                 self.close(connection, late);
-            } else if connection.stalled_for() > STALL_TICKS_MAX && connection.is_stuck() {
+            } else if connection.is_stuck(STALL_TICKS_MAX) {
                 connection.reset();
                 self.metrics.connections.closed(Closed::Stall);
             }

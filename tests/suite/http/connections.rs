@@ -158,24 +158,72 @@ async fn what_is_slow_and_not_silent_lives_on() {
         stream.write_all(REQUEST).await.expect("written");
         assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200 "));
     });
-    let load = async {
-        let mut stream = connect(address).await;
-        let head = format!(
-            "POST /admin/sales/a/stock HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n\
-             content-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n"
-        );
-        stream.write_all(head.as_bytes()).await.expect("written");
-        for number in 0..8 {
-            let piece = format!("4\r\nu-{number}\n\r\n");
-            stream.write_all(piece.as_bytes()).await.expect("written");
-            sleep(Duration::from_secs(1)).await;
-        }
-        stream.write_all(b"0\r\n\r\n").await.expect("written");
-        let answer = answer(&mut stream).await;
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    };
-    tokio::join!(join_all(kept), load);
+    tokio::join!(join_all(kept), slow_load(address, "a", 8));
     assert_eq!(world.left(&id).await, 8);
+    app.stop().await;
+}
+
+/// A load of which one unit comes each second, over its whole time.
+async fn slow_load(address: SocketAddr, sale: &str, seconds: usize) {
+    let mut stream = connect(address).await;
+    let head = format!(
+        "POST /admin/sales/{sale}/stock HTTP/1.1\r\nhost: x\r\n\
+         authorization: Bearer {TOKEN}\r\ncontent-type: text/plain\r\n\
+         transfer-encoding: chunked\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.expect("written");
+    for number in 0..seconds {
+        let line = format!("u-{number}\n");
+        let piece = format!("{:x}\r\n{line}\r\n", line.len());
+        stream.write_all(piece.as_bytes()).await.expect("written");
+        sleep(Duration::from_secs(1)).await;
+    }
+    stream.write_all(b"0\r\n\r\n").await.expect("written");
+    let answer = answer(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+/// A load of three minutes, and an export that its reader takes ten minutes for.
+#[tokio::test]
+#[ignore = "takes ten minutes; for make test-long"]
+async fn loads_and_exports_may_take_minutes() {
+    const EXPORT_SECONDS: u32 = 600;
+    let world = World::new().await;
+    let sale = world.sell("a", 0, 20_000).await;
+    let loaded = world.sale("b", StockKind::List, 0).await;
+    let app = TestApp::start(&world).await;
+    let address = app.buyer.address();
+    let export = async {
+        let mut stream = connect(address).await;
+        let request = format!(
+            "GET /admin/sales/{sale}/orders HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+             authorization: Bearer {TOKEN}\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.expect("written");
+        // As slow as it takes to be at it for ten minutes.
+        let (began, mut bytes) = (Instant::now(), Vec::new());
+        let mut buffer = [0; 4_096];
+        loop {
+            let read = stream.read(&mut buffer).await.expect("it goes on");
+            bytes.extend_from_slice(&buffer[..read]);
+            if read == 0 {
+                break;
+            }
+            if began.elapsed() < Duration::from_secs(EXPORT_SECONDS.into()) {
+                sleep(Duration::from_millis(800)).await;
+            }
+        }
+        let orders = String::from_utf8_lossy(&bytes).matches("\"order\"").count();
+        (orders, began.elapsed())
+    };
+    let load = slow_load(address, "b", 190);
+    let ((orders, took), ()) = tokio::join!(export, load);
+    assert_eq!(orders, 20_000);
+    assert!(
+        took >= Duration::from_secs(EXPORT_SECONDS.into()),
+        "{took:?}"
+    );
+    assert_eq!(world.left(&loaded).await, 190);
     app.stop().await;
 }
 
