@@ -19,7 +19,7 @@
 --   was accepted. With waits, an order that was not changed has its record written again as it is:
 --   replicas are waited for from the last write on.
 -- Flags: allow-oom, so that what was accepted is settled when Redis is full.
--- Uses: lib/clock, lib/deadline, lib/stock, lib/order, lib/feed, lib/account, lib/change
+-- Uses: lib/clock, lib/deadline, lib/stock, lib/order, lib/feed, lib/account, lib/gone, lib/deaths, lib/change
 
 if came_late() then return "late" end
 

@@ -4,7 +4,7 @@
 -- KEYS[1] orders  [hash]    order id -> record
 -- KEYS[2] holds   [zset]    order id by deadline
 -- KEYS[3] feed    [stream]  what happened to orders
--- KEYS[4...] three for each sale of the order:
+-- KEYS[4...] four for each sale of the order:
 --   sale [hash] kind, cancel_until, feed, counters; stock [list or string]; buyers [hash]
 -- ARGV[1] order   [id]      which one
 -- ARGV[2] waits   [0|1]     the caller waits for replicas: an answer about the past writes a little
@@ -19,20 +19,21 @@
 -- Writes only for "changed", so a repeat is safe. With waits, an order that was not changed has its
 --   record written again as it is: replicas are waited for from the last write on.
 -- Flags: allow-oom, so that what was granted is settled when Redis is full.
--- Uses: lib/clock, lib/deadline, lib/stock, lib/order, lib/feed, lib/change
+-- Uses: lib/clock, lib/deadline, lib/stock, lib/order, lib/feed, lib/gone, lib/deaths, lib/change
 
 if came_late() then return "late" end
 
 local orders, holds, feed = KEYS[1], KEYS[2], KEYS[3]
 local id, waits, buyer, door = ARGV[1], ARGV[2] == "1", ARGV[3], ARGV[4]
-local count = (#KEYS - 3) / 3
+local count = (#KEYS - 3) / 4
 if count < 1 or count ~= #ARGV - 4 or (door ~= "" and door ~= "office") then
-  error({ err = "ERR order_cancel takes 3 keys and 3 for each sale, order, waits, buyer, door and "
+  error({ err = "ERR order_cancel takes 3 keys and 4 for each sale, order, waits, buyer, door and "
     .. "the sales" })
 end
 local sales = {}
 for n = 1, count do
-  sales[ARGV[n + 4]] = { key = KEYS[3 * n + 1], stock = KEYS[3 * n + 2], buyers = KEYS[3 * n + 3] }
+  sales[ARGV[n + 4]] = { key = KEYS[4 * n], stock = KEYS[4 * n + 1], buyers = KEYS[4 * n + 2],
+    gone = KEYS[4 * n + 3] }
 end
 
 local order = order_of(orders, id, buyer)

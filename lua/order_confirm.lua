@@ -15,7 +15,7 @@
 --   expired, it can be confirmed. With waits, an order that was not changed has its record written
 --   again as it is: replicas are waited for from the last write on.
 -- Flags: allow-oom, so that what was granted is settled when Redis is full.
--- Uses: lib/clock, lib/deadline, lib/stock, lib/order, lib/feed, lib/change
+-- Uses: lib/clock, lib/deadline, lib/stock, lib/order, lib/feed, lib/gone, lib/deaths, lib/change
 
 if came_late() then return "late" end
 

@@ -4,7 +4,7 @@
 -- KEYS[1] orders  [hash]    order id -> record
 -- KEYS[2] holds   [zset]    order id by deadline
 -- KEYS[3] feed    [stream]  what happened to orders
--- KEYS[4...] three for each sale of the orders:
+-- KEYS[4...] four for each sale of the orders:
 --   sale [hash] kind, paused, clearing, feed, counters; stock [list or string]; buyers [hash]
 -- ARGV[1] again   [ms]      how long an order that is broken or stopped is left alone
 -- ARGV[2...] goods [sale id], one for each sale, in the order of the keys; then the order ids
@@ -17,17 +17,18 @@
 --   not in the way of the next batch: it gets the deadline of the record, or goes, or, when broken
 --   or stopped, comes up again later. The same batch again changes nothing more.
 -- Flags: allow-oom, so that what was granted is settled when Redis is full.
--- Uses: lib/clock, lib/stock, lib/order, lib/feed, lib/change
+-- Uses: lib/clock, lib/stock, lib/order, lib/feed, lib/gone, lib/deaths, lib/change
 
 local orders, holds, feed = KEYS[1], KEYS[2], KEYS[3]
 local again = whole(ARGV[1], nil, "again")
-local count = (#KEYS - 3) / 3
+local count = (#KEYS - 3) / 4
 if count < 0 or count % 1 ~= 0 or #ARGV < count + 2 then
-  error({ err = "ERR order_expire takes 3 keys and 3 for each sale, again, the sales and the orders" })
+  error({ err = "ERR order_expire takes 3 keys and 4 for each sale, again, the sales and the orders" })
 end
 local sales, ids = {}, {}
 for n = 1, count do
-  sales[ARGV[n + 1]] = { key = KEYS[3 * n + 1], stock = KEYS[3 * n + 2], buyers = KEYS[3 * n + 3] }
+  sales[ARGV[n + 1]] = { key = KEYS[4 * n], stock = KEYS[4 * n + 1], buyers = KEYS[4 * n + 2],
+    gone = KEYS[4 * n + 3] }
 end
 for n = count + 2, #ARGV do
   ids[#ids + 1] = ARGV[n]

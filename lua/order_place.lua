@@ -4,7 +4,7 @@
 -- KEYS[2] orders   [hash]  order id -> record
 -- KEYS[3] holds    [zset]  order id by deadline
 -- KEYS[4] feed     [stream] what happened to orders
--- KEYS[5...] one triple for each line: sale [hash], stock [list or string], buyers [hash]
+-- KEYS[5...] four for each line: sale [hash], stock [list or string], buyers [hash], gone [hash]
 -- ARGV[1] username   [text]      who asks
 -- ARGV[2] request_id [text]      the client's name for this request
 -- ARGV[3] order      [order id]  of the order if it is granted
@@ -19,7 +19,7 @@
 --   already_grabbed     goods LF id of the order that the buyer holds of this sale
 --   not_started         goods LF when it opens [ms], of the first line of which this is true
 --   no_such_sale | wrong_door | invalid_purchase | paused | forgot | ended | sold_out |
---   insufficient_stock  goods of the first line of which this is true
+--   insufficient_stock | too_many_orders  goods of the first line of which this is true
 --   Then, but not after no_such_sale and wrong_door, how the sale of each line stands, as of after
 --   the order, in a table as in sale_grab: {left, grants, granted_at, open | paused | forgot |
 --   not_started | ended, purchase_max, opens_in, history, list | counter}.
@@ -29,21 +29,21 @@
 --   replicas are waited for from the last write on, and what the answer rests on was written before.
 --   A sale that has forgotten some of the past is stopped, and grants nothing.
 -- Flags: none, so selling stops before any effect when Redis is read-only, full or cannot persist.
--- Uses: lib/clock, lib/deadline, lib/stock, lib/history, lib/window, lib/basket, lib/order, lib/feed
+-- Uses: lib/clock, lib/deadline, lib/stock, lib/history, lib/window, lib/gone, lib/basket, lib/order, lib/feed
 
 if came_late() then return "late" end
 
 local requests, orders, holds, feed = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local username, request_id, order, waits = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == "1"
 local count = (#ARGV - 4) / 5
-if count < 1 or count % 1 ~= 0 or #KEYS ~= 4 + 3 * count then
+if count < 1 or count % 1 ~= 0 or #KEYS ~= 4 + 4 * count then
   error({ err = "ERR order_place takes 4 keys, username, request_id, order, waits, and for each line "
-    .. "3 keys, goods, purchase, history, grants and granted_at" })
+    .. "4 keys, goods, purchase, history, grants and granted_at" })
 end
 
 local lines, wanted = {}, {}
 for i = 1, count do
-  local line = line_of({ unpack(KEYS, 3 * i + 2, 3 * i + 4) }, { unpack(ARGV, 5 * i, 5 * i + 4) })
+  local line = line_of({ unpack(KEYS, 4 * i + 1, 4 * i + 4) }, { unpack(ARGV, 5 * i, 5 * i + 4) })
   if line.purchase == 0 or wanted[line.goods] then
     error({ err = "ERR order_place: purchase must be at least 1 and no goods twice: " .. line.goods })
   end
@@ -130,6 +130,7 @@ local checks = {
   function(line)
     return line.left == 0 and "sold_out" or line.left < line.purchase and "insufficient_stock"
   end,
+  function(line) return line.is_used_up and "too_many_orders" end,
 }
 for _, check in ipairs(checks) do
   for _, line in ipairs(lines) do

@@ -1,12 +1,13 @@
 -- sale_grab: decides a batch of attempts for one sale, in the order given.
 --
 -- KEYS[1] sale    [hash]            kind, keyword, window, purchase_max, paused, hold, feed, history,
---   counters
+--   orders_max, gone_most, counters
 -- KEYS[2] stock   [list or string]  the units, or the number left
 -- KEYS[3] buyers  [hash]            username -> order id
 -- KEYS[4] orders  [hash]            order id -> record
 -- KEYS[5] holds   [zset]            order id by deadline
 -- KEYS[6] feed    [stream]          what happened to orders
+-- KEYS[7] gone    [hash]            username -> dead orders
 -- ARGV[1] goods   [sale id]         written into each record
 -- ARGV[2] door    [list|counter|office]  the kind of stock that the door sells; the office sells
 --   every sale that has the field keyword, and nobody else does
@@ -22,21 +23,22 @@
 --   has), history (empty: no such sale, or not its door);
 --   then one text with an answer for each attempt, separated by the byte 30: "=" and the units, separated
 --   by tabs, of its new order; an order that the buyer holds, as order_shown says it; or no_such_sale |
---   wrong_door | invalid_purchase | paused | forgot | not_started | ended | sold_out | insufficient_stock
+--   wrong_door | invalid_purchase | paused | forgot | not_started | ended | sold_out |
+--   insufficient_stock | too_many_orders
 -- Writes only for new orders: held ones when the sale has a hold, else confirmed ones. A buyer who
 --   holds an order gets it in every state of the sale. With waits, a batch that grants nothing writes
 --   waited_at of the sale: replicas are waited for from the last write on, and what its answers rest on
 --   was written before. A sale that has forgotten some of the past is stopped, and grants nothing.
 -- Flags: none, so selling stops before any effect when Redis is read-only, full or cannot persist.
--- Uses: lib/clock, lib/deadline, lib/stock, lib/history, lib/window, lib/order, lib/feed
+-- Uses: lib/clock, lib/deadline, lib/stock, lib/history, lib/window, lib/attempts, lib/gone, lib/order, lib/feed
 
 if came_late() then return "late" end
 
-local sale, stock, buyers, orders, holds, feed = unpack(KEYS)
+local sale, stock, buyers, orders, holds, feed, gone = unpack(KEYS)
 local goods, door, waits = ARGV[1], ARGV[2], ARGV[3] == "1"
 local count = (#ARGV - 6) / 3
-if #KEYS ~= 6 or count < 1 or count % 1 ~= 0 then
-  error({ err = "ERR sale_grab takes 6 keys, goods, door, waits, history, grants, granted_at and one "
+if #KEYS ~= 7 or count < 1 or count % 1 ~= 0 then
+  error({ err = "ERR sale_grab takes 7 keys, goods, door, waits, history, grants, granted_at and one "
     .. "triple for each attempt" })
 end
 local past = past_of(ARGV[4], ARGV[5], ARGV[6])
@@ -44,25 +46,14 @@ if count > 1000 then -- unpack returns 8000 values at most, and a batch writes t
   error({ err = "ERR sale_grab takes at most 1000 attempts, not " .. count })
 end
 
--- Few quantities repeat many times: each text is checked once.
-local quantities = setmetatable({}, { __index = function(known, text)
-  local quantity = whole(text, 0, "purchase")
-  if quantity == 0 then
-    error({ err = "ERR sale_grab: purchase must be at least 1" })
-  end
-  known[text] = quantity
-  return quantity
-end })
-local users, wants = {}, {}
-for i = 1, count do
-  users[i], wants[i] = ARGV[3 * i + 4], quantities[ARGV[3 * i + 5]]
-end
+local users, wants, ids = attempts_of(6, count)
 
 -- Read.
 
 local kind, keyword, opens_at, closes_at, purchase_max, paused, hold, fed, held, confirmed, granted,
-  granted_at, history = unpack(redis.call("HMGET", sale, "kind", "keyword", "opens_at", "closes_at",
-    "purchase_max", "paused", "hold", "feed", "held", "confirmed", "grants", "granted_at", "history"))
+  granted_at, history, orders_max, gone_most = unpack(redis.call("HMGET", sale, "kind", "keyword",
+    "opens_at", "closes_at", "purchase_max", "paused", "hold", "feed", "held", "confirmed", "grants",
+    "granted_at", "history", "orders_max", "gone_most"))
 
 local function all(word)
   return { 0, 0, 0, word, 0, 0, "", word .. string.rep("\30" .. word, count - 1) }
@@ -85,7 +76,9 @@ local state = hold > 0 and "held" or "confirmed"
 whole(hold > 0 and held or confirmed, 0, state)
 local now = now_ms()
 local left = stock_left(kind, stock)
+local gone_max = gone_limit(orders_max, gone_most)
 local owned = redis.call("HMGET", buyers, unpack(users))
+local gone_of = gone_max and redis.call("HMGET", gone, unpack(users))
 -- These raise here, before the first write, if a key has a wrong type.
 redis.call("HLEN", orders)
 redis.call("ZCARD", holds)
@@ -111,6 +104,8 @@ for i = 1, count do
     answers[i] = "sold_out"
   elseif left < want then
     answers[i] = "insufficient_stock"
+  elseif gone_max and gone_number(gone_of[i], gone) >= gone_max then
+    answers[i] = "too_many_orders"
   else
     left = left - want
     taken = taken + want
@@ -154,7 +149,7 @@ end
 local at = ms_text(now)
 if fed ~= "0" then
   for _, i in ipairs(grants) do
-    feed_add(feed, state, ARGV[3 * i + 6], at)
+    feed_add(feed, state, ids[i], at)
   end
 end
 
@@ -173,7 +168,7 @@ local tails = setmetatable({}, { __index = function(known, want)
 end })
 local entries, records, deadlines, next_unit = {}, {}, {}, 1
 for n, i in ipairs(grants) do
-  local user, want, id = users[i], wants[i], ARGV[3 * i + 6]
+  local user, want, id = users[i], wants[i], ids[i]
   local named = ""
   if kind == "list" then
     named = want == 1 and units[next_unit]
@@ -182,7 +177,9 @@ for n, i in ipairs(grants) do
   end
   entries[2 * n - 1], entries[2 * n] = user, id
   records[2 * n - 1], records[2 * n] = id, head .. user .. tails[want] .. named
-  deadlines[2 * n - 1], deadlines[2 * n] = deadline, id
+  if deadline then
+    deadlines[2 * n - 1], deadlines[2 * n] = deadline, id
+  end
   answers[i] = "=" .. named
   granted_to[user] = n
 end

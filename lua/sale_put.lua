@@ -9,9 +9,9 @@
 -- ARGV[2] word    [text]            of its history, if it is created
 -- ARGV[3...] pairs of field and value: kind, title, opens_at [ms], closes_at [ms],
 --   purchase_max [units], paused [0|1], hold [ms], cancel_until [ms], feed [0|1]; an empty
---   time removes the bound; bid_min [cents] and bonus_bp [basis points] of a target; keyword,
---   place, starts_at [ms], ends_at [ms], picture and description of an activity, where an empty one
---   is removed, but an empty keyword stays
+--   time removes the bound; orders_max [orders, 0 is no limit], not of a target; bid_min [cents] and
+--   bonus_bp [basis points] of a target; keyword, place, starts_at [ms], ends_at [ms], picture and
+--   description of an activity, where an empty one is removed, but an empty keyword stays
 --
 -- Returns created | updated, or a refusal that changes nothing:
 --   no_such_sale | kind_is_fixed | already_open | purchase_max_lowered | window_is_empty |
@@ -41,7 +41,7 @@ local removable = {
 }
 local lasting = {
   kind = true, title = true, purchase_max = true, paused = true, feed = true, bid_min = true,
-  bonus_bp = true, keyword = true,
+  bonus_bp = true, keyword = true, orders_max = true,
 }
 for field in pairs(edit) do
   if not (removable[field] or lasting[field]) then
@@ -71,8 +71,9 @@ if kind and edit.kind and edit.kind ~= kind then
 end
 local about = edit.place or edit.starts_at or edit.ends_at or edit.picture or edit.description
 local of_targets = edit.bid_min or edit.bonus_bp
--- Whoever takes away a hold or a keyword that no target has changes nothing.
-local of_units = edit.purchase_max or (edit.hold or "") ~= "" or (edit.keyword or "") ~= "" or about
+-- Whoever takes away a limit, a hold or a keyword that no target has changes nothing.
+local of_units = edit.purchase_max or (edit.orders_max or "0") ~= "0" or (edit.hold or "") ~= ""
+  or (edit.keyword or "") ~= "" or about
 if (kind or edit.kind) == "target" and of_units or (kind or edit.kind) ~= "target" and of_targets then
   return "not_of_this_kind"
 end
@@ -149,9 +150,13 @@ if closing_changes and ends_after and (not closes_after or closes_after > ends_a
 end
 bound(edit.hold, nil, "hold")
 bound(edit.cancel_until, nil, "cancel_until")
+whole(edit.orders_max, nil, "orders_max")
 
 if not kind then
   edit.history = history_after(nil, nil, redis.call("HGET", deleted, ARGV[1]), ARGV[2])
+  if edit.kind ~= "target" then -- from the beginning, each order that dies is counted
+    edit.gone, edit.gone_since = "0", ms_text(now)
+  end
 end
 for field, value in pairs(edit) do
   if value == "" and removable[field] then

@@ -1,8 +1,9 @@
 -- sale_reset: gives sales whose orders were dropped a new beginning: their terms and units stay.
 --
 -- KEYS[1] deleted [hash]  sale id -> number of its last history
--- KEYS[2...] three for each sale:
---   sale [hash] paused, clearing, history, known, counters; stock [list or string]; buyers [hash]
+-- KEYS[2...] four for each sale:
+--   sale [hash] paused, clearing, history, known, counters; stock [list or string]; buyers [hash];
+--   gone [hash]
 -- ARGV[1] word    [text]  of the new histories
 -- ARGV[2...] ids  [sale id], one for each sale, in the order of the keys
 --
@@ -14,9 +15,9 @@
 
 if came_late() then return "late" end
 
-local deleted, word, count = KEYS[1], ARGV[1], (#KEYS - 1) / 3
+local deleted, word, count = KEYS[1], ARGV[1], (#KEYS - 1) / 4
 if count < 1 or count ~= #ARGV - 1 then
-  error({ err = "ERR sale_reset takes deleted, 3 keys for each sale, word and the ids" })
+  error({ err = "ERR sale_reset takes deleted, 4 keys for each sale, word and the ids" })
 end
 
 -- What a sale is after the reset; nil when nobody is clearing it.
@@ -27,7 +28,7 @@ local function reset_of(id, sale, stock)
   if not stopped then
     return nil
   end
-  return { left = string.format("%.0f", stock_left(kind, stock)),
+  return { is_target = kind == "target", left = string.format("%.0f", stock_left(kind, stock)),
     counted = string.format("%.0f", whole(counted, whole(added, 0, "added"), "counted")),
     history = history_after(history or "1-", known, redis.call("HGET", deleted, id), word),
     paused = paused == "forgot" and paused or stopped }
@@ -35,7 +36,7 @@ end
 
 local resets = {}
 for n = 1, count do
-  resets[n] = reset_of(ARGV[n + 1], KEYS[3 * n - 1], KEYS[3 * n])
+  resets[n] = reset_of(ARGV[n + 1], KEYS[4 * n - 2], KEYS[4 * n - 1])
   if not resets[n] then
     return { "not_cleared", ARGV[n + 1] }
   end
@@ -43,12 +44,15 @@ end
 
 local reply = { "reset" }
 for n, reset in ipairs(resets) do
-  local sale, buyers = KEYS[3 * n - 1], KEYS[3 * n + 1]
+  local sale, buyers, gone = KEYS[4 * n - 2], KEYS[4 * n], KEYS[4 * n + 1]
   redis.call("HSET", sale, "history", reset.history, "added", reset.left, "removed", "0", "counted",
     reset.counted, "paused", reset.paused)
   redis.call("HDEL", sale, "held", "confirmed", "used", "grants", "granted_at", "waited_at",
     "repeated_at", "known", "clearing")
-  redis.call("UNLINK", buyers)
+  if not reset.is_target then
+    redis.call("HSET", sale, "gone", "0", "gone_most", "0", "gone_since", ms_text(now_ms()))
+  end
+  redis.call("UNLINK", buyers, gone)
   if reset.paused ~= "0" then
     reply[#reply + 1] = ARGV[n + 1]
   end

@@ -1,18 +1,18 @@
 -- basket: the lines of a placement, and how the sale of each stands.
 
--- A line from its three keys and its five arguments.
+-- A line from its four keys and its five arguments.
 local function line_of(keys, args)
-  return { sale = keys[1], stock = keys[2], buyers = keys[3], goods = args[1],
-    purchase = whole(args[2], 0, "purchase"), past = past_of(args[3], args[4], args[5]) }
+  return { sale = keys[1], stock = keys[2], buyers = keys[3], gone = keys[4],
+    goods = args[1], purchase = whole(args[2], 0, "purchase"), past = past_of(args[3], args[4], args[5]) }
 end
 
 -- Adds to a line how its sale stands; false when there is no such sale. Every key is read with the
 -- type that it is written with, and every counter is a number.
 local function line_look(line, now, username)
   local kind, keyword, opens_at, closes_at, purchase_max, paused, hold, fed, held, confirmed, grants,
-    granted_at, history = unpack(redis.call("HMGET", line.sale, "kind", "keyword", "opens_at",
-      "closes_at", "purchase_max", "paused", "hold", "feed", "held", "confirmed", "grants",
-      "granted_at", "history"))
+    granted_at, history, orders_max, gone_most = unpack(redis.call("HMGET", line.sale, "kind", "keyword",
+      "opens_at", "closes_at", "purchase_max", "paused", "hold", "feed", "held", "confirmed", "grants",
+      "granted_at", "history", "orders_max", "gone_most"))
   if not kind then
     return false
   end
@@ -29,6 +29,9 @@ local function line_look(line, now, username)
   line.left, line.owned = stock_left(kind, line.stock), redis.call("HGET", line.buyers, username)
   whole(held, 0, "held")
   whole(confirmed, 0, "confirmed")
+  local gone_max = gone_limit(orders_max, gone_most)
+  line.is_used_up = gone_max
+    and gone_number(redis.call("HGET", line.gone, username), line.gone) >= gone_max
   line.hold, line.fed = whole(hold, 0, "hold"), fed ~= "0"
   return true
 end

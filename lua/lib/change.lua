@@ -1,11 +1,11 @@
 -- change: takes orders from one state into another: their records, the holds, the feed, and the
--- counters of their sales; and gives units back when the new state is a dead one.
+-- counters of their sales; and gives units back and counts the deaths when the new state is a dead one.
 --
 -- Orders are added one by one: each is checked, and one that is broken raises and leaves the change
 -- as it was. Then the change is written, and nothing can fail after its first write.
 
 -- A change `from` one state `to` another, at `at` [ms, text]. `sales` has the keys by sale id:
--- { key = its hash }, and with stock and buyers when units go back.
+-- { key = its hash }, and with stock, buyers and gone when the orders die.
 local function change_of(from, to, at, sales)
   return { from = from, to = to, at = at, sales = sales, orders = {}, fed = {} }
 end
@@ -39,8 +39,8 @@ local function change_sale(change, goods)
   if sale.kind then
     return sale
   end
-  local kind, fed, counted, counted_to, paused, clearing =
-    unpack(redis.call("HMGET", sale.key, "kind", "feed", change.from, change.to, "paused", "clearing"))
+  local kind, fed, counted, counted_to, paused, clearing, gone, gone_most = unpack(redis.call("HMGET",
+    sale.key, "kind", "feed", change.from, change.to, "paused", "clearing", "gone", "gone_most"))
   if kind ~= "list" and kind ~= "counter" then
     error({ err = "ERR sale " .. goods .. " has " .. (kind and "the kind " .. kind or "no kind") })
   end
@@ -49,6 +49,7 @@ local function change_sale(change, goods)
   if sale.stock then
     stock_left(kind, sale.stock)
     redis.call("HLEN", sale.buyers)
+    sale.deaths = deaths_of(gone, gone_most, sale.gone)
   end
   sale.stopped = paused == "forgot" or clearing
   sale.fed, sale.moved, sale.units, sale.users, sale.ids = fed ~= "0", 0, {}, {}, {}
@@ -68,6 +69,9 @@ local function change_check(change, order, line)
     error({ err = "ERR order " .. order.id .. " has " .. line.purchase .. " units and sale "
       .. line.goods .. " counts only " .. sale.counted - sale.moved .. " as " .. change.from })
   end
+  if sale.deaths then
+    deaths_look(sale.deaths, order.username)
+  end
 end
 
 local function change_add(change, order)
@@ -83,6 +87,9 @@ local function change_add(change, order)
       sale.units[#sale.units + 1] = unit
     end
     sale.users[#sale.users + 1], sale.ids[#sale.ids + 1] = order.username, order.id
+    if sale.deaths then
+      deaths_add(sale.deaths, order.username)
+    end
   end
   change.orders[#change.orders + 1] = order
   change.fed[#change.orders] = fed
@@ -129,8 +136,9 @@ local function change_write(change, orders, holds, feed)
       else
         redis.call("INCRBY", sale.stock, sale.moved)
       end
-      if sale.buyers then
+      if sale.stock then
         buyers_free(sale.buyers, sale.users, sale.ids)
+        deaths_write(sale.deaths, sale.key, change.at)
       end
     end
   end

@@ -354,7 +354,8 @@ fn closes(refusal: Refusal) -> bool {
         Refusal::InsufficientStock
         | Refusal::InvalidPurchase
         | Refusal::NoSuchSale
-        | Refusal::WrongDoor => false,
+        | Refusal::WrongDoor
+        | Refusal::TooManyOrders => false,
     }
 }
 

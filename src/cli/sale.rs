@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use super::activity::{self, ActivityFlags};
 use super::clear::SalesToClear;
 use super::print::{Output, facts, figures, table};
-use crate::domain::bid::{BONUS_BP_MAX, CENTS_MAX};
+use crate::domain::bid::{BID_BYTES, BID_MIN_DEFAULT, BONUS_BP_MAX, CENTS_MAX};
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{
     EditOutcome, EditRefusal, EpochMs, PURCHASE_MAX_LIMIT, ResumeOutcome, Sale, SaleEdit, StockKind,
 };
 use crate::error::{Error, Result};
-use crate::operation::sale::{explain, stop_reason, title, to_json};
+use crate::operation::sale::{explain, show_orders_max, stop_reason, title, to_json};
 use crate::operation::{self, times};
 use crate::store::Store;
 use crate::store::clear::Clear;
@@ -45,6 +45,10 @@ pub enum SaleCommand {
         /// Most units in one attempt [default for a new sale: 2]
         #[arg(long, value_parser = purchase_max())]
         purchase_max: Option<u32>,
+        /// Most orders that a buyer may have had, those that were cancelled or expired included, or
+        /// `none` for any number [default: 20]
+        #[arg(long, value_parser = orders_max, value_name = "N|none")]
+        orders_max: Option<OrdersMax>,
         /// How long an order waits for its confirmation before it expires, like `15m`, or `none`
         #[arg(long, value_parser = hold, value_name = "DURATION")]
         hold: Option<Hold>,
@@ -115,6 +119,20 @@ fn hold(text: &str) -> Result<Hold, String> {
     operation::sale::hold(text).map(Hold)
 }
 
+/// A limit of orders; `None` inside is none.
+#[derive(Debug, Clone, Copy)]
+pub struct OrdersMax(Option<u32>);
+
+fn orders_max(text: &str) -> Result<OrdersMax, String> {
+    if text == "none" {
+        return Ok(OrdersMax(None));
+    }
+    let orders = text
+        .parse()
+        .map_err(|_| "it must be a number or `none`".to_owned())?;
+    operation::sale::orders_max(orders).map(|orders| OrdersMax(Some(orders)))
+}
+
 fn feed(text: &str) -> Result<bool, String> {
     match text {
         "on" => Ok(true),
@@ -144,6 +162,7 @@ impl SaleCommand {
                 opens_at,
                 closes_at,
                 purchase_max,
+                orders_max,
                 hold,
                 cancel_until,
                 feed,
@@ -157,6 +176,7 @@ impl SaleCommand {
                     opens_at: opens_at.map(|bound| bound.0),
                     closes_at: closes_at.map(|bound| bound.0),
                     purchase_max: *purchase_max,
+                    orders_max: orders_max.map(|most| most.0),
                     paused: None,
                     hold: hold.map(|hold| hold.0),
                     cancel_until: cancel_until.map(|bound| bound.0),
@@ -192,11 +212,23 @@ async fn put(store: &Store, id: &SaleId, edit: &SaleEdit, output: Output) -> Res
         EditOutcome::Updated => "updated",
         EditOutcome::Refused(refusal) => return Err(refused(id, refusal)),
     };
+    let is_target = edit.kind == Some(StockKind::Target);
+    if is_target && edit.bid_min.is_none() && done == "created" {
+        warn_of_small_bids(id);
+    }
     output.result(
         format!("{done} sale {id}"),
         &json!({"sale": id.as_str(), "result": done}),
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn warn_of_small_bids(target: &SaleId) {
+    eprintln!(
+        "seckill: warning: bids for {target} may be as small as {BID_MIN_DEFAULT} cent, and each \
+         takes about {BID_BYTES} bytes of Redis: before the first bid, `seckill sale put {target} \
+         --bid-min CENTS` sets the smallest one"
+    );
 }
 
 async fn pause(store: &Store, id: &SaleId, paused: bool, output: Output) -> Result<ExitCode> {
@@ -326,10 +358,14 @@ fn phase(snapshot: &Snapshot) -> String {
 fn limits(sale: &Sale) -> Vec<(&'static str, String)> {
     match sale.kind {
         StockKind::List | StockKind::Counter => {
-            vec![("purchase max", sale.purchase_max.to_string())]
+            let orders_max = show_orders_max(sale.orders_max);
+            vec![
+                ("purchase max", sale.purchase_max.to_string()),
+                ("orders max", orders_max),
+            ]
         }
         StockKind::Target => vec![
-            ("bid min", sale.bid_min.to_string()),
+            ("bid min", sale.smallest_bid().to_string()),
             ("bonus bp", sale.bonus_bp.to_string()),
         ],
     }

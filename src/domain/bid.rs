@@ -11,6 +11,8 @@ use super::whole::whole;
 pub const CENTS_MAX: u64 = 100_000_000_000_000;
 /// The smallest bid of a target that does not say otherwise, in cents.
 pub const BID_MIN_DEFAULT: u64 = 1;
+/// Memory of Redis that a bid takes, about, in bytes.
+pub const BID_BYTES: u64 = 308;
 /// The highest bonus, in basis points: everything that was accepted. So a bid never makes an
 /// account richer, and what a cancelled bid gives back always covers its bonus.
 pub const BONUS_BP_MAX: u32 = 10_000;

@@ -13,6 +13,7 @@ pub mod clear;
 pub mod counted;
 pub mod durability;
 pub mod feed;
+pub mod gone;
 pub mod history;
 pub mod ids;
 pub mod ledger;

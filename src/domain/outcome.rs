@@ -28,8 +28,8 @@ pub enum Outcome {
 pub enum RestsOn {
     /// An order that exists.
     Order,
-    /// What others got, or what this buyer did before: stock that is gone, money that is spent, a
-    /// request that was for something else.
+    /// What others got, or what this buyer did before: stock that is gone, money that is spent,
+    /// orders that died, a request that was for something else.
     Stock,
     /// What an operator decided, the request itself, or the time.
     Terms,
@@ -82,11 +82,13 @@ pub enum Refusal {
     NoSuchSale,
     /// The sale's stock is of the other kind.
     WrongDoor,
+    /// The buyer has had as many orders of the sale as it allows, and none of them is alive.
+    TooManyOrders,
 }
 
 impl Refusal {
     /// Every refusal, for tables and tests.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SoldOut,
         Self::InsufficientStock,
         Self::NotStarted,
@@ -96,12 +98,13 @@ impl Refusal {
         Self::InvalidPurchase,
         Self::NoSuchSale,
         Self::WrongDoor,
+        Self::TooManyOrders,
     ];
 
     /// What the refusal rests on.
     pub fn rests_on(self) -> RestsOn {
         match self {
-            Self::SoldOut | Self::InsufficientStock => RestsOn::Stock,
+            Self::SoldOut | Self::InsufficientStock | Self::TooManyOrders => RestsOn::Stock,
             Self::NotStarted
             | Self::Ended
             | Self::Paused
@@ -141,6 +144,7 @@ impl Refusal {
             Self::InvalidPurchase => "invalid_purchase",
             Self::NoSuchSale => "no_such_sale",
             Self::WrongDoor => "wrong_door",
+            Self::TooManyOrders => "too_many_orders",
         }
     }
 

@@ -384,11 +384,12 @@ mod tests {
             opens_at: None,
             closes_at: None,
             purchase_max: 2,
+            orders_max: None,
             stop: None,
             hold: None,
             cancel_until: None,
             feed: true,
-            bid_min: 1,
+            bid_min: None,
             bonus_bp: 500,
             activity: None,
         }

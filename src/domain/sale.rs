@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Invalid;
 use super::activity::{Activity, ActivityEdit};
-use super::bid::{BONUS_BP_MAX, CENTS_MAX};
+use super::bid::{BID_MIN_DEFAULT, BONUS_BP_MAX, CENTS_MAX};
 use super::bid_violation::BidViolation;
 use super::ids::SaleId;
 use super::violation::Violation;
@@ -13,6 +13,10 @@ use super::violation::Violation;
 pub const PURCHASE_MAX_DEFAULT: u32 = 2;
 /// The most that a sale may allow one buyer.
 pub const PURCHASE_MAX_LIMIT: u32 = 100;
+/// Orders that one buyer may have had of a sale when it does not say otherwise.
+pub const ORDERS_MAX_DEFAULT: u32 = 20;
+/// The most that a sale may allow one buyer, unless it has no limit.
+pub const ORDERS_MAX_LIMIT: u32 = 1_000_000;
 /// The most units that one sale may ever be stocked with; a target: [`CENTS_MAX`] cents.
 ///
 /// [`CENTS_MAX`]: super::bid::CENTS_MAX
@@ -141,6 +145,9 @@ pub struct Sale {
     pub closes_at: Option<EpochMs>,
     /// Most units in one attempt.
     pub purchase_max: u32,
+    /// Orders that one buyer may have had, dead ones included; `None`: any number. A target has no
+    /// limit.
+    pub orders_max: Option<u32>,
     /// Why it is stopped; `None`: it is not.
     pub stop: Option<Stop>,
     /// How long an order waits for its confirmation, in ms; `None`: it needs none.
@@ -149,8 +156,9 @@ pub struct Sale {
     pub cancel_until: Option<EpochMs>,
     /// Whether what happens to orders is written to the feed of the event.
     pub feed: bool,
-    /// Smallest bid, in cents, unless it is all that is left. Of targets only.
-    pub bid_min: u64,
+    /// Smallest bid, in cents, unless it is all that is left; `None`: nobody set it, so it is
+    /// [`BID_MIN_DEFAULT`]. Of targets only.
+    pub bid_min: Option<u64>,
     /// Bonus on what is accepted, in basis points. Of targets only.
     pub bonus_bp: u32,
     /// What the tickets are for; `None`: it sells something else. Never of targets, never with a
@@ -167,6 +175,11 @@ impl Sale {
         }
     }
 
+    /// The smallest bid, in cents, whoever decided it.
+    pub fn smallest_bid(&self) -> u64 {
+        self.bid_min.unwrap_or(BID_MIN_DEFAULT)
+    }
+
     /// The terms of a target that no operator can have decided. Scripts refuse each bid for some of
     /// them; no other sale has any.
     pub fn broken_terms(&self) -> Vec<BidViolation> {
@@ -174,7 +187,7 @@ impl Sale {
             return Vec::new();
         }
         let terms = [
-            ("bid_min", self.bid_min, 1..=CENTS_MAX),
+            ("bid_min", self.smallest_bid(), 1..=CENTS_MAX),
             ("bonus_bp", self.bonus_bp.into(), 0..=BONUS_BP_MAX.into()),
         ];
         let broken = terms
@@ -248,6 +261,8 @@ pub struct SaleEdit {
     pub closes_at: Option<Option<EpochMs>>,
     /// New limit for one attempt.
     pub purchase_max: Option<u32>,
+    /// New limit of orders for one buyer; `Some(None)` removes it.
+    pub orders_max: Option<Option<u32>>,
     /// Stop or go on.
     pub paused: Option<bool>,
     /// New hold in ms, for orders granted from then on; `Some(None)` grants confirmed ones.
@@ -397,11 +412,12 @@ mod tests {
             opens_at: Some(10),
             closes_at: Some(20),
             purchase_max: 2,
+            orders_max: Some(ORDERS_MAX_DEFAULT),
             stop: None,
             hold: None,
             cancel_until: None,
             feed: true,
-            bid_min: 1,
+            bid_min: None,
             bonus_bp: 0,
             activity: None,
         };

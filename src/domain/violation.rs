@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::bid_violation::BidViolation;
 use super::counted::counted;
+use super::gone::GoneViolation;
 use super::ids::{OrderId, RequestId, SaleId, Username};
 use super::ledger::Figures;
 use super::order::OrderState;
@@ -102,6 +103,8 @@ pub enum Violation {
         /// What the sale is.
         kind: StockKind,
     },
+    /// Dead orders are counted wrong.
+    Gone(GoneViolation),
     /// Something that only targets, bids and accounts can break.
     Bid(BidViolation),
     /// Redis has forgotten orders of this sale, which is stopped.
@@ -168,6 +171,10 @@ impl Violation {
             }
             Self::Misfit { .. } => {
                 "the record was changed by hand: compare with the feed, then mend it with HSET"
+            }
+            Self::Gone(_) => {
+                "a server of the version before has cancelled, expired or reset orders, or they were \
+                 changed by hand: HDEL the fields `gone` and `gone_most` of the sale, and it counts anew"
             }
             Self::Bid(violation) => violation.cure(),
             Self::Unreadable { .. } => {
@@ -239,6 +246,7 @@ impl fmt::Display for Violation {
             Self::Misfit { order, kind } => {
                 write!(f, "order {order} is none that a {kind} sale can have")
             }
+            Self::Gone(violation) => violation.fmt(f),
             Self::Bid(violation) => violation.fmt(f),
             Self::Unreadable { what } => write!(f, "cannot be read: {what}"),
             Self::Forgot(sale) => f.write_str(&forgot(sale)),

@@ -177,6 +177,12 @@ pub fn refusal_row(refusal: Refusal) -> Row {
             "该抢购不支持这种方式。",
             "This sale does not sell at this door.",
         ),
+        Refusal::TooManyOrders => (
+            Status::OK,
+            Status::CONFLICT,
+            "您在本场抢购中的订单次数已达上限。",
+            "You have had as many orders of this sale as it allows.",
+        ),
     };
     Row::new(refusal.code(), status, strict, chinese, english)
 }

@@ -107,7 +107,8 @@ fn line_status(refusal: Refusal) -> StatusCode {
         | Refusal::Ended
         | Refusal::Paused
         | Refusal::Forgot
-        | Refusal::WrongDoor => StatusCode::CONFLICT,
+        | Refusal::WrongDoor
+        | Refusal::TooManyOrders => StatusCode::CONFLICT,
     }
 }
 

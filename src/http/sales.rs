@@ -94,7 +94,7 @@ impl<'a> SaleView<'a> {
             opens_at: sale.opens_at,
             closes_at: sale.closes_at,
             purchase_max: (!is_target).then_some(sale.purchase_max),
-            bid_min: is_target.then_some(sale.bid_min),
+            bid_min: is_target.then(|| sale.smallest_bid()),
             bonus_bp: is_target.then_some(sale.bonus_bp),
             hold: sale.hold,
             activity: sale.activity.as_ref().and_then(ActivityView::new),

@@ -6,7 +6,8 @@ use super::{activity, times};
 use crate::domain::bid::{BONUS_BP_MAX, CENTS_MAX};
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{
-    EditRefusal, HOLD_MS_MAX, HOLD_MS_MIN, PURCHASE_MAX_LIMIT, Sale, SaleEdit, StockKind, Stop,
+    EditRefusal, HOLD_MS_MAX, HOLD_MS_MIN, ORDERS_MAX_LIMIT, PURCHASE_MAX_LIMIT, Sale, SaleEdit,
+    StockKind, Stop,
 };
 use crate::store::reply::Snapshot;
 
@@ -49,6 +50,21 @@ pub fn purchase_max(units: u64) -> Result<u32, String> {
     let known = u32::try_from(units).ok();
     let fits = known.filter(|units| (1..=PURCHASE_MAX_LIMIT).contains(units));
     fits.ok_or_else(|| format!("{units} is not in 1..={PURCHASE_MAX_LIMIT}"))
+}
+
+/// Accepts a limit of orders for one buyer.
+///
+/// # Errors
+/// Its bounds.
+pub fn orders_max(orders: u64) -> Result<u32, String> {
+    let known = u32::try_from(orders).ok();
+    let fits = known.filter(|orders| (1..=ORDERS_MAX_LIMIT).contains(orders));
+    fits.ok_or_else(|| format!("{orders} is not in 1..={ORDERS_MAX_LIMIT}, nor no limit"))
+}
+
+/// A limit of orders for people: a number, or `none`.
+pub fn show_orders_max(orders: Option<u32>) -> String {
+    orders.map_or_else(|| "none".to_owned(), |orders| orders.to_string())
 }
 
 /// Accepts the smallest bid of a target, in cents.
@@ -95,8 +111,8 @@ pub fn explain(id: &SaleId, refusal: EditRefusal) -> String {
         ),
         EditRefusal::NotOfThisKind => format!(
             "sale {id} is of a kind that has nothing like that: a smallest bid and a bonus are for \
-             targets; a limit for one attempt, a hold, a keyword and what comes with it for lists \
-             and counters"
+             targets; a limit for one attempt, a limit of orders, a hold, a keyword and what comes \
+             with it for lists and counters"
         ),
         EditRefusal::HoldAndKeyword => format!(
             "sale {id} would be an activity with a hold, and its tickets are granted at once: leave \
@@ -151,6 +167,7 @@ pub fn asked(edit: &SaleEdit) -> String {
         ("opens_at", edit.opens_at.map(times::show)),
         ("closes_at", edit.closes_at.map(times::show)),
         ("purchase_max", number(edit.purchase_max.map(u64::from))),
+        ("orders_max", edit.orders_max.map(show_orders_max)),
         ("paused", edit.paused.map(|paused| paused.to_string())),
         ("hold", edit.hold.map(times::show_duration)),
         ("cancel_until", edit.cancel_until.map(times::show)),
@@ -180,9 +197,9 @@ pub fn stop_reason(sale: &Sale) -> Option<&'static str> {
     }
 }
 
-/// A sale for scripts; times in epoch milliseconds. Only a target has terms, instead of a limit for
-/// one attempt, and what is counted of it is cents. Only an activity has a keyword, null while it
-/// is not on show, and what comes with it.
+/// A sale for scripts; times in epoch milliseconds. Only a target has terms, instead of limits (the
+/// one of orders is null for none), and what is counted of it is cents. Only an activity has a
+/// keyword, null while it is not on show, and what comes with it.
 pub fn to_json(snapshot: &Snapshot) -> Value {
     let (sale, figures) = (&snapshot.sale, &snapshot.figures);
     let mut value = json!({
@@ -205,9 +222,12 @@ pub fn to_json(snapshot: &Snapshot) -> Value {
         "server_time": snapshot.now,
     });
     match sale.kind {
-        StockKind::List | StockKind::Counter => value["purchase_max"] = json!(sale.purchase_max),
+        StockKind::List | StockKind::Counter => {
+            value["purchase_max"] = json!(sale.purchase_max);
+            value["orders_max"] = json!(sale.orders_max);
+        }
         StockKind::Target => {
-            value["bid_min"] = json!(sale.bid_min);
+            value["bid_min"] = json!(sale.smallest_bid());
             value["bonus_bp"] = json!(sale.bonus_bp);
         }
     }
@@ -245,6 +265,17 @@ mod tests {
         assert_eq!(purchase_max(100), Ok(100));
         for units in [0, 101, u64::MAX] {
             assert!(purchase_max(units).is_err(), "{units}");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_orders_has_bounds() {
+        assert_eq!(
+            (orders_max(1), orders_max(1_000_000)),
+            (Ok(1), Ok(ORDERS_MAX_LIMIT))
+        );
+        for orders in [0, 1_000_001, u64::MAX] {
+            assert!(orders_max(orders).is_err(), "{orders}");
         }
     }
 

@@ -24,11 +24,12 @@ impl Keys {
         }
     }
 
-    /// `[hash]` `kind`, `title`, `opens_at`, `closes_at`, `purchase_max`, `paused`,
+    /// `[hash]` `kind`, `title`, `opens_at`, `closes_at`, `purchase_max`, `orders_max`, `paused`,
     /// `hold`, `cancel_until`, `feed`, `bid_min`, `bonus_bp`, of an activity `keyword`, `place`,
     /// `starts_at`, `ends_at`, `picture`, `description`, `history`, `known`, `clearing`, and the
-    /// counters `added`, `removed`, `counted`, `held`, `confirmed`, `used`, `grants`. Written by
-    /// `sale_*`, `stock_*`, `bid_*`, `clear_*` and everything that happens to orders.
+    /// counters `added`, `removed`, `counted`, `held`, `confirmed`, `used`, `grants`, `gone`,
+    /// `gone_most`, and `gone_since`. Written by `sale_*`, `stock_*`, `bid_*`, `clear_*` and
+    /// everything that happens to orders.
     pub fn sale(&self, id: &SaleId) -> String {
         self.of_sale("sale", id)
     }
@@ -42,6 +43,12 @@ impl Keys {
     /// `[hash]` username → id of the order that the buyer holds.
     pub fn buyers(&self, id: &SaleId) -> String {
         self.of_sale("buyers", id)
+    }
+
+    /// `[hash]` username → dead orders of the sale that the buyer has had. Means nothing unless the
+    /// field `gone` of the sale is above 0.
+    pub fn gone(&self, id: &SaleId) -> String {
+        self.of_sale("gone", id)
     }
 
     /// `[hash]` order id → record (see `record`), for all sales of the event.
@@ -114,14 +121,22 @@ impl Keys {
     }
 
     /// A sale that no operator can create, because `~` is in no sale id: for probes.
-    pub fn of_probe(&self) -> [String; 6] {
-        ["sale:~", "stock:~", "buyers:~", "orders", "holds", "feed"]
-            .map(|name| self.of_event(name, "~"))
+    pub fn of_probe(&self) -> [String; 7] {
+        let names = [
+            "sale:~", "stock:~", "buyers:~", "orders", "holds", "feed", "gone:~",
+        ];
+        names.map(|name| self.of_event(name, "~"))
     }
 
     /// The keys of `sale_snapshot`, in its order: what a sale has.
     pub fn of_snapshot(&self, id: &SaleId) -> [String; 3] {
         [self.sale(id), self.stock(id), self.buyers(id)]
+    }
+
+    /// The same, and the dead orders of its buyers.
+    fn of_sale_with_gone(&self, id: &SaleId) -> [String; 4] {
+        let [sale, stock, buyers] = self.of_snapshot(id);
+        [sale, stock, buyers, self.gone(id)]
     }
 
     /// What the orders of an event have.
@@ -130,10 +145,10 @@ impl Keys {
     }
 
     /// The keys of `sale_grab`, in its order.
-    pub fn of_grab(&self, id: &SaleId) -> [String; 6] {
+    pub fn of_grab(&self, id: &SaleId) -> [String; 7] {
         let [sale, stock, buyers] = self.of_snapshot(id);
         let [orders, holds, feed] = self.of_orders(id.event());
-        [sale, stock, buyers, orders, holds, feed]
+        [sale, stock, buyers, orders, holds, feed, self.gone(id)]
     }
 
     /// The keys of `order_place`, in its order.
@@ -142,7 +157,7 @@ impl Keys {
         let [orders, holds, feed] = self.of_orders(event);
         let goods = basket.wishes().iter().map(|wish| &wish.goods);
         let of_event = [self.requests(event), orders, holds, feed];
-        list(of_event, goods, |goods| self.of_snapshot(goods))
+        list(of_event, goods, |goods| self.of_sale_with_gone(goods))
     }
 
     /// The keys of `order_confirm`, in its order.
@@ -161,7 +176,9 @@ impl Keys {
     /// The keys of `order_cancel` and `order_expire`, in their order.
     pub fn of_return(&self, event: &str, sales: &[&SaleId]) -> Vec<String> {
         let sales = sales.iter().copied();
-        list(self.of_orders(event), sales, |sale| self.of_snapshot(sale))
+        list(self.of_orders(event), sales, |sale| {
+            self.of_sale_with_gone(sale)
+        })
     }
 
     /// The keys of `clear_begin`, in its order.
@@ -180,7 +197,9 @@ impl Keys {
     /// The keys of `sale_reset` and `sale_delete`, in their order.
     pub fn of_clear_end(&self, event: &str, sales: &[&SaleId]) -> Vec<String> {
         let sales = sales.iter().copied();
-        list([self.deleted(event)], sales, |sale| self.of_snapshot(sale))
+        list([self.deleted(event)], sales, |sale| {
+            self.of_sale_with_gone(sale)
+        })
     }
 
     /// The keys of `event_delete`, in its order.
@@ -199,7 +218,7 @@ impl Keys {
             self.payments(event),
         ];
         let sales = sales.iter().copied();
-        list(of_event, sales, |sale| self.of_snapshot(sale))
+        list(of_event, sales, |sale| self.of_sale_with_gone(sale))
     }
 
     /// The keys of `bid_place`, in its order.
@@ -345,6 +364,7 @@ mod tests {
         assert_eq!(keys.sale(&id), "seckill:{spring}:sale:spring.tea");
         assert_eq!(keys.stock(&id), "seckill:{spring}:stock:spring.tea");
         assert_eq!(keys.buyers(&id), "seckill:{spring}:buyers:spring.tea");
+        assert_eq!(keys.gone(&id), "seckill:{spring}:gone:spring.tea");
         assert_eq!(keys.orders(id.event()), "seckill:{spring}:orders");
         assert_eq!(keys.holds(id.event()), "seckill:{spring}:holds");
         assert_eq!(keys.feed(id.event()), "seckill:{spring}:feed");

@@ -8,13 +8,14 @@ use super::feed::Lag;
 use super::record;
 use super::whole::whole_of;
 use crate::domain::activity::{Activity, Keyword};
-use crate::domain::bid::BID_MIN_DEFAULT;
 use crate::domain::change::{ChangeOutcome, ChangeRefusal};
+use crate::domain::gone::Gone;
 use crate::domain::ids::{OrderId, SaleId};
 use crate::domain::ledger::Figures;
 use crate::domain::outcome::{Refusal, RestsOn};
 use crate::domain::sale::{
-    Door, EditOutcome, EditRefusal, EpochMs, PURCHASE_MAX_DEFAULT, Phase, Sale, StockKind, Stop,
+    Door, EditOutcome, EditRefusal, EpochMs, ORDERS_MAX_DEFAULT, PURCHASE_MAX_DEFAULT, Phase, Sale,
+    StockKind, Stop,
 };
 use crate::domain::standing::{Grants, Standing};
 use crate::domain::violation::Violation;
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub figures: Figures,
     /// Orders ever granted.
     pub grants: Grants,
+    /// Dead orders that were counted; `None` when none are, because all orders are older.
+    pub gone: Option<Gone>,
 }
 
 impl Snapshot {
@@ -158,21 +161,23 @@ pub fn snapshot(id: &SaleId, reply: Value) -> Result<Option<Snapshot>> {
         return Err(unexpected("sale_snapshot", &format!("{parts:?}")));
     };
     let fields = Fields::new(id, fields)?;
+    let kind = StockKind::parse(fields.text("kind").unwrap_or_default())
+        .map_err(|e| unexpected("sale_snapshot", &format!("{id}: {e}")))?;
     let sale = Sale {
         id: id.clone(),
         title: fields.text("title").unwrap_or_default().to_owned(),
-        kind: StockKind::parse(fields.text("kind").unwrap_or_default())
-            .map_err(|e| unexpected("sale_snapshot", &format!("{id}: {e}")))?,
+        kind,
         opens_at: fields.number("opens_at")?,
         closes_at: fields.number("closes_at")?,
         purchase_max: fields
             .number("purchase_max")?
             .unwrap_or(PURCHASE_MAX_DEFAULT),
+        orders_max: fields.orders_max(kind)?,
         stop: fields.stop(),
         hold: fields.number("hold")?.filter(|&ms| ms > 0),
         cancel_until: fields.number("cancel_until")?,
         feed: fields.text("feed") != Some("0"),
-        bid_min: fields.number("bid_min")?.unwrap_or(BID_MIN_DEFAULT),
+        bid_min: fields.number("bid_min")?,
         bonus_bp: fields.number("bonus_bp")?.unwrap_or(0),
         activity: fields.activity()?,
     };
@@ -197,6 +202,7 @@ pub fn snapshot(id: &SaleId, reply: Value) -> Result<Option<Snapshot>> {
         sale,
         figures,
         grants,
+        gone: fields.gone()?,
     }))
 }
 
@@ -230,6 +236,24 @@ impl<'a> Fields<'a> {
         stop.filter(|stop| *stop == Stop::Forgot)
             .or(clearing)
             .or(stop)
+    }
+
+    /// The limit of orders of a sale of this kind. No limit is 0.
+    fn orders_max(&self, kind: StockKind) -> Result<Option<u32>> {
+        let orders = self.number("orders_max")?.unwrap_or(ORDERS_MAX_DEFAULT);
+        Ok(Some(orders).filter(|&orders| orders > 0 && kind != StockKind::Target))
+    }
+
+    /// The dead orders that are counted.
+    fn gone(&self) -> Result<Option<Gone>> {
+        let [counted, most, since] =
+            ["gone", "gone_most", "gone_since"].map(|field| self.number(field));
+        let (most, since) = (most?.unwrap_or(0), since?.unwrap_or(EpochMs::MAX));
+        Ok(counted?.map(|counted| Gone {
+            counted,
+            most,
+            since,
+        }))
     }
 
     /// What a sale that ever had a keyword says of its activity.

@@ -30,6 +30,8 @@ impl Store {
     /// Creates or changes a sale.
     pub async fn sale_put(&self, id: &SaleId, edit: &SaleEdit) -> Result<EditOutcome> {
         let ms = |ms: Option<EpochMs>| ms.map_or_else(String::new, |ms| ms.to_string());
+        // No limit is 0.
+        let limit = |orders: Option<u32>| orders.unwrap_or(0).to_string();
         let bit = |bit: bool| u8::from(bit).to_string();
         let activity = &edit.activity;
         let word = |keyword: &Option<Keyword>| {
@@ -45,6 +47,7 @@ impl Store {
                 "purchase_max",
                 edit.purchase_max.map(|units| units.to_string()),
             ),
+            ("orders_max", edit.orders_max.map(limit)),
             ("paused", edit.paused.map(bit)),
             ("hold", edit.hold.map(ms)),
             ("cancel_until", edit.cancel_until.map(ms)),

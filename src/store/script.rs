@@ -56,13 +56,13 @@ pub static FEED_TRIM: LazyLock<Script> =
 pub static SALE_GRAB: LazyLock<Script> = script!(
     "sale_grab",
     flags: "",
-    uses: ["clock", "deadline", "stock", "history", "window", "order", "feed"]
+    uses: ["clock", "deadline", "stock", "history", "window", "attempts", "gone", "order", "feed"]
 );
 /// Decides a placement.
 pub static ORDER_PLACE: LazyLock<Script> = script!(
     "order_place",
     flags: "",
-    uses: ["clock", "deadline", "stock", "history", "window", "basket", "order", "feed"]
+    uses: ["clock", "deadline", "stock", "history", "window", "gone", "basket", "order", "feed"]
 );
 /// Decides a bid.
 pub static BID_PLACE: LazyLock<Script> = script!(
@@ -135,29 +135,31 @@ pub static PEAK_RECORD: LazyLock<Script> =
 pub static ORDER_CONFIRM: LazyLock<Script> = script!(
     "order_confirm",
     flags: " flags=allow-oom",
-    uses: ["clock", "deadline", "stock", "order", "feed", "change"]
+    uses: ["clock", "deadline", "stock", "order", "feed", "gone", "deaths", "change"]
 );
 /// Gives an order back.
 pub static ORDER_CANCEL: LazyLock<Script> = script!(
     "order_cancel",
     flags: " flags=allow-oom",
-    uses: ["clock", "deadline", "stock", "order", "feed", "change"]
+    uses: ["clock", "deadline", "stock", "order", "feed", "gone", "deaths", "change"]
 );
 /// Takes a bid back.
 pub static BID_CANCEL: LazyLock<Script> = script!(
     "bid_cancel",
     flags: " flags=allow-oom",
-    uses: ["clock", "deadline", "stock", "order", "feed", "account", "change"]
+    uses: ["clock", "deadline", "stock", "order", "feed", "account", "gone", "deaths", "change"]
 );
 /// Marks an order as handed out.
 pub static ORDER_USE: LazyLock<Script> = script!(
     "order_use",
     flags: " flags=allow-oom",
-    uses: ["clock", "deadline", "stock", "order", "feed", "change"]
+    uses: ["clock", "deadline", "stock", "order", "feed", "gone", "deaths", "change"]
 );
 /// Gives back what nobody confirmed in time.
 pub static ORDER_EXPIRE: LazyLock<Script> = script!(
-    "order_expire", flags: " flags=allow-oom", uses: ["clock", "stock", "order", "feed", "change"]
+    "order_expire",
+    flags: " flags=allow-oom",
+    uses: ["clock", "stock", "order", "feed", "gone", "deaths", "change"]
 );
 
 /// Sets balances.

@@ -127,11 +127,12 @@ mod tests {
             opens_at: None,
             closes_at,
             purchase_max: 1,
+            orders_max: None,
             stop: None,
             hold: None,
             cancel_until: None,
             feed: false,
-            bid_min: 1,
+            bid_min: None,
             bonus_bp: 0,
             activity: Some(activity),
         };
@@ -140,6 +141,7 @@ mod tests {
             sale,
             figures: Figures::default(),
             grants: Grants::default(),
+            gone: None,
         }
     }
 

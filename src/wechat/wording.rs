@@ -129,6 +129,7 @@ pub fn not_booked(refusal: Refusal) -> &'static str {
         Refusal::Ended => "抢票已经结束",
         Refusal::Paused | Refusal::Forgot => "抢票暂停中，请稍后再试",
         Refusal::SoldOut | Refusal::InsufficientStock => "对不起，票已经被抢光啦",
+        Refusal::TooManyOrders => "退票次数已达上限",
         // Gone, or no more on show, since the activities were last read.
         Refusal::NoSuchSale | Refusal::WrongDoor | Refusal::InvalidPurchase => NO_SUCH_ACTIVITY,
     }

@@ -6,6 +6,7 @@ use seckill::domain::order::Order;
 use seckill::domain::sale::StockKind;
 use seckill::error::{Error, Result};
 use seckill::operation::audit::audit;
+use seckill::store::script::ORDER_CANCEL;
 use tokio::time::Instant;
 
 use crate::support::TIMEOUT;
@@ -411,4 +412,95 @@ async fn a_broken_term_is_named_once_and_no_bid_for_it() {
             }
         }
     }
+}
+
+/// Cancels an order by a script that forgets to count, or counts twice.
+async fn cancel_by(world: &mut World, sale: &SaleId, user: &str, from: &str, to: &str) {
+    let id = world.granted(sale, user, 1).await;
+    let source = ORDER_CANCEL.source;
+    assert_eq!(source.matches(from).count(), 1, "{from}");
+    let keys = world.store.keys().of_return(sale.event(), &[sale]);
+    let mut eval = redis::cmd("EVAL");
+    eval.arg(source.replace(from, to)).arg(keys.len()).arg(keys);
+    eval.arg(&[id.as_str(), "0", "", "", sale.as_str(), ""]);
+    let _: redis::Value = eval.query_async(&mut world.raw).await.expect("decided");
+}
+
+#[tokio::test]
+async fn a_death_that_is_not_counted_or_counted_twice_is_named() {
+    let add = "deaths_add(sale.deaths, order.username)";
+    let write = "deaths_write(sale.deaths, sale.key, change.at)";
+    let most = "if most > deaths.most then";
+    let sum = "redis.call(\"HINCRBY\", sale, \"gone\", deaths.more)";
+    for (from, to, words) in [
+        (write, "", "buyer \"x\" has 2 dead orders, and 1 counted"),
+        (
+            add,
+            "for _ = 1, 2 do deaths_add(sale.deaths, order.username) end",
+            "buyer \"x\" has 2 dead orders, and 3 counted",
+        ),
+        (sum, "", "all buyers add up to 2, the counter says 1"),
+        (
+            most,
+            "if false then",
+            "no buyer has more than 2 dead orders counted, the sale says 1",
+        ),
+    ] {
+        let mut world = World::new().await;
+        let sale = world.held_sale("a", StockKind::List, 5).await;
+        world.given_back(&sale, "x").await;
+        assert_eq!(judge(&world, &sale, true).await.expect("judged"), [""; 0]);
+        // The sale counts from a millisecond on in which others may have died.
+        let since: u64 = world
+            .run(&["HGET", &world.store.keys().sale(&sale), "gone_since"])
+            .await;
+        while world.now().await <= since {}
+        cancel_by(&mut world, &sale, "x", from, to).await;
+        let said = only(&world, &sale, true).await;
+        assert!(said.contains(words), "{said}");
+        assert_eq!(judge(&world, &sale, false).await.expect("judged"), [""; 0]);
+
+        // What the audit says to do mends it, and the sale counts anew.
+        let _: u64 = world
+            .run(&["HDEL", &world.store.keys().sale(&sale), "gone", "gone_most"])
+            .await;
+        assert_eq!(judge(&world, &sale, true).await.expect("judged"), [""; 0]);
+        world.given_back(&sale, "x").await;
+        assert_eq!(world.gone(&sale, "x").await, (1, 1));
+        assert_eq!(judge(&world, &sale, true).await.expect("judged"), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_script_that_never_counts_is_named() {
+    let mut world = World::new().await;
+    let sale = world.held_sale("a", StockKind::List, 5).await;
+    let since: u64 = world
+        .run(&["HGET", &world.store.keys().sale(&sale), "gone_since"])
+        .await;
+    while world.now().await <= since {}
+    let write = "deaths_write(sale.deaths, sale.key, change.at)";
+    cancel_by(&mut world, &sale, "x", write, "").await;
+    let said = only(&world, &sale, true).await;
+    assert!(
+        said.contains("buyer \"x\" has 1 dead order, and 0 counted"),
+        "{said}"
+    );
+    // Of a sale of the version before that is no wrong.
+    world.count_nothing(&sale).await;
+    assert_eq!(judge(&world, &sale, true).await.expect("judged"), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_count_that_cannot_be_read_is_named_alone() {
+    let mut world = World::new().await;
+    let sale = world.held_sale("a", StockKind::List, 5).await;
+    world.given_back(&sale, "x").await;
+    let gone = world.store.keys().gone(&sale);
+    set(&mut world, &gone, "x", "many").await;
+    let said = only(&world, &sale, true).await;
+    assert!(
+        said.contains(&format!("the entry \"x\" of {gone}")),
+        "{said}"
+    );
 }

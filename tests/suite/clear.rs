@@ -77,6 +77,7 @@ async fn a_reset_gives_all_units_back_and_begins_a_new_history() {
         let kept = world.granted(&other, "held", 2).await;
         let orders = one_of_each(&mut world, &sale).await;
         let fed = world.feed("e").await.len();
+        assert_eq!(world.gone(&sale, "cancelled").await, (1, 1));
         let reset = cleared(&world, &[&sale], Clear::Reset, ORDERS).await;
         assert_eq!((reset.orders, reset.unreadable), (4, 0));
         assert_eq!(reset.stopped, []);
@@ -94,6 +95,7 @@ async fn a_reset_gives_all_units_back_and_begins_a_new_history() {
             (10, 0)
         );
         assert_eq!((snapshot.grants.count, snapshot.figures.buyers), (0, 0));
+        assert_eq!(world.gone(&sale, "cancelled").await, (0, 0));
         assert_eq!(snapshot.sale.hold, Some(3_600_000), "its terms stay");
         let key = world.store.keys().sale(&sale);
         let history: String = world.run(&["HGET", &key, "history"]).await;

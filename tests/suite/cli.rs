@@ -1295,3 +1295,88 @@ async fn a_payment_that_is_refused_wrong_or_in_doubt_has_its_exit_code() {
     shop.fails("account withdraw p al 1", 1); // there are no data here
     shop.ok("account deposit p al 1");
 }
+
+#[tokio::test]
+async fn a_limit_of_orders_is_a_number_or_none() {
+    let (shop, world) = (Shop::new(), World::new().await);
+    let at = |line: &str| Shop::at(&world, line);
+    shop.ok(&at("sale put a --kind list"));
+    for (given, shown) in [("7", "7"), ("none", "none"), ("1000000", "1000000")] {
+        shop.ok(&at(&format!("sale put a --orders-max {given}")));
+        let told = shop.ok(&at("sale show a"));
+        let line = told.lines().find(|line| line.starts_with("orders max"));
+        assert!(line.is_some_and(|line| line.ends_with(shown)), "{told}");
+        let number = shown.parse::<u64>().ok();
+        assert_eq!(shop.json(&at("sale show a"))["orders_max"].as_u64(), number);
+        assert_eq!(
+            shop.json(&at("sale list"))[0]["orders_max"].as_u64(),
+            number
+        );
+    }
+    for wrong in ["0", "1000001", "-1", "many", ""] {
+        let mut command = shop.command(&at("sale put a"));
+        command.arg(format!("--orders-max={wrong}"));
+        let output = command.output().expect("the program runs");
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("--orders-max"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn targets_that_take_tiny_bids_are_warned_of() {
+    let redis = PrivateRedis::forgetful();
+    let (shop, world) = (Shop::new(), World::at(redis.url()).await);
+    let put = |line: &str| {
+        let mut command = shop.command(&Shop::at(&world, &format!("sale put {line}")));
+        let output = command.output().expect("the program runs");
+        assert_eq!(output.status.code(), Some(0), "{line}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let target = || {
+        let found = shop.json(&Shop::at(&world, "doctor"));
+        let findings = found.as_array().expect("a list").clone();
+        let finding = findings
+            .into_iter()
+            .find(|finding| finding["what"] == "targets");
+        finding.map(|finding| {
+            let word = |name: &str| finding[name].as_str().expect("a text").to_owned();
+            (word("grade"), word("found"), word("mend"))
+        })
+    };
+    assert_eq!(put("p.tea --kind list"), "");
+    assert_eq!(target(), None, "there is no target");
+    assert_eq!(put("p.fine --kind target --bid-min 100"), "");
+    assert_eq!(target().expect("a finding").0, "ok");
+    let warned = put("p.loan --kind target");
+    for words in ["p.loan", "1 cent", "308 bytes", "--bid-min"] {
+        assert!(warned.contains(words), "{words} is not in {warned}");
+    }
+    assert_eq!(
+        put("p.loan --title loan"),
+        "",
+        "only a new target is warned of"
+    );
+    let (grade, found, mend) = target().expect("a finding");
+    assert_eq!(grade, "warning");
+    assert!(
+        found.contains("p.loan: smallest bid 1 cent, which nobody set"),
+        "{found}"
+    );
+    assert!(mend.contains("--bid-min"), "{mend}");
+    put("p.loan --bid-min 1");
+    assert_eq!(target().expect("a finding").0, "ok", "somebody chose it");
+    shop.ok(&Shop::at(&world, "stock add p.fine --count 1000000000"));
+    assert_eq!(target().expect("a finding").0, "ok", "10 million bids");
+    shop.ok(&Shop::at(&world, "stock add p.fine --count 100"));
+    let (grade, found, _) = target().expect("a finding");
+    assert_eq!(grade, "warning");
+    let words = "p.fine: smallest bid 100 cents; 10000001 bids may come, of 2937 MiB of Redis";
+    assert_eq!(found, words);
+    put("p.fine --closes-at 1");
+    assert_eq!(
+        target().expect("a finding").0,
+        "ok",
+        "it takes no more bids"
+    );
+}

@@ -10,6 +10,7 @@ mod operators;
 mod permissions;
 mod private;
 mod server;
+mod targets;
 
 use std::process::ExitCode;
 
@@ -74,5 +75,7 @@ async fn examine(store: &Store, config: &Config) -> Result<Vec<Finding>> {
     findings.extend(chat::signatures(config));
     findings.extend(chat::token(config));
     findings.extend(chat::links(config));
+    // What keeps sales from being read was found above.
+    findings.extend(targets::targets(&store.sales().await.unwrap_or_default()));
     Ok(findings)
 }

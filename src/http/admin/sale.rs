@@ -19,7 +19,7 @@ use crate::http::operator::carry_out;
 use crate::http::problem::Problem;
 use crate::operation::activity::{description, keyword, picture, place};
 use crate::operation::sale::{
-    asked, bid_min, bonus_bp, explain, hold, purchase_max, title, to_json,
+    asked, bid_min, bonus_bp, explain, hold, orders_max, purchase_max, title, to_json,
 };
 use crate::operation::{self, times};
 use crate::store::Store;
@@ -38,6 +38,8 @@ struct Fields {
     closes_at: Option<Value>,
     #[serde(deserialize_with = "present")]
     purchase_max: Option<Value>,
+    #[serde(deserialize_with = "present")]
+    orders_max: Option<Value>,
     #[serde(deserialize_with = "present")]
     hold: Option<Value>,
     #[serde(deserialize_with = "present")]
@@ -74,6 +76,10 @@ impl Fields {
             closes_at: field("closes_at", self.closes_at, time)?,
             purchase_max: field("purchase_max", self.purchase_max, |value| {
                 purchase_max(whole(value)?)
+            })?,
+            orders_max: field("orders_max", self.orders_max, |value| match value {
+                Value::Null => Ok(None),
+                value => orders_max(whole(value)?).map(Some),
             })?,
             paused: None,
             hold: field("hold", self.hold, |value| match value {

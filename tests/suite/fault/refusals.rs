@@ -12,6 +12,7 @@ use super::promoted::until_ready;
 use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::bids::terms;
+use crate::support::orders::at_most;
 use crate::support::proxy::Fault;
 use crate::support::redis::{World, sale_id};
 
@@ -32,6 +33,9 @@ impl Shop {
         world.sale("e.cup", StockKind::Counter, STOCK).await;
         world.sale("e.empty", StockKind::Counter, 1).await;
         world.target("e.loan", STOCK, &terms(1, 0)).await;
+        let once = world.held_sale("e.once", StockKind::Counter, STOCK).await;
+        world.put(&once, &at_most(Some(1))).await;
+        world.given_back(&once, "used-up").await;
         until_linked(&pair.master).await;
         let app = TestApp::with(&world, |config| {
             config.redis.url = Some(pair.front.url());
@@ -83,6 +87,11 @@ impl Shop {
         told
     }
 
+    /// What a buyer hears who has had all orders of a sale that has units.
+    async fn used_up(&self) -> String {
+        self.app.buyer.code("/incr", "e.once", "used-up", "1").await
+    }
+
     /// Waits until the gate of a sale is closed.
     async fn until_closed(&self, goods: &str) {
         let closed = format!("seckill_gate_buyers{{refusal=\"sold_out\",sale=\"{goods}\"}}");
@@ -108,6 +117,7 @@ async fn no_stock_is_gone_before_a_replica_has_heard_of_it() {
         "grabbed"
     );
     shop.until_closed("e.empty").await;
+    assert_eq!(shop.used_up().await, "too_many_orders");
 
     shop.pair.link.set(Fault::Stall);
     let told = shop.sell_out().await;
@@ -121,6 +131,14 @@ async fn no_stock_is_gone_before_a_replica_has_heard_of_it() {
             break;
         }
         assert!(Instant::now() < deadline, "no answer came in time");
+    }
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let told = shop.used_up().await;
+        assert!(in_doubt(&told) && Instant::now() < deadline, "{told}");
+        if told == "busy" {
+            break;
+        }
     }
     let stranger = shop.app.buyer.code("/incr", "e.empty", "other", "1").await;
     assert!(
@@ -144,6 +162,7 @@ async fn no_stock_is_gone_before_a_replica_has_heard_of_it() {
         "{told:?}"
     );
     assert!(!told.iter().any(|code| in_doubt(code)), "{told:?}");
+    assert_eq!(shop.used_up().await, "too_many_orders");
     shop.app.stop().await;
 }
 
@@ -156,6 +175,7 @@ async fn where_no_replica_counts_the_stock_of_the_master_does() {
     for code in ["sold_out", "target_reached"] {
         assert!(told.iter().any(|told| told == code), "{code}: {told:?}");
     }
+    assert_eq!(shop.used_up().await, "too_many_orders");
     shop.app.stop().await;
 }
 

@@ -45,7 +45,7 @@ async fn a_sale_is_created_changed_and_shown() {
     assert_eq!(created.content_type, "application/json; charset=utf-8");
     let now = created.json()["server_time"].clone();
     let bytes = format!(
-        r#"{{"added":0,"buyers":0,"cancel_until":null,"closes_at":null,"confirmed":0,"feed":true,"held":0,"hold":null,"kind":"list","left":0,"opens_at":null,"phase":"open","purchase_max":2,"removed":0,"sale":"a","server_time":{now},"title":"","used":0}}"#
+        r#"{{"added":0,"buyers":0,"cancel_until":null,"closes_at":null,"confirmed":0,"feed":true,"held":0,"hold":null,"kind":"list","left":0,"opens_at":null,"orders_max":20,"phase":"open","purchase_max":2,"removed":0,"sale":"a","server_time":{now},"title":"","used":0}}"#
     );
     assert_eq!(created.body, bytes);
 

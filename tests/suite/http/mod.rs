@@ -8,6 +8,7 @@ mod doors;
 mod export;
 mod guard;
 mod orders;
+mod orders_max;
 mod payments;
 mod place;
 mod probes;

@@ -6,6 +6,7 @@ mod cancel;
 mod gate;
 mod never_oversells;
 mod order_life;
+mod orders_max;
 mod payments;
 mod place;
 mod unreadable;

@@ -5,9 +5,9 @@ use seckill::store::script::EVENT_DELETE;
 use super::{Words, assert_broken_data_raises, assert_raises};
 use crate::support::redis::World;
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "deleted", "feed", "accounts", "orders", "holds", "requests", "dead", "paid_in", "changes",
-    "payments", "sale", "stock", "buyers",
+    "payments", "sale", "stock", "buyers", "gone",
 ];
 
 #[tokio::test]

@@ -31,7 +31,7 @@ async fn a_grab_and_its_cancel_leave_the_stock_as_it_was() {
         assert_eq!(world.order(&id).await, dead);
         let mut after = world.contents().await;
         // These tell the story; all others are as they were, unit by unit.
-        for told in ["sale:spring.tea", "orders", "feed"] {
+        for told in ["sale:spring.tea", "orders", "feed", "gone:spring.tea"] {
             let key = format!("{{spring}}:{told}");
             assert_ne!(before.remove(&key), after.remove(&key), "{told}");
         }
@@ -306,7 +306,7 @@ async fn what_came_first_stays_and_a_refusal_writes_nothing() {
     }
 }
 
-const KEYS: [&str; 6] = ["orders", "holds", "feed", "sale", "stock", "buyers"];
+const KEYS: [&str; 7] = ["orders", "holds", "feed", "sale", "stock", "buyers", "gone"];
 const ARGS: [&str; 5] = ["a-1", "0", "", "", "a"];
 
 #[tokio::test]
@@ -327,7 +327,13 @@ async fn wrong_calls_raise() {
 
 #[tokio::test]
 async fn broken_data_raises_before_the_first_write() {
-    let stocks: [(Words, &str); 4] = [
+    let stocks: [(Words, &str); 7] = [
+        (&["SET", "gone", "x"], "WRONGTYPE"),
+        (&["HSET", "sale", "gone", "x"], "gone is not a whole number"),
+        (
+            &["HSET", "sale", "gone_most", "x"],
+            "gone_most is not a whole number",
+        ),
         (&["SET", "stock", "x"], "WRONGTYPE"),
         (&["SET", "buyers", "x"], "WRONGTYPE"),
         (&["SET", "sale", "x"], "WRONGTYPE"),
@@ -338,6 +344,40 @@ async fn broken_data_raises_before_the_first_write() {
     ];
     let broken = BROKEN_ORDERS.into_iter().chain(BROKEN_KEYS).chain(stocks);
     assert_broken_data_raises(&ORDER_CANCEL, &KEYS, &ARGS, &AN_ORDER, broken).await;
+}
+
+#[tokio::test]
+async fn a_count_that_is_none_raises_before_the_first_write() {
+    let mut world = World::new().await;
+    let sale = world.held_sale("a", StockKind::List, 2).await;
+    world.given_back(&sale, "x").await;
+    let id = world.granted(&sale, "x", 1).await;
+    let gone = world.store.keys().gone(&sale);
+    let _: u64 = world.run(&["HSET", &gone, "x", "-1"]).await;
+    let before = world.dump().await;
+    let error = world.store.order_cancel(&id, None).await;
+    let error = error.expect_err("it raises").to_string();
+    assert!(error.contains("is not a whole number: -1"), "{error}");
+    assert_eq!(world.dump().await, before);
+}
+
+/// Of an older sale nobody counted; it begins with the first order that dies.
+#[tokio::test]
+async fn an_older_sale_begins_to_count_with_its_next_death() {
+    let mut world = World::new().await;
+    let sale = world.held_sale("a", StockKind::Counter, 5).await;
+    world.given_back(&sale, "x").await;
+    world.count_nothing(&sale).await;
+    world.assert_holds(&sale).await;
+    let id = world.given_back(&sale, "x").await;
+    assert_eq!(world.gone(&sale, "x").await, (1, 1));
+    let key = world.store.keys().sale(&sale);
+    let since: u64 = world.run(&["HGET", &key, "gone_since"]).await;
+    assert_eq!(world.order(&id).await.changed_at, Some(since));
+    world.given_back(&sale, "x").await;
+    let again: u64 = world.run(&["HGET", &key, "gone_since"]).await;
+    assert_eq!((world.gone(&sale, "x").await, again), ((2, 2), since));
+    world.assert_holds(&sale).await;
 }
 
 /// A counter that `INCRBY` would refuse must be found before the first write.

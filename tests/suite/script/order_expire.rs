@@ -57,7 +57,7 @@ async fn an_order_expires_after_its_deadline_and_not_at_it() {
         assert_eq!(dead.changed_at, Some(deadline + 1));
         assert_eq!(dead.lines, held.lines);
         let mut after = world.contents().await;
-        for told in ["sale:spring.tea", "orders", "feed"] {
+        for told in ["sale:spring.tea", "orders", "feed", "gone:spring.tea"] {
             let key = format!("{{spring}}:{told}");
             assert_ne!(before.remove(&key), after.remove(&key), "{told}");
         }
@@ -97,6 +97,46 @@ async fn an_order_over_several_sales_goes_back_whole() {
     }
     assert_eq!(world.order(&once).await.state, OrderState::Expired);
     world.assert_holds(&b).await;
+}
+
+#[tokio::test]
+async fn each_order_of_a_batch_is_counted_once_for_its_buyer() {
+    let mut world = World::new().await;
+    let tea = world.held_sale("e.a", StockKind::List, 20).await;
+    let cup = world.held_sale("e.b", StockKind::Counter, 20).await;
+    world.given_back(&tea, "x").await;
+    let (one, other) = ((&tea, StockKind::List, 2), (&cup, StockKind::Counter, 1));
+    let mut ids = Vec::new();
+    // A buyer has one order of a sale alive, but a batch may have any that were written by hand.
+    for (user, lines) in [
+        ("x", &[one][..]),
+        ("x", &[one, other]),
+        ("y", &[one, other]),
+        ("z", &[other]),
+    ] {
+        ids.push(world.write_order(user, OrderState::Held, 5, lines).await);
+    }
+    let settled = world
+        .write_order("y", OrderState::Confirmed, 5, &[one])
+        .await;
+    ids.push(settled);
+    let early = world.write_order("z", OrderState::Held, 50, &[one]).await;
+    ids.push(early);
+    let now = world.now().await;
+    let all: Vec<&OrderId> = ids.iter().chain([&ids[0]]).collect();
+    expire_at(&mut world, now, &all, &[&tea, &cup]).await;
+    let mut counted = Vec::new();
+    for user in ["x", "y", "z"] {
+        counted.push((
+            world.gone(&tea, user).await.1,
+            world.gone(&cup, user).await.1,
+        ));
+    }
+    assert_eq!(counted, [(3, 1), (1, 1), (1, 1)]);
+    assert_eq!(
+        (world.gone(&tea, "x").await.0, world.gone(&cup, "x").await.0),
+        (5, 3)
+    );
 }
 
 #[tokio::test]
@@ -191,7 +231,7 @@ async fn the_store_takes_what_is_overdue_and_says_how_much_there_was() {
     world.assert_holds(&sale).await;
 }
 
-const KEYS: [&str; 6] = ["orders", "holds", "feed", "sale", "stock", "buyers"];
+const KEYS: [&str; 7] = ["orders", "holds", "feed", "sale", "stock", "buyers", "gone"];
 const ARGS: [&str; 3] = ["60000", "a", "a-1"];
 
 #[tokio::test]
@@ -217,7 +257,13 @@ async fn wrong_calls_raise() {
 
 #[tokio::test]
 async fn a_broken_order_is_named_and_only_its_hold_moves() {
-    let stocks: [(Words, &str); 3] = [
+    let stocks: [(Words, &str); 6] = [
+        (&["SET", "gone", "x"], "WRONGTYPE"),
+        (&["HSET", "sale", "gone", "x"], "gone is not a whole number"),
+        (
+            &["HSET", "sale", "gone_most", "x"],
+            "gone_most is not a whole number",
+        ),
         (&["SET", "stock", "x"], "WRONGTYPE"),
         (&["SET", "buyers", "x"], "WRONGTYPE"),
         (&["SET", "sale", "x"], "WRONGTYPE"),

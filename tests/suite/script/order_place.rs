@@ -15,9 +15,9 @@ use seckill::store::place::Placed;
 use seckill::store::script::ORDER_PLACE;
 use tokio::time::Instant;
 
-use super::{Words, assert_broken_data_raises, assert_raises, call};
+use super::{Words, assert_broken_data_raises, assert_raises, call, changed};
 use crate::support::TIMEOUT;
-use crate::support::orders::{new_order_id, username};
+use crate::support::orders::{at_most, new_order_id, username};
 use crate::support::redis::{World, sale_id};
 
 const LIST: StockKind = StockKind::List;
@@ -454,6 +454,44 @@ async fn units_pushed_by_hand_are_sold_whatever_their_bytes() {
 }
 
 #[tokio::test]
+async fn a_line_of_which_the_buyer_has_had_all_orders_refuses_the_basket() {
+    let mut world = World::new().await;
+    let tea = world.held_sale("e.a", LIST, 9).await;
+    let cup = world.held_sale("e.b", COUNTER, 9).await;
+    world.put(&cup, &at_most(Some(2))).await;
+    let lines = [("e.a", 2), ("e.b", 1)];
+    for round in 0..2 {
+        let request = format!("r{round}");
+        let order = grabbed(place(&world, "x", &request, &lines).await);
+        changed(
+            world
+                .store
+                .order_cancel(&order.id, None)
+                .await
+                .expect("decided"),
+        );
+    }
+    assert_eq!(world.gone(&tea, "x").await, (2, 2));
+    assert_eq!(world.gone(&cup, "x").await, (2, 2));
+    let before = world.dump().await;
+    let told = place(&world, "x", "again", &lines).await;
+    let refusal = PlaceRefusal::Line {
+        goods: sale_id("e.b"),
+        refusal: Refusal::TooManyOrders,
+    };
+    assert_eq!(told, PlaceOutcome::Refused(refusal));
+    // Stock is looked at first, and the other sale has room.
+    let told = place(&world, "x", "more", &[("e.b", 1), ("e.a", 10)]).await;
+    assert!(matches!(told, PlaceOutcome::Refused(_)), "{told:?}");
+    assert_eq!(world.dump().await, before);
+    grabbed(place(&world, "x", "tea", &[("e.a", 1)]).await);
+    grabbed(place(&world, "y", "r", &lines).await);
+    for sale in [&tea, &cup] {
+        world.assert_holds(sale).await;
+    }
+}
+
+#[tokio::test]
 async fn whoever_waits_for_replicas_has_a_write_to_wait_for() {
     let mut world = World::new().await;
     world.sale("e.a", COUNTER, 2).await;
@@ -466,6 +504,7 @@ async fn whoever_waits_for_replicas_has_a_write_to_wait_for() {
         "{e}:sale:e.a",
         "{e}:stock:e.a",
         "{e}:buyers:e.a",
+        "{e}:gone:e.a",
     ];
     let sale = format!("{}{{e}}:sale:e.a", world.prefix);
     for (request, waits, purchase, answer, writes) in [
@@ -497,8 +536,8 @@ async fn whoever_waits_for_replicas_has_a_write_to_wait_for() {
     }
 }
 
-const KEYS: [&str; 7] = [
-    "requests", "orders", "holds", "feed", "sale", "stock", "buyers",
+const KEYS: [&str; 8] = [
+    "requests", "orders", "holds", "feed", "sale", "stock", "buyers", "gone",
 ];
 
 #[tokio::test]
@@ -523,24 +562,33 @@ async fn wrong_calls_raise() {
         let args = ["x", "r", "e-1", "0", "e", purchase, "", "0", "0"];
         assert_raises(&mut world, &ORDER_PLACE, &KEYS, &args, "purchase").await;
     }
-    let ten = [&KEYS[..], &["sale", "stock", "buyers"]].concat();
+    let twelve = [&KEYS[..], &["sale", "stock", "buyers", "gone"]].concat();
     let twice = [&good[..], &good[4..]].concat();
-    assert_raises(&mut world, &ORDER_PLACE, &ten, &twice, "no goods twice").await;
+    assert_raises(&mut world, &ORDER_PLACE, &twelve, &twice, "no goods twice").await;
 }
 
 #[tokio::test]
 async fn broken_data_raises_before_the_first_write() {
-    let keys = [&KEYS[..], &["sale2", "stock2", "buyers2"]].concat();
+    let keys = [&KEYS[..], &["sale2", "stock2", "buyers2", "gone2"]].concat();
     let args = [
         "x", "r", "e-1", "0", "e.a", "1", "", "0", "0", "e.b", "1", "", "0", "0",
     ];
     let seeds: [Words; 4] = [
         &["HSET", "sale", "kind", "list"],
         &["RPUSH", "stock", "u"],
-        &["HSET", "sale2", "kind", "counter"],
+        &["HSET", "sale2", "kind", "counter", "gone_most", "20"],
         &["SET", "stock2", "5"],
     ];
-    let cases: [(Words, &str); 19] = [
+    let cases: [(Words, &str); 22] = [
+        (
+            &["HSET", "sale2", "gone_most", "x"],
+            "gone_most is not a whole number",
+        ),
+        (
+            &["HSET", "sale2", "orders_max", "none"],
+            "orders_max is not a whole number",
+        ),
+        (&["SET", "gone2", "x"], "WRONGTYPE"),
         (
             &["HSET", "sale2", "history", "0-x"],
             "history is not N-word",

@@ -4,19 +4,19 @@ use proptest::prelude::*;
 use seckill::domain::ids::SaleId;
 use seckill::domain::order::OrderState;
 use seckill::domain::outcome::{Grant, Outcome, Refusal};
-use seckill::domain::sale::{Door, EpochMs, SaleEdit, StockKind};
+use seckill::domain::sale::{Door, EpochMs, ORDERS_MAX_DEFAULT, SaleEdit, StockKind};
 use seckill::domain::standing::Grants;
 use seckill::domain::violation::Violation;
 use seckill::error::Error;
 use seckill::store::batch;
 use seckill::store::script::SALE_GRAB;
 
-use super::{Words, a_broken_world, assert_raises, call_at};
-use crate::support::orders::{Decided, LONG_HOLD_MS, attempt};
+use super::{Words, a_broken_world, assert_raises, call_at, changed};
+use crate::support::orders::{Decided, LONG_HOLD_MS, at_most, attempt};
 use crate::support::redis::{World, sale_id};
 use crate::support::wechat::on_show;
 
-const KEYS: [&str; 6] = ["sale", "stock", "buyers", "orders", "holds", "feed"];
+const KEYS: [&str; 7] = ["sale", "stock", "buyers", "orders", "holds", "feed", "gone"];
 
 async fn grab(world: &World, sale: &SaleId, door: Door, asks: &[(&str, u32)]) -> Decided {
     world.grab_all(sale, door, asks).await
@@ -29,6 +29,13 @@ async fn refusals(world: &World, sale: &SaleId, door: Door, asks: &[(&str, u32)]
         other => panic!("not refused: {other:?}"),
     };
     batch.outcomes.into_iter().map(refusal).collect()
+}
+
+fn paused(paused: bool) -> SaleEdit {
+    SaleEdit {
+        paused: Some(paused),
+        ..SaleEdit::default()
+    }
 }
 
 fn grabbed(outcome: &Outcome) -> &Grant {
@@ -136,6 +143,11 @@ async fn every_refusal_is_reached_and_writes_nothing() {
     };
     let sale = world.sale("a", StockKind::List, 1).await;
     let never_stocked = world.sale("empty", StockKind::List, 0).await;
+    let refused = world.held_sale("used-up", StockKind::List, 1).await;
+    world.put(&refused, &at_most(Some(1))).await;
+    for user in ["x", "y"] {
+        world.given_back(&refused, user).await;
+    }
     let show = world.activity("show", 5, &on_show("show")).await;
     let edit = |edit| (sale.clone(), Door::Seckill, Some(edit), 1);
     let cases = [
@@ -151,6 +163,7 @@ async fn every_refusal_is_reached_and_writes_nothing() {
             Refusal::InvalidPurchase,
             (sale.clone(), Door::Seckill, None, 3),
         ),
+        (Refusal::TooManyOrders, (refused, Door::Seckill, None, 1)),
         (Refusal::SoldOut, (never_stocked, Door::Seckill, None, 1)),
         (
             Refusal::InsufficientStock,
@@ -200,6 +213,93 @@ async fn every_refusal_is_reached_and_writes_nothing() {
         Refusal::ALL.iter().all(|refusal| reached.contains(refusal)),
         "{reached:?}"
     );
+}
+
+#[tokio::test]
+async fn who_has_had_all_orders_gets_no_more_and_nobody_else_is_affected() {
+    for kind in [StockKind::List, StockKind::Counter] {
+        let mut world = World::new().await;
+        let sale = world.held_sale("a", kind, 4).await;
+        for round in 0..ORDERS_MAX_DEFAULT {
+            assert_eq!(world.gone(&sale, "x").await.1, u64::from(round));
+            world.given_back(&sale, "x").await;
+        }
+        world.given_back(&sale, "y").await;
+        assert_eq!(world.gone(&sale, "x").await, (21, 20));
+        let none = Outcome::Refused(Refusal::TooManyOrders);
+        let asks = [("x", 1), ("y", 2), ("x", 2), ("z", 1), ("x", 3)];
+        let batch = grab(&world, &sale, kind.door(), &asks).await;
+        assert_eq!([&batch.outcomes[0], &batch.outcomes[2]], [&none; 2]);
+        grabbed(&batch.outcomes[1]);
+        grabbed(&batch.outcomes[3]);
+        let wrong = Outcome::Refused(Refusal::InvalidPurchase);
+        assert_eq!((batch.outcomes[4].clone(), batch.standing.left), (wrong, 1));
+        assert_eq!(batch.standing.refusal(), None, "no gate may close");
+
+        // Stock comes before the limit, and a limit that is raised lets in.
+        let short = refusals(&world, &sale, kind.door(), &[("x", 2)]).await;
+        assert_eq!(short, [Refusal::InsufficientStock]);
+        world.put(&sale, &at_most(Some(21))).await;
+        let last = world.granted(&sale, "x", 1).await;
+        world.put(&sale, &at_most(Some(1))).await;
+        let again = grab(&world, &sale, kind.door(), &[("x", 1), ("n", 1)]).await;
+        let Outcome::AlreadyGrabbed(grant) = &again.outcomes[0] else {
+            panic!("an order that is alive is repeated: {:?}", again.outcomes);
+        };
+        assert_eq!(grant.order, last);
+        assert_eq!(again.outcomes[1], Outcome::Refused(Refusal::SoldOut));
+        changed(
+            world
+                .store
+                .order_cancel(&last, None)
+                .await
+                .expect("decided"),
+        );
+        world.put(&sale, &paused(true)).await;
+        let stopped = refusals(&world, &sale, kind.door(), &[("x", 1)]).await;
+        assert_eq!(stopped, [Refusal::Paused]);
+        world.put(&sale, &paused(false)).await;
+        world.put(&sale, &at_most(None)).await;
+        world.granted(&sale, "x", 1).await;
+        world.assert_holds(&sale).await;
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_one_buyer_is_a_write_to_wait_for() {
+    let mut world = World::new().await;
+    let sale = world.held_sale("a", StockKind::Counter, 4).await;
+    world.put(&sale, &at_most(Some(1))).await;
+    world.given_back(&sale, "x").await;
+    let keys = world.store.keys().of_grab(&sale);
+    for (waits, wrote) in [("0", false), ("1", true)] {
+        let args = ["a", "counter", waits, "", "0", "0", "x", "1", "a-1"];
+        call_at(&mut world, &SALE_GRAB, 7, &keys, &args).await;
+        let key = world.store.keys().sale(&sale);
+        let at: Option<String> = world.run(&["HGET", &key, "waited_at"]).await;
+        assert_eq!(at.as_deref() == Some("7"), wrote, "{at:?}");
+    }
+}
+
+/// A server of the version before drops the sale and leaves the hash.
+#[tokio::test]
+async fn counts_that_were_left_behind_mean_nothing() {
+    let mut world = World::new().await;
+    let sale = world.held_sale("a", StockKind::List, 2).await;
+    for is_old in [false, true] {
+        let gone = world.store.keys().gone(&sale);
+        let _: u64 = world.run(&["HSET", &gone, "x", "20", "y", "99"]).await;
+        if is_old {
+            world.count_nothing(&sale).await;
+        } else {
+            let key = world.store.keys().sale(&sale);
+            let _: u64 = world.run(&["HSET", &key, "gone", "0"]).await;
+        }
+        world.given_back(&sale, "x").await;
+        assert_eq!(world.gone(&sale, "x").await, (1, 1), "{is_old}");
+        assert_eq!(world.gone(&sale, "y").await, (1, 0), "{is_old}");
+    }
+    world.assert_holds(&sale).await;
 }
 
 #[tokio::test]
@@ -430,7 +530,7 @@ async fn units_pushed_by_hand_are_sold_whatever_their_bytes() {
 #[tokio::test]
 async fn wrong_calls_raise() {
     let mut world = World::new().await;
-    let arity = "sale_grab takes 6 keys";
+    let arity = "sale_grab takes 7 keys";
     for (keys, args) in [
         (
             &KEYS[..5],
@@ -518,7 +618,30 @@ async fn broken_data_raises_before_the_first_write() {
     let counter: Words = &["a", "counter", "0", "", "0", "0", "x", "1", "b-1"];
     let list: &[Words] = &[&["HSET", "sale", "kind", "list"], &["RPUSH", "stock", "u"]];
     let count: &[Words] = &[&["HSET", "sale", "kind", "counter"]];
-    let cases: [(&[Words], Words, Words, &str); 14] = [
+    let dead: &[Words] = &[
+        &["HSET", "sale", "kind", "list", "gone_most", "20"],
+        list[1],
+    ];
+    let cases: [(&[Words], Words, Words, &str); 18] = [
+        (dead, &["SET", "gone", "x"], args, "WRONGTYPE"),
+        (
+            dead,
+            &["HSET", "gone", "x", "many"],
+            args,
+            "gone is not a whole number",
+        ),
+        (
+            list,
+            &["HSET", "sale", "gone_most", "-1"],
+            args,
+            "gone_most is not a whole number",
+        ),
+        (
+            list,
+            &["HSET", "sale", "orders_max", "none"],
+            args,
+            "orders_max is not a whole number",
+        ),
         (
             list,
             &["HSET", "sale", "history", "1"],

@@ -8,6 +8,7 @@ use seckill::store::script::SALE_PUT;
 
 use super::assert_raises;
 use crate::support::app::TestApp;
+use crate::support::orders::at_most;
 use crate::support::redis::{World, sale_id};
 
 fn edit() -> SaleEdit {
@@ -274,6 +275,33 @@ async fn wrong_calls_raise() {
 }
 
 #[tokio::test]
+async fn the_limit_of_orders_is_20_and_may_change_at_any_time() {
+    let mut world = World::new().await;
+    let limit = async |world: &World, id: &SaleId| {
+        let read = world.store.sale_snapshot(id).await.expect("read");
+        read.expect("exists").sale.orders_max
+    };
+    let tea = world.sale("tea", StockKind::List, 9).await;
+    let loan = world.sale("loan", StockKind::Target, 9).await;
+    assert_eq!(limit(&world, &loan).await, None);
+    assert_eq!(limit(&world, &tea).await, Some(20));
+    world.granted(&tea, "x", 1).await;
+    for orders in [Some(1), None, Some(1_000_000)] {
+        world.put(&tea, &at_most(orders)).await;
+        assert_eq!(limit(&world, &tea).await, orders);
+    }
+    let key = world.store.keys().sale(&tea);
+    world.put(&tea, &at_most(None)).await;
+    let fields = ["orders_max", "gone", "gone_since"];
+    let stored: Vec<Option<u64>> = world.run(&[&["HMGET", &key], &fields[..]].concat()).await;
+    assert_eq!(stored[..2], [Some(0); 2], "no limit, and nothing has died");
+    assert!(stored[2] > Some(1_700_000_000_000), "{stored:?}");
+    let key = world.store.keys().sale(&loan);
+    let stored: Vec<Option<u64>> = world.run(&[&["HMGET", &key], &fields[..]].concat()).await;
+    assert_eq!(stored, [None; 3], "a target counts none");
+}
+
+#[tokio::test]
 async fn a_target_has_its_own_terms_and_they_stay_once_there_are_bids() {
     let world = World::new().await;
     let list = world.sale("list", StockKind::List, 1).await;
@@ -306,7 +334,7 @@ async fn a_target_has_its_own_terms_and_they_stay_once_there_are_bids() {
         };
         assert_eq!(put(&sale_id("new"), &created).await, never);
     }
-    for wrong in [purchase_max, hold] {
+    for wrong in [purchase_max, hold, at_most(Some(20))] {
         assert_eq!(put(&loan, &wrong).await, never, "{wrong:?}");
     }
     let no_hold = SaleEdit {
@@ -315,6 +343,7 @@ async fn a_target_has_its_own_terms_and_they_stay_once_there_are_bids() {
     };
     let no_keyword = about(no_keyword());
     for right in [
+        at_most(None),
         bid_min(20),
         bonus_bp(5),
         no_hold,

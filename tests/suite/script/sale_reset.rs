@@ -6,7 +6,7 @@ use seckill::store::script::SALE_RESET;
 use super::{Words, assert_broken_data_raises, assert_raises, call};
 use crate::support::redis::World;
 
-const KEYS: [&str; 4] = ["deleted", "sale", "stock", "buyers"];
+const KEYS: [&str; 5] = ["deleted", "sale", "stock", "buyers", "gone"];
 
 #[tokio::test]
 async fn wrong_calls_raise() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use redis::Value;
 use seckill::domain::attempt::{Attempt, Purchase};
+use seckill::domain::change::ChangeOutcome;
 use seckill::domain::ids::{OrderId, SaleId, Username};
 use seckill::domain::order::{Order, OrderState};
 use seckill::domain::outcome::Outcome;
@@ -64,6 +65,14 @@ pub fn held_for(ms: u64) -> SaleEdit {
     }
 }
 
+/// A change of nothing but the limit of orders for one buyer.
+pub fn at_most(orders: Option<u32>) -> SaleEdit {
+    SaleEdit {
+        orders_max: Some(orders),
+        ..SaleEdit::default()
+    }
+}
+
 impl World {
     /// Creates and stocks a sale whose orders are held for an hour.
     pub async fn held_sale(&self, id: &str, kind: StockKind, stock: u64) -> SaleId {
@@ -108,6 +117,33 @@ impl World {
             Outcome::Grabbed(grant) => grant.order,
             other => panic!("{user} got nothing of {sale}: {other:?}"),
         }
+    }
+
+    /// An order that the buyer is granted and gives back.
+    pub async fn given_back(&self, sale: &SaleId, user: &str) -> OrderId {
+        let id = self.granted(sale, user, 1).await;
+        let changed = self.store.order_cancel(&id, None).await.expect("decided");
+        assert!(matches!(changed, ChangeOutcome::Changed(_)), "{changed:?}");
+        id
+    }
+
+    /// What the sale counts of its dead orders: in all, and of this buyer.
+    pub async fn gone(&mut self, sale: &SaleId, user: &str) -> (u64, u64) {
+        let (key, gone) = {
+            let keys = self.store.keys();
+            (keys.sale(sale), keys.gone(sale))
+        };
+        let all: Option<u64> = self.run(&["HGET", &key, "gone"]).await;
+        let of_buyer: Option<u64> = self.run(&["HGET", &gone, user]).await;
+        (all.unwrap_or(0), of_buyer.unwrap_or(0))
+    }
+
+    /// Makes the sale one of the version before, which counts no dead orders.
+    pub async fn count_nothing(&mut self, sale: &SaleId) {
+        let key = self.store.keys().sale(sale);
+        let _: u64 = self
+            .run(&["HDEL", &key, "gone", "gone_most", "gone_since"])
+            .await;
     }
 
     /// An order that exists.

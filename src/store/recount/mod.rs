@@ -1,21 +1,22 @@
 //! Reads a whole sale in small steps and recounts it from its parts, for the deep audit.
 
+mod accounts;
+
 use std::collections::HashMap;
 
 use redis::Value;
 
-use super::reply::{Snapshot, word};
-use super::scan::{PAGE_ENTRIES, Pair, Scan, Scanner};
-use super::whole::whole_of;
-use super::{Store, record};
 use crate::domain::account::AccountRecount;
+use crate::domain::gone::GoneRecount;
 use crate::domain::ids::{OrderId, RequestId, SaleId, Username};
-use crate::domain::payment::is_record;
 use crate::domain::recount::Recount;
 use crate::domain::sale::StockKind;
 use crate::domain::violation::Violation;
 use crate::domain::whole::whole;
 use crate::error::{Error, Result};
+use crate::store::reply::{Snapshot, word};
+use crate::store::scan::{PAGE_ENTRIES, Pair, Scan, Scanner};
+use crate::store::{Store, record};
 
 /// A sale that was recounted.
 #[derive(Debug)]
@@ -73,13 +74,13 @@ impl Scan {
     /// Entries that a recount reads.
     async fn recount_entries(&mut self, id: &SaleId, snapshot: &Snapshot) -> Result<u64> {
         let (keys, event) = (&self.store().keys, id.event());
-        let (orders, buyers) = (keys.orders(event), keys.buyers(id));
+        let (orders, buyers, gone) = (keys.orders(event), keys.buyers(id), keys.gone(id));
         let (holds, requests) = (keys.holds(event), keys.requests(event));
         let [accounts, paid_in, _, payments] = keys.of_payment(event);
         let mut sizes = redis::pipe();
-        sizes.hlen(&orders).hlen(&buyers);
+        sizes.hlen(&orders).hlen(&buyers).hlen(&gone);
         sizes.zcard(&holds).hlen(&requests);
-        let mut keys = vec![&*orders, &*buyers, &*holds, &*requests];
+        let mut keys = vec![&*orders, &*buyers, &*gone, &*holds, &*requests];
         if snapshot.sale.kind == StockKind::Target {
             sizes.hlen(&accounts).hlen(&paid_in).hlen(&payments);
             keys.extend([&*accounts, &*paid_in, &*payments]);
@@ -106,8 +107,11 @@ impl Reader<'_> {
         let mut recount = Recount::new(&before.sale, before.now);
         let changes = self.account_changes(id).await?;
         let mut accounts = AccountRecount::default();
-        self.orders(id, &mut recount, &mut accounts).await?;
+        let mut gone = GoneRecount::new(id, before.gone);
+        self.orders(id, &mut recount, &mut gone, &mut accounts)
+            .await?;
         self.buyers(id, &mut recount).await?;
+        self.gone(id, &mut recount, &mut gone).await?;
         self.holds(id, &mut recount).await?;
         self.requests(id, &mut recount).await?;
         if before.sale.feed {
@@ -132,8 +136,10 @@ impl Reader<'_> {
             wrong_accounts = accounts.check();
         }
         let after = self.scan.sale_snapshot(id).await?;
-        let still =
-            |after: Snapshot| after.figures == before.figures && after.grants == before.grants;
+        let still = |after: Snapshot| {
+            (after.figures, after.grants, after.gone)
+                == (before.figures, before.grants, before.gone)
+        };
         if !after.is_some_and(still) {
             return Err(Error::Refused(format!(
                 "sale {id} moved while it was read: pause it (`seckill sale pause {id}`) or wait, \
@@ -141,6 +147,7 @@ impl Reader<'_> {
             )));
         }
         let mut violations = recount.check(&before.figures);
+        violations.append(&mut gone.check());
         violations.append(&mut wrong_accounts);
         Ok(Recounted {
             snapshot: before,
@@ -151,104 +158,62 @@ impl Reader<'_> {
 
     async fn buyers(&mut self, id: &SaleId, recount: &mut Recount) -> Result<()> {
         let key = self.scan.store().keys.buyers(id);
-        let mut cursor = Some(0);
-        while let Some(at) = cursor {
-            let (next, fields) = self.page("HSCAN", &key, at).await?;
-            for (field, value) in fields {
-                let (field, order) = (text(&field), text(&value));
-                match (Username::parse(field.clone()), OrderId::parse(&order)) {
-                    (Ok(username), Ok(order)) => recount.buyer(username, order),
-                    _ => recount.unreadable(entry(&key, &field, &order)),
+        self.fields(&key, |field, value| {
+            let (field, order) = (text(field), text(value));
+            match (Username::parse(field.clone()), OrderId::parse(&order)) {
+                (Ok(username), Ok(order)) => recount.buyer(username, order),
+                _ => recount.unreadable(entry(&key, &field, &order)),
+            }
+        })
+        .await
+    }
+
+    /// The dead orders that the sale counts for each buyer.
+    async fn gone(
+        &mut self,
+        id: &SaleId,
+        recount: &mut Recount,
+        gone: &mut GoneRecount,
+    ) -> Result<()> {
+        if !gone.has_counts() {
+            return Ok(());
+        }
+        let key = self.scan.store().keys.gone(id);
+        self.fields(&key, |field, value| {
+            let (field, value) = (text(field), text(value));
+            match (Username::parse(field.clone()), whole(&value)) {
+                (Ok(username), Some(counted)) => gone.counted(username, counted),
+                _ => {
+                    recount.unreadable(entry(&key, &field, &value));
+                    gone.unreadable();
                 }
             }
-            cursor = next;
-        }
-        Ok(())
+        })
+        .await
     }
 
     async fn orders(
         &mut self,
         id: &SaleId,
         recount: &mut Recount,
+        gone: &mut GoneRecount,
         accounts: &mut AccountRecount,
     ) -> Result<()> {
         let key = self.scan.store().keys.orders(id.event());
-        let mut cursor = Some(0);
-        while let Some(at) = cursor {
-            let (next, fields) = self.page("HSCAN", &key, at).await?;
-            for (field, value) in fields {
-                match record::decode(&text(&field), &value) {
-                    Ok(order) => {
-                        recount.order(&order);
-                        accounts.order(&order);
-                    }
-                    Err(error) => recount.unreadable(error.to_string()),
+        self.fields(&key, |field, value| {
+            match record::decode(&text(field), value) {
+                Ok(order) => {
+                    recount.order(&order);
+                    gone.order(&order);
+                    accounts.order(&order);
+                }
+                Err(error) => {
+                    recount.unreadable(error.to_string());
+                    gone.unreadable();
                 }
             }
-            cursor = next;
-        }
-        Ok(())
-    }
-
-    /// How often the accounts of the event changed; 0 when it never kept any.
-    async fn account_changes(&mut self, id: &SaleId) -> Result<u64> {
-        let key = self.scan.store().keys.accounts_changes(id.event());
-        let mut get = redis::cmd("GET");
-        get.arg(&key);
-        let changes: Option<Vec<u8>> = self.scan.ask(&[&key], &get).await?;
-        changes.map_or(Ok(0), |changes| whole_of(&key, &changes))
-    }
-
-    async fn accounts(
-        &mut self,
-        id: &SaleId,
-        recount: &mut Recount,
-        accounts: &mut AccountRecount,
-    ) -> Result<()> {
-        let [balances, paid_in, _] = self.scan.store().keys.of_accounts(id.event());
-        for (key, is_balance) in [(balances, true), (paid_in, false)] {
-            let mut cursor = Some(0);
-            while let Some(at) = cursor {
-                let (next, fields) = self.page("HSCAN", &key, at).await?;
-                for (field, value) in fields {
-                    let (field, value) = (text(&field), text(&value));
-                    match (Username::parse(field.clone()), whole(&value)) {
-                        (Ok(username), Some(cents)) if is_balance => {
-                            accounts.balance(username, cents);
-                        }
-                        (Ok(username), Some(cents)) => accounts.paid_in(username, cents),
-                        (username, _) => {
-                            recount.unreadable(entry(&key, &field, &value));
-                            accounts.unreadable(username.ok());
-                        }
-                    }
-                }
-                cursor = next;
-            }
-        }
-        Ok(())
-    }
-
-    async fn payments(
-        &mut self,
-        id: &SaleId,
-        recount: &mut Recount,
-        accounts: &mut AccountRecount,
-    ) -> Result<()> {
-        let key = self.scan.store().keys.payments(id.event());
-        let mut cursor = Some(0);
-        while let Some(at) = cursor {
-            let (next, fields) = self.page("HSCAN", &key, at).await?;
-            for (field, value) in fields {
-                let (field, value) = (text(&field), text(&value));
-                match request(&field) {
-                    Some((username, _)) if is_record(&value) => accounts.payment(username),
-                    _ => recount.unreadable(entry(&key, &field, &value)),
-                }
-            }
-            cursor = next;
-        }
-        Ok(())
+        })
+        .await
     }
 
     async fn holds(&mut self, id: &SaleId, recount: &mut Recount) -> Result<()> {
@@ -352,6 +317,19 @@ impl Reader<'_> {
                 recount.stocked_unit(unit);
             }
             self.count(units.len());
+        }
+        Ok(())
+    }
+
+    /// Tells `read` all fields of a hash, each with its value.
+    async fn fields(&mut self, key: &str, mut read: impl FnMut(&[u8], &[u8])) -> Result<()> {
+        let mut cursor = Some(0);
+        while let Some(at) = cursor {
+            let (next, fields) = self.page("HSCAN", key, at).await?;
+            for (field, value) in &fields {
+                read(field, value);
+            }
+            cursor = next;
         }
         Ok(())
     }

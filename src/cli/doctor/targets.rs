@@ -1,0 +1,66 @@
+//! Targets that could take so many bids that they fill the memory of Redis.
+
+use super::finding::{Finding, Grade};
+use crate::domain::bid::BID_BYTES;
+use crate::domain::counted::counted;
+use crate::domain::ids::SaleId;
+use crate::domain::sale::{Phase, StockKind};
+use crate::error::Result;
+use crate::store::reply::Snapshot;
+
+/// The most bids that are left to a target before it is named: 3 GB of Redis.
+const BIDS_MAX: u64 = 10_000_000;
+/// Targets that are named; the rest are counted.
+const NAMED_MAX: usize = 5;
+const MIB: u64 = 1 << 20;
+
+/// Names the targets whose smallest bid is very small, or that nobody chose; nothing without
+/// targets.
+pub(super) fn targets(sales: &[(SaleId, Result<Snapshot>)]) -> Option<Finding> {
+    let readable = sales.iter().filter_map(|(_, read)| read.as_ref().ok());
+    let targets = readable.filter(|snapshot| snapshot.sale.kind == StockKind::Target);
+    let targets: Vec<&Snapshot> = targets.collect();
+    if targets.is_empty() {
+        return None;
+    }
+    let small: Vec<String> = targets.iter().copied().filter_map(small).collect();
+    if small.is_empty() {
+        let found = format!(
+            "{}, none for tiny bids",
+            counted(targets.len() as u64, "target")
+        );
+        return Some(Finding::new("targets", Grade::Good, found, ""));
+    }
+    let mut found = small[..small.len().min(NAMED_MAX)].join("; ");
+    if small.len() > NAMED_MAX {
+        found += &format!("; and {} more", small.len() - NAMED_MAX);
+    }
+    let mend = "before the first bid `seckill sale put ID --bid-min CENTS`; later the smallest bid is \
+                fixed: take stock that is not needed back with `seckill stock remove ID --count CENTS`";
+    Some(Finding::new("targets", Grade::Warning, found, mend))
+}
+
+/// What is to be said of a target; nothing when it takes no more bids.
+fn small(snapshot: &Snapshot) -> Option<String> {
+    let (sale, left) = (&snapshot.sale, snapshot.figures.for_sale());
+    let is_full = left == 0 && snapshot.grants.count > 0;
+    if is_full || sale.phase(snapshot.now) == Phase::Ended {
+        return None;
+    }
+    let bids = left / sale.smallest_bid().max(1);
+    if sale.bid_min.is_some() && bids <= BIDS_MAX {
+        return None;
+    }
+    let set = if sale.bid_min.is_some() {
+        ""
+    } else {
+        ", which nobody set"
+    };
+    let smallest = counted(sale.smallest_bid(), "cent");
+    let room = bids.saturating_mul(BID_BYTES) / MIB;
+    Some(format!(
+        "{}: smallest bid {smallest}{set}; {} may come, of {room} MiB of Redis",
+        sale.id,
+        counted(bids, "bid")
+    ))
+}
