@@ -12,17 +12,20 @@ pub mod fault;
 mod fields;
 mod form;
 mod headers;
+mod listing;
 mod metrics;
 pub mod negotiate;
 mod operator;
 mod orders;
 mod pages;
+mod pieces;
 mod place;
 mod placement;
 mod probes;
 mod problem;
 pub mod routes;
 mod sales;
+mod serving;
 mod socket;
 mod standstill;
 mod token;
@@ -34,10 +37,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-pub use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use tokio::sync::Semaphore;
 
+use self::listing::Listings;
+use self::routes::Face;
+pub use self::serving::{Handle, Serving};
 use self::standstill::Standstill;
 use self::token::Token;
 use self::wechat::TicketOffice;
@@ -47,6 +52,7 @@ use crate::admission::memory::Memory;
 use crate::catalogue::Catalogue;
 use crate::config::{AdminToken, Config, Doors};
 use crate::error::{Error, Result};
+use crate::figures::Figures;
 use crate::metrics::Metrics;
 use crate::readiness::Asker;
 use crate::store::Store;
@@ -66,12 +72,14 @@ const CONNECTIONS_PER_WORKER_MAX: usize = 25_000;
 struct Context {
     admission: Arc<Admission>,
     store: Store,
-    gates: Arc<Gates>,
     metrics: Arc<Metrics>,
     catalogue: Catalogue,
+    listings: Listings,
+    figures: Figures,
     readiness: Asker,
     doors: Doors,
     strict_status: bool,
+    face: Face,
     token: Arc<Token>,
     draining: Arc<AtomicBool>,
     standstill: Arc<Standstill>,
@@ -85,12 +93,14 @@ struct Context {
 pub struct Listening {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it listens for operators, if that is somewhere else.
+    pub admin_address: Option<SocketAddr>,
     /// Stops it from elsewhere.
-    pub handle: ServerHandle,
+    pub handle: Handle,
     /// When true, the server says that it is not ready, and serves on.
     pub draining: Arc<AtomicBool>,
     /// Runs it until it is stopped.
-    pub server: Server,
+    pub server: Serving,
 }
 
 /// What all workers of the server share.
@@ -99,6 +109,8 @@ struct Shared {
     memory: Arc<Memory>,
     metrics: Arc<Metrics>,
     catalogue: Catalogue,
+    listings: Listings,
+    figures: Figures,
     readiness: Asker,
     doors: Doors,
     strict_status: bool,
@@ -111,7 +123,7 @@ struct Shared {
 
 impl Shared {
     /// What one worker needs, with connections and a queue of its own.
-    fn context(&self, store: &Store) -> Context {
+    fn context(&self, store: &Store, face: Face) -> Context {
         let store = store.clone().with_own_lanes();
         let (gates, memory, metrics) = (&self.gates, self.memory.clone(), &self.metrics);
         let admission =
@@ -130,12 +142,14 @@ impl Shared {
         Context {
             admission,
             store,
-            gates: gates.clone(),
             metrics: metrics.clone(),
             catalogue: self.catalogue.clone(),
+            listings: self.listings.clone(),
+            figures: self.figures.clone(),
             readiness: self.readiness.clone(),
             doors: self.doors.clone(),
             strict_status: self.strict_status,
+            face,
             token: self.token.clone(),
             draining: self.draining.clone(),
             standstill: Standstill::watch(),
@@ -145,11 +159,11 @@ impl Shared {
     }
 }
 
-/// Opens the port. What happens is counted in `metrics`, and told by `GET /metrics`; `readiness`
+/// Opens the ports. What happens is counted in `metrics`, and told by `GET /metrics`; `readiness`
 /// answers `GET /readyz`; `token` is what operators must show.
 ///
 /// # Errors
-/// [`Error::Config`] when the address cannot be listened on.
+/// [`Error::Config`] when an address cannot be listened on.
 pub fn listen(
     config: &Config,
     store: &Store,
@@ -157,13 +171,18 @@ pub fn listen(
     readiness: &Asker,
     token: &AdminToken,
 ) -> Result<Listening> {
-    let (store, timeout) = (store.clone(), config.redis.timeout);
+    let timeout = config.redis.timeout;
     let draining = Arc::<AtomicBool>::default();
-    let shared = Shared {
-        gates: Arc::default(),
+    let gates = Arc::<Gates>::default();
+    let lookers = store.clone().for_lookers()?;
+    let catalogue = Catalogue::start(lookers.clone(), timeout);
+    let shared = Arc::new(Shared {
+        gates: gates.clone(),
         memory: Arc::new(Memory::new(config.redis.on_forgot, metrics.clone())),
         metrics: metrics.clone(),
-        catalogue: Catalogue::start(store.clone(), timeout),
+        listings: Listings::start(catalogue.clone(), timeout),
+        figures: Figures::start(lookers, catalogue.clone(), metrics.clone(), gates),
+        catalogue,
         readiness: readiness.clone(),
         doors: config.doors.clone(),
         strict_status: config.http.strict_status,
@@ -172,38 +191,61 @@ pub fn listen(
         draining: draining.clone(),
         loading: Arc::new(Semaphore::new(1)),
         opened: open_office(config),
-    };
-    let shared = Arc::new(shared);
-    let failed = |e| Error::Config(format!("cannot listen on {}: {e}", config.http.listen));
-    // Called once by each worker, on its thread: so each has its own queue and lane.
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(web::Data::new(shared.context(&store)))
-            .configure(routes::configure)
     });
-    let server = server
-        .workers(config.http.workers)
-        .backlog(config.http.backlog)
-        .max_connections(CONNECTIONS_PER_WORKER_MAX)
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(timeout.as_secs() + SHUTDOWN_MARGIN_SECONDS)
-        .on_connect(socket::keep)
-        .disable_signals()
-        .tcp_nodelay(true)
-        .bind(config.http.listen)
-        .map_err(failed)?;
-    let address = server
-        .addrs()
-        .first()
-        .copied()
-        .unwrap_or(config.http.listen);
-    let server = server.run();
+    let (public, admin) = match config.http.admin_listen {
+        None => (open(config, store, &shared, Face::Everyone)?, None),
+        Some(_) => (
+            open(config, store, &shared, Face::Public)?,
+            Some(open(config, store, &shared, Face::Operators)?),
+        ),
+    };
+    let (address, public) = public;
+    let (admin_address, admin) = admin.unzip();
+    let server = Serving::of([Some(public), admin].into_iter().flatten());
     Ok(Listening {
         address,
+        admin_address,
         handle: server.handle(),
         draining,
         server,
     })
+}
+
+/// Opens the port of one face.
+fn open(
+    config: &Config,
+    store: &Store,
+    shared: &Arc<Shared>,
+    face: Face,
+) -> Result<(SocketAddr, Server)> {
+    let http = &config.http;
+    let (listen, workers) = match (face, http.admin_listen) {
+        // Operators are few, and one worker has connections of its own.
+        (Face::Operators, Some(admin)) => (admin, 1),
+        _ => (http.listen, http.workers),
+    };
+    let (store, shared) = (store.clone(), shared.clone());
+    let failed = |e| Error::Config(format!("cannot listen on {listen}: {e}"));
+    let shutdown = shared.timeout.as_secs() + SHUTDOWN_MARGIN_SECONDS;
+    // Called once by each worker, on its thread: so each has its own queue and lane.
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(web::Data::new(shared.context(&store, face)))
+            .configure(|config| routes::configure(config, face))
+    });
+    let server = server
+        .workers(workers)
+        .backlog(http.backlog)
+        .max_connections(CONNECTIONS_PER_WORKER_MAX)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(shutdown)
+        .on_connect(socket::keep)
+        .disable_signals()
+        .tcp_nodelay(true)
+        .bind(listen)
+        .map_err(failed)?;
+    let address = server.addrs().first().copied().unwrap_or(listen);
+    Ok((address, server.run()))
 }
 
 /// Who watches the door of the ticket office, and what its account says of itself; `None` without
