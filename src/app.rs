@@ -15,7 +15,7 @@ use crate::domain::ids::SaleId;
 use crate::domain::sale::{SaleEdit, StockKind};
 use crate::error::{Error, Result};
 use crate::expirer::Expirer;
-use crate::http::{self, Listening, ServerHandle};
+use crate::http::{self, Handle, Listening};
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::relay::Relay;
@@ -94,6 +94,12 @@ impl App {
         self.listening.address
     }
 
+    /// Where it listens for operators.
+    pub fn admin_address(&self) -> SocketAddr {
+        let admin = self.listening.admin_address;
+        admin.unwrap_or(self.listening.address)
+    }
+
     /// True when the demo sales exist.
     pub fn has_demo(&self) -> bool {
         self.demo
@@ -125,7 +131,7 @@ impl App {
         }
         let (stop, stopping) = watch::channel(false);
         let relay = self.relay.map(|relay| tokio::spawn(relay.run(stopping)));
-        let served = self.listening.server.await;
+        let served = self.listening.server.run().await;
         tracing::info!("stopping");
         self.expirer.stop().await;
         stop.send_replace(true);
@@ -165,6 +171,9 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
     let app = App::build(&config, demo, true).await?;
     let address = app.address();
     println!("seckill listens on http://{address}");
+    if config.http.admin_listen.is_some() {
+        println!("for operators on http://{}", app.admin_address());
+    }
     if app.has_demo() {
         println!("\nbuy from the demo sale {}:\n", config.doors.seckill);
         println!("  curl -d username=alice -d purchase=1 http://{address}/seckill\n");
@@ -193,10 +202,9 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
 /// Warns of an operators' token that others than this machine may guess; `seckill doctor` says how
 /// to mend it.
 fn warn_of_token(config: &Config) {
-    if config.admin.has_short_token(config.http.listen) {
+    if config.admin.has_short_token(&config.http) {
         tracing::warn!(
-            "admin.token is short: whoever reaches {} may find it by trying",
-            config.http.listen
+            "admin.token is short: someone who reaches this server may find it by trying"
         );
     }
 }
@@ -262,7 +270,7 @@ fn build_relay(config: &Config, store: &Store, metrics: &Arc<Metrics>) -> Result
 
 /// A line that an operator can run: it looks at the demo sale, or creates a sale.
 fn operators_line(app: &App, sale: &SaleId) -> String {
-    let (address, token) = (app.address(), app.token().expose());
+    let (address, token) = (app.admin_address(), app.token().expose());
     let bearer = format!("-H 'Authorization: Bearer {token}'");
     let url = format!("http://{address}/admin/sales/{sale}");
     if app.has_demo() {
@@ -360,7 +368,7 @@ impl StopSignals {
 /// see that it is not ready. Each further signal ends what the last one waits for.
 async fn stop_in_order(
     mut signals: StopSignals,
-    server: ServerHandle,
+    server: Handle,
     draining: Arc<AtomicBool>,
     drain: Duration,
 ) {

@@ -17,6 +17,7 @@ pub mod domain;
 pub mod config;
 pub mod error;
 pub mod metrics;
+pub mod readings;
 
 pub mod store;
 
@@ -27,6 +28,7 @@ pub mod operation;
 pub mod readiness;
 pub mod relay;
 
+pub mod figures;
 pub mod wechat;
 
 pub mod cli;

@@ -1,21 +1,27 @@
 //! Readiness: can buyers be served now? A task of its own asks Redis each second, and whenever
 //! somebody asks the server. What it learns also decides whether scripts may be sent at all.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::error::{Error, Result};
+use crate::readings::{Pace, Reader, Readings};
 use crate::store::Store;
 use crate::store::examiner::{Examination, Examiner};
 use crate::store::server::Verified;
 
 /// Between two questions of its own.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Askers that may wait for the next verdict; more are told that the server is busy.
-const ASKERS_MAX: usize = 1024;
+/// After each examination, so that any number of askers cost Redis little. A verdict is not kept:
+/// who asks meanwhile waits for the next one.
+const PACE: Pace = Pace {
+    fresh: Duration::ZERO,
+    rest: Duration::from_millis(100),
+};
+/// Longest wait for a verdict: an examination bounds itself.
+const ASK_MAX: Duration = Duration::from_secs(600);
 
 /// Ready, with the durability in force, or why not.
 pub type Verdict = Result<Verified>;
@@ -28,23 +34,21 @@ pub struct Readiness {
 
 /// Asks the task. Cheap to clone.
 #[derive(Clone)]
-pub struct Asker(mpsc::Sender<oneshot::Sender<Verdict>>);
+pub struct Asker(Readings<Verdict>);
 
 impl Readiness {
     /// Starts it on the current runtime, for `store` and everything that was cloned from it.
     /// `keeps_replies`: the ticket office is open, so keys with a TTL are used, too.
     pub fn start(store: &Store, keeps_replies: bool) -> Self {
-        let (asker, asked) = mpsc::channel(ASKERS_MAX);
-        let task = Task {
+        let readings = Readings::start(Inspector {
             examiner: store.examiner(),
             keeps_replies,
-            asked,
             not_ready: None,
             missing: None,
-        };
+        });
         Self {
-            asker: Asker(asker),
-            task: tokio::spawn(task.run()),
+            asker: Asker(readings.clone()),
+            task: tokio::spawn(ask_again_and_again(readings)),
         }
     }
 
@@ -61,55 +65,47 @@ impl Drop for Readiness {
 }
 
 impl Asker {
-    /// The verdict of an examination that begins after this call. All who ask meanwhile share it.
+    /// The verdict of an examination that begins after this call, at most 100 ms later unless one
+    /// is under way. All who ask meanwhile share it.
     ///
     /// # Errors
     /// Why buyers cannot be served as they were promised.
     pub async fn ask(&self) -> Verdict {
-        let busy = |why: &str| Error::Busy(why.to_owned());
-        let (answer, verdict) = oneshot::channel();
-        let asked = self.0.try_send(answer);
-        asked.map_err(|_| busy("too many ask whether this server is ready"))?;
-        verdict.await.map_err(|_| busy("the server is stopping"))?
+        let verdict = self.0.look(Some(Instant::now()), ASK_MAX).await;
+        let none = |_| Error::Busy("the server is stopping".to_owned());
+        verdict.map_err(none)?.as_ref().clone()
     }
 }
 
-struct Task {
+async fn ask_again_and_again(readings: Readings<Verdict>) {
+    let mut ticks = interval(PAUSE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        readings.wish();
+    }
+}
+
+struct Inspector {
     examiner: Examiner,
     keeps_replies: bool,
-    asked: mpsc::Receiver<oneshot::Sender<Verdict>>,
     /// What the log said last about the verdict; `None`: ready.
     not_ready: Option<String>,
     /// What the log said last about commands that are missing.
     missing: Option<String>,
 }
 
-impl Task {
-    async fn run(mut self) {
-        let mut ticks = interval(PAUSE);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut asking = Vec::new();
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                count = self.asked.recv_many(&mut asking, ASKERS_MAX) => {
-                    if count == 0 {
-                        return;
-                    }
-                }
-            }
-            while let Ok(asker) = self.asked.try_recv() {
-                asking.push(asker);
-            }
-            let verdict = self.examine().await;
-            self.log(&verdict);
-            for asker in asking.drain(..) {
-                // An asker that went away needs no answer.
-                let _ = asker.send(verdict.clone());
-            }
-        }
-    }
+impl Reader for Inspector {
+    type Seen = Verdict;
 
+    async fn read(&mut self) -> (Verdict, Pace) {
+        let verdict = self.examine().await;
+        self.log(&verdict);
+        (verdict, PACE)
+    }
+}
+
+impl Inspector {
     async fn examine(&mut self) -> Verdict {
         let examination = self.examiner.examine().await?;
         self.log_missing(&examination);

@@ -7,11 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom up; one may use those below it. Equal ranks do not use each other.
-const RANKS: [(&str, u8); 16] = [
+const RANKS: [(&str, u8); 18] = [
     ("domain", 0),
     ("error", 1),
     ("config", 2),
     ("metrics", 2),
+    ("readings", 2),
     ("store", 3),
     ("admission", 4),
     ("catalogue", 4),
@@ -19,6 +20,7 @@ const RANKS: [(&str, u8); 16] = [
     ("operation", 4),
     ("readiness", 4),
     ("relay", 4),
+    ("figures", 5),
     ("wechat", 5),
     ("http", 6),
     ("cli", 6),

@@ -68,6 +68,9 @@ pub struct Config {
 pub struct Http {
     /// Address and port to listen on: `127.0.0.1:8080`. Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Another address, for operators: `/admin` and `/metrics` are there alone. None: they are at
+    /// `listen`.
+    pub admin_listen: Option<SocketAddr>,
     /// Worker threads: one for each core.
     pub workers: usize,
     /// Connections that may wait to be accepted: 4096. The kernel's somaxconn caps it.
@@ -108,25 +111,34 @@ pub struct Admin {
 
 impl Admin {
     /// True when it is shorter than advised, and others than this machine may try to guess it.
-    pub fn has_short_token(&self, listen: SocketAddr) -> bool {
+    pub fn has_short_token(&self, http: &Http) -> bool {
         let token = self.token.as_ref().map(|token| token.expose().len());
-        token.is_some_and(|chars| chars < TOKEN_CHARS_ADVISED) && !is_loopback(listen)
+        token.is_some_and(|chars| chars < TOKEN_CHARS_ADVISED) && !http.is_loopback()
     }
 
     /// What cannot be used of it, for a server that listens there.
-    fn wrong(&self, listen: SocketAddr) -> Option<&'static str> {
+    fn wrong(&self, http: &Http) -> Option<&'static str> {
         let token = self.token.as_ref().map(|token| token.expose().len());
         let is_short = token.is_some_and(|chars| chars < TOKEN_CHARS_MIN);
-        (is_short && !is_loopback(listen)).then_some(
+        (is_short && !http.is_loopback()).then_some(
             "admin.token is too short for a server that others than this machine reach \
-             (http.listen): it must have at least 16 characters, better 32 random ones",
+             (http.listen, http.admin_listen): it must have at least 16 characters, better 32 \
+             random ones",
         )
     }
 }
 
-/// True when only this machine gets there.
-fn is_loopback(listen: SocketAddr) -> bool {
-    listen.ip().to_canonical().is_loopback()
+impl Http {
+    /// True when only this machine gets there. Orders take the operators' token at both addresses.
+    fn is_loopback(&self) -> bool {
+        let mut addresses = [Some(self.listen), self.admin_listen].into_iter().flatten();
+        addresses.all(|address| address.ip().to_canonical().is_loopback())
+    }
+
+    /// True when the operators' address is the one of everybody; port 0 is a free one each time.
+    fn is_one_address(&self) -> bool {
+        self.admin_listen == Some(self.listen) && self.listen.port() != 0
+    }
 }
 
 impl Default for Config {
@@ -148,6 +160,7 @@ impl Default for Http {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            admin_listen: None,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             backlog: 4096,
             connections_per_address: None,
@@ -222,6 +235,8 @@ impl Config {
             "http.backlog is 0: it must be at least 1"
         } else if self.http.connections_per_address == Some(0) {
             "http.connections_per_address is 0: it must be at least 1"
+        } else if self.http.is_one_address() {
+            "http.admin_listen is http.listen: take another port, or leave it out"
         } else if self.http.drain > DRAIN_MAX {
             "http.drain must be at most 1h"
         } else if let Some(wrong) = self.redis.wrong() {
@@ -231,7 +246,7 @@ impl Config {
              private one has none: set redis.url to one that has, or durability to fsync"
         } else if let Some(wrong) = self.relay.wrong().or_else(|| self.wechat.wrong()) {
             wrong
-        } else if let Some(wrong) = self.admin.wrong(self.http.listen) {
+        } else if let Some(wrong) = self.admin.wrong(&self.http) {
             wrong
         } else {
             return Ok(self);
@@ -331,6 +346,12 @@ mod tests {
                 "http.listen = '[::]:80'\nadmin.token = 'hunter2-hunter2'",
                 "at least 16",
             ),
+            (
+                "http.admin_listen = '[::]:80'\nadmin.token = 'hunter2-hunter2'",
+                "at least 16",
+            ),
+            ("http.admin_listen = 'here'", "admin_listen"),
+            ("http.admin_listen = '127.0.0.1:8080'", "http.admin_listen"),
             ("[relay]\nwebhok = 'http://x'", "webhok"),
             ("[relay]\nwebhook = 'http://x'", "relay.secret"),
             ("[relay]\nsecret = 'short'", "relay.secret"),

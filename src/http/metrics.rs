@@ -1,75 +1,31 @@
-//! `GET /metrics`: Prometheus text. Stock and orders are read from Redis at that moment.
+//! `GET /metrics`: Prometheus text. What this process counted is that of this moment; the figures
+//! of sales and feeds are written once for all who scrape.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use actix_web::{HttpResponse, web};
-use tokio::time::timeout;
+use actix_web::HttpResponse;
+use actix_web::web::{Bytes, Data};
 
 use super::Context;
 use super::headers::guarded;
-use crate::error::Result;
-use crate::metrics::{FeedFigures, GateFigures, SaleFigures};
-use crate::store::Store;
+use super::pieces::Pieces;
+use super::problem::Problem;
 
-/// Longest wait for Redis: when it hangs, what the server itself counted matters most.
-const READING_MAX: Duration = Duration::from_secs(2);
+/// A text that others have, too.
+struct Shared(Arc<String>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
 
 /// `GET /metrics`
-pub async fn metrics(context: web::Data<Context>) -> HttpResponse {
-    let (sales, feeds) = tokio::join!(
-        timeout(READING_MAX, sales(&context.store)),
-        timeout(READING_MAX, feeds(&context.store)),
-    );
-    let (sales, feeds) = (sales.ok().and_then(Result::ok), feeds.ok());
-    let gates = context
-        .gates
-        .closed()
-        .into_iter()
-        .map(|(sale, refusal, buyers)| GateFigures {
-            sale: sale.to_string(),
-            refusal: refusal.code(),
-            buyers,
-        });
-    let gates: Vec<GateFigures> = gates.collect();
-    let feeds = feeds.and_then(Result::ok).unwrap_or_default();
-    match context.metrics.text(sales.as_deref(), &feeds, &gates) {
-        Ok(text) => guarded(&mut HttpResponse::Ok())
-            .content_type("text/plain; version=0.0.4")
-            .body(text),
-        Err(error) => guarded(&mut HttpResponse::InternalServerError()).body(error.to_string()),
-    }
-}
-
-/// Where the units of each sale are.
-async fn sales(store: &Store) -> Result<Vec<SaleFigures>> {
-    let sales = store.sales().await?;
-    // A sale that cannot be read has no figures; `seckill sale list` says why.
-    let readable = sales.iter().filter_map(|(_, read)| read.as_ref().ok());
-    let figures = readable.map(|snapshot| SaleFigures {
-        sale: snapshot.sale.id.to_string(),
-        left: snapshot.figures.left,
-        granted: [
-            ("held", snapshot.figures.held),
-            ("confirmed", snapshot.figures.confirmed),
-            ("used", snapshot.figures.used),
-        ],
-        buyers: snapshot.figures.buyers,
-    });
-    Ok(figures.collect())
-}
-
-/// How far the relays are behind, whichever process they run in.
-async fn feeds(store: &Store) -> Result<Vec<FeedFigures>> {
-    let mut feeds = Vec::new();
-    for event in store.events_with_feeds().await? {
-        let lag = store.feed_lag(&event).await?;
-        feeds.extend(lag.map(|lag| FeedFigures {
-            event,
-            undelivered: lag.undelivered,
-            oldest: lag.oldest,
-            dead: lag.dead,
-        }));
-    }
-    feeds.sort_by(|a, b| a.event.cmp(&b.event));
-    Ok(feeds)
+pub async fn metrics(context: Data<Context>) -> Result<HttpResponse, Problem> {
+    let (counts, figures) = tokio::join!(context.figures.counts(), context.figures.text());
+    let counts = counts.map_err(|error| Problem::of_reading(&error))?;
+    let parts = [counts, figures].map(|text| Bytes::from_owner(Shared(text)));
+    Ok(guarded(&mut HttpResponse::Ok())
+        .content_type("text/plain; version=0.0.4")
+        .body(Pieces::of(parts)))
 }

@@ -13,17 +13,20 @@ pub mod fault;
 mod fields;
 mod form;
 mod headers;
+mod listing;
 mod metrics;
 pub mod negotiate;
 mod operator;
 mod orders;
 mod pages;
+mod pieces;
 mod place;
 mod placement;
 mod probes;
 mod problem;
 pub mod routes;
 mod sales;
+mod serving;
 mod standstill;
 mod token;
 mod wechat;
@@ -35,12 +38,14 @@ use std::time::Duration;
 
 use actix_service::IntoServiceFactory;
 use actix_web::dev::Server;
-pub use actix_web::dev::ServerHandle;
 use actix_web::{App, web};
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::Semaphore;
 
 use self::connection::{Addresses, Limits, entrance};
+use self::listing::Listings;
+use self::routes::Face;
+pub use self::serving::{Handle, Serving};
 use self::standstill::Standstill;
 use self::token::Token;
 use self::wechat::TicketOffice;
@@ -50,6 +55,7 @@ use crate::admission::memory::Memory;
 use crate::catalogue::Catalogue;
 use crate::config::{AdminToken, Config, Doors, Http};
 use crate::error::{Error, Result};
+use crate::figures::Figures;
 use crate::metrics::Metrics;
 use crate::readiness::Asker;
 use crate::store::Store;
@@ -60,17 +66,22 @@ use crate::wechat::signature::Guard;
 
 /// Longest wait for open requests when the server stops, beyond that of a buyer for Redis.
 const SHUTDOWN_MARGIN_SECONDS: u64 = 10;
+/// Most connections at the operators' address, if it has one of its own. They are among the open
+/// files that are not for clients.
+const OPERATORS_CONNECTIONS_MAX: usize = 128;
 
 /// What the handlers of one worker need.
 struct Context {
     admission: Arc<Admission>,
     store: Store,
-    gates: Arc<Gates>,
     metrics: Arc<Metrics>,
     catalogue: Catalogue,
+    listings: Listings,
+    figures: Figures,
     readiness: Asker,
     doors: Doors,
     strict_status: bool,
+    face: Face,
     token: Arc<Token>,
     draining: Arc<AtomicBool>,
     standstill: Arc<Standstill>,
@@ -84,12 +95,14 @@ struct Context {
 pub struct Listening {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it listens for operators, if that is somewhere else.
+    pub admin_address: Option<SocketAddr>,
     /// Stops it from elsewhere.
-    pub handle: ServerHandle,
+    pub handle: Handle,
     /// When true, the server says that it is not ready, and serves on.
     pub draining: Arc<AtomicBool>,
     /// Runs it until it is stopped.
-    pub server: Server,
+    pub server: Serving,
 }
 
 /// What all workers of the server share.
@@ -98,6 +111,8 @@ struct Shared {
     memory: Arc<Memory>,
     metrics: Arc<Metrics>,
     catalogue: Catalogue,
+    listings: Listings,
+    figures: Figures,
     readiness: Asker,
     doors: Doors,
     strict_status: bool,
@@ -110,7 +125,7 @@ struct Shared {
 
 impl Shared {
     /// What one worker needs, with connections and a queue of its own.
-    fn context(&self, store: &Store) -> Context {
+    fn context(&self, store: &Store, face: Face) -> Context {
         let store = store.clone().with_own_lanes();
         let (gates, memory, metrics) = (&self.gates, self.memory.clone(), &self.metrics);
         let admission =
@@ -129,12 +144,14 @@ impl Shared {
         Context {
             admission,
             store,
-            gates: gates.clone(),
             metrics: metrics.clone(),
             catalogue: self.catalogue.clone(),
+            listings: self.listings.clone(),
+            figures: self.figures.clone(),
             readiness: self.readiness.clone(),
             doors: self.doors.clone(),
             strict_status: self.strict_status,
+            face,
             token: self.token.clone(),
             draining: self.draining.clone(),
             standstill: Standstill::watch(),
@@ -144,11 +161,11 @@ impl Shared {
     }
 }
 
-/// Opens the port. What happens is counted in `metrics`, and told by `GET /metrics`; `readiness`
+/// Opens the ports. What happens is counted in `metrics`, and told by `GET /metrics`; `readiness`
 /// answers `GET /readyz`; `token` is what operators must show.
 ///
 /// # Errors
-/// [`Error::Config`] when the address cannot be listened on.
+/// [`Error::Config`] when an address cannot be listened on.
 pub fn listen(
     config: &Config,
     store: &Store,
@@ -156,13 +173,18 @@ pub fn listen(
     readiness: &Asker,
     token: &AdminToken,
 ) -> Result<Listening> {
-    let (store, timeout) = (store.clone(), config.redis.timeout);
+    let timeout = config.redis.timeout;
     let draining = Arc::<AtomicBool>::default();
-    let shared = Shared {
-        gates: Arc::default(),
+    let gates = Arc::<Gates>::default();
+    let lookers = store.clone().for_lookers()?;
+    let catalogue = Catalogue::start(lookers.clone(), timeout);
+    let shared = Arc::new(Shared {
+        gates: gates.clone(),
         memory: Arc::new(Memory::new(config.redis.on_forgot, metrics.clone())),
         metrics: metrics.clone(),
-        catalogue: Catalogue::start(store.clone(), timeout),
+        listings: Listings::start(catalogue.clone(), timeout),
+        figures: Figures::start(lookers, catalogue.clone(), metrics.clone(), gates),
+        catalogue,
         readiness: readiness.clone(),
         doors: config.doors.clone(),
         strict_status: config.http.strict_status,
@@ -171,23 +193,55 @@ pub fn listen(
         draining: draining.clone(),
         loading: Arc::new(Semaphore::new(1)),
         opened: open_office(config),
+    });
+    let (public, admin) = match config.http.admin_listen {
+        None => (open(config, store, &shared, Face::Everyone)?, None),
+        Some(_) => (
+            open(config, store, &shared, Face::Public)?,
+            Some(open(config, store, &shared, Face::Operators)?),
+        ),
     };
-    let shared = Arc::new(shared);
-    let failed = |e| Error::Config(format!("cannot listen on {}: {e}", config.http.listen));
-    let listener = connection::bind(config.http.listen, config.http.backlog).map_err(failed)?;
+    let (address, public) = public;
+    let (admin_address, admin) = admin.unzip();
+    let server = Serving::of([Some(public), admin].into_iter().flatten());
+    Ok(Listening {
+        address,
+        admin_address,
+        handle: server.handle(),
+        draining,
+        server,
+    })
+}
+
+/// Opens the port of one face.
+fn open(
+    config: &Config,
+    store: &Store,
+    shared: &Arc<Shared>,
+    face: Face,
+) -> Result<(SocketAddr, Server)> {
+    let http = &config.http;
+    let (listen, workers) = match (face, http.admin_listen) {
+        // Operators are few, and one worker has connections of its own.
+        (Face::Operators, Some(admin)) => (admin, 1),
+        _ => (http.listen, http.workers),
+    };
+    let failed = |e| Error::Config(format!("cannot listen on {listen}: {e}"));
+    let listener = connection::bind(listen, http.backlog).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let limits = limits(&config.http);
+    let limits = limits(http, face);
     let builder = Server::build()
-        .workers(config.http.workers)
+        .workers(workers)
         .max_concurrent_connections(limits.places)
-        .shutdown_timeout(timeout.as_secs() + SHUTDOWN_MARGIN_SECONDS)
+        .shutdown_timeout(shared.timeout.as_secs() + SHUTDOWN_MARGIN_SECONDS)
         .disable_signals();
+    let (store, shared) = (store.clone(), shared.clone());
     let stopping = builder.graceful_shutdown_signal();
     // Called once by each worker, on its thread: so each has its own queue and lane.
     let worker = move || {
         let application = App::new()
-            .app_data(web::Data::new(shared.context(&store)))
-            .configure(routes::configure);
+            .app_data(web::Data::new(shared.context(&store, face)))
+            .configure(|config| routes::configure(config, face));
         let stopping = stopping.clone();
         let stopped = move || {
             let stopping = stopping.clone();
@@ -196,25 +250,25 @@ pub fn listen(
         let metrics = shared.metrics.clone();
         entrance(application.into_factory(), limits.clone(), metrics, stopped)
     };
-    let server = builder
-        .listen("seckill", listener, worker)
-        .map_err(failed)?;
-    let server = server.run();
-    Ok(Listening {
-        address,
-        handle: server.handle(),
-        draining,
-        server,
-    })
+    let server = builder.listen("seckill", listener, worker);
+    Ok((address, server.map_err(failed)?.run()))
 }
 
-/// How many connections each worker may have: as many as the open files of this process allow.
-fn limits(http: &Http) -> Limits {
+/// How many connections each worker may have: as many as the open files of this process allow, and
+/// operators a few more.
+fn limits(http: &Http, face: Face) -> Limits {
     let files = getrlimit(Resource::Nofile).current;
+    let places = connection::places(files, http.workers);
+    if face == Face::Operators {
+        return Limits {
+            places: places.min(OPERATORS_CONNECTIONS_MAX),
+            addresses: None,
+        };
+    }
     let proxies = http.trusted_proxies.clone();
     let per_address = http.connections_per_address;
     Limits {
-        places: connection::places(files, http.workers),
+        places,
         addresses: per_address.map(|most| Addresses::new(most, proxies)),
     }
 }

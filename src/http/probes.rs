@@ -3,12 +3,17 @@
 
 use std::sync::atomic::Ordering;
 
-use actix_web::{HttpResponse, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 
 use super::Context;
 use super::headers::guarded;
 use super::problem::Problem;
+use super::routes::Face;
+use super::token::{Door, Shown};
 use crate::store::server::Verified;
+
+/// What buyers and strangers hear of a server that is not ready.
+const NO_REASON: &str = "Buyers cannot be served now; the log and operators' requests say why.";
 
 /// `GET /healthz`
 pub async fn healthz() -> HttpResponse {
@@ -17,11 +22,18 @@ pub async fn healthz() -> HttpResponse {
         .body(r#"{"status":"alive"}"#)
 }
 
-/// `GET /readyz`: asks Redis now, and says what its durability is.
-pub async fn readyz(context: web::Data<Context>) -> HttpResponse {
+/// `GET /readyz`: asks Redis now, and says what its durability is. Why the server is not ready, and
+/// where its Redis is, is for operators.
+pub async fn readyz(context: web::Data<Context>, request: HttpRequest) -> HttpResponse {
+    let not_ready = |why: String| {
+        let why = match hears_reasons(&context, &request) {
+            true => why,
+            false => NO_REASON.to_owned(),
+        };
+        Problem::later("not_ready", why).error_response()
+    };
     if context.draining.load(Ordering::Relaxed) {
-        let stopping = "the server is about to stop".to_owned();
-        return Problem::later("not_ready", stopping).error_response();
+        return not_ready("the server is about to stop".to_owned());
     }
     match context.readiness.ask().await {
         Ok(Verified { level, at_risk }) => {
@@ -32,6 +44,22 @@ pub async fn readyz(context: web::Data<Context>) -> HttpResponse {
                 .content_type("application/json")
                 .body(body)
         }
-        Err(error) => Problem::later("not_ready", error.to_string()).error_response(),
+        Err(error) => not_ready(error.to_string()),
+    }
+}
+
+/// Who comes to the operators' address or shows their token. A wrong token is counted; a balancer
+/// that shows one hears no less than others.
+fn hears_reasons(context: &Context, request: &HttpRequest) -> bool {
+    if context.face == Face::Operators {
+        return true;
+    }
+    match context.token.shown(request) {
+        Shown::Token => true,
+        Shown::Nothing => false,
+        Shown::Wrong => {
+            context.token.wrong(request, Door::Readiness);
+            false
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Every path that this server knows, with its methods: the one table of both.
 
+use actix_web::dev::HttpServiceFactory;
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Payload, ServiceConfig};
@@ -13,6 +14,17 @@ use super::{
 const ADMIN: &str = "/admin";
 /// Start of every path of the ticket office, without which none of them is there.
 const WECHAT: &str = "/wechat";
+
+/// Whom an address serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// The only address: everybody.
+    Everyone,
+    /// Buyers and shops. What is for operators alone is not there.
+    Public,
+    /// Operators, who find everything.
+    Operators,
+}
 
 /// A path and what it answers.
 struct Route {
@@ -93,8 +105,12 @@ fn open() -> Vec<Route> {
             .on(Method::POST, wechat::receive),
         at("/healthz").on(Method::GET, probes::healthz),
         at("/readyz").on(Method::GET, probes::readyz),
-        at("/metrics").on(Method::GET, metrics::metrics),
     ]
+}
+
+/// The paths of those who watch the server, which operators may want to keep from others.
+fn watched() -> Vec<Route> {
+    vec![at("/metrics").on(Method::GET, metrics::metrics)]
 }
 
 /// The paths of operators, below [`ADMIN`].
@@ -130,15 +146,15 @@ fn pages() -> Vec<Route> {
     ]
 }
 
-/// Lets the server know all of them.
-pub(super) fn configure(config: &mut ServiceConfig) {
-    for route in open() {
+/// Lets the server know all that this face has.
+pub(super) fn configure(config: &mut ServiceConfig, face: Face) {
+    let is_public = face == Face::Public;
+    let watched = if is_public { Vec::new() } else { watched() };
+    for route in open().into_iter().chain(watched) {
         config.service(route.closed());
     }
-    // Also what is not there: who has no token learns nothing about this door.
-    let mut admin = web::scope(ADMIN).default_service(web::to(problem::not_found));
-    for route in guarded() {
-        admin = admin.service(route.closed());
+    if !is_public {
+        config.service(admin());
     }
     let mut wechat = web::scope(WECHAT).default_service(web::to(problem::not_found));
     for route in pages() {
@@ -146,15 +162,29 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         wechat = wechat.service(page);
     }
     config
-        .service(admin.wrap(from_fn(operator::guard)))
         .service(wechat.wrap(from_fn(pages::guard)))
         .default_service(web::to(problem::not_found));
+}
+
+/// Also what is not there is guarded: who has no token learns nothing about this door.
+fn admin() -> impl HttpServiceFactory {
+    let mut admin = web::scope(ADMIN).default_service(web::to(problem::not_found));
+    for route in guarded() {
+        admin = admin.service(route.closed());
+    }
+    admin.wrap(from_fn(operator::guard))
 }
 
 /// Method and path of every route, for those who must visit them all.
 pub fn all() -> Vec<(String, String)> {
     let mut all = Vec::new();
-    for (prefix, table) in [("", open()), (ADMIN, guarded()), (WECHAT, pages())] {
+    let tables = [
+        ("", open()),
+        ("", watched()),
+        (ADMIN, guarded()),
+        (WECHAT, pages()),
+    ];
+    for (prefix, table) in tables {
         for route in table {
             let path = format!("{prefix}{}", route.path);
             let methods = route.methods.iter();

@@ -1,24 +1,24 @@
 //! `GET /sales` and `GET /sales/{id}`: what buyers may know about sales, countdowns included.
 //!
-//! Anybody may ask, as often as he likes: answers come from the catalogue, not from Redis. The
-//! time and with it the phase are those of this very moment; only `remaining` is as old as
-//! `remaining_at` says.
-
-use std::sync::Arc;
+//! Anybody may ask, as often as they like: answers come from the catalogue, not from Redis. The
+//! phase belongs to `server_time`, which is this moment (in the list a little before it);
+//! `remaining` is as old as `remaining_at` says.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
 use super::Context;
+use super::form;
 use super::headers::guarded;
+use super::negotiate::Manner;
+use super::pieces::Pieces;
 use super::problem::Problem;
-use crate::catalogue::Reading;
 use crate::domain::activity::Activity;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{EpochMs, StockKind};
-use crate::error::{Error, Result as Read};
+use crate::error::Error;
 use crate::operation::sale::stop_reason;
 use crate::store::reply::Snapshot;
 
@@ -26,7 +26,7 @@ use crate::store::reply::Snapshot;
 /// milliseconds, `hold` is milliseconds. Targets have a smallest bid and a bonus instead of a
 /// limit, and `remaining` cents. Only activities on show have a keyword and what comes with it.
 #[derive(Serialize)]
-struct SaleView<'a> {
+pub(super) struct SaleView<'a> {
     goods: &'a str,
     title: &'a str,
     kind: &'static str,
@@ -59,12 +59,6 @@ struct ActivityView<'a> {
     description: &'a str,
 }
 
-#[derive(Serialize)]
-struct SalesView<'a> {
-    server_time: Option<EpochMs>,
-    sales: Vec<SaleView<'a>>,
-}
-
 impl<'a> ActivityView<'a> {
     /// `None` of one that is not on show.
     fn new(activity: &'a Activity) -> Option<Self> {
@@ -80,7 +74,8 @@ impl<'a> ActivityView<'a> {
 }
 
 impl<'a> SaleView<'a> {
-    fn new(snapshot: &'a Snapshot, server_time: EpochMs) -> Self {
+    /// The sale at this time.
+    pub(super) fn new(snapshot: &'a Snapshot, server_time: EpochMs) -> Self {
         let sale = &snapshot.sale;
         let is_target = sale.kind == StockKind::Target;
         Self {
@@ -103,42 +98,75 @@ impl<'a> SaleView<'a> {
     }
 }
 
-/// `GET /sales`
-pub async fn list(context: Data<Context>) -> Result<HttpResponse, Problem> {
-    let reading = read(&context).await?;
-    let server_time = reading.server_time();
-    let sales = known(&reading)?.iter();
-    // A sale that cannot be read has nothing to show; `seckill sale list` says why.
-    let readable = sales.filter_map(|(_, read)| read.as_ref().ok());
-    let sales = readable
-        .zip(server_time.into_iter().cycle())
-        .map(|(snapshot, now)| SaleView::new(snapshot, now))
-        .collect();
-    Ok(json(&SalesView { server_time, sales }))
+/// Most sales of one answer.
+const PAGE_SALES_MAX: usize = 1000;
+
+/// Which page is asked for.
+struct Asked {
+    after: String,
+    limit: usize,
+}
+
+impl Asked {
+    /// Reads `after` and `limit`; what else stands in a query is not ours.
+    fn read(request: &HttpRequest) -> Result<Self, Problem> {
+        let (mut after, mut limit) = (None, None);
+        for field in form::fields(request.query_string().as_bytes()) {
+            let (name, value) =
+                field.map_err(|fault| Problem::of_fault(&fault, Manner::of(request, false)))?;
+            let place = match &*name {
+                "after" => &mut after,
+                "limit" => &mut limit,
+                _ => continue,
+            };
+            if place.replace(value).is_some() {
+                return Err(Problem::invalid(format!("{name} is repeated")));
+            }
+        }
+        let after = after.map(|id| SaleId::parse(&id).map_err(|e| format!("after: {e}")));
+        let after = after.transpose().map_err(Problem::invalid)?;
+        let limit = limit.map_or(Ok(PAGE_SALES_MAX), |text| {
+            let number = text.parse().ok();
+            let fits = number.filter(|number| (1..=PAGE_SALES_MAX).contains(number));
+            let wrong = || format!("limit is {text:?}: it must be from 1 to {PAGE_SALES_MAX}");
+            fits.ok_or_else(|| Problem::invalid(wrong()))
+        })?;
+        let after = after.map_or_else(String::new, |id| id.to_string());
+        Ok(Self { after, limit })
+    }
+}
+
+/// `GET /sales?after=ID&limit=N`
+pub async fn list(context: Data<Context>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let Asked { after, limit } = Asked::read(&request)?;
+    let listing = context.listings.look().await;
+    let listing = listing.map_err(|error| unseen(&error))?;
+    let page = listing.as_ref().as_ref().map_err(unseen)?;
+    let page = page.page(&after, limit);
+    let time = page.server_time.map(|time| time.to_string());
+    let time = time.as_deref().unwrap_or("null");
+    // An id needs no escapes.
+    let next = page.next.map(|id| format!(r#","next":"{id}""#));
+    let head = format!(r#"{{"server_time":{time},"sales":["#);
+    let tail = format!("]{}}}", next.unwrap_or_default());
+    Ok(json().body(Pieces::of([head.into(), page.sales, tail.into()])))
 }
 
 /// `GET /sales/{id}`
 pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let asked = request.match_info().get("id").unwrap_or_default();
-    let reading = read(&context).await?;
-    let sales = known(&reading)?;
-    let found = sales.binary_search_by(|(id, _)| id.as_str().cmp(asked));
-    let (_, read) = found
+    let reading = context.catalogue.look().await;
+    let reading = reading.map_err(|error| unseen(&error))?;
+    let sales = reading.sales.as_deref().map_err(unseen)?;
+    let found = sales.binary_search_by(|sale| sale.0.as_str().cmp(asked));
+    let (_, read) = &**found
         .map(|place| &sales[place])
         .map_err(|_| Problem::no_such_sale(asked))?;
     let snapshot = read.as_ref().map_err(unseen)?;
     let now = reading.server_time().unwrap_or(snapshot.now);
-    Ok(json(&SaleView::new(snapshot, now)))
-}
-
-async fn read(context: &Context) -> Result<Arc<Reading>, Problem> {
-    let reading = context.catalogue.look().await;
-    reading.map_err(|error| unseen(&error))
-}
-
-fn known(reading: &Reading) -> Result<&[(SaleId, Read<Snapshot>)], Problem> {
-    let sales = reading.sales.as_deref();
-    sales.map_err(unseen)
+    // Strings and numbers always serialise.
+    let body = serde_json::to_vec(&SaleView::new(snapshot, now)).unwrap_or_default();
+    Ok(json().body(body))
 }
 
 /// Where Redis is, and what is wrong in it, is nothing for buyers.
@@ -156,9 +184,8 @@ fn unseen(error: &Error) -> Problem {
 }
 
 /// No cache may keep it: the time in it would be wrong.
-fn json(body: &impl Serialize) -> HttpResponse {
-    guarded(&mut HttpResponse::Ok())
-        .content_type("application/json; charset=utf-8")
-        // Strings and numbers always serialise.
-        .body(serde_json::to_vec(body).unwrap_or_default())
+fn json() -> HttpResponseBuilder {
+    let mut response = HttpResponse::Ok();
+    guarded(&mut response).content_type("application/json; charset=utf-8");
+    response
 }

@@ -26,16 +26,19 @@ pub enum Door {
     Orders,
     /// Where tickets are checked.
     CheckIn,
+    /// At `/readyz`.
+    Readiness,
 }
 
 impl Door {
-    const ALL: [Self; 3] = [Self::Admin, Self::Orders, Self::CheckIn];
+    const ALL: [Self; 4] = [Self::Admin, Self::Orders, Self::CheckIn, Self::Readiness];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "admin",
             Self::Orders => "orders",
             Self::CheckIn => "checkin",
+            Self::Readiness => "readyz",
         }
     }
 }

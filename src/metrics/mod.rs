@@ -1,18 +1,18 @@
 //! Every metric, declared once. Counting is a few atomic additions on the hot path; what Redis
-//! holds is read from the truth when it is asked for, never counted along.
+//! holds is read from the truth ([`figures`]), never counted along.
 
 mod chat;
 pub mod connections;
 mod deliveries;
 mod expiry;
+pub mod figures;
 mod intruders;
 mod losses;
 
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
 use self::chat::Chat;
@@ -64,43 +64,6 @@ pub struct Metrics {
     pub intruders: Intruders,
     /// What Redis has forgotten.
     pub losses: Losses,
-}
-
-/// The figures of one sale, read from Redis.
-#[derive(Debug)]
-pub struct SaleFigures {
-    /// The sale's id.
-    pub sale: String,
-    /// Units in stock, of a target cents: below 0 when somebody decremented it by hand.
-    pub left: i64,
-    /// The same in orders, by their state: `held`, `confirmed`, `used`.
-    pub granted: [(&'static str, u64); 3],
-    /// Buyers who hold an order.
-    pub buyers: u64,
-}
-
-/// How far the relays are behind the feed of one event, read from Redis.
-#[derive(Debug)]
-pub struct FeedFigures {
-    /// The event.
-    pub event: String,
-    /// Entries that are not delivered yet.
-    pub undelivered: u64,
-    /// Age of the oldest of them.
-    pub oldest: Duration,
-    /// Entries that were given up.
-    pub dead: u64,
-}
-
-/// A gate that answers without asking Redis.
-#[derive(Debug)]
-pub struct GateFigures {
-    /// The sale's id.
-    pub sale: String,
-    /// What the gate says.
-    pub refusal: &'static str,
-    /// Buyers that it lets pass.
-    pub buyers: usize,
 }
 
 impl Metrics {
@@ -269,27 +232,13 @@ impl Metrics {
         self.gate_learning_seconds.observe(took.as_secs_f64());
     }
 
-    /// Everything in the text format of Prometheus, with the figures of the sales and feeds, or
-    /// without them when Redis could not be read.
+    /// What this process counted, in the text format of Prometheus.
     ///
     /// # Errors
     /// [`Error::Contract`] when it cannot be written.
-    pub fn text(
-        &self,
-        sales: Option<&[SaleFigures]>,
-        feeds: &[FeedFigures],
-        gates: &[GateFigures],
-    ) -> Result<String> {
-        let mut text = Vec::new();
-        let encoder = TextEncoder::new();
-        let truth = truth(sales, gates);
-        let encoded = truth.and_then(|truth| {
-            encoder.encode(&self.registry.gather(), &mut text)?;
-            encoder.encode(&truth.gather(), &mut text)?;
-            encoder.encode(&lag(feeds)?.gather(), &mut text)
-        });
-        encoded.map_err(|e| Error::Contract(format!("metrics: {e}")))?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
+    pub fn text(&self) -> Result<String> {
+        let text = TextEncoder::new().encode_to_string(&self.registry.gather());
+        text.map_err(|e| Error::Contract(format!("metrics: {e}")))
     }
 }
 
@@ -317,84 +266,6 @@ fn histogram(
     Ok(histogram)
 }
 
-fn gauges(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-) -> prometheus::Result<IntGaugeVec> {
-    let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
-    registry.register(Box::new(gauges.clone()))?;
-    Ok(gauges)
-}
-
-/// How far the relays are behind, in a registry of its own.
-fn lag(feeds: &[FeedFigures]) -> prometheus::Result<Registry> {
-    let registry = Registry::new();
-    let gauges = |name, help| gauges(&registry, name, help, &["event"]);
-    let undelivered = gauges(
-        "seckill_feed_undelivered",
-        "Entries of a feed that no relay has delivered yet",
-    )?;
-    let oldest = gauges(
-        "seckill_feed_oldest_seconds",
-        "Age of the oldest entry of a feed that no relay has delivered yet",
-    )?;
-    let dead = gauges(
-        "seckill_feed_dead_letters",
-        "Entries of a feed that were given up",
-    )?;
-    for feed in feeds {
-        let event = [feed.event.as_str()];
-        undelivered
-            .with_label_values(&event)
-            .set(gauge(feed.undelivered));
-        oldest
-            .with_label_values(&event)
-            .set(gauge(feed.oldest.as_secs()));
-        dead.with_label_values(&event).set(gauge(feed.dead));
-    }
-    Ok(registry)
-}
-
-/// What was read of sales and gates at scrape time, in a registry of its own.
-fn truth(sales: Option<&[SaleFigures]>, gates: &[GateFigures]) -> prometheus::Result<Registry> {
-    let registry = Registry::new();
-    let gauges = |name, help, labels: &[&str]| gauges(&registry, name, help, labels);
-    let read = "1 when the figures of the sales could be read";
-    let up = gauge_of(&registry, "seckill_redis_up", read)?;
-    up.set(i64::from(sales.is_some()));
-    let units = gauges(
-        "seckill_units",
-        "Units of a sale, or cents of a target, by where they are",
-        &["sale", "state"],
-    )?;
-    let buyers = gauges("seckill_buyers", "Buyers who hold an order", &["sale"])?;
-    for figures in sales.unwrap_or_default() {
-        let granted = figures.granted.map(|(state, count)| (state, gauge(count)));
-        for (state, count) in [("left", figures.left)].into_iter().chain(granted) {
-            units
-                .with_label_values(&[figures.sale.as_str(), state])
-                .set(count);
-        }
-        buyers
-            .with_label_values(&[figures.sale.as_str()])
-            .set(gauge(figures.buyers));
-    }
-    let closed = gauges(
-        "seckill_gate_buyers",
-        "Buyers that a closed gate lets pass; absent while the gate is open",
-        &["sale", "refusal"],
-    )?;
-    for gate in gates {
-        let labels = [gate.sale.as_str(), gate.refusal];
-        closed
-            .with_label_values(&labels)
-            .set(gauge(gate.buyers as u64));
-    }
-    Ok(registry)
-}
-
 fn gauge(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
@@ -404,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_and_truth_stand_side_by_side() {
+    fn what_was_counted_is_told() {
         let metrics = Metrics::new().expect("registered");
         metrics.decided(
             &Ok(Outcome::Refused(Refusal::SoldOut)),
@@ -414,41 +285,15 @@ mod tests {
         metrics.entered_queue();
         metrics.expiry.expired(2, 1, Duration::from_millis(300));
         metrics.expiry.overdue(7);
-        let figures = SaleFigures {
-            sale: "a".to_owned(),
-            left: 7,
-            granted: [("held", 0), ("confirmed", 3), ("used", 0)],
-            buyers: 3,
-        };
-        let gate = GateFigures {
-            sale: "a".to_owned(),
-            refusal: "paused",
-            buyers: 3,
-        };
-        let feed = FeedFigures {
-            event: "a".to_owned(),
-            undelivered: 5,
-            oldest: Duration::from_millis(2_999),
-            dead: 1,
-        };
         metrics.deliveries.delivered(4);
         metrics.chat.answered("book", "answered");
-        let text = metrics
-            .text(Some(&[figures]), &[feed], &[gate])
-            .expect("text");
+        let text = metrics.text().expect("text");
         for line in [
             "seckill_attempts_total{by=\"redis\",outcome=\"sold_out\"} 1",
             "seckill_attempts_total{by=\"gate\",outcome=\"sold_out\"} 1",
             "seckill_queue_attempts 1",
-            "seckill_units{sale=\"a\",state=\"left\"} 7",
-            "seckill_buyers{sale=\"a\"} 3",
-            "seckill_gate_buyers{refusal=\"paused\",sale=\"a\"} 3",
-            "seckill_feed_undelivered{event=\"a\"} 5",
-            "seckill_feed_oldest_seconds{event=\"a\"} 2",
-            "seckill_feed_dead_letters{event=\"a\"} 1",
             "seckill_feed_delivered_total 4",
             "seckill_wechat_messages_total{command=\"book\",outcome=\"answered\"} 1",
-            "seckill_redis_up 1",
             "seckill_decision_seconds_count 1",
             "seckill_expired_orders_total 2",
             "seckill_broken_orders_total 1",
@@ -457,11 +302,5 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
-        assert!(
-            metrics
-                .text(None, &[], &[])
-                .expect("text")
-                .contains("seckill_redis_up 0")
-        );
     }
 }

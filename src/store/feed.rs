@@ -9,8 +9,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use redis::{RedisError, RedisResult};
 
+use super::live::Live;
 use super::pool::Connection;
 use super::reply::{self, number, unexpected, word};
 use super::scan::Pair;
@@ -23,6 +25,8 @@ use crate::error::{Error, Result};
 
 /// The consumer group that all relays share.
 pub const GROUP: &str = "relay";
+/// Feeds that are asked about at once.
+const LAGS_AT_ONCE: usize = 16;
 /// Idle time of entries that a worker gave back: longer than any time to take over.
 const GIVEN_BACK: Duration = Duration::from_secs(24 * 3600);
 
@@ -211,9 +215,38 @@ impl Store {
 
     /// How far the relays are behind; `None` when no relay ever read this feed.
     pub async fn feed_lag(&self, event: &str) -> Result<Option<Lag>> {
+        let connection = self.connection().await?;
+        self.lag_on(&connection.live, event).await
+    }
+
+    async fn lag_on(&self, live: &Live, event: &str) -> Result<Option<Lag>> {
         let keys = [self.keys.feed(event), self.keys.dead(event)];
-        let reply = self.look(FEED_LAG.on(&keys).arg(GROUP)).await?;
-        reply::lag(reply)
+        let call = FEED_LAG.on(&keys).arg(GROUP);
+        reply::lag(self.look(live, call).await?)
+    }
+
+    /// How far the relays are behind with each feed that any of them ever read, in the order of the
+    /// events. A feed that cannot be read is an error of its own: it must not hide the others.
+    ///
+    /// # Errors
+    /// Redis is not there, or not in a state to answer.
+    pub async fn feeds_lag(&self) -> Result<Vec<(String, Result<Lag>)>> {
+        let events = self.events_with_feeds().await?;
+        let connection = self.connection().await?;
+        let lags = events.into_iter().map(|event| async {
+            let lag = self.lag_on(&connection.live, &event).await;
+            (event, lag)
+        });
+        let lags: Vec<_> = lags.collect();
+        let mut lags = stream::iter(lags).buffered(LAGS_AT_ONCE);
+        let mut feeds = Vec::new();
+        while let Some((event, lag)) = lags.next().await {
+            if let Err(away @ Error::Busy(_)) = lag {
+                return Err(away);
+            }
+            feeds.extend(lag.transpose().map(|lag| (event, lag)));
+        }
+        Ok(feeds)
     }
 
     /// `XREADGROUP`: entries from `start` on, `>` for new ones and `0` for the worker's own.

@@ -128,7 +128,12 @@ impl Keys {
         names.map(|name| self.of_event(name, "~"))
     }
 
-    /// The keys of `sale_snapshot`, in its order: what a sale has.
+    /// The keys of `sale_snapshot`, in its order: what each of these sales has.
+    pub fn of_snapshots(&self, sales: &[SaleId]) -> Vec<String> {
+        list([], sales.iter(), |sale| self.of_snapshot(sale))
+    }
+
+    /// What a sale has.
     pub fn of_snapshot(&self, id: &SaleId) -> [String; 3] {
         [self.sale(id), self.stock(id), self.buyers(id)]
     }

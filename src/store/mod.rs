@@ -40,7 +40,7 @@ pub mod recount;
 pub mod replicas;
 pub mod replies;
 pub mod reply;
-mod sales;
+pub mod sales;
 mod scan;
 pub mod script;
 pub mod server;
@@ -81,6 +81,10 @@ pub struct Store {
     pool: Pool,
     keys: Keys,
     timeout: Duration,
+    /// Longest wait for one answer to whoever is not a buyer.
+    patience: Duration,
+    /// Whether a walk over the key space rests on its way.
+    walks_slowly: bool,
     /// Until when everything starts; `None`: within the timeout after it is asked.
     start_by: Option<Instant>,
     replicas: Arc<Replicas>,
@@ -113,6 +117,8 @@ impl Store {
             pool,
             keys,
             timeout,
+            patience: OPERATOR_TIMEOUT,
+            walks_slowly: true,
             start_by: None,
             replicas,
             reads,
@@ -140,18 +146,30 @@ impl Store {
         if self.replicas.are_waited_for() {
             self.link.permit().wait_is_needed();
         }
-        self.scans = Arc::new(Scans::new());
         self.with_own_connections()
     }
 
-    /// The same store, with a pool and lanes of its own: for a role that must not wait for the
-    /// operators.
+    /// The same store, with a pool, scans and lanes of its own: for a role that must not wait for
+    /// the operators.
     ///
     /// # Errors
     /// [`Error::Config`] when they cannot be made.
     pub fn with_own_connections(mut self) -> Result<Self> {
-        self.pool = Pool::new(&self.link, &self.replicas, self.timeout, OPERATOR_TIMEOUT)?;
+        self.pool = Pool::new(&self.link, &self.replicas, self.timeout, self.patience)?;
+        self.scans = Arc::new(Scans::new());
         Ok(self.with_own_lanes())
+    }
+
+    /// The same store, with connections of its own, for what is read again and again: an answer
+    /// that takes longer than a buyer waits is too old, so the reading fails. The reader rests
+    /// between two readings, not in the middle of one.
+    ///
+    /// # Errors
+    /// As [`Store::with_own_connections`].
+    pub fn for_lookers(mut self) -> Result<Self> {
+        self.patience = self.timeout;
+        self.walks_slowly = false;
+        self.with_own_connections()
     }
 
     /// The same store, with shared connections of its own: for a thread of its own.
@@ -280,13 +298,17 @@ impl Store {
             .unwrap_or_else(|| Instant::now() + self.timeout)
     }
 
-    /// Calls a script that changes nothing, so that any failure may be tried again.
-    async fn look(&self, call: Call<'_>) -> Result<Value> {
-        let mut connection = self.connection().await?;
-        let late = |_| Error::Busy(format!("no answer within {OPERATOR_TIMEOUT:?}"));
-        timeout(OPERATOR_TIMEOUT, connection.live.look(call))
+    /// Calls a script that changes nothing, so that any failure may be tried again. Others may use
+    /// the connection meanwhile.
+    async fn look(&self, live: &Live, call: Call<'_>) -> Result<Value> {
+        let mut live = live.clone();
+        timeout(self.patience, live.look(call))
             .await
-            .map_err(late)?
+            .map_err(|_| self.late())?
+    }
+
+    fn late(&self) -> Error {
+        Error::Busy(format!("no answer within {:?}", self.patience))
     }
 
     /// Waits for a command that may be sent again, whatever became of it: it reads, or what it does
@@ -300,11 +322,10 @@ impl Store {
         keys: &[&str],
         reply: impl Future<Output = RedisResult<T>>,
     ) -> Result<T> {
-        let late = |_| Error::Busy(format!("no answer within {OPERATOR_TIMEOUT:?}"));
         let failed = |e: RedisError| failure::of_read(keys, &e);
-        timeout(OPERATOR_TIMEOUT, reply)
+        timeout(self.patience, reply)
             .await
-            .map_err(late)?
+            .map_err(|_| self.late())?
             .map_err(failed)
     }
 }

@@ -21,6 +21,9 @@ use crate::domain::standing::{Grants, Standing};
 use crate::domain::violation::Violation;
 use crate::error::{Error, Result};
 
+/// What `sale_snapshot` says of one of several sales that cannot be read.
+const BROKEN: &[u8] = b"broken";
+
 /// What becomes of an answer that rests on this, when too few replicas have it.
 pub(super) fn doubt(rests_on: RestsOn, short: &Error) -> Option<Error> {
     match rests_on {
@@ -149,7 +152,27 @@ pub fn edit(reply: &Value) -> Result<EditOutcome> {
     }
 }
 
-/// Decodes the reply of `sale_snapshot`; `None` when there is no such sale.
+/// Unwraps the reply of `sale_snapshot`: what it says of each of so many sales.
+pub fn snapshots(reply: Value, sales: usize) -> Result<Vec<Value>> {
+    let found = array("sale_snapshot", reply)?;
+    if found.len() != sales {
+        let count = found.len();
+        return Err(unexpected("sale_snapshot", &format!("{count} of {sales}")));
+    }
+    Ok(found)
+}
+
+/// What `sale_snapshot` says of one of several sales that cannot be read.
+pub fn broken() -> Value {
+    Value::BulkString(BROKEN.to_vec())
+}
+
+/// Whether it says that.
+pub fn is_broken(found: &Value) -> bool {
+    matches!(found, Value::BulkString(word) if word == BROKEN)
+}
+
+/// Decodes what `sale_snapshot` says of a sale; `None` when there is no such sale.
 pub fn snapshot(id: &SaleId, reply: Value) -> Result<Option<Snapshot>> {
     let Value::Array(parts) = reply else {
         return match word("sale_snapshot", &reply)?.as_str() {

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use redis::Value;
+use futures_util::future::try_join_all;
+use futures_util::{StreamExt, stream};
 
 use super::Store;
 use super::history::new_word;
+use super::live::Live;
 use super::reply::{self, Snapshot};
 use super::scan::{Scan, Scanner};
 use super::script::{SALE_PUT, SALE_SNAPSHOT};
@@ -24,6 +26,53 @@ pub struct Buyers<T> {
     pub snapshot: Snapshot,
     /// When the snapshot was asked for.
     pub asked_at: Instant,
+}
+
+/// A sale that was read, or why it cannot be.
+pub type SaleRead = (SaleId, Result<Snapshot>);
+
+/// Sales of one event, and what the clock showed meanwhile.
+type OfEvent = (Vec<SaleRead>, Option<Clock>);
+
+/// Sales that are asked for at once: less than a millisecond of Redis.
+const PIECE_SALES: usize = 100;
+/// Pieces that are under way: while one is decoded here, Redis reads the next.
+const PIECES_AT_ONCE: usize = 2;
+
+/// What the clock of Redis showed, and when that was heard here.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    now: EpochMs,
+    at: Instant,
+}
+
+impl Clock {
+    /// What a snapshot says, which was heard `at`.
+    pub fn of(snapshot: &Snapshot, at: Instant) -> Self {
+        let now = snapshot.now;
+        Self { now, at }
+    }
+
+    /// What it shows now, at the least.
+    pub fn now(self) -> EpochMs {
+        self.shows(Instant::now())
+    }
+
+    fn shows(self, at: Instant) -> EpochMs {
+        let since = at.saturating_duration_since(self.at).as_millis();
+        self.now
+            .saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
+    }
+
+    /// The one that was heard with less delay.
+    fn ahead(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        let (Some(first), Some(second)) = (one, other) else {
+            return one.or(other);
+        };
+        let at = first.at.max(second.at);
+        let second_is = second.shows(at) > first.shows(at);
+        Some(if second_is { second } else { first })
+    }
 }
 
 impl Store {
@@ -79,8 +128,19 @@ impl Store {
 
     /// Reads a sale in one instant; `None` when there is no such sale.
     pub async fn sale_snapshot(&self, id: &SaleId) -> Result<Option<Snapshot>> {
+        let connection = self.connection().await?;
+        self.snapshot_on(&connection.live, id).await
+    }
+
+    async fn snapshot_on(&self, live: &Live, id: &SaleId) -> Result<Option<Snapshot>> {
         let keys = self.keys.of_snapshot(id);
-        snapshot(id, self.look(SALE_SNAPSHOT.on(&keys)).await)
+        let reply = self.look(live, SALE_SNAPSHOT.on(&keys)).await;
+        let reply = reply.map_err(|error| match error {
+            Error::Contract(why) => Error::Contract(format!("sale {id}: {why}")),
+            other => other,
+        })?;
+        let mut found = reply::snapshots(reply, 1)?;
+        reply::snapshot(id, found.swap_remove(0))
     }
 
     /// All sales, in the order of their ids. Walks the key space.
@@ -95,15 +155,67 @@ impl Store {
     ///
     /// # Errors
     /// Redis is not there, or not in a state to answer.
-    pub async fn sales(&self) -> Result<Vec<(SaleId, Result<Snapshot>)>> {
-        let mut sales = Vec::new();
-        for id in self.sale_ids().await? {
-            match self.sale_snapshot(&id).await {
-                Err(away @ Error::Busy(_)) => return Err(away),
-                read => sales.extend(read.transpose().map(|read| (id, read))),
+    pub async fn sales(&self) -> Result<Vec<SaleRead>> {
+        Ok(self.sales_and_clock().await?.0)
+    }
+
+    /// The same, with what the clock of Redis showed; `None` when there was no sale. Redis answers
+    /// others between the pieces.
+    ///
+    /// # Errors
+    /// As [`Store::sales`].
+    pub async fn sales_and_clock(&self) -> Result<(Vec<SaleRead>, Option<Clock>)> {
+        let ids: Vec<SaleId> = self.sale_ids().await?.into_iter().collect();
+        let connection = self.connection().await?;
+        let pieces = ids.chunks(PIECE_SALES);
+        let pieces = pieces.map(|piece| self.piece_of_sales(&connection.live, piece));
+        let pieces: Vec<_> = pieces.collect();
+        let mut pieces = stream::iter(pieces).buffered(PIECES_AT_ONCE);
+        let (mut sales, mut clock) = (Vec::with_capacity(ids.len()), None);
+        while let Some(read) = pieces.next().await {
+            for (of_event, shown) in read? {
+                sales.extend(of_event);
+                clock = Clock::ahead(clock, shown);
             }
         }
-        Ok(sales)
+        Ok((sales, clock))
+    }
+
+    /// Sales of several events: one call for each event, all sent at once.
+    async fn piece_of_sales(&self, live: &Live, ids: &[SaleId]) -> Result<Vec<OfEvent>> {
+        let events = ids.chunk_by(|one, next| one.event() == next.event());
+        try_join_all(events.map(|ids| self.sales_of_event(live, ids))).await
+    }
+
+    async fn sales_of_event(&self, live: &Live, ids: &[SaleId]) -> Result<OfEvent> {
+        let keys = self.keys.of_snapshots(ids);
+        let found = match ids {
+            // Alone, a sale that cannot be read says why: so it is read below.
+            [_] => vec![reply::broken()],
+            ids => {
+                let reply = self.look(live, SALE_SNAPSHOT.on(&keys)).await?;
+                reply::snapshots(reply, ids.len())?
+            }
+        };
+        let mut at = Instant::now();
+        let (mut sales, mut clock) = (Vec::with_capacity(ids.len()), None);
+        for (id, found) in ids.iter().zip(found) {
+            let read = if reply::is_broken(&found) {
+                let read = self.snapshot_on(live, id).await;
+                at = Instant::now();
+                read
+            } else {
+                reply::snapshot(id, found)
+            };
+            if let Err(away @ Error::Busy(_)) = read {
+                return Err(away);
+            }
+            if let Ok(Some(Snapshot { now, .. })) = read {
+                clock = Clock::ahead(clock, Some(Clock { now, at }));
+            }
+            sales.extend(read.transpose().map(|read| (id.clone(), read)));
+        }
+        Ok((sales, clock))
     }
 
     /// Everybody who holds an order of the sale, as `read` tells of a name, and how the sale stood
@@ -151,15 +263,6 @@ impl Store {
 impl Scan {
     /// [`Store::sale_snapshot`], by the server of this scan.
     pub(super) async fn sale_snapshot(&mut self, id: &SaleId) -> Result<Option<Snapshot>> {
-        let keys = self.store().keys.of_snapshot(id);
-        snapshot(id, self.look(SALE_SNAPSHOT.on(&keys)).await)
+        self.store().snapshot_on(self.live(), id).await
     }
-}
-
-fn snapshot(id: &SaleId, reply: Result<Value>) -> Result<Option<Snapshot>> {
-    let reply = reply.map_err(|error| match error {
-        Error::Contract(why) => Error::Contract(format!("sale {id}: {why}")),
-        other => other,
-    })?;
-    reply::snapshot(id, reply)
 }

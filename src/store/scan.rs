@@ -11,12 +11,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::{Cmd, FromRedisValue, Pipeline, ToRedisArgs, Value};
+use redis::{Cmd, FromRedisValue, Pipeline, ToRedisArgs};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use super::connection::Connected;
-use super::script::Call;
+use super::live::Live;
 use super::{OPERATOR_TIMEOUT, Store};
 use crate::error::{Error, Result};
 
@@ -186,6 +186,11 @@ impl Scan {
         &self.store
     }
 
+    /// The connection that is read.
+    pub(super) fn live(&self) -> &Live {
+        &self.connected.live
+    }
+
     /// Sends a command that only reads. `keys` are its own; none when it is about the server.
     ///
     /// # Errors
@@ -210,17 +215,6 @@ impl Scan {
     ) -> Result<T> {
         let replies = commands.query_async(&mut self.connected.live);
         self.store.read(keys, replies).await
-    }
-
-    /// Calls a script that changes nothing.
-    ///
-    /// # Errors
-    /// As [`Live::look`](super::live::Live::look).
-    pub(super) async fn look(&mut self, call: Call<'_>) -> Result<Value> {
-        let late = |_| Error::Busy(format!("no answer within {OPERATOR_TIMEOUT:?}"));
-        timeout(OPERATOR_TIMEOUT, self.connected.live.look(call))
-            .await
-            .map_err(late)?
     }
 
     /// The page at this cursor of `HSCAN` or `ZSCAN`, and the cursor of the next one, if there is

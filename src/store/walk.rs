@@ -14,8 +14,8 @@ const REST_MIN: Duration = Duration::from_millis(1);
 
 impl Store {
     /// What `way_back` makes of the keys of this type that match `pattern`, in order and each once.
-    /// Goes in small steps, and leaves Redis as much time between them as they took. A small key
-    /// space is a single step, without any rest.
+    /// Goes in small steps, and leaves Redis as much time between them as they took, unless whoever
+    /// walks rests afterwards. A small key space is a single step, without any rest.
     ///
     /// # Errors
     /// Redis is not there, or not in a state to answer.
@@ -36,7 +36,7 @@ impl Store {
                 found.extend(keys.filter_map(&way_back));
                 cursor = next;
                 owed += asked_at.elapsed();
-                if owed >= REST_MIN && cursor.is_some() {
+                if self.walks_slowly && owed >= REST_MIN && cursor.is_some() {
                     sleep(owed).await;
                     owed = Duration::ZERO;
                 }

@@ -4,10 +4,8 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use crate::domain::activity::{Activity, Keyword};
-use crate::domain::ids::SaleId;
 use crate::domain::sale::{EpochMs, Sale};
-use crate::error::Result;
-use crate::store::reply::Snapshot;
+use crate::store::sales::SaleRead;
 
 /// An activity, and the sale of its tickets.
 #[derive(Debug, Clone, Copy)]
@@ -48,8 +46,9 @@ impl<'a> Shown<'a> {
 
 /// The activities on show among these sales, in the order of their ids. A sale that cannot be read
 /// has nothing to show.
-pub fn on_show(sales: &[(SaleId, Result<Snapshot>)]) -> Vec<Shown<'_>> {
-    let readable = sales.iter().filter_map(|(_, read)| read.as_ref().ok());
+pub fn on_show<'a>(sales: impl IntoIterator<Item = &'a SaleRead>) -> Vec<Shown<'a>> {
+    let sales = sales.into_iter();
+    let readable = sales.filter_map(|(_, read)| read.as_ref().ok());
     let shown = readable.filter_map(|snapshot| Shown::of(&snapshot.sale));
     shown.collect()
 }
@@ -62,7 +61,7 @@ pub fn shared_keywords<'a>(activities: &[Shown<'a>]) -> HashSet<&'a Keyword> {
 }
 
 /// Those whose booking is not over at `now`, first those that close first.
-pub fn bookable<'a>(sales: &'a [(SaleId, Result<Snapshot>)], now: EpochMs) -> Vec<Shown<'a>> {
+pub fn bookable<'a>(sales: impl IntoIterator<Item = &'a SaleRead>, now: EpochMs) -> Vec<Shown<'a>> {
     let mut shown = on_show(sales);
     shown.retain(|shown| shown.is_bookable(now));
     shown.sort_by_key(|shown| {
@@ -74,7 +73,7 @@ pub fn bookable<'a>(sales: &'a [(SaleId, Result<Snapshot>)], now: EpochMs) -> Ve
 
 /// Those on show, as people look for them at `now`: first what is not over, in the order in which
 /// it starts, last when nobody said; then what is over, first what ended last.
-pub fn by_time(sales: &[(SaleId, Result<Snapshot>)], now: EpochMs) -> Vec<Shown<'_>> {
+pub fn by_time<'a>(sales: impl IntoIterator<Item = &'a SaleRead>, now: EpochMs) -> Vec<Shown<'a>> {
     let is_over = |shown: &Shown<'_>| shown.activity.is_over(now);
     let (mut over, mut shown): (Vec<_>, Vec<_>) = on_show(sales).into_iter().partition(is_over);
     shown.sort_by_key(|shown| shown.activity.starts_at.unwrap_or(EpochMs::MAX));

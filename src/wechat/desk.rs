@@ -88,6 +88,7 @@ impl Office {
     async fn activities(&self, to_event: bool) -> Result<Reply> {
         let reading = self.catalogue.look().await?;
         let sales = reading.sales.as_ref().map_err(Clone::clone)?;
+        let sales = sales.iter().map(AsRef::as_ref);
         let bookable = activities::bookable(sales, reading.server_time().unwrap_or_default());
         let shared = activities::shared_keywords(&bookable);
         let listed = bookable.into_iter().map(|shown| Listed {
@@ -115,6 +116,7 @@ impl Office {
         };
         let reading = self.catalogue.look().await?;
         let sales = reading.sales.as_ref().map_err(Clone::clone)?;
+        let sales = sales.iter().map(AsRef::as_ref);
         let now = reading.server_time().unwrap_or_default();
         let holder = Holder {
             office: self,

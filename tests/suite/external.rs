@@ -28,7 +28,7 @@ async fn assert_sells(url: &str) {
     let world = World::at(RedisUrl::new(url)).await;
     let sale = world.sale("a", StockKind::List, 1).await;
     let app = TestApp::start(&world).await;
-    assert_eq!(app.buyer.get("/readyz").await.status, 200, "{url}");
+    assert_eq!(app.operator().get("/readyz").await.status, 200, "{url}");
     assert_eq!(
         app.buyer.code("/seckill", "a", "x", "1").await,
         "grabbed",
@@ -66,7 +66,7 @@ async fn a_wrong_password_is_not_an_unknown_outcome() {
     let url = format!("redis://shop:wrong@127.0.0.1:{port}/");
     let app = TestApp::with(&world, |config| config.redis.url = Some(RedisUrl::new(url))).await;
     assert_eq!(app.buyer.code("/seckill", "a", "x", "1").await, "busy");
-    let ready = app.buyer.get("/readyz").await;
+    let ready = app.operator().get("/readyz").await;
     assert_eq!(ready.status, 503);
     assert!(
         !ready.body.contains("wrong"),

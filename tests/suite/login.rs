@@ -118,7 +118,7 @@ async fn a_tls_port_with_its_own_authority_and_certificates_of_clients() {
         }
     });
     let app = app.await;
-    assert_eq!(app.buyer.get("/readyz").await.status, 200);
+    assert_eq!(app.operator().get("/readyz").await.status, 200);
     assert_eq!(app.buyer.code("/seckill", "a", "x", "1").await, "grabbed");
     assert_eq!(
         app.operator().get("/admin/sales/a/orders").await.status,

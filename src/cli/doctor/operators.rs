@@ -6,8 +6,8 @@ use crate::config::Config;
 /// Says how long the token is and nothing else of it.
 pub(super) fn token(config: &Config) -> Option<Finding> {
     let chars = config.admin.token.as_ref()?.expose().len();
-    let listen = config.http.listen;
-    let grade = if config.admin.has_short_token(listen) {
+    let listen = config.http.admin_listen.unwrap_or(config.http.listen);
+    let grade = if config.admin.has_short_token(&config.http) {
         Grade::Warning
     } else {
         Grade::Good

@@ -189,13 +189,21 @@ async fn change(
     edit: SaleEdit,
     updated: &'static str,
 ) -> Result<HttpResponse, Problem> {
-    let changing = put_and_log(
+    let putting = put_and_log(
         context.store.clone(),
         who(request),
         id.clone(),
         edit,
         updated,
     );
+    let (catalogue, changed) = (context.catalogue.clone(), id.clone());
+    let changing = async move {
+        let outcome = putting.await;
+        if outcome.is_ok() {
+            catalogue.refresh(&changed).await;
+        }
+        outcome
+    };
     let outcome = carry_out(context, request, changing).await?;
     let outcome = outcome.map_err(|error| Problem::of_changing(&error))?;
     let (status, code) = match outcome {

@@ -153,10 +153,13 @@ async fn load(
 ) -> Result<HttpResponse, Problem> {
     let who = who(request);
     let count = load.len();
-    let store = context.store.for_request();
+    let (store, catalogue) = (context.store.for_request(), context.catalogue.clone());
     let adding = async move {
         let added = add_within_bounds(&store, &id, &load).await;
         drop((load, turn));
+        if added.is_ok() {
+            catalogue.refresh(&id).await;
+        }
         let left = added.as_ref().ok();
         tracing::info!(who, sale = %id, asked = count, left, "units added over HTTP");
         added.map(|left| (id, left))
@@ -228,6 +231,14 @@ async fn remove(
         return Err(Problem::invalid(detail));
     }
     let removing = remove_and_log(store, who(request), id.clone(), count);
+    let (catalogue, changed) = (context.catalogue.clone(), id.clone());
+    let removing = async move {
+        let removed = removing.await;
+        if removed.is_ok() {
+            catalogue.refresh(&changed).await;
+        }
+        removed
+    };
     let (taken, left, units) = match carry_out(context, request, removing).await? {
         Ok(RemoveOutcome::Removed { taken, left, units }) => (taken, left, units),
         Ok(RemoveOutcome::NoSuchSale) => return Err(Problem::no_such_sale(id.as_str())),

@@ -76,7 +76,8 @@ pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpRe
     let reading = look(&context).await?;
     let OnShow { shown, left, now } = on_show(&reading, &id)?.ok_or_else(missing)?;
     let (sale, activity) = (shown.sale, shown.activity);
-    let bookable = activities::bookable(reading.sales.as_deref().unwrap_or_default(), now);
+    let sales = reading.sales.iter().flatten().map(AsRef::as_ref);
+    let bookable = activities::bookable(sales, now);
     let unknown = || UNKNOWN.to_owned();
     let template = ActivityPage {
         title: shown.name(),

@@ -123,7 +123,7 @@ struct OnShow<'a> {
 fn on_show<'a>(reading: &'a Reading, id: &SaleId) -> Result<Option<OnShow<'a>>, Notice> {
     let failed = |error: &_| Notice::failed(error);
     let sales = reading.sales.as_ref().map_err(failed)?;
-    let Ok(place) = sales.binary_search_by(|(own, _)| own.cmp(id)) else {
+    let Ok(place) = sales.binary_search_by(|sale| sale.0.cmp(id)) else {
         return Ok(None);
     };
     let snapshot = sales[place].1.as_ref().map_err(failed)?;

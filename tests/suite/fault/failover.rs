@@ -389,7 +389,7 @@ async fn readiness_tells_whether_the_replica_is_there() {
     let world = World::at(pair.master.url()).await;
     let durability = Some(Durability::Replicated(1));
     let app = TestApp::with(&world, |config| config.durability = durability).await;
-    let ready = app.buyer.get("/readyz").await;
+    let ready = app.operator().get("/readyz").await;
     assert_eq!(
         ready.body,
         r#"{"status":"ready","durability":"replicated:1"}"#
@@ -398,7 +398,7 @@ async fn readiness_tells_whether_the_replica_is_there() {
 
     let two = Some(Durability::Replicated(2));
     let app = TestApp::with(&world, |config| config.durability = two).await;
-    let ready = app.buyer.get("/readyz").await;
+    let ready = app.operator().get("/readyz").await;
     assert_eq!(ready.status, 503);
     assert!(
         ready.body.contains("has 1 replica online"),
@@ -409,7 +409,7 @@ async fn readiness_tells_whether_the_replica_is_there() {
 
     let fsync = Some(Durability::Fsync);
     let app = TestApp::with(&world, |config| config.durability = fsync).await;
-    let ready = app.buyer.get("/readyz").await;
+    let ready = app.operator().get("/readyz").await;
     assert_eq!(ready.status, 503);
     assert!(ready.body.contains("appendonly no"), "{}", ready.body);
     app.stop().await;
@@ -428,7 +428,7 @@ async fn a_replica_that_stands_still_does_not_count() {
         signal(what, pair.replica.server_id());
         let since = Instant::now();
         let ready = loop {
-            let ready = app.buyer.get("/readyz").await;
+            let ready = app.operator().get("/readyz").await;
             if ready.status == status {
                 break ready;
             }
@@ -461,7 +461,7 @@ async fn a_writable_replica_does_not_sell() {
     pair.until_replicated(&world, &held).await;
 
     let app = TestApp::with(&writable, |config| config.http.workers = 1).await;
-    let ready = app.buyer.get("/readyz").await;
+    let ready = app.operator().get("/readyz").await;
     assert_eq!(ready.status, 503);
     assert!(ready.body.contains("is a replica"), "{}", ready.body);
     assert_eq!(app.buyer.code("/incr", "a", "y", "1").await, "busy");
@@ -477,11 +477,11 @@ async fn a_writable_replica_does_not_sell() {
     let app = TestApp::with(&world, |config| config.http.workers = 1).await;
     assert_eq!(app.buyer.code("/incr", "a", "z", "1").await, "grabbed");
     let () = world.run(&["REPLICAOF", "127.0.0.1", "1"]).await;
-    let ready = app.buyer.get("/readyz").await;
+    let ready = app.operator().get("/readyz").await;
     assert!(ready.body.contains("is a replica"), "{}", ready.body);
     assert_eq!(app.buyer.code("/incr", "a", "y", "1").await, "busy");
     let () = world.run(&["REPLICAOF", "NO", "ONE"]).await;
-    assert_eq!(app.buyer.get("/readyz").await.status, 200);
+    assert_eq!(app.operator().get("/readyz").await.status, 200);
     let since = Instant::now();
     while app.buyer.code("/incr", "a", "y", "1").await != "grabbed" {
         assert!(since.elapsed() < PATIENCE, "it does not sell again");

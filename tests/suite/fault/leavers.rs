@@ -47,7 +47,7 @@ async fn who_leaves_disturbs_nobody_in_the_batch() {
     for outcome in join_all(staying).await {
         assert!(matches!(outcome, Ok(Outcome::Grabbed(_))), "{outcome:?}");
     }
-    let counted = metrics.text(None, &[], &[]).expect("counted");
+    let counted = metrics.text().expect("counted");
     assert!(
         counted.contains("seckill_batch_attempts_count 1"),
         "{counted}"

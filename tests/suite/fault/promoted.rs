@@ -238,7 +238,7 @@ async fn all_replicas_have_what_is_acknowledged_whichever_is_promoted() {
         let mut told = load.end().await;
         told.extend(late.end().await);
         for app in [old, new] {
-            let ready = app.buyer.get("/readyz").await;
+            let ready = app.operator().get("/readyz").await;
             assert_eq!(ready.status, 503, "{}", ready.body);
             app.stop().await;
         }

@@ -55,7 +55,7 @@ async fn of_a_new_master_nothing_is_known_before_its_replicas_stood_still() {
     let () = run(&mut raw, &["HSET", &of_old_masters, "older", "7"]).await;
     let app = app_at_all(&world).await;
     assert_eq!(app.buyer.code("/incr", "a", "x", "1").await, "unknown");
-    let ready = app.buyer.get("/readyz").await;
+    let ready = app.operator().get("/readyz").await;
     assert_eq!(ready.status, 503);
     assert!(
         ready.body.contains("must be the same for 3 s"),
@@ -63,7 +63,7 @@ async fn of_a_new_master_nothing_is_known_before_its_replicas_stood_still() {
         ready.body
     );
     until_ready(&app.buyer).await;
-    let ready = app.buyer.get("/readyz").await;
+    let ready = app.operator().get("/readyz").await;
     let expected = r#"{"status":"ready","durability":"replicated:all"}"#;
     assert_eq!(ready.body, expected);
     assert_eq!(
@@ -83,7 +83,7 @@ async fn of_a_new_master_nothing_is_known_before_its_replicas_stood_still() {
     .await;
     let app = app_at_all(&world).await;
     assert_eq!(app.buyer.code("/incr", "a", "z", "1").await, "unknown");
-    let ready = app.buyer.get("/readyz").await;
+    let ready = app.operator().get("/readyz").await;
     assert!(
         ready.body.contains("an order must be on 3"),
         "{}",
@@ -220,7 +220,7 @@ async fn a_user_who_may_not_ask_hears_unknown_and_why() {
         config.durability = Some(Durability::ReplicatedAll);
     });
     let app = app.await;
-    let ready = app.buyer.get("/readyz").await;
+    let ready = app.operator().get("/readyz").await;
     assert_eq!(ready.status, 503);
     assert!(ready.body.to_lowercase().contains("info"), "{}", ready.body);
     app.stop().await;

@@ -210,7 +210,7 @@ async fn loads_and_exports_may_take_minutes() {
                 break;
             }
             if began.elapsed() < Duration::from_secs(EXPORT_SECONDS.into()) {
-                sleep(Duration::from_millis(800)).await;
+                sleep(Duration::from_millis(900)).await;
             }
         }
         let orders = String::from_utf8_lossy(&bytes).matches("\"order\"").count();

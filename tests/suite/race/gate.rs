@@ -135,6 +135,12 @@ async fn a_gate_gives_way_when_its_sale_moves_to_another_door() {
     let mut shown = on_show("key");
     shown.kind = None;
     world.put(&sale, &shown).await;
+    // The chat books what the catalogue shows, which was read just now for the metrics.
+    let since = Instant::now();
+    while app.buyer.get("/sales/rush").await.json()["keyword"] != "key" {
+        assert!(since.elapsed() < PATIENCE, "it is not shown");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let door = door(&app.buyer, &sale);
     let hear = async || {
         follower.clicks("BOOKING_ACTIVITY_rush").await;

@@ -56,7 +56,7 @@ async fn a_node_is_refused_with_the_address_that_is_needed() {
         let app = TestApp::with(&world, with_node).await;
         let place = url.expose().trim_start_matches("redis://");
         let needed = format!("redis+cluster://{place}");
-        let ready = app.buyer.get("/readyz").await;
+        let ready = app.operator().get("/readyz").await;
         assert_eq!(ready.status, 503, "{slots:?}");
         assert!(ready.body.contains(&needed), "{slots:?}: {}", ready.body);
         for goods in ["spring", "autumn", "a", "b"] {

@@ -141,7 +141,7 @@ async fn walk(url: &str) {
         config.relay = receiver.patient();
     });
     let app = app.await;
-    let ready = app.buyer.get("/readyz").await;
+    let ready = app.operator().get("/readyz").await;
     assert_eq!(ready.body, r#"{"status":"ready","durability":"fsync"}"#);
 
     assert_eq!(
@@ -192,8 +192,8 @@ async fn walk(url: &str) {
         app.buyer.code("/incr", "e.count", "fourth", "1").await,
         "grabbed"
     );
-    assert_eq!(app.buyer.get("/readyz").await.status, 200);
-    assert!(app.buyer.metrics().await.contains("seckill_redis_up 1"));
+    assert_eq!(app.operator().get("/readyz").await.status, 200);
+    assert!(app.buyer.metrics().await.contains("seckill_figures_up 1"));
     assert_eq!(app.buyer.get("/sales").await.status, 200);
     app.stop().await;
 

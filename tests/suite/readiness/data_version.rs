@@ -31,7 +31,7 @@ async fn it_is_set_once_under_the_prefix() {
     // Who comes later leaves it as it is.
     let () = world.run(&["SET", &key, "1 seckill 0.0.1"]).await;
     let app = TestApp::start(&world).await;
-    assert_eq!(app.buyer.get("/readyz").await.status, 200);
+    assert_eq!(app.operator().get("/readyz").await.status, 200);
     assert_eq!(app.buyer.code("/seckill", "a", "x", "1").await, "grabbed");
     let kept: String = world.run(&["GET", &key]).await;
     assert_eq!(kept, "1 seckill 0.0.1");
@@ -53,7 +53,7 @@ async fn a_later_version_is_refused_in_one_sentence() {
     let () = world.run(&["SET", &key, LATER]).await;
     let before = world.dump().await;
 
-    let ready = app.buyer.get("/readyz").await;
+    let ready = app.operator().get("/readyz").await;
     assert_eq!(ready.status, 503);
     assert!(
         ready.body.contains("version 2, written by seckill 9.8.7"),
@@ -82,7 +82,7 @@ async fn a_later_version_is_refused_in_one_sentence() {
     assert!(world.dump().await == before, "something changed");
 
     let () = world.run(&["SET", &key, &ours]).await;
-    assert_eq!(app.buyer.get("/readyz").await.status, 200);
+    assert_eq!(app.operator().get("/readyz").await.status, 200);
     assert_eq!(app.buyer.code("/seckill", "a", "y", "1").await, "grabbed");
     world.assert_holds(&sale).await;
     app.stop().await;

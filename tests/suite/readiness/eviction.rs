@@ -40,7 +40,7 @@ async fn a_policy_that_drops_our_keys_is_not_ready() {
             (&limited, &hidden, of_app, &[]),
             (&office, &world.url, of_office, &[&*token]),
         ] {
-            let ready = app.buyer.get("/readyz").await;
+            let ready = app.operator().get("/readyz").await;
             let expected = if grade == "WRONG" { 503 } else { 200 };
             assert_eq!(ready.status, expected, "{limit} {policy}: {}", ready.body);
             assert!(

@@ -20,7 +20,7 @@ async fn it_is_ready_with_an_unknown_durability_and_no_more_than_that() {
     let guarded = Guarded::start(&NOT_DANGEROUS).await;
     guarded.world.sale("e", StockKind::Counter, 10).await;
     let app = guarded.app(|_| {}).await;
-    let ready = app.buyer.get("/readyz").await;
+    let ready = app.operator().get("/readyz").await;
     assert_eq!(
         (ready.status, ready.body.as_str()),
         (200, r#"{"status":"ready","durability":"unknown"}"#)
@@ -31,7 +31,7 @@ async fn it_is_ready_with_an_unknown_durability_and_no_more_than_that() {
     let strict = guarded
         .app(|config| config.durability = Some(Durability::Fsync))
         .await;
-    let ready = strict.buyer.get("/readyz").await;
+    let ready = strict.operator().get("/readyz").await;
     assert_eq!(ready.status, 503);
     assert!(ready.body.contains("hides its settings"), "{}", ready.body);
     strict.stop().await;
@@ -51,7 +51,7 @@ async fn a_level_is_verified_by_what_is_shown() {
     let app = guarded
         .app(|config| config.durability = Some(Durability::Fsync))
         .await;
-    let ready = app.buyer.get("/readyz").await;
+    let ready = app.operator().get("/readyz").await;
     assert_eq!(ready.status, 200, "{}", ready.body);
     assert_eq!(guarded.doctor().finding("role").1, "master");
     app.stop().await;
@@ -106,7 +106,7 @@ async fn after_a_failover_everything_goes_on_without_role() {
         assert!(Instant::now() < deadline, "the hold does not expire");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    while app.buyer.get("/readyz").await.status != 200 {
+    while app.operator().get("/readyz").await.status != 200 {
         assert!(Instant::now() < deadline, "it is not ready again");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

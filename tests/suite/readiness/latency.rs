@@ -33,7 +33,7 @@ async fn a_server_that_sells_is_ready_however_far_redis_is() {
         assert!(since.elapsed() < PATIENCE, "it does not sell");
     }
     for _ in 0..3 {
-        let ready = app.buyer.get("/readyz").await;
+        let ready = app.operator().get("/readyz").await;
         assert_eq!(ready.status, 200, "{}", ready.body);
     }
     app.stop().await;

@@ -81,7 +81,11 @@ async fn without_any_command_of_the_scripts_nothing_is_sold_or_half_done() {
     let app = guarded.app(|_| {}).await;
     for (number, command) in commands(true).enumerate() {
         let name = command.name();
-        assert_eq!(app.buyer.get("/readyz").await.status, 200, "before {name}");
+        assert_eq!(
+            app.operator().get("/readyz").await.status,
+            200,
+            "before {name}"
+        );
         let user = format!("user-{number}");
         assert_eq!(
             app.buyer.code("/seckill", "e.list", &user, "1").await,
@@ -91,7 +95,7 @@ async fn without_any_command_of_the_scripts_nothing_is_sold_or_half_done() {
 
         let rule = command.rule();
         guarded.set_user(&[&rule.replace('+', "-")]).await;
-        let ready = app.buyer.get("/readyz").await;
+        let ready = app.operator().get("/readyz").await;
         assert_eq!(ready.status, 503, "{name}: {}", ready.body);
         let named = ready.body.to_uppercase().replace('|', " ").contains(name);
         assert!(named, "{name}: {}", ready.body);
@@ -117,7 +121,7 @@ async fn without_any_command_of_the_scripts_nothing_is_sold_or_half_done() {
 
         guarded.set_user(&[&rule]).await;
     }
-    assert_eq!(app.buyer.get("/readyz").await.status, 200);
+    assert_eq!(app.operator().get("/readyz").await.status, 200);
     app.stop().await;
 }
 
@@ -189,7 +193,7 @@ async fn questions_without_an_answer_give_no_permit() {
     let app = guarded.app(|config| config.http.workers = 1).await;
     assert_eq!(app.buyer.code("/incr", "e", "first", "1").await, "grabbed");
     guarded.set_user(&["-hset"]).await;
-    assert_eq!(app.buyer.get("/readyz").await.status, 503);
+    assert_eq!(app.operator().get("/readyz").await.status, 503);
     let left = guarded.world.left(&sale).await;
 
     let () = guarded
@@ -211,7 +215,7 @@ async fn questions_without_an_answer_give_no_permit() {
     {
         assert!(since.elapsed() < PATIENCE, "Redis is not busy");
     }
-    let ready = app.buyer.get("/readyz").await;
+    let ready = app.operator().get("/readyz").await;
     assert_eq!(ready.status, 503, "{}", ready.body);
     assert!(ready.body.contains("BUSY"), "{}", ready.body);
     let () = guarded.world.run(&["SCRIPT", "KILL"]).await;
@@ -230,7 +234,7 @@ async fn questions_without_an_answer_give_no_permit() {
 async fn a_user_of_other_keys_is_told_the_pattern() {
     let guarded = Guarded::start(&["+@all", "~other:*"]).await;
     let app = guarded.app(|_| {}).await;
-    let ready = app.buyer.get("/readyz").await;
+    let ready = app.operator().get("/readyz").await;
     assert_eq!(ready.status, 503);
     assert!(
         ready.body.contains(USER) || ready.body.contains("key"),
@@ -252,7 +256,7 @@ async fn without_another_command_it_sells_and_says_what_does_not_work() {
     for (number, command) in commands(false).enumerate() {
         let (name, rule) = (command.name(), command.rule());
         guarded.set_user(&[&rule.replace('+', "-")]).await;
-        let ready = app.buyer.get("/readyz").await;
+        let ready = app.operator().get("/readyz").await;
         assert_eq!(ready.status, 200, "{name}: {}", ready.body);
         let user = format!("user-{number}");
         assert_eq!(
@@ -287,13 +291,13 @@ async fn answers_that_wait_for_replicas_need_wait() {
         config.durability = Some(Durability::Replicated(1));
     };
     let app = guarded.app(replicated).await;
-    let ready = app.buyer.get("/readyz").await;
+    let ready = app.operator().get("/readyz").await;
     assert_eq!(ready.status, 503);
     assert!(ready.body.contains("WAIT"), "{}", ready.body);
     assert_nothing_changes(&app, &order, "WAIT").await;
     assert!(guarded.world.dump().await == before, "something changed");
     guarded.set_user(&["+wait"]).await;
-    let ready = app.buyer.get("/readyz").await;
+    let ready = app.operator().get("/readyz").await;
     assert!(ready.body.contains("0 replicas online"), "{}", ready.body);
     app.stop().await;
 }

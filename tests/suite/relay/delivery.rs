@@ -26,7 +26,7 @@ async fn everything_is_delivered_once_and_in_order() {
     let metrics = relay.stop().await;
     assert_eq!(receiver.seqs("spring"), (1..=300).collect::<Vec<_>>());
     assert_eq!(receiver.seqs("autumn"), (1..=50).collect::<Vec<_>>());
-    let text = metrics.text(None, &[], &[]).expect("text");
+    let text = metrics.text().expect("text");
     assert!(text.contains("seckill_feed_delivered_total 350"), "{text}");
     assert!(text.contains("seckill_feed_retried_total 0"), "{text}");
     let lag = world.store.feed_lag("spring").await.expect("read");
@@ -123,7 +123,7 @@ async fn two_relays_share_the_work() {
     let relays = [(); 2].map(|()| Running::start(&world, &receiver.patient()));
     receiver.until("spring", 3000).await;
     for relay in relays {
-        let text = relay.stop().await.text(None, &[], &[]).expect("text");
+        let text = relay.stop().await.text().expect("text");
         let idle = text.contains("seckill_feed_delivered_total 0\n");
         assert!(!idle, "one did everything");
     }

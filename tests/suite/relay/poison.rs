@@ -38,7 +38,7 @@ async fn an_entry_that_is_never_wanted_does_not_block_the_rest() {
         [("0-42".to_owned(), "HTTP 422: as it pleases".to_owned())]
     );
     assert_eq!(violations(&receiver.seqs("spring"), 600), ["42 is missing"]);
-    let text = metrics.text(None, &[], &[]).expect("text");
+    let text = metrics.text().expect("text");
     assert!(text.contains("seckill_feed_dead_total 1"), "{text}");
     let lag = world
         .store

@@ -12,6 +12,8 @@ use super::redis::World;
 /// A server on the world's Redis and prefix; stops with [`TestApp::stop`].
 pub struct TestApp {
     pub buyer: Buyer,
+    /// Someone at the operators' address, which is that of buyers unless it is configured.
+    pub watcher: Buyer,
     server: JoinHandle<()>,
     stopper: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
 }
@@ -28,10 +30,12 @@ impl TestApp {
             .await
             .expect("the server starts");
         let buyer = Buyer::new(app.address());
+        let watcher = Buyer::new(app.admin_address());
         let stopper = Box::pin(app.stopper());
         let server = tokio::spawn(async move { app.run().await.expect("runs to its end") });
         Self {
             buyer,
+            watcher,
             server,
             stopper,
         }
@@ -43,7 +47,7 @@ impl TestApp {
     }
 
     pub async fn stop(self) {
-        drop(self.buyer);
+        drop((self.buyer, self.watcher));
         self.stopper.await;
         self.server.await.expect("stopped");
     }

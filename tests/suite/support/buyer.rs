@@ -178,7 +178,7 @@ impl Buyer {
     /// What the server counts, and the figures of Redis with it: in time for whoever scrapes, who
     /// gets no figures while the machine stands still.
     pub async fn metrics(&self) -> String {
-        self.metrics_that(|metrics| metrics.contains("seckill_redis_up 1\n"))
+        self.metrics_that(|metrics| metrics.contains("seckill_figures_up 1\n"))
             .await
     }
 
