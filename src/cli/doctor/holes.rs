@@ -33,7 +33,11 @@ pub(super) fn findings(examination: &Examination) -> Vec<Finding> {
         return Vec::new();
     };
     let open = HOLES.iter().filter_map(|hole| {
-        let fixes = if name == "Valkey" { hole.valkey } else { hole.redis };
+        let fixes = if name == "Valkey" {
+            hole.valkey
+        } else {
+            hole.redis
+        };
         has_hole(parsed, fixes).then(|| finding(hole, name, parsed, fixes))
     });
     open.collect()
