@@ -2,8 +2,8 @@
 
 CARGO ?= cargo
 
-.PHONY: help run test test-browser test-partition test-long lint bench bench-quick \
-	bench-instructions bench-million bench-overload jmeter redis servers wrk chromium
+.PHONY: help run check test test-browser test-partition test-long lint bench bench-quick \
+	bench-instructions bench-million bench-overload dist jmeter redis servers wrk chromium
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -23,6 +23,9 @@ test-partition: redis ## split, slow and lossy networks between hosts of our own
 
 test-long: redis servers chromium ## the fault tests again, many more rounds, long runs of the relay, the browser, split networks
 	SECKILL_TEST_ROUNDS=50 $(CARGO) test --release --test suite -- --include-ignored
+
+check: lint ## lint, and the laws of the code: layers, script headers, sizes
+	$(CARGO) test --test tidy --quiet
 
 lint: ## format, lints, docs
 	$(CARGO) fmt --check
@@ -45,6 +48,17 @@ bench-million: redis ## a million buyers for ten thousand units: true answers, a
 
 bench-overload: redis ## ten times more than it can do, for a minute: refuses and goes on
 	ulimit -n $$(ulimit -Hn); $(CARGO) bench --bench doors -- overload
+
+# Build it on the oldest system that it must run on: it needs that glibc or a newer one.
+DIST = target/dist/seckill-$(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)-$(shell uname -m)-linux
+dist: ## a folder and an archive to install from: binary, checksums, systemd unit, man pages, completions
+	$(CARGO) build --release --locked
+	rm -rf $(DIST) && mkdir -p $(DIST)
+	$(CARGO) run --quiet --locked --example manual -- $(DIST)/manual
+	cp target/release/seckill packaging/seckill.service config.example.toml README.md SECURITY.md docs/CHANGELOG.md $(DIST)
+	strip --strip-debug $(DIST)/seckill
+	cd $(DIST) && find . -type f ! -name SHA256SUMS | sort | xargs sha256sum > SHA256SUMS
+	cd target/dist && tar -czf $(notdir $(DIST)).tar.gz $(notdir $(DIST)) && sha256sum $(notdir $(DIST)).tar.gz | tee $(notdir $(DIST)).tar.gz.sha256
 
 jmeter: redis ## JMeter without a window at 200, 500, 700 and 2000 threads, then audits
 	$(CARGO) build --release

@@ -373,6 +373,69 @@ mod tests {
         }
     }
 
+    /// The names that a section takes, as the error of an unknown one lists them.
+    fn keys(section: &str) -> Vec<String> {
+        let header = if section.is_empty() {
+            String::new()
+        } else {
+            format!("[{section}]\n")
+        };
+        let error = load(&format!("{header}no_such_key = 1"), &[]).expect_err("unknown");
+        let error = error.to_string();
+        let listed = error.split("expected").nth(1).unwrap_or_default();
+        let names = listed.split('`').skip(1).step_by(2);
+        // The section itself stands at the end.
+        let names = names.filter(|&name| name != section);
+        names.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_example_has_every_setting_and_its_values_are_valid() {
+        let example = include_str!("../../config.example.toml");
+        let (mut section, mut told) = (String::new(), Vec::new());
+        for line in example.lines() {
+            if let Some(name) = line
+                .strip_prefix('[')
+                .and_then(|line| line.strip_suffix(']'))
+            {
+                name.clone_into(&mut section);
+                continue;
+            }
+            let setting = line.strip_prefix('#').filter(|rest| !rest.starts_with(' '));
+            let Some((key, value)) = setting.and_then(|setting| setting.split_once(" = ")) else {
+                continue;
+            };
+            told.push((section.clone(), key.to_owned()));
+            let header = if section.is_empty() {
+                String::new()
+            } else {
+                format!("[{section}]\n")
+            };
+            if value == "\"...\"" || key.ends_with("_file") || key.starts_with("tls_") {
+                continue;
+            }
+            // Some settings are only taken together with others.
+            let loaded = load(&format!("{header}{key} = {value}"), &[]);
+            let together = ["webhook", "url"].contains(&key);
+            assert!(loaded.is_ok() || together, "{key} = {value}: {loaded:?}");
+        }
+        let sections = ["http", "redis", "doors", "admin", "relay", "wechat"];
+        let top = keys("")
+            .into_iter()
+            .filter(|key| !sections.contains(&key.as_str()));
+        let mut expected: Vec<_> = top.map(|key| (String::new(), key)).collect();
+        for section in sections {
+            expected.extend(
+                keys(section)
+                    .into_iter()
+                    .map(|key| (section.to_owned(), key)),
+            );
+        }
+        told.sort();
+        expected.sort();
+        assert_eq!(told, expected);
+    }
+
     #[test]
     fn a_redis_that_may_have_replicas_may_be_asked_for_them() {
         for (text, level) in [

@@ -4,6 +4,7 @@
 mod chat;
 mod durability;
 mod finding;
+mod holes;
 mod machine;
 mod memory;
 mod operators;
@@ -50,6 +51,7 @@ async fn examine(store: &Store, config: &Config) -> Result<Vec<Finding>> {
     let examination = store.examiner().examine().await?;
     let facts = &examination.facts;
     let mut findings = vec![server::version(&examination), server::role(&examination)];
+    findings.extend(holes::findings(&examination));
     findings.extend(server::mode(&examination));
     findings.extend(permissions::data_version(&examination));
     findings.extend(permissions::permissions(&examination));
