@@ -47,7 +47,7 @@ for n, reset in ipairs(resets) do
   redis.call("HSET", sale, "history", reset.history, "added", reset.left, "removed", "0", "counted",
     reset.counted, "paused", reset.paused)
   redis.call("HDEL", sale, "held", "confirmed", "used", "grants", "granted_at", "waited_at",
-    "repeated_at", "known", "clearing")
+    "repeated_at", "known", "clearing", "archived")
   redis.call("UNLINK", buyers)
   if reset.paused ~= "0" then
     reply[#reply + 1] = ARGV[n + 1]

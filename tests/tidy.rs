@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom up; one may use those below it. Equal ranks do not use each other.
-const RANKS: [(&str, u8); 16] = [
+const RANKS: [(&str, u8); 17] = [
     ("domain", 0),
     ("error", 1),
     ("config", 2),
@@ -16,6 +16,7 @@ const RANKS: [(&str, u8); 16] = [
     ("admission", 4),
     ("catalogue", 4),
     ("expirer", 4),
+    ("memory", 4),
     ("operation", 4),
     ("readiness", 4),
     ("relay", 4),

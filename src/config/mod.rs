@@ -2,6 +2,7 @@
 //! `SECKILL__SECTION__KEY` from the environment, then flags. Read once, at the start.
 
 mod duration;
+mod memory;
 mod redis;
 mod relay;
 pub mod secret;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use self::memory::MemoryMax;
 pub use self::token::AdminToken;
 use crate::domain::durability::Durability;
 use crate::domain::ids::SaleId;

@@ -4,9 +4,11 @@
 
 pub mod account;
 pub mod activity;
+pub mod archive;
 pub mod attempt;
 pub mod bid;
 pub mod bid_violation;
+pub mod bytes;
 pub mod change;
 pub mod clear;
 pub mod counted;
@@ -15,6 +17,7 @@ pub mod feed;
 pub mod history;
 pub mod ids;
 pub mod ledger;
+pub mod memory;
 pub mod order;
 pub mod outcome;
 pub mod payment;

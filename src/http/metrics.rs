@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::Context;
 use super::headers::guarded;
 use crate::error::Result;
-use crate::metrics::{FeedFigures, GateFigures, SaleFigures};
+use crate::metrics::{FeedFigures, GateFigures, LagFigures, SaleFigures};
 use crate::store::Store;
 
 /// Longest wait for Redis: when it hangs, what the server itself counted matters most.
@@ -54,21 +54,25 @@ async fn sales(store: &Store) -> Result<Vec<SaleFigures>> {
             ("used", snapshot.figures.used),
         ],
         buyers: snapshot.figures.buyers,
+        dead_orders: snapshot.dead_orders(),
     });
     Ok(figures.collect())
 }
 
-/// How far the relays are behind, whichever process they run in.
+/// How long the feeds are, and how far the relays are behind, whichever process they run in.
 async fn feeds(store: &Store) -> Result<Vec<FeedFigures>> {
     let mut feeds = Vec::new();
     for event in store.events_with_feeds().await? {
         let lag = store.feed_lag(&event).await?;
-        feeds.extend(lag.map(|lag| FeedFigures {
+        feeds.push(FeedFigures {
+            entries: store.feed_length(&event).await?,
+            lag: lag.map(|lag| LagFigures {
+                undelivered: lag.undelivered,
+                oldest: lag.oldest,
+                dead: lag.dead,
+            }),
             event,
-            undelivered: lag.undelivered,
-            oldest: lag.oldest,
-            dead: lag.dead,
-        }));
+        });
     }
     feeds.sort_by(|a, b| a.event.cmp(&b.event));
     Ok(feeds)

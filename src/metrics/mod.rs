@@ -4,8 +4,10 @@
 mod chat;
 mod deliveries;
 mod expiry;
+mod feeds;
 mod intruders;
 mod losses;
+mod memory;
 
 use std::time::Duration;
 
@@ -17,8 +19,10 @@ use prometheus::{
 use self::chat::Chat;
 use self::deliveries::Deliveries;
 use self::expiry::Expiry;
+pub use self::feeds::{FeedFigures, LagFigures};
 use self::intruders::Intruders;
 use self::losses::Losses;
+use self::memory::MemoryGauges;
 use crate::domain::bid::BidOutcome;
 use crate::domain::outcome::{Outcome, Refusal};
 use crate::domain::place::PlaceOutcome;
@@ -60,6 +64,8 @@ pub struct Metrics {
     pub intruders: Intruders,
     /// What Redis has forgotten.
     pub losses: Losses,
+    /// How much memory Redis uses.
+    pub memory: MemoryGauges,
 }
 
 /// The figures of one sale, read from Redis.
@@ -73,19 +79,8 @@ pub struct SaleFigures {
     pub granted: [(&'static str, u64); 3],
     /// Buyers who hold an order.
     pub buyers: u64,
-}
-
-/// How far the relays are behind the feed of one event, read from Redis.
-#[derive(Debug)]
-pub struct FeedFigures {
-    /// The event.
-    pub event: String,
-    /// Entries that are not delivered yet.
-    pub undelivered: u64,
-    /// Age of the oldest of them.
-    pub oldest: Duration,
-    /// Entries that were given up.
-    pub dead: u64,
+    /// Orders that were cancelled or expired and are kept; `None` for a target.
+    pub dead_orders: Option<u64>,
 }
 
 /// A gate that answers without asking Redis.
@@ -139,7 +134,6 @@ impl Metrics {
             "Requests for an order over several sales by outcome",
             "outcome",
         )?;
-        let bids = counters("seckill_bids_total", "Bids by outcome", "outcome")?;
         let redis_errors = counters(
             "seckill_redis_errors_total",
             "Failed calls to Redis by what they mean",
@@ -174,9 +168,10 @@ impl Metrics {
             )?,
             expiry: Expiry::registered(&registry)?,
             placements,
-            bids,
+            bids: counters("seckill_bids_total", "Bids by outcome", "outcome")?,
             intruders: Intruders::registered(&registry)?,
             losses: Losses::registered(&registry)?,
+            memory: MemoryGauges::registered(&registry)?,
             deliveries: Deliveries::registered(&registry)?,
             chat: Chat::registered(&registry)?,
             redis_errors,
@@ -281,7 +276,7 @@ impl Metrics {
         let encoded = truth.and_then(|truth| {
             encoder.encode(&self.registry.gather(), &mut text)?;
             encoder.encode(&truth.gather(), &mut text)?;
-            encoder.encode(&lag(feeds)?.gather(), &mut text)
+            encoder.encode(&feeds::registry(feeds)?.gather(), &mut text)
         });
         encoded.map_err(|e| Error::Contract(format!("metrics: {e}")))?;
         Ok(String::from_utf8_lossy(&text).into_owned())
@@ -323,35 +318,6 @@ fn gauges(
     Ok(gauges)
 }
 
-/// How far the relays are behind, in a registry of its own.
-fn lag(feeds: &[FeedFigures]) -> prometheus::Result<Registry> {
-    let registry = Registry::new();
-    let gauges = |name, help| gauges(&registry, name, help, &["event"]);
-    let undelivered = gauges(
-        "seckill_feed_undelivered",
-        "Entries of a feed that no relay has delivered yet",
-    )?;
-    let oldest = gauges(
-        "seckill_feed_oldest_seconds",
-        "Age of the oldest entry of a feed that no relay has delivered yet",
-    )?;
-    let dead = gauges(
-        "seckill_feed_dead_letters",
-        "Entries of a feed that were given up",
-    )?;
-    for feed in feeds {
-        let event = [feed.event.as_str()];
-        undelivered
-            .with_label_values(&event)
-            .set(gauge(feed.undelivered));
-        oldest
-            .with_label_values(&event)
-            .set(gauge(feed.oldest.as_secs()));
-        dead.with_label_values(&event).set(gauge(feed.dead));
-    }
-    Ok(registry)
-}
-
 /// What was read of sales and gates at scrape time, in a registry of its own.
 fn truth(sales: Option<&[SaleFigures]>, gates: &[GateFigures]) -> prometheus::Result<Registry> {
     let registry = Registry::new();
@@ -376,6 +342,7 @@ fn truth(sales: Option<&[SaleFigures]>, gates: &[GateFigures]) -> prometheus::Re
             .with_label_values(&[figures.sale.as_str()])
             .set(gauge(figures.buyers));
     }
+    dead_orders(&registry, sales.unwrap_or_default())?;
     let closed = gauges(
         "seckill_gate_buyers",
         "Buyers that a closed gate lets pass; absent while the gate is open",
@@ -390,6 +357,23 @@ fn truth(sales: Option<&[SaleFigures]>, gates: &[GateFigures]) -> prometheus::Re
     Ok(registry)
 }
 
+/// Dead orders of the sales that count them.
+fn dead_orders(registry: &Registry, sales: &[SaleFigures]) -> prometheus::Result<()> {
+    let dead_orders = gauges(
+        registry,
+        "seckill_dead_orders",
+        "Orders of a sale that were cancelled or expired and are kept in Redis",
+        &["sale"],
+    )?;
+    for figures in sales {
+        if let Some(dead) = figures.dead_orders {
+            let sale = [figures.sale.as_str()];
+            dead_orders.with_label_values(&sale).set(gauge(dead));
+        }
+    }
+    Ok(())
+}
+
 fn gauge(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
@@ -397,6 +381,7 @@ fn gauge(count: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::memory::Memory;
 
     #[test]
     fn counts_and_truth_stand_side_by_side() {
@@ -414,6 +399,7 @@ mod tests {
             left: 7,
             granted: [("held", 0), ("confirmed", 3), ("used", 0)],
             buyers: 3,
+            dead_orders: Some(4),
         };
         let gate = GateFigures {
             sale: "a".to_owned(),
@@ -422,9 +408,12 @@ mod tests {
         };
         let feed = FeedFigures {
             event: "a".to_owned(),
-            undelivered: 5,
-            oldest: Duration::from_millis(2_999),
-            dead: 1,
+            entries: 9,
+            lag: Some(LagFigures {
+                undelivered: 5,
+                oldest: Duration::from_millis(2_999),
+                dead: 1,
+            }),
         };
         metrics.deliveries.delivered(4);
         metrics.chat.answered("book", "answered");
@@ -438,6 +427,8 @@ mod tests {
             "seckill_units{sale=\"a\",state=\"left\"} 7",
             "seckill_buyers{sale=\"a\"} 3",
             "seckill_gate_buyers{refusal=\"paused\",sale=\"a\"} 3",
+            "seckill_dead_orders{sale=\"a\"} 4",
+            "seckill_feed_entries{event=\"a\"} 9",
             "seckill_feed_undelivered{event=\"a\"} 5",
             "seckill_feed_oldest_seconds{event=\"a\"} 2",
             "seckill_feed_dead_letters{event=\"a\"} 1",
@@ -458,5 +449,31 @@ mod tests {
                 .expect("text")
                 .contains("seckill_redis_up 0")
         );
+    }
+
+    #[test]
+    fn what_is_not_known_has_no_figure() {
+        let metrics = Metrics::new().expect("registered");
+        let unread = FeedFigures {
+            event: "b".to_owned(),
+            entries: 8,
+            lag: None,
+        };
+        let text = metrics.text(None, &[unread], &[]).expect("text");
+        assert!(
+            text.contains("seckill_feed_entries{event=\"b\"} 8"),
+            "{text}"
+        );
+        assert!(!text.contains("seckill_feed_undelivered{"), "{text}");
+        for (memory, is_known) in [(Some(Memory { used: 7, max: 0 }), true), (None, false)] {
+            metrics.memory.seen(memory);
+            let text = metrics.text(None, &[], &[]).expect("text");
+            for line in [
+                "seckill_redis_memory_bytes 7",
+                "seckill_redis_memory_max_bytes 0",
+            ] {
+                assert_eq!(text.contains(line), is_known, "{line}: {text}");
+            }
+        }
     }
 }

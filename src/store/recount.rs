@@ -75,7 +75,7 @@ impl Scan {
         let (keys, event) = (&self.store().keys, id.event());
         let (orders, buyers) = (keys.orders(event), keys.buyers(id));
         let (holds, requests) = (keys.holds(event), keys.requests(event));
-        let [accounts, paid_in, _, payments] = keys.of_payment(event);
+        let [accounts, paid_in, _, payments, _] = keys.of_payment(event);
         let mut sizes = redis::pipe();
         sizes.hlen(&orders).hlen(&buyers);
         sizes.zcard(&holds).hlen(&requests);
@@ -109,7 +109,11 @@ impl Reader<'_> {
         self.orders(id, &mut recount, &mut accounts).await?;
         self.buyers(id, &mut recount).await?;
         self.holds(id, &mut recount).await?;
-        self.requests(id, &mut recount).await?;
+        let archived = self.scan.is_archived(id.event()).await?;
+        match archived {
+            true => recount.without_requests(),
+            false => self.requests(id, &mut recount).await?,
+        }
         if before.sale.feed {
             self.feed(id, &mut recount).await?;
         }
@@ -132,8 +136,12 @@ impl Reader<'_> {
             wrong_accounts = accounts.check();
         }
         let after = self.scan.sale_snapshot(id).await?;
-        let still =
-            |after: Snapshot| after.figures == before.figures && after.grants == before.grants;
+        let is_archived = self.scan.is_archived(id.event()).await?;
+        let still = |after: Snapshot| {
+            after.figures == before.figures
+                && after.grants == before.grants
+                && is_archived == archived
+        };
         if !after.is_some_and(still) {
             return Err(Error::Refused(format!(
                 "sale {id} moved while it was read: pause it (`seckill sale pause {id}`) or wait, \

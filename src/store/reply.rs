@@ -40,6 +40,8 @@ pub struct Snapshot {
     pub figures: Figures,
     /// Orders ever granted.
     pub grants: Grants,
+    /// Dead orders that were archived.
+    pub archived: u64,
 }
 
 impl Snapshot {
@@ -58,6 +60,14 @@ impl Snapshot {
             (StockKind::Target, Phase::Open) if nothing_left => "full",
             (_, phase) => phase.as_str(),
         }
+    }
+
+    /// Orders that were cancelled or expired and that are kept; `None` for a target, where nobody
+    /// counts the orders that are alive.
+    pub fn dead_orders(&self) -> Option<u64> {
+        let granted = self.grants.count.saturating_sub(self.figures.buyers);
+        let dead = granted.saturating_sub(self.archived);
+        (self.sale.kind != StockKind::Target).then_some(dead)
     }
 
     /// What the sale says to someone who holds nothing.
@@ -188,6 +198,7 @@ pub fn snapshot(id: &SaleId, reply: Value) -> Result<Option<Snapshot>> {
         purchase_max: sale.purchase_max,
     };
     let now = number("sale_snapshot", now)?;
+    let archived = fields.number("archived")?.unwrap_or(0);
     let grants = Grants {
         last_at: fields.number("granted_at")?.unwrap_or(0),
         count: fields.number("grants")?.unwrap_or(0),
@@ -197,6 +208,7 @@ pub fn snapshot(id: &SaleId, reply: Value) -> Result<Option<Snapshot>> {
         sale,
         figures,
         grants,
+        archived,
     }))
 }
 

@@ -140,6 +140,7 @@ mod tests {
             sale,
             figures: Figures::default(),
             grants: Grants::default(),
+            archived: 0,
         }
     }
 

@@ -1,0 +1,43 @@
+//! The memory of Redis.
+
+use prometheus::{IntGaugeVec, Registry};
+
+use super::{gauge, gauges};
+use crate::domain::memory::Memory;
+
+/// How much memory Redis uses, and how much it may use. There is no figure while nobody knows it.
+pub struct MemoryGauges {
+    used: IntGaugeVec,
+    max: IntGaugeVec,
+}
+
+impl MemoryGauges {
+    pub(super) fn registered(registry: &Registry) -> prometheus::Result<Self> {
+        let gauges = |name, help| gauges(registry, name, help, &[]);
+        Ok(Self {
+            used: gauges("seckill_redis_memory_bytes", "Memory that Redis uses")?,
+            max: gauges(
+                "seckill_redis_memory_max_bytes",
+                "Memory that Redis may use; 0 is no limit",
+            )?,
+        })
+    }
+
+    /// Redis was asked; `None`: it did not say it.
+    pub fn seen(&self, memory: Option<Memory>) {
+        match memory {
+            Some(memory) => {
+                self.used
+                    .with_label_values::<&str>(&[])
+                    .set(gauge(memory.used));
+                self.max
+                    .with_label_values::<&str>(&[])
+                    .set(gauge(memory.max));
+            }
+            None => {
+                self.used.reset();
+                self.max.reset();
+            }
+        }
+    }
+}
