@@ -282,6 +282,8 @@ async fn start_embedded(config: &Config) -> Result<EmbeddedRedis> {
     let data_dir = config.data_dir.clone();
     let max = config.redis.maxmemory.unwrap_or_default();
     let limit = MemoryLimit::here(max);
+    let start = move || EmbeddedRedis::start(&data_dir, Options::within(limit));
+    let started = blocking(start).await?;
     let of = limit.of.map_or("an unknown size".to_owned(), shown);
     match limit.bytes {
         0 => tracing::warn!(%max, "no limit of memory for the private Redis; there are {of}"),
@@ -290,7 +292,7 @@ async fn start_embedded(config: &Config) -> Result<EmbeddedRedis> {
             tracing::info!(%max, "the private Redis may use {may} of memory; there are {of}");
         }
     }
-    blocking(move || EmbeddedRedis::start(&data_dir, Options::within(limit))).await
+    Ok(started)
 }
 
 async fn blocking<T: Send + 'static>(

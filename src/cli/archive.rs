@@ -37,6 +37,10 @@ pub struct ArchiveCommand {
     /// File that is made [default: EVENT-archive-TIME.ndjson in this folder]
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
+    /// Also take the names of persons out of what stays: each gets a random word instead. Names
+    /// stay in the file
+    #[arg(long)]
+    erase: bool,
     /// Do not ask on a terminal
     #[arg(long)]
     yes: bool,
@@ -49,15 +53,20 @@ impl ArchiveCommand {
         let path = self.to.clone().unwrap_or_else(|| default_path(event));
         let file = path.display().to_string();
         let name = event.as_str();
+        let names = if self.erase {
+            ", and takes all names out of the rest"
+        } else {
+            ""
+        };
         let what = format!(
-            "Closes event {name} for good, and moves its dead orders, requests, payments and feed \
-             to {file}"
+            "Closes event {name} for good, moves its dead orders, requests, payments and feed to \
+             {file}{names}"
         );
         confirm(self.yes, &what)?;
         let size = store.event_size(event).await?;
         let bar = progress("entries", size, output);
         let mut archive = ArchiveFile::create(&path, bar)?;
-        let outcome = store.event_archive(event, &mut archive).await;
+        let outcome = store.event_archive(event, self.erase, &mut archive).await;
         let is_empty = archive.close();
         let kept = (!is_empty).then_some(file.as_str());
         let broke_off = |error: Error| match kept {
@@ -98,6 +107,13 @@ fn said(event: &str, file: Option<&str>, archived: &Archived) -> String {
             parts.join(", ")
         ),
     };
+    if let Some(erased) = archived.erased {
+        line += &format!("\ntook {} out", counted(erased.persons, "name"));
+        if erased.kept > 0 {
+            let kept = counted(erased.kept, "name");
+            line += &format!("; {kept} stay, whose orders are held or cannot be read");
+        }
+    }
     if archived.unreadable > 0 {
         let unreadable = counted(archived.unreadable, "record");
         line += &format!("\n{unreadable} of the event cannot be read and stay where they are");

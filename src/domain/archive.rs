@@ -63,6 +63,28 @@ pub struct Archived {
     pub payments: u64,
     /// Orders, requests and payments that stay because they cannot be read.
     pub unreadable: u64,
+    /// Whose names were taken out; `None`: nobody asked for it.
+    pub erased: Option<Erased>,
+}
+
+/// What became of the names of persons.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Persons whose names were replaced.
+    pub persons: u64,
+    /// Persons who keep their names: an order of them is held or cannot be read.
+    pub kept: u64,
+}
+
+/// What stands in place of a name: this, and [`ERASED_CHARS`] random letters and digits.
+const ERASED: &str = "erased-";
+const ERASED_CHARS: usize = 26;
+
+/// True for what stands in place of a name.
+pub fn is_erased(name: &str) -> bool {
+    let random = name.strip_prefix(ERASED);
+    let is_random = |c: u8| matches!(c, b'a'..=b'z' | b'2'..=b'7');
+    random.is_some_and(|text| text.len() == ERASED_CHARS && text.bytes().all(is_random))
 }
 
 /// Why an event cannot be archived now.

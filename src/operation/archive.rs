@@ -64,7 +64,7 @@ fn payment(field: &Field) -> Value {
 
 /// What was archived, for scripts.
 pub fn to_json(event: &Event, file: Option<&str>, archived: &Archived) -> Value {
-    json!({
+    let mut value = json!({
         "event": event.as_str(),
         "result": "archived",
         "file": file,
@@ -74,7 +74,12 @@ pub fn to_json(event: &Event, file: Option<&str>, archived: &Archived) -> Value 
         "entries": archived.entries,
         "dead_letters": archived.dead_letters,
         "unreadable": archived.unreadable,
-    })
+    });
+    if let Some(erased) = archived.erased {
+        value["erased"] = erased.persons.into();
+        value["names_kept"] = erased.kept.into();
+    }
+    value
 }
 
 /// Why an event is not archived now: what is in the way, and how to go on.

@@ -60,7 +60,8 @@ enum Hash {
 }
 
 impl Store {
-    /// Archives what nobody needs of an event that is over.
+    /// Archives what nobody needs of an event that is over. `erase`: also takes the names of
+    /// persons out of what stays.
     ///
     /// # Errors
     /// Redis is not there, or not in a state to answer, or `keeper` kept nothing: what was dropped
@@ -68,11 +69,12 @@ impl Store {
     pub async fn event_archive(
         &self,
         event: &Event,
+        erase: bool,
         keeper: &mut dyn Keeper,
     ) -> Result<ArchiveOutcome> {
         let event = event.as_str();
         let mut archived = Archived::default();
-        match self.archive(event, keeper, &mut archived).await {
+        match self.archive(event, erase, keeper, &mut archived).await {
             Ok(()) => Ok(ArchiveOutcome::Done(archived)),
             Err(Stop::Refused(refusal)) => Ok(ArchiveOutcome::Refused(refusal)),
             Err(Stop::Failed(error)) => Err(error),
@@ -101,6 +103,7 @@ impl Store {
     async fn archive(
         &self,
         event: &str,
+        erase: bool,
         keeper: &mut dyn Keeper,
         archived: &mut Archived,
     ) -> Result<(), Stop> {
@@ -109,6 +112,11 @@ impl Store {
         self.archive_orders(event, &sales, keeper, archived).await?;
         for hash in [Hash::Requests, Hash::Payments] {
             self.archive_fields(event, hash, keeper, archived).await?;
+        }
+        if erase {
+            let erased = self.archive_erase(event, &sales, keeper).await?;
+            let erased = erased.ok_or(Stop::Refused(ArchiveRefusal::Deleted))?;
+            archived.erased = Some(erased);
         }
         Ok(())
     }

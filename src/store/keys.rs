@@ -242,6 +242,14 @@ impl Keys {
         })
     }
 
+    /// The keys of `archive_erase`, in its order.
+    pub fn of_archive_erase(&self, event: &str, sales: &[SaleId]) -> Vec<String> {
+        let [accounts, paid_in, changes] = self.of_accounts(event);
+        let (archived, orders) = (self.archived(event), self.orders(event));
+        let of_event = [archived, orders, accounts, paid_in, changes];
+        list(of_event, sales.iter(), |sale| [self.buyers(sale)])
+    }
+
     /// The keys of `bid_place`, in its order.
     pub fn of_bid(&self, goods: &SaleId) -> [String; 7] {
         let event = goods.event();

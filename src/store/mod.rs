@@ -17,6 +17,7 @@ mod data_version;
 pub mod dead_letters;
 mod deadline;
 pub mod embedded;
+mod erase;
 pub mod examiner;
 mod failure;
 pub mod feed;

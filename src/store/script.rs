@@ -130,6 +130,10 @@ pub static ARCHIVE_ORDERS: LazyLock<Script> = script!(
 /// Drops exported requests or payments.
 pub static ARCHIVE_FIELDS: LazyLock<Script> =
     script!("archive_fields", flags: " flags=allow-oom", uses: ["clock", "deadline"]);
+/// Takes names of persons out of what stays.
+pub static ARCHIVE_ERASE: LazyLock<Script> = script!(
+    "archive_erase", flags: " flags=allow-oom", uses: ["clock", "deadline", "stock", "order"]
+);
 /// Takes entries out of a feed.
 pub static FEED_DROP: LazyLock<Script> =
     script!("feed_drop", flags: " flags=allow-oom", uses: ["clock", "deadline", "groups"]);

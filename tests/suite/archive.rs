@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use redis::Value;
-use seckill::domain::archive::{ArchiveOutcome, ArchiveRefusal, Archived, Piece};
+use seckill::domain::archive::{
+    ArchiveOutcome, ArchiveRefusal, Archived, Erased, Piece, is_erased,
+};
 use seckill::domain::change::ChangeOutcome;
 use seckill::domain::clear::Force;
 use seckill::domain::ids::{OrderId, SaleId};
@@ -73,7 +75,7 @@ async fn over(world: &World, sale: &SaleId) {
 }
 
 async fn archive(store: &Store, keeper: &mut Memory) -> ArchiveOutcome {
-    let outcome = store.event_archive(&event("e"), keeper).await;
+    let outcome = store.event_archive(&event("e"), false, keeper).await;
     outcome.expect("answered")
 }
 
@@ -158,6 +160,7 @@ async fn what_nobody_needs_goes_and_all_else_stays() {
         requests: 2,
         payments: 2,
         unreadable: 0,
+        erased: None,
     };
     assert_eq!(done, expected);
     assert_eq!(orders_of(&memory.pieces), dead);
@@ -278,7 +281,10 @@ async fn a_command_that_broke_off_anywhere_loses_nothing() {
             times,
             keeps_last,
         };
-        let outcome = world.store.event_archive(&event("e"), &mut memory).await;
+        let outcome = world
+            .store
+            .event_archive(&event("e"), false, &mut memory)
+            .await;
         kept.extend(memory.pieces);
         let here = found(&mut world).await;
         for id in &dead {
@@ -616,4 +622,99 @@ async fn the_memory_of_dead_orders_comes_back() {
         "{empty} {full} {after}"
     );
     world.assert_holds(&sale).await;
+}
+
+/// Everything that is stored of the event, as text.
+async fn everything(world: &mut World) -> String {
+    let contents = world.contents().await;
+    format!(
+        "{:?}",
+        contents
+            .iter()
+            .filter(|(key, _)| key.contains("{e}"))
+            .collect::<Vec<_>>()
+    )
+}
+
+#[tokio::test]
+async fn names_are_taken_out_and_the_law_holds() {
+    let mut world = World::new().await;
+    let list = world.held_sale("e.list", StockKind::List, 10).await;
+    let count = world.sale("e.count", StockKind::Counter, 10).await;
+    let loan = world.target("e.loan", 1000, &terms(1, 100)).await;
+    let sold = world.granted(&count, "person-sold", 2).await;
+    world.store.order_use(&sold).await.expect("used");
+    let waits = world.granted(&list, "person-waits", 1).await;
+    world.granted(&count, "person-waits", 1).await;
+    let both = [(&list, StockKind::List, 1), (&count, StockKind::Counter, 1)];
+    world
+        .write_order("person-both", OrderState::Confirmed, 0, &both)
+        .await;
+    let accounts = [("person-bids", 700), ("person-saves", 7)];
+    world.set_accounts("e", &accounts).await;
+    for request in ["r1", "r2"] {
+        world.accepted("person-bids", request, &loan, 300).await;
+    }
+    bury(&mut world, &count, 2).await;
+    let sales = [&list, &count, &loan];
+    for sale in sales {
+        over(&world, sale).await;
+    }
+    let names = ["sold", "both", "bids", "saves"].map(|name| format!("person-{name}"));
+    let erase = async |world: &World| {
+        let mut memory = Memory::new();
+        let done = world
+            .store
+            .event_archive(&event("e"), true, &mut memory)
+            .await;
+        match done.expect("answered") {
+            ArchiveOutcome::Done(archived) => archived.erased.expect("asked for"),
+            ArchiveOutcome::Refused(refusal) => panic!("{refusal:?}"),
+        }
+    };
+    let told = erase(&world).await;
+    assert_eq!(
+        told,
+        Erased {
+            persons: 4,
+            kept: 1
+        }
+    );
+    let left = everything(&mut world).await;
+    for name in names {
+        assert!(!left.contains(&name), "{name} in {left}");
+    }
+    assert!(
+        left.contains("person-waits"),
+        "whose order is held can still be found"
+    );
+    let order = world.order(&sold).await;
+    assert_eq!(order.state, OrderState::Used);
+    assert!(is_erased(order.username.as_str()), "{}", order.username);
+    let own = world.grab(&count, order.username.as_str(), 1).await;
+    assert!(matches!(own, Outcome::AlreadyGrabbed(grant) if grant.order == sold));
+    let other = world.grab(&count, "person-sold", 1).await;
+    assert_eq!(other, Outcome::Refused(Refusal::Ended));
+    for sale in sales {
+        world.assert_holds(sale).await;
+    }
+    world.store.order_confirm(&waits).await.expect("confirmed");
+    assert_eq!(
+        erase(&world).await,
+        Erased {
+            persons: 1,
+            kept: 0
+        }
+    );
+    let left = everything(&mut world).await;
+    assert!(!left.contains("person-"), "{left}");
+    assert_eq!(erase(&world).await, Erased::default());
+    assert_eq!(
+        world.order(&sold).await.username,
+        order.username,
+        "a word stays"
+    );
+    for sale in sales {
+        world.assert_holds(sale).await;
+    }
 }

@@ -6,6 +6,7 @@ mod account_set;
 mod account_set_if;
 mod archive_begin;
 mod archive_entries;
+mod archive_erase;
 mod archive_fields;
 mod archive_orders;
 mod bid_cancel;
