@@ -4,6 +4,7 @@
 -- KEYS[2] paid_in  [hash]   username -> cents that operators put in, less what they took out
 -- KEYS[3] changes  [string] how often the accounts changed
 -- KEYS[4] payments [hash]   username TAB request id -> signed amount TAB balance after it, in cents
+-- KEYS[5] archived [string] when the event was archived
 -- ARGV[1] username   [text]  whose account
 -- ARGV[2] request_id [text]  the operator's name for this payment
 -- ARGV[3] amount     [cents] how much is put in; with a minus in front, how much is taken out
@@ -11,7 +12,8 @@
 --
 -- Returns {paid, balance}: what the account had after this payment, also when it was made before;
 --   or a refusal that changes nothing: {request_id_reused} | {no_such_account} |
---   {insufficient_balance, balance} | {limit_passed}
+--   {insufficient_balance, balance} | {limit_passed} | {archived}: nobody knows any more which payments
+--   of the event were made
 -- Writes only for "paid": the balance, what is paid in, and the payment. Money that is put in makes
 --   an account where there is none.
 -- Flags: none, so nothing is paid when Redis is read-only, full or cannot persist.
@@ -19,10 +21,10 @@
 
 if came_late() then return "late" end
 
-local accounts, paid_in, changes, payments = unpack(KEYS)
+local accounts, paid_in, changes, payments, archived = unpack(KEYS)
 local username, request_id, amount = ARGV[1], ARGV[2], ARGV[3]
-if #KEYS ~= 4 or #ARGV ~= 4 then
-  error({ err = "ERR account_pay takes 4 keys, username, request_id, amount and limit" })
+if #KEYS ~= 5 or #ARGV ~= 4 then
+  error({ err = "ERR account_pay takes 5 keys, username, request_id, amount and limit" })
 end
 local minus, digits = string.match(amount, "^(%-?)(.*)$")
 local cents = whole(digits, nil, "amount")
@@ -55,7 +57,9 @@ end
 -- Decide.
 
 local total = paid + change
-if change < 0 and not balance then
+if redis.call("EXISTS", archived) == 1 then
+  return { "archived" }
+elseif change < 0 and not balance then
   return { "no_such_account" }
 elseif change < 0 and balance < cents then
   return { "insufficient_balance", balance }

@@ -10,7 +10,8 @@
 -- KEYS[8] paid_in  [hash]    username -> cents that operators put in
 -- KEYS[9] changes  [string]  how often the accounts changed
 -- KEYS[10] payments [hash]   username TAB request id -> signed amount TAB balance after it
--- KEYS[11...] four for each sale: sale [hash], stock [list or string], buyers [hash], gone [hash]
+-- KEYS[11] archived [string] when the event was archived
+-- KEYS[12...] four for each sale: sale [hash], stock [list or string], buyers [hash], gone [hash]
 -- ARGV[1] with_orders [0|1]  orders that are alive and accounts go, too
 -- ARGV[2] feed_too [0|1]     entries of the feed that a consumer group has not had go, too
 -- ARGV[3...] ids   [sale id] one for each sale, in the order of the keys
@@ -24,10 +25,10 @@
 
 if came_late() then return "late" end
 
-local deleted, feed, accounts, count = KEYS[1], KEYS[2], KEYS[3], (#KEYS - 10) / 4
+local deleted, feed, accounts, count = KEYS[1], KEYS[2], KEYS[3], (#KEYS - 11) / 4
 local with_orders, feed_too = ARGV[1] == "1", ARGV[2] == "1"
-if #KEYS < 10 or count ~= #ARGV - 2 then
-  error({ err = "ERR event_delete takes 10 keys and 4 for each sale, with_orders, feed_too and the ids" })
+if #KEYS < 11 or count ~= #ARGV - 2 then
+  error({ err = "ERR event_delete takes 11 keys and 4 for each sale, with_orders, feed_too and the ids" })
 end
 
 -- The answer, after which sales may be created again.
@@ -38,7 +39,7 @@ end
 
 local numbers = {}
 for n = 1, count do
-  local id, sale = ARGV[n + 2], KEYS[4 * n + 7]
+  local id, sale = ARGV[n + 2], KEYS[4 * n + 8]
   local history, known = unpack(redis.call("HMGET", sale, "history", "known"))
   local alive = units_alive(sale)
   if alive > 0 and not with_orders then

@@ -21,7 +21,9 @@ if not group then
 end
 
 local last = last_seq(feed)
+-- A group that begins after entries were dropped is behind by what is there.
 local unread = math.max(0, last - seq_of(group["last-delivered-id"]))
+unread = math.min(unread, redis.call("XLEN", feed))
 
 local oldest = 0
 local needed = first_needed(feed, group)

@@ -5,6 +5,7 @@
 -- KEYS[2] buyers  [hash]            username -> order id
 -- KEYS[3] deleted [hash]            sale id -> number of its last history; * while the event is being
 --   deleted
+-- KEYS[4] archived [string]         when the event was archived
 -- ARGV[1] id      [sale id]         of the sale
 -- ARGV[2] word    [text]            of its history, if it is created
 -- ARGV[3...] pairs of field and value: kind, title, opens_at [ms], closes_at [ms],
@@ -17,7 +18,8 @@
 --   no_such_sale | kind_is_fixed | already_open | purchase_max_lowered | window_is_empty |
 --   feed_is_fixed | terms_are_fixed | not_of_this_kind | hold_and_keyword | one_ticket_each |
 --   sold_elsewhere | tickets_are_out | not_an_activity | ends_before_start | ends_before_closing |
---   forgot (Redis has forgotten orders of the sale) | being_cleared (it is being reset or deleted, or its event deleted)
+--   forgot (Redis has forgotten orders of the sale) | being_cleared (it is being reset or deleted, or its event deleted) |
+--   archived (the event was archived: no sale is created in it, and none opens again)
 -- Writes only for "created" and "updated". The same edit again changes nothing more. A sale that
 --   becomes an activity is limited to one unit for each buyer.
 -- Flags: allow-oom, so that a sale can be paused when Redis is full.
@@ -25,9 +27,9 @@
 
 if came_late() then return "late" end
 
-local sale, buyers, deleted = KEYS[1], KEYS[2], KEYS[3]
-if #KEYS ~= 3 or #ARGV < 4 or #ARGV % 2 ~= 0 then
-  error({ err = "ERR sale_put takes 3 keys, id, word and pairs of field and value" })
+local sale, buyers, deleted, archived = unpack(KEYS)
+if #KEYS ~= 4 or #ARGV < 4 or #ARGV % 2 ~= 0 then
+  error({ err = "ERR sale_put takes 4 keys, id, word and pairs of field and value" })
 end
 local edit = {}
 for i = 3, #ARGV, 2 do
@@ -62,6 +64,10 @@ if not kind and not edit.kind then
 end
 if clearing or not kind and redis.call("HEXISTS", deleted, "*") == 1 then
   return "being_cleared"
+end
+local reopens = not kind or (edit.closes_at or closes_at or "") ~= (closes_at or "")
+if reopens and redis.call("EXISTS", archived) == 1 then
+  return "archived"
 end
 if paused == "forgot" then
   return "forgot"

@@ -48,7 +48,7 @@ for n, reset in ipairs(resets) do
   redis.call("HSET", sale, "history", reset.history, "added", reset.left, "removed", "0", "counted",
     reset.counted, "paused", reset.paused)
   redis.call("HDEL", sale, "held", "confirmed", "used", "grants", "granted_at", "waited_at",
-    "repeated_at", "known", "clearing")
+    "repeated_at", "known", "clearing", "archived")
   if not reset.is_target then
     redis.call("HSET", sale, "gone", "0", "gone_most", "0", "gone_since", ms_text(now_ms()))
   end

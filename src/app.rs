@@ -11,16 +11,18 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::config::{AdminToken, Config, Wechat};
+use crate::domain::bytes::shown;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::{SaleEdit, StockKind};
 use crate::error::{Error, Result};
 use crate::expirer::Expirer;
 use crate::http::{self, Handle, Listening};
+use crate::memory::MemoryWatch;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::relay::Relay;
 use crate::store::Store;
-use crate::store::embedded::{self, EmbeddedRedis, Options};
+use crate::store::embedded::{self, EmbeddedRedis, MemoryLimit, Options};
 use crate::store::replicas::Watch;
 
 /// Title by which a demo sale is known.
@@ -33,6 +35,7 @@ pub struct App {
     listening: Listening,
     readiness: Readiness,
     expirer: Expirer,
+    memory: MemoryWatch,
     relay: Option<Relay>,
     replicas: Option<Watch>,
     embedded: Option<EmbeddedRedis>,
@@ -73,12 +76,14 @@ impl App {
             None => None,
         };
         let listening = http::listen(config, &store, metrics.clone(), &readiness.asker(), &token)?;
+        let memory = MemoryWatch::start(&store, metrics.clone())?;
         let expirer = Expirer::start(&store, metrics);
         tracing::info!(address = %listening.address, redis = %url, "listening");
         Ok(Self {
             listening,
             readiness,
             expirer,
+            memory,
             relay,
             replicas,
             embedded,
@@ -142,6 +147,7 @@ impl App {
         // The relay was the last that waited for replicas, and that needed leave to change data.
         drop(self.replicas);
         drop(self.readiness);
+        drop(self.memory);
         if let Some(redis) = self.embedded {
             blocking(move || redis.stop()).await?;
         }
@@ -282,7 +288,19 @@ fn operators_line(app: &App, sale: &SaleId) -> String {
 
 async fn start_embedded(config: &Config) -> Result<EmbeddedRedis> {
     let data_dir = config.data_dir.clone();
-    blocking(move || EmbeddedRedis::start(&data_dir, Options::default())).await
+    let max = config.redis.maxmemory.unwrap_or_default();
+    let limit = MemoryLimit::here(max);
+    let start = move || EmbeddedRedis::start(&data_dir, Options::within(limit));
+    let started = blocking(start).await?;
+    let of = limit.of.map_or("an unknown size".to_owned(), shown);
+    match limit.bytes {
+        0 => tracing::warn!(%max, "no limit of memory for the private Redis; there are {of}"),
+        bytes => {
+            let may = shown(bytes);
+            tracing::info!(%max, "the private Redis may use {may} of memory; there are {of}");
+        }
+    }
+    Ok(started)
 }
 
 async fn blocking<T: Send + 'static>(

@@ -14,10 +14,10 @@ use crate::admission::gate::Gates;
 use crate::catalogue::{Catalogue, Reading};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use crate::metrics::figures::{self, FeedFigures, GateFigures, SaleFigures};
+use crate::metrics::figures::{self, FeedFigures, GateFigures, LagFigures, SaleFigures};
 use crate::readings::{Pace, Reader, Readings};
 use crate::store::Store;
-use crate::store::feed::Lag;
+use crate::store::feed::FeedState;
 use crate::store::reply::Snapshot;
 
 /// Longest wait for Redis: when it hangs, what the server itself counted matters most.
@@ -81,7 +81,7 @@ impl Reader for Scribe {
     async fn read(&mut self) -> (String, Pace) {
         let (sales, (feeds, took)) = tokio::join!(
             timeout(READ_MAX, self.catalogue.look()),
-            timed(timeout(READ_MAX, self.store.feeds_lag())),
+            timed(timeout(READ_MAX, self.store.feeds())),
         );
         let late = |_| Error::Busy(format!("no figures within {READ_MAX:?}"));
         let sales = sales.map_err(late).flatten();
@@ -143,7 +143,7 @@ async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
     (done, began.elapsed())
 }
 
-fn figures_of(reading: &Reading, feeds: Vec<(String, Result<Lag>)>) -> figures::Figures {
+fn figures_of(reading: &Reading, feeds: Vec<(String, Result<FeedState>)>) -> figures::Figures {
     let mut figures = figures::Figures::default();
     for sale in reading.sales.iter().flatten() {
         match &sale.1 {
@@ -151,13 +151,16 @@ fn figures_of(reading: &Reading, feeds: Vec<(String, Result<Lag>)>) -> figures::
             Err(_) => figures.unreadable += 1,
         }
     }
-    for (event, lag) in feeds {
-        match lag {
-            Ok(lag) => figures.feeds.push(FeedFigures {
+    for (event, state) in feeds {
+        match state {
+            Ok(FeedState { entries, lag }) => figures.feeds.push(FeedFigures {
                 event,
-                undelivered: lag.undelivered,
-                oldest: lag.oldest,
-                dead: lag.dead,
+                entries,
+                lag: lag.map(|lag| LagFigures {
+                    undelivered: lag.undelivered,
+                    oldest: lag.oldest,
+                    dead: lag.dead,
+                }),
             }),
             Err(_) => figures.unreadable += 1,
         }
@@ -176,5 +179,6 @@ fn figures_of_sale(snapshot: &Snapshot) -> SaleFigures {
             ("used", snapshot.figures.used),
         ],
         buyers: snapshot.figures.buyers,
+        dead_orders: snapshot.dead_orders(),
     }
 }

@@ -24,6 +24,7 @@ pub mod store;
 pub mod admission;
 pub mod catalogue;
 pub mod expirer;
+pub mod memory;
 pub mod operation;
 pub mod readiness;
 pub mod relay;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom up; one may use those below it. Equal ranks do not use each other.
-const RANKS: [(&str, u8); 18] = [
+const RANKS: [(&str, u8); 19] = [
     ("domain", 0),
     ("error", 1),
     ("config", 2),
@@ -17,6 +17,7 @@ const RANKS: [(&str, u8); 18] = [
     ("admission", 4),
     ("catalogue", 4),
     ("expirer", 4),
+    ("memory", 4),
     ("operation", 4),
     ("readiness", 4),
     ("relay", 4),

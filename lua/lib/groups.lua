@@ -39,14 +39,21 @@ local function first_needed(feed, group)
   return needed
 end
 
+-- True when an entry waits for the group: given out and not acknowledged, or not given out. One that
+-- begins after entries were dropped does not wait for those.
+local function has_more(feed, group)
+  local unread = redis.call("XRANGE", feed, "(" .. group["last-delivered-id"], "+", "COUNT", 1)
+  return group.pending > 0 or #unread > 0
+end
+
 -- The first consumer group that has not read and acknowledged all of the feed, by name; nil when all have.
 local function group_behind(feed)
   if redis.call("EXISTS", feed) == 0 then
     return nil
   end
-  local last, behind = last_seq(feed), nil
+  local behind
   for name, group in pairs(groups_of(feed)) do
-    if first_needed(feed, group) <= last and (not behind or name < behind) then
+    if has_more(feed, group) and (not behind or name < behind) then
       behind = name
     end
   end

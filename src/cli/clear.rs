@@ -1,4 +1,4 @@
-//! `seckill sale reset`, `seckill sale delete` and `seckill event delete`.
+//! `seckill sale reset`, `seckill sale delete` and `seckill event`.
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::archive::ArchiveCommand;
 use super::print::{Output, progress};
 use crate::domain::clear::{ClearOutcome, ClearRefusal, Cleared, Force};
 use crate::domain::counted::counted;
@@ -42,6 +43,9 @@ pub struct ClearFlags {
 /// `seckill event ...`
 #[derive(Debug, Subcommand)]
 pub enum EventCommand {
+    /// Export to a file, and then drop, what nobody needs of an event that is over: dead orders,
+    /// requests, payments and the feed
+    Archive(ArchiveCommand),
     /// Delete all sales of an event, their orders, accounts and the feed
     Delete {
         /// The part of its sales' ids before the dot
@@ -59,22 +63,25 @@ impl ClearFlags {
             feed_too: self.feed_too,
         }
     }
+}
 
-    /// Asks the person at the terminal, if there is one.
-    fn confirm(&self, what: &str) -> Result<()> {
-        if self.yes || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-            return Ok(());
-        }
-        eprint!("{what}. This cannot be undone. Type yes to go on: ");
-        let failed = |error: io::Error| Error::Refused(format!("cannot ask: {error}"));
-        io::stderr().flush().map_err(failed)?;
-        let mut answer = String::new();
-        io::stdin().read_line(&mut answer).map_err(failed)?;
-        if answer.trim() == "yes" {
-            return Ok(());
-        }
-        Err(Error::Refused("nothing was changed".to_owned()))
+/// Asks the person at the terminal, if there is one, unless `yes` was said before.
+///
+/// # Errors
+/// The person does not want it, or cannot be asked.
+pub(super) fn confirm(yes: bool, what: &str) -> Result<()> {
+    if yes || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Ok(());
     }
+    eprint!("{what}. This cannot be undone. Type yes to go on: ");
+    let failed = |error: io::Error| Error::Refused(format!("cannot ask: {error}"));
+    io::stderr().flush().map_err(failed)?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(failed)?;
+    if answer.trim() == "yes" {
+        return Ok(());
+    }
+    Err(Error::Refused("nothing was changed".to_owned()))
 }
 
 impl SalesToClear {
@@ -86,7 +93,7 @@ impl SalesToClear {
             Clear::Reset => ("Drops all orders of", "reset"),
             Clear::Delete => ("Deletes", "deleted"),
         };
-        self.flags.confirm(&format!("{what} {names}"))?;
+        confirm(self.flags.yes, &format!("{what} {names}"))?;
         let mut granted = 0;
         for sale in &sales {
             let snapshot = store.sale_snapshot(sale).await?;
@@ -126,9 +133,12 @@ impl SalesToClear {
 impl EventCommand {
     /// Runs the command.
     pub async fn run(&self, store: &Store, output: Output) -> Result<ExitCode> {
-        let Self::Delete { event, flags } = self;
-        let event = event.as_str();
-        flags.confirm(&format!("Deletes event {event} with everything in it"))?;
+        let (event, flags) = match self {
+            Self::Archive(command) => return command.run(store, output).await,
+            Self::Delete { event, flags } => (event.as_str(), flags),
+        };
+        let what = format!("Deletes event {event} with everything in it");
+        confirm(flags.yes, &what)?;
         cleared(store.event_delete(event, flags.force()).await?)?;
         output.result(
             format!("deleted event {event}"),

@@ -2,6 +2,7 @@
 
 mod account;
 mod activity;
+mod archive;
 mod audit;
 mod backup;
 mod clear;
@@ -24,7 +25,7 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::config::{Config, secret};
 use crate::error::{Error, Result};
 use crate::store::Store;
-use crate::store::embedded::{Attached, has_data};
+use crate::store::embedded::{Attached, MemoryLimit, Options, has_data};
 use crate::store::replicas::Watch;
 
 use self::print::Output;
@@ -83,7 +84,7 @@ pub enum Operation {
     /// Create, change, look at, stop sales
     #[command(subcommand)]
     Sale(sale::SaleCommand),
-    /// Delete an event
+    /// Archive an event that is over, or delete one
     #[command(subcommand)]
     Event(clear::EventCommand),
     /// Put units into a sale's stock, or take unsold ones back
@@ -311,7 +312,9 @@ async fn attach(config: &Config, begins: bool) -> Result<Attached> {
              elsewhere"
         );
     }
-    let opened = tokio::task::spawn_blocking(move || Attached::open(&data_dir)).await;
+    let limit = MemoryLimit::here(config.redis.maxmemory.unwrap_or_default());
+    let open = move || Attached::open(&data_dir, Options::within(limit));
+    let opened = tokio::task::spawn_blocking(open).await;
     opened.map_err(|e| Error::Embedded(e.to_string()))?
 }
 

@@ -2,6 +2,7 @@
 //! `SECKILL__SECTION__KEY` from the environment, then flags. Read once, at the start.
 
 mod duration;
+mod memory;
 mod networks;
 mod redis;
 mod relay;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use self::memory::MemoryMax;
 pub use self::networks::Networks;
 pub use self::token::AdminToken;
 use crate::domain::durability::Durability;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::duration;
+use super::memory::MemoryMax;
+use super::{duration, memory};
 
 /// Bounds of a buyer's wait: shorter and nothing could answer, longer and nobody would wait.
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
@@ -41,6 +42,9 @@ pub struct Redis {
     pub replica_gone: Duration,
     /// What happens to a sale of which Redis has forgotten orders: it is stopped.
     pub on_forgot: OnForgot,
+    /// How much memory the private Redis may use; none: 60 % of what there is.
+    #[serde(deserialize_with = "memory::deserialize")]
+    pub maxmemory: Option<MemoryMax>,
 }
 
 /// What happens to a sale of which Redis has forgotten orders.
@@ -66,6 +70,7 @@ impl Default for Redis {
             timeout: Duration::from_secs(1),
             replica_gone: Duration::from_secs(60),
             on_forgot: OnForgot::default(),
+            maxmemory: None,
         }
     }
 }
@@ -87,6 +92,11 @@ impl Redis {
             Some("redis.tls_ca, redis.tls_cert and redis.tls_key need a redis.url with rediss://")
         } else if self.password_file.is_some() && self.url.is_none() {
             Some("redis.password_file needs a redis.url: the private Redis has no password")
+        } else if self.maxmemory.is_some() && self.url.is_some() {
+            Some(
+                "redis.maxmemory is for the private Redis: set maxmemory of the Redis at redis.url \
+                 there",
+            )
         } else {
             None
         }

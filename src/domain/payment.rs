@@ -73,6 +73,8 @@ pub enum PayRefusal {
     },
     /// More than [`CENTS_MAX`] would have been paid into the account.
     LimitPassed,
+    /// The event was archived: nobody knows any more which payments were made.
+    Archived,
 }
 
 impl PayRefusal {
@@ -83,6 +85,7 @@ impl PayRefusal {
             Self::NoSuchAccount => "no_such_account",
             Self::InsufficientBalance { .. } => "insufficient_balance",
             Self::LimitPassed => "limit_passed",
+            Self::Archived => "archived",
         }
     }
 
@@ -94,6 +97,7 @@ impl PayRefusal {
             ("no_such_account", None) => Some(Self::NoSuchAccount),
             ("insufficient_balance", Some(balance)) => Some(Self::InsufficientBalance { balance }),
             ("limit_passed", None) => Some(Self::LimitPassed),
+            ("archived", None) => Some(Self::Archived),
             _ => None,
         }
     }
@@ -125,6 +129,7 @@ mod tests {
             PayRefusal::NoSuchAccount,
             PayRefusal::InsufficientBalance { balance: 7 },
             PayRefusal::LimitPassed,
+            PayRefusal::Archived,
         ] {
             let has_balance = matches!(refusal, PayRefusal::InsufficientBalance { .. });
             for balance in [None, Some(7)] {

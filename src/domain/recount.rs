@@ -241,6 +241,14 @@ impl Recount {
         request.map_or(0, |request| self.seals.short(request.as_str()))
     }
 
+    /// Judges no requests: the event was archived, and requests were dropped. To be called after
+    /// the orders were counted.
+    pub fn without_requests(&mut self) {
+        for kept in self.orders.values_mut() {
+            kept.request = 0;
+        }
+    }
+
     /// Counts one unit that is still in stock. Stock holds bytes: two units that were pushed by
     /// hand may look the same as text and still be two.
     pub fn stocked_unit(&mut self, bytes: &[u8]) {

@@ -209,11 +209,17 @@ impl Sale {
         terms.chain(forgot).collect()
     }
 
-    /// What the doors do at `now`. A stop wins over the window; both ends are inclusive.
+    /// What the doors do at `now`. A stop wins over the window.
     pub fn phase(&self, now: EpochMs) -> Phase {
         if self.stop.is_some() {
-            Phase::Paused
-        } else if self.opens_at.is_some_and(|opens| now < opens) {
+            return Phase::Paused;
+        }
+        self.window(now)
+    }
+
+    /// Where `now` is in the window, whether the sale is stopped or not: both ends are inclusive.
+    pub fn window(&self, now: EpochMs) -> Phase {
+        if self.opens_at.is_some_and(|opens| now < opens) {
             Phase::Upcoming
         } else if self.closes_at.is_some_and(|closes| now > closes) {
             Phase::Ended
@@ -338,11 +344,13 @@ pub enum EditRefusal {
     Forgot,
     /// The sale is being reset or deleted.
     BeingCleared,
+    /// The event was archived: no sale is created in it, and none opens again.
+    Archived,
 }
 
 impl EditRefusal {
     /// Every refusal, for tables and tests.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::NoSuchSale,
         Self::KindIsFixed,
         Self::AlreadyOpen,
@@ -360,6 +368,7 @@ impl EditRefusal {
         Self::EndsBeforeClosing,
         Self::Forgot,
         Self::BeingCleared,
+        Self::Archived,
     ];
 
     /// The word in Lua and in answers.
@@ -382,6 +391,7 @@ impl EditRefusal {
             Self::EndsBeforeClosing => "ends_before_closing",
             Self::Forgot => "forgot",
             Self::BeingCleared => "being_cleared",
+            Self::Archived => "archived",
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub struct Figures {
     /// The figures of each sale.
     pub sales: Vec<SaleFigures>,
-    /// The figures of each feed that a relay ever read.
+    /// The figures of each feed.
     pub feeds: Vec<FeedFigures>,
     /// Sales and feeds that have no figures, because their data are broken.
     pub unreadable: usize,
@@ -26,13 +26,24 @@ pub struct SaleFigures {
     pub granted: [(&'static str, u64); 3],
     /// Buyers who hold an order.
     pub buyers: u64,
+    /// Orders that were cancelled or expired and are kept; `None` for a target.
+    pub dead_orders: Option<u64>,
 }
 
-/// How far the relays are behind the feed of one event.
+/// The feed of one event.
 #[derive(Debug)]
 pub struct FeedFigures {
     /// The event.
     pub event: String,
+    /// Entries that it has.
+    pub entries: u64,
+    /// How far the relays are behind; `None` when no relay ever read it.
+    pub lag: Option<LagFigures>,
+}
+
+/// How far the relays are behind a feed.
+#[derive(Debug)]
+pub struct LagFigures {
     /// Entries that are not delivered yet.
     pub undelivered: u64,
     /// Age of the oldest of them.
@@ -77,6 +88,10 @@ pub fn text_of_gates(gates: &[GateFigures]) -> String {
     text.0
 }
 
+fn of_feed(feed: &FeedFigures) -> String {
+    format!("{{event=\"{}\"}}", feed.event)
+}
+
 #[derive(Default)]
 struct Text(String);
 
@@ -101,29 +116,38 @@ impl Text {
             .iter()
             .map(|figures| (of_sale(figures), figures.buyers));
         self.family("seckill_buyers", "Buyers who hold an order", buyers);
-        self.feed(
+        let dead = read.sales.iter();
+        let dead = dead.filter_map(|figures| Some((of_sale(figures), figures.dead_orders?)));
+        let help = "Orders of a sale that were cancelled or expired and are kept in Redis";
+        self.family("seckill_dead_orders", help, dead);
+        let entries = read.feeds.iter();
+        let entries = entries.map(|feed| (of_feed(feed), feed.entries));
+        let help = "Entries that a feed has in Redis";
+        self.family("seckill_feed_entries", help, entries);
+        self.lag(
             read,
             "seckill_feed_undelivered",
             "Entries of a feed that no relay has delivered yet",
-            |feed| feed.undelivered,
+            |lag| lag.undelivered,
         );
-        self.feed(
+        self.lag(
             read,
             "seckill_feed_oldest_seconds",
             "Age of the oldest entry of a feed that no relay has delivered yet",
-            |feed| feed.oldest.as_secs(),
+            |lag| lag.oldest.as_secs(),
         );
-        self.feed(
+        self.lag(
             read,
             "seckill_feed_dead_letters",
             "Entries of a feed that were given up",
-            |feed| feed.dead,
+            |lag| lag.dead,
         );
     }
 
-    fn feed(&mut self, read: &Figures, name: &str, help: &str, value: fn(&FeedFigures) -> u64) {
+    /// Of the feeds that a relay ever read.
+    fn lag(&mut self, read: &Figures, name: &str, help: &str, value: fn(&LagFigures) -> u64) {
         let rows = read.feeds.iter();
-        let rows = rows.map(|feed| (format!("{{event=\"{}\"}}", feed.event), value(feed)));
+        let rows = rows.filter_map(|feed| Some((of_feed(feed), value(feed.lag.as_ref()?))));
         self.family(name, help, rows);
     }
 
@@ -159,13 +183,24 @@ mod tests {
                 left: -7,
                 granted: [("held", 0), ("confirmed", 3), ("used", 0)],
                 buyers: 3,
+                dead_orders: Some(4),
             }],
-            feeds: vec![FeedFigures {
-                event: "a".to_owned(),
-                undelivered: 5,
-                oldest: Duration::from_millis(2_999),
-                dead: 1,
-            }],
+            feeds: vec![
+                FeedFigures {
+                    event: "a".to_owned(),
+                    entries: 9,
+                    lag: Some(LagFigures {
+                        undelivered: 5,
+                        oldest: Duration::from_millis(2_999),
+                        dead: 1,
+                    }),
+                },
+                FeedFigures {
+                    event: "b".to_owned(),
+                    entries: 8,
+                    lag: None,
+                },
+            ],
             unreadable: 2,
         }
     }
@@ -200,6 +235,9 @@ seckill_figures_up ";
             "seckill_units{sale=\"a.x\",state=\"confirmed\"} 3",
             "seckill_units{sale=\"a.x\",state=\"used\"} 0",
             "seckill_buyers{sale=\"a.x\"} 3",
+            "seckill_dead_orders{sale=\"a.x\"} 4",
+            "seckill_feed_entries{event=\"a\"} 9",
+            "seckill_feed_entries{event=\"b\"} 8",
             "seckill_feed_undelivered{event=\"a\"} 5",
             "seckill_feed_oldest_seconds{event=\"a\"} 2",
             "seckill_feed_dead_letters{event=\"a\"} 1",

@@ -8,11 +8,13 @@ mod expiry;
 pub mod figures;
 mod intruders;
 mod losses;
+mod memory;
 
 use std::time::Duration;
 
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use self::chat::Chat;
@@ -21,6 +23,7 @@ use self::deliveries::Deliveries;
 use self::expiry::Expiry;
 use self::intruders::Intruders;
 use self::losses::Losses;
+use self::memory::MemoryGauges;
 use crate::domain::bid::BidOutcome;
 use crate::domain::outcome::{Outcome, Refusal};
 use crate::domain::place::PlaceOutcome;
@@ -64,6 +67,8 @@ pub struct Metrics {
     pub intruders: Intruders,
     /// What Redis has forgotten.
     pub losses: Losses,
+    /// How much memory Redis uses.
+    pub memory: MemoryGauges,
 }
 
 impl Metrics {
@@ -106,7 +111,6 @@ impl Metrics {
             "Requests for an order over several sales by outcome",
             "outcome",
         )?;
-        let bids = counters("seckill_bids_total", "Bids by outcome", "outcome")?;
         let redis_errors = counters(
             "seckill_redis_errors_total",
             "Failed calls to Redis by what they mean",
@@ -141,10 +145,11 @@ impl Metrics {
             )?,
             expiry: Expiry::registered(&registry)?,
             placements,
-            bids,
+            bids: counters("seckill_bids_total", "Bids by outcome", "outcome")?,
             connections: Connections::registered(&registry)?,
             intruders: Intruders::registered(&registry)?,
             losses: Losses::registered(&registry)?,
+            memory: MemoryGauges::registered(&registry)?,
             deliveries: Deliveries::registered(&registry)?,
             chat: Chat::registered(&registry)?,
             redis_errors,
@@ -264,6 +269,18 @@ fn histogram(
     let histogram = Histogram::with_opts(options)?;
     registry.register(Box::new(histogram.clone()))?;
     Ok(histogram)
+}
+
+/// Gauges with labels.
+fn gauges(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> prometheus::Result<IntGaugeVec> {
+    let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(gauges.clone()))?;
+    Ok(gauges)
 }
 
 fn gauge(count: u64) -> i64 {

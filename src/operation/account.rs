@@ -64,5 +64,10 @@ pub fn not_paid(event: &Event, payment: &Payment, refusal: PayRefusal) -> String
             format!("{username} has {balance} cents, less than {amount}; nothing was withdrawn")
         }
         PayRefusal::LimitPassed => limit_passed(username),
+        PayRefusal::Archived => format!(
+            "event {} was archived, and its payments with it, so that a repeated one would not be \
+             recognised: `seckill account set` sets a balance",
+            event.as_str()
+        ),
     }
 }

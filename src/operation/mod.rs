@@ -3,6 +3,7 @@
 pub mod account;
 pub mod activity;
 pub mod against;
+pub mod archive;
 pub mod audit;
 pub mod clear;
 pub mod orders;

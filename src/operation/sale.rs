@@ -143,6 +143,11 @@ pub fn explain(id: &SaleId, refusal: EditRefusal) -> String {
             "sale {id} is being reset or deleted, or its event deleted: wait until that command has \
              ended, or run it again if it broke off"
         ),
+        EditRefusal::Archived => format!(
+            "event {} was archived: its sales stay closed, and none is created in it. Take another \
+             event, or delete this one first",
+            id.event()
+        ),
         EditRefusal::EndsBeforeClosing => format!(
             "the activity {id} would be over while its tickets are still booked: let booking close \
              (closes_at) when it ends (ends_at), or before"

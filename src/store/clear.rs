@@ -130,8 +130,9 @@ impl Store {
         }
     }
 
-    /// Lets no sale be created in an event, until [`Store::event_delete`] has answered.
-    async fn event_close(&self, event: &str) -> Result<()> {
+    /// Lets no sale be created in an event, until [`Store::event_delete`] or
+    /// [`Store::event_archive`] has answered.
+    pub(super) async fn event_close(&self, event: &str) -> Result<()> {
         let keys = [self.keys.deleted(event)];
         match word("event_close", &self.change(EVENT_CLOSE.on(&keys)).await?)?.as_str() {
             "closed" => Ok(()),
@@ -249,7 +250,7 @@ impl Store {
         let mut scan = self.scan(Scanner::Operator).await?;
         let mut after = "-".to_owned();
         loop {
-            let rows = scan.entries(&key, &after).await?;
+            let rows = scan.entries(&key, &after, PAGE_ENTRIES).await?;
             let Some((last, _)) = rows.last() else {
                 return scan.end().await;
             };
@@ -264,11 +265,16 @@ impl Store {
 }
 
 impl Scan {
-    /// A page of a feed.
-    async fn entries(&mut self, feed: &str, after: &str) -> Result<Vec<Row>> {
+    /// A page of a feed or of its dead letters, of so many entries at most.
+    pub(super) async fn entries(
+        &mut self,
+        feed: &str,
+        after: &str,
+        at_most: usize,
+    ) -> Result<Vec<Row>> {
         let mut range = redis::cmd("XRANGE");
         range.arg(feed).arg(after).arg("+");
-        range.arg("COUNT").arg(PAGE_ENTRIES);
+        range.arg("COUNT").arg(at_most);
         self.ask(&[feed], &range).await
     }
 

@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 /// The consumer group that all relays share.
 pub const GROUP: &str = "relay";
 /// Feeds that are asked about at once.
-const LAGS_AT_ONCE: usize = 16;
+const FEEDS_AT_ONCE: usize = 16;
 /// Idle time of entries that a worker gave back: longer than any time to take over.
 const GIVEN_BACK: Duration = Duration::from_secs(24 * 3600);
 
@@ -58,6 +58,15 @@ pub struct Kept {
     pub ids: HashSet<String>,
     /// Those of them that it did not know of.
     pub found: Taken,
+}
+
+/// How a feed is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeedState {
+    /// Entries that it has.
+    pub entries: u64,
+    /// How far the relays are behind; `None` when no relay ever read it.
+    pub lag: Option<Lag>,
 }
 
 /// How far the relays are behind.
@@ -225,28 +234,50 @@ impl Store {
         reply::lag(self.look(live, call).await?)
     }
 
-    /// How far the relays are behind with each feed that any of them ever read, in the order of the
-    /// events. A feed that cannot be read is an error of its own: it must not hide the others.
+    /// Each feed, in the order of the events. One that cannot be read is an error of its own: it
+    /// must not hide the others.
     ///
     /// # Errors
     /// Redis is not there, or not in a state to answer.
-    pub async fn feeds_lag(&self) -> Result<Vec<(String, Result<Lag>)>> {
+    pub async fn feeds(&self) -> Result<Vec<(String, Result<FeedState>)>> {
         let events = self.events_with_feeds().await?;
         let connection = self.connection().await?;
-        let lags = events.into_iter().map(|event| async {
-            let lag = self.lag_on(&connection.live, &event).await;
-            (event, lag)
+        let states = events.into_iter().map(|event| async {
+            let state = self.state_on(&connection.live, &event).await;
+            (event, state)
         });
-        let lags: Vec<_> = lags.collect();
-        let mut lags = stream::iter(lags).buffered(LAGS_AT_ONCE);
+        let states: Vec<_> = states.collect();
+        let mut states = stream::iter(states).buffered(FEEDS_AT_ONCE);
         let mut feeds = Vec::new();
-        while let Some((event, lag)) = lags.next().await {
-            if let Err(away @ Error::Busy(_)) = lag {
+        while let Some((event, state)) = states.next().await {
+            if let Err(away @ Error::Busy(_)) = state {
                 return Err(away);
             }
-            feeds.extend(lag.transpose().map(|lag| (event, lag)));
+            feeds.push((event, state));
         }
         Ok(feeds)
+    }
+
+    async fn state_on(&self, live: &Live, event: &str) -> Result<FeedState> {
+        let entries = self.length_on(live, event).await?;
+        let lag = self.lag_on(live, event).await?;
+        Ok(FeedState { entries, lag })
+    }
+
+    /// How many entries the feed of the event has.
+    ///
+    /// # Errors
+    /// Redis is not there, or not in a state to answer.
+    pub async fn feed_length(&self, event: &str) -> Result<u64> {
+        let connection = self.connection().await?;
+        self.length_on(&connection.live, event).await
+    }
+
+    async fn length_on(&self, live: &Live, event: &str) -> Result<u64> {
+        let (feed, mut live) = (self.keys.feed(event), live.clone());
+        let mut length = redis::cmd("XLEN");
+        length.arg(&feed);
+        self.read(&[&feed], length.query_async(&mut live)).await
     }
 
     /// `XREADGROUP`: entries from `start` on, `>` for new ones and `0` for the worker's own.

@@ -105,6 +105,12 @@ impl Keys {
         self.of_event("deleted", event)
     }
 
+    /// `[string]` when the event was archived for the first time, in epoch ms: from then on it is
+    /// closed for good. Written by `archive_begin`.
+    pub fn archived(&self, event: &str) -> String {
+        self.of_event("archived", event)
+    }
+
     /// What every key starts with.
     pub fn prefix(&self) -> &str {
         &self.prefix
@@ -221,9 +227,46 @@ impl Keys {
             paid_in,
             changes,
             self.payments(event),
+            self.archived(event),
         ];
         let sales = sales.iter().copied();
         list(of_event, sales, |sale| self.of_sale_with_gone(sale))
+    }
+
+    /// The keys of `sale_put`, in its order.
+    pub fn of_put(&self, id: &SaleId) -> [String; 4] {
+        let event = id.event();
+        let (deleted, archived) = (self.deleted(event), self.archived(event));
+        [self.sale(id), self.buyers(id), deleted, archived]
+    }
+
+    /// The keys of `archive_begin`, in its order.
+    pub fn of_archive_begin(&self, event: &str, sales: &[SaleId]) -> Vec<String> {
+        let of_event = [self.archived(event), self.deleted(event), self.feed(event)];
+        list(of_event, sales.iter(), |sale| [self.sale(sale)])
+    }
+
+    /// The keys of `archive_orders`, in its order.
+    pub fn of_archive_orders(&self, event: &str, sales: &[SaleId]) -> Vec<String> {
+        let [orders, holds, feed] = self.of_orders(event);
+        let of_event = [
+            self.archived(event),
+            feed,
+            orders,
+            holds,
+            self.requests(event),
+        ];
+        list(of_event, sales.iter(), |sale| {
+            [self.sale(sale), self.gone(sale)]
+        })
+    }
+
+    /// The keys of `archive_erase`, in its order.
+    pub fn of_archive_erase(&self, event: &str, sales: &[SaleId]) -> Vec<String> {
+        let [accounts, paid_in, changes] = self.of_accounts(event);
+        let (archived, orders) = (self.archived(event), self.orders(event));
+        let of_event = [archived, orders, accounts, paid_in, changes];
+        list(of_event, sales.iter(), |sale| [self.buyers(sale)])
     }
 
     /// The keys of `bid_place`, in its order.
@@ -256,9 +299,10 @@ impl Keys {
     }
 
     /// The keys of `account_pay`, in its order.
-    pub fn of_payment(&self, event: &str) -> [String; 4] {
+    pub fn of_payment(&self, event: &str) -> [String; 5] {
         let [accounts, paid_in, changes] = self.of_accounts(event);
-        [accounts, paid_in, changes, self.payments(event)]
+        let (payments, archived) = (self.payments(event), self.archived(event));
+        [accounts, paid_in, changes, payments, archived]
     }
 
     /// `[hash]` openid → student number, and `[hash]` student number → openid: the keys of

@@ -5,6 +5,7 @@
 //! the [`Store`]. What is read page by page goes through a scan (`scan.rs`).
 
 pub mod accounts;
+pub mod archive;
 pub mod backup;
 pub mod batch;
 pub mod bids;
@@ -16,10 +17,12 @@ mod data_version;
 pub mod dead_letters;
 mod deadline;
 pub mod embedded;
+mod erase;
 pub mod examiner;
 mod failure;
 pub mod feed;
 mod greeting;
+pub mod growth;
 mod held;
 mod history;
 pub mod holds;

@@ -46,6 +46,8 @@ pub struct Snapshot {
     pub grants: Grants,
     /// Dead orders that were counted; `None` when none are, because all orders are older.
     pub gone: Option<Gone>,
+    /// Dead orders that were archived.
+    pub archived: u64,
 }
 
 impl Snapshot {
@@ -64,6 +66,14 @@ impl Snapshot {
             (StockKind::Target, Phase::Open) if nothing_left => "full",
             (_, phase) => phase.as_str(),
         }
+    }
+
+    /// Orders that were cancelled or expired and that are kept; `None` for a target, where nobody
+    /// counts the orders that are alive.
+    pub fn dead_orders(&self) -> Option<u64> {
+        let granted = self.grants.count.saturating_sub(self.figures.buyers);
+        let dead = granted.saturating_sub(self.archived);
+        (self.sale.kind != StockKind::Target).then_some(dead)
     }
 
     /// What the sale says to someone who holds nothing.
@@ -216,6 +226,7 @@ pub fn snapshot(id: &SaleId, reply: Value) -> Result<Option<Snapshot>> {
         purchase_max: sale.purchase_max,
     };
     let now = number("sale_snapshot", now)?;
+    let archived = fields.number("archived")?.unwrap_or(0);
     let grants = Grants {
         last_at: fields.number("granted_at")?.unwrap_or(0),
         count: fields.number("grants")?.unwrap_or(0),
@@ -226,6 +237,7 @@ pub fn snapshot(id: &SaleId, reply: Value) -> Result<Option<Snapshot>> {
         figures,
         grants,
         gone: fields.gone()?,
+        archived,
     }))
 }
 

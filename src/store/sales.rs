@@ -110,11 +110,7 @@ impl Store {
             ("picture", activity.picture.clone()),
             ("description", activity.description.clone()),
         ];
-        let keys = [
-            self.keys.sale(id),
-            self.keys.buyers(id),
-            self.keys.deleted(id.event()),
-        ];
+        let keys = self.keys.of_put(id);
         let mut call = SALE_PUT.on(&keys).arg(id.as_str()).arg(new_word());
         for (field, value) in fields {
             if let Some(value) = value {

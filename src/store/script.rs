@@ -114,6 +114,26 @@ pub static EVENT_DELETE: LazyLock<Script> = script!(
     flags: " flags=allow-oom",
     uses: ["clock", "deadline", "stock", "history", "groups"]
 );
+/// Closes an event for good that is to be archived.
+pub static ARCHIVE_BEGIN: LazyLock<Script> = script!(
+    "archive_begin",
+    flags: " flags=allow-oom",
+    uses: ["clock", "deadline", "stock", "groups", "clear"]
+);
+/// Drops exported entries of the feed or of its dead letters.
+pub static ARCHIVE_ENTRIES: LazyLock<Script> =
+    script!("archive_entries", flags: " flags=allow-oom", uses: ["clock", "deadline", "groups"]);
+/// Drops exported dead orders.
+pub static ARCHIVE_ORDERS: LazyLock<Script> = script!(
+    "archive_orders", flags: " flags=allow-oom", uses: ["clock", "deadline", "stock", "order"]
+);
+/// Drops exported requests or payments.
+pub static ARCHIVE_FIELDS: LazyLock<Script> =
+    script!("archive_fields", flags: " flags=allow-oom", uses: ["clock", "deadline"]);
+/// Takes names of persons out of what stays.
+pub static ARCHIVE_ERASE: LazyLock<Script> = script!(
+    "archive_erase", flags: " flags=allow-oom", uses: ["clock", "deadline", "stock", "order"]
+);
 /// Takes entries out of a feed.
 pub static FEED_DROP: LazyLock<Script> =
     script!("feed_drop", flags: " flags=allow-oom", uses: ["clock", "deadline", "groups"]);

@@ -8,6 +8,7 @@ use super::live::Live;
 use super::replicas::Count;
 use crate::domain::counted::counted;
 use crate::domain::durability::Durability;
+use crate::domain::memory::Memory;
 use crate::error::{Error, Result};
 
 /// The settings that decide whether orders are safe and buyers are served.
@@ -118,6 +119,14 @@ impl ServerFacts {
         let slaves = lines.filter(|(name, _)| name.starts_with("slave"));
         let lines = slaves.map(|(_, line)| line.as_str());
         Some(lines.filter(|line| line.contains("state=online")))
+    }
+
+    /// What it says of its memory; `None` when it hides it.
+    pub fn memory(&self) -> Option<Memory> {
+        Some(Memory {
+            used: self.info("used_memory")?.parse().ok()?,
+            max: self.info("maxmemory")?.parse().ok()?,
+        })
     }
 
     /// Bytes that its data may take, 0 without a limit; `None` when the server hides it.

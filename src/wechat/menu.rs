@@ -142,6 +142,7 @@ mod tests {
             figures: Figures::default(),
             grants: Grants::default(),
             gone: None,
+            archived: 0,
         }
     }
 

@@ -4,6 +4,7 @@
 mod support;
 
 mod against;
+mod archive;
 mod audit;
 mod backup;
 mod browser;
@@ -16,6 +17,7 @@ mod external;
 mod fault;
 mod http;
 mod login;
+mod memory;
 mod partition;
 mod race;
 mod readiness;

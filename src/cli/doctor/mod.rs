@@ -4,6 +4,7 @@
 mod chat;
 mod durability;
 mod finding;
+mod growth;
 mod holes;
 mod machine;
 mod memory;
@@ -66,6 +67,9 @@ async fn examine(store: &Store, config: &Config) -> Result<Vec<Finding>> {
         &store.replica_count(),
     ));
     findings.push(memory::memory(facts, config.wechat.token.is_some()));
+    findings.extend(growth::memory_used(facts));
+    findings.push(growth::feeds(store).await);
+    findings.push(growth::dead_orders(store).await);
     findings.push(server::clients(facts));
     findings.push(server::scripts(&examination));
     if config.redis.url.is_none() {

@@ -131,7 +131,7 @@ fn refused(event: &Event, payment: &Payment, refusal: PayRefusal) -> Problem {
     match refusal {
         PayRefusal::RequestIdReused => problem(StatusCode::UNPROCESSABLE_ENTITY),
         PayRefusal::NoSuchAccount => problem(StatusCode::NOT_FOUND),
-        PayRefusal::LimitPassed => problem(StatusCode::CONFLICT),
+        PayRefusal::LimitPassed | PayRefusal::Archived => problem(StatusCode::CONFLICT),
         PayRefusal::InsufficientBalance { balance } => {
             problem(StatusCode::CONFLICT).with_balance(balance)
         }

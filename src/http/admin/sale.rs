@@ -259,7 +259,8 @@ fn refused(id: &SaleId, refusal: EditRefusal) -> Problem {
         | EditRefusal::EndsBeforeStart
         | EditRefusal::EndsBeforeClosing
         | EditRefusal::Forgot
-        | EditRefusal::BeingCleared => StatusCode::CONFLICT,
+        | EditRefusal::BeingCleared
+        | EditRefusal::Archived => StatusCode::CONFLICT,
     };
     Problem::new(status, refusal.code(), explain(id, refusal))
 }

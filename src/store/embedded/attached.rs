@@ -27,17 +27,16 @@ pub struct OtherRedis {
 }
 
 impl Attached {
-    /// Uses the server that runs on `data_dir`, or starts one. Blocks.
+    /// Uses the server that runs on `data_dir`, or starts one with these `options`. Blocks.
     ///
     /// # Errors
     /// As [`EmbeddedRedis::start`].
-    pub fn open(data_dir: &Path) -> Result<Self> {
+    pub fn open(data_dir: &Path, options: Options) -> Result<Self> {
         let dir = DataDir::open(data_dir)?;
         let deadline = Instant::now() + ATTACH_TIMEOUT;
         loop {
             if let Some(owner) = dir.own(Role::Command)? {
-                let started =
-                    EmbeddedRedis::start_owned(dir, Role::Command, owner, Options::default());
+                let started = EmbeddedRedis::start_owned(dir, Role::Command, owner, options);
                 return started.map(Self::Own);
             }
             // First a user, then the question: a Redis that answers now is not stopped under us.

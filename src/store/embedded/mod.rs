@@ -10,6 +10,7 @@ mod attached;
 mod backup;
 mod data_dir;
 mod disk;
+mod memory;
 mod process;
 mod program;
 mod server_log;
@@ -28,6 +29,7 @@ pub(super) use self::backup::Unfinished;
 pub use self::data_dir::has_data;
 use self::data_dir::{DataDir, Lock, Role};
 pub use self::disk::FREE_BYTES_MIN;
+pub use self::memory::MemoryLimit;
 use self::start::Starter;
 use self::watch::Watch;
 pub(super) use self::writer::Writer;
@@ -62,6 +64,16 @@ pub struct Options {
     pub persistence: Persistence,
     /// More arguments for the server program, after the built-in ones.
     pub extra: Vec<String>,
+}
+
+impl Options {
+    /// The usual ones, with so much memory.
+    pub fn within(limit: MemoryLimit) -> Self {
+        Self {
+            extra: vec!["--maxmemory".to_owned(), limit.bytes.to_string()],
+            ..Self::default()
+        }
+    }
 }
 
 /// A private server that runs until [`EmbeddedRedis::stop`] or drop.

@@ -76,7 +76,7 @@ impl Scan {
         let (keys, event) = (&self.store().keys, id.event());
         let (orders, buyers, gone) = (keys.orders(event), keys.buyers(id), keys.gone(id));
         let (holds, requests) = (keys.holds(event), keys.requests(event));
-        let [accounts, paid_in, _, payments] = keys.of_payment(event);
+        let [accounts, paid_in, _, payments, _] = keys.of_payment(event);
         let mut sizes = redis::pipe();
         sizes.hlen(&orders).hlen(&buyers).hlen(&gone);
         sizes.zcard(&holds).hlen(&requests);
@@ -113,7 +113,11 @@ impl Reader<'_> {
         self.buyers(id, &mut recount).await?;
         self.gone(id, &mut recount, &mut gone).await?;
         self.holds(id, &mut recount).await?;
-        self.requests(id, &mut recount).await?;
+        let archived = self.scan.is_archived(id.event()).await?;
+        match archived {
+            true => recount.without_requests(),
+            false => self.requests(id, &mut recount).await?,
+        }
         if before.sale.feed {
             self.feed(id, &mut recount).await?;
         }
@@ -136,9 +140,11 @@ impl Reader<'_> {
             wrong_accounts = accounts.check();
         }
         let after = self.scan.sale_snapshot(id).await?;
+        let is_archived = self.scan.is_archived(id.event()).await?;
         let still = |after: Snapshot| {
             (after.figures, after.grants, after.gone)
                 == (before.figures, before.grants, before.gone)
+                && is_archived == archived
         };
         if !after.is_some_and(still) {
             return Err(Error::Refused(format!(

@@ -231,7 +231,8 @@ async fn a_call_without_a_deadline_happens_late() {
     let link = Proxy::to_shared_redis().await;
     let mut raw = connect(&link.url()).await;
     link.set(Fault::Hold);
-    let keys = ["sale", "buyers", "deleted"].map(|key| format!("{}{key}", world.prefix));
+    let keys =
+        ["sale", "buyers", "deleted", "archived"].map(|key| format!("{}{key}", world.prefix));
     let put = SALE_PUT
         .on(&keys)
         .arg("a")

@@ -14,7 +14,7 @@ use crate::support::bids::{a_payment, event, terms};
 use crate::support::orders::username;
 use crate::support::redis::World;
 
-const KEYS: [&str; 4] = ["accounts", "paid_in", "changes", "payments"];
+const KEYS: [&str; 5] = ["accounts", "paid_in", "changes", "payments", "archived"];
 
 fn paid(balance: u64) -> PayOutcome {
     PayOutcome::Paid { balance }
@@ -159,7 +159,7 @@ async fn the_law_holds_with_bids_and_bonuses() {
 #[tokio::test]
 async fn wrong_calls_raise() {
     let mut world = World::new().await;
-    let takes = "account_pay takes 4 keys";
+    let takes = "account_pay takes 5 keys";
     for (keys, args, words) in [
         (&KEYS[..3], &["x", "r", "1", "9"][..], takes),
         (&KEYS[..], &["x", "r", "1"], takes),

@@ -5,9 +5,9 @@ use seckill::store::script::EVENT_DELETE;
 use super::{Words, assert_broken_data_raises, assert_raises};
 use crate::support::redis::World;
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "deleted", "feed", "accounts", "orders", "holds", "requests", "dead", "paid_in", "changes",
-    "payments", "sale", "stock", "buyers", "gone",
+    "payments", "archived", "sale", "stock", "buyers", "gone",
 ];
 
 #[tokio::test]
@@ -15,10 +15,10 @@ async fn wrong_calls_raise() {
     let mut world = World::new().await;
     for (keys, args) in [
         (&KEYS[..9], &["1", "1"][..]),
-        (&KEYS[..12], &["1", "1", "a"]),
+        (&KEYS[..13], &["1", "1", "a"]),
         (&KEYS, &["1", "1"]),
     ] {
-        let takes = "event_delete takes 10 keys";
+        let takes = "event_delete takes 11 keys";
         assert_raises(&mut world, &EVENT_DELETE, keys, args, takes).await;
     }
 }

@@ -4,6 +4,11 @@
 mod account_pay;
 mod account_set;
 mod account_set_if;
+mod archive_begin;
+mod archive_entries;
+mod archive_erase;
+mod archive_fields;
+mod archive_orders;
 mod bid_cancel;
 mod bid_place;
 mod clear_begin;

@@ -232,11 +232,11 @@ async fn the_feed_is_fixed_by_the_first_grant() {
 #[tokio::test]
 async fn wrong_calls_raise() {
     let mut world = World::new().await;
-    let keys = ["sale", "buyers", "deleted"];
+    let keys = ["sale", "buyers", "deleted", "archived"];
     for (keys, args, words) in [
-        (&keys[..2], &["kind", "list"][..], "takes 3 keys"),
-        (&keys, &[], "takes 3 keys"),
-        (&keys, &["kind"], "takes 3 keys"),
+        (&keys[..2], &["kind", "list"][..], "takes 4 keys"),
+        (&keys, &[], "takes 4 keys"),
+        (&keys, &["kind"], "takes 4 keys"),
         (&keys, &["stock", "9"], "no such field: stock"),
         (
             &keys,

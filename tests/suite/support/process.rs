@@ -58,14 +58,36 @@ impl ServerProcess {
         Self::adopt(child, address).await
     }
 
+    /// The same for a server that has something to be not ready for: waits until it answers.
+    pub async fn unready(address: SocketAddr, arguments: &[&str]) -> (Self, Record) {
+        let record = Record::new();
+        let (printed, logged) = (record.open("printed"), record.open("logged"));
+        let server = Self {
+            child: Self::spawn(address, arguments, printed.into(), logged.into()),
+            address,
+            buyer: Buyer::new(address),
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while server.buyer.try_get("/healthz").await.is_err() {
+            assert!(Instant::now() < deadline, "{address} does not answer");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        (server, record)
+    }
+
     async fn speaking(
         address: SocketAddr,
         arguments: &[&str],
         printed: Stdio,
         logged: Stdio,
     ) -> Self {
+        let child = Self::spawn(address, arguments, printed, logged);
+        Self::adopt(child, address).await
+    }
+
+    fn spawn(address: SocketAddr, arguments: &[&str], printed: Stdio, logged: Stdio) -> Child {
         let listen = address.to_string();
-        let child = program()
+        program()
             .args(["serve", "--listen", &listen])
             .args(arguments)
             .current_dir(std::env::temp_dir())
@@ -73,8 +95,7 @@ impl ServerProcess {
             .stdout(printed)
             .stderr(logged)
             .spawn()
-            .expect("the program starts");
-        Self::adopt(child, address).await
+            .expect("the program starts")
     }
 
     /// A server that listens at `address` and was started in another way.
