@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::store::Store;
 use crate::store::server::ServerFacts;
 
-/// Entries that a feed may have which nobody reads: about 8 MiB.
+/// Entries that a feed may have which nobody reads: about 5 MiB.
 const FEED_ENTRIES_MAX: u64 = 100_000;
 /// Dead orders that an event may keep when it is over: about 2 MiB.
 const DEAD_ORDERS_MAX: u64 = 10_000;
