@@ -84,7 +84,7 @@ impl Catalogue {
         Ok(self.news().added_to(reading))
     }
 
-    /// Reads a sale that was changed just now, so that whoever looks from now on sees it.
+    /// Reads a sale that was changed just now, so that it is shown from now on.
     pub async fn refresh(&self, id: &SaleId) {
         let asked_at = Instant::now();
         // What is not known in time, the next reading shows.

@@ -84,7 +84,7 @@ pub struct Store {
     pool: Pool,
     keys: Keys,
     timeout: Duration,
-    /// Longest wait for one answer to whoever is not a buyer.
+    /// Longest wait for one answer where no buyer waits.
     patience: Duration,
     /// Whether a walk over the key space rests on its way.
     walks_slowly: bool,

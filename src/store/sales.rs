@@ -36,8 +36,9 @@ type OfEvent = (Vec<SaleRead>, Option<Clock>);
 
 /// Sales that are asked for at once: less than a millisecond of Redis.
 const PIECE_SALES: usize = 100;
-/// Pieces that are under way: while one is decoded here, Redis reads the next.
-const PIECES_AT_ONCE: usize = 2;
+/// Pieces that are under way: while some are decoded here, Redis reads the next. It takes them one
+/// by one, and answers buyers in between.
+const PIECES_AT_ONCE: usize = 4;
 
 /// What the clock of Redis showed, and when that was heard here.
 #[derive(Debug, Clone, Copy)]

@@ -14,8 +14,9 @@ const REST_MIN: Duration = Duration::from_millis(1);
 
 impl Store {
     /// What `way_back` makes of the keys of this type that match `pattern`, in order and each once.
-    /// Goes in small steps, and leaves Redis as much time between them as they took, unless whoever
-    /// walks rests afterwards. A small key space is a single step, without any rest.
+    /// Goes in small steps, and leaves Redis as much time between them as they took, unless this
+    /// store is [for lookers](Store::for_lookers). A small key space is a single step, without any
+    /// rest.
     ///
     /// # Errors
     /// Redis is not there, or not in a state to answer.
