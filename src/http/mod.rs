@@ -26,6 +26,7 @@ mod sales;
 mod socket;
 mod standstill;
 mod token;
+mod turns;
 mod wechat;
 
 use std::net::SocketAddr;
@@ -36,10 +37,10 @@ use std::time::Duration;
 use actix_web::dev::Server;
 pub use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
-use tokio::sync::Semaphore;
 
 use self::standstill::Standstill;
 use self::token::Token;
+use self::turns::Turns;
 use self::wechat::TicketOffice;
 use crate::admission::Admission;
 use crate::admission::gate::Gates;
@@ -75,8 +76,7 @@ struct Context {
     token: Arc<Token>,
     draining: Arc<AtomicBool>,
     standstill: Arc<Standstill>,
-    /// One text of units at a time is read: such texts are large.
-    loading: Arc<Semaphore>,
+    turns: Turns,
     /// None without a token of the platform.
     tickets: Option<TicketOffice>,
 }
@@ -105,7 +105,7 @@ struct Shared {
     timeout: Duration,
     token: Arc<Token>,
     draining: Arc<AtomicBool>,
-    loading: Arc<Semaphore>,
+    turns: Turns,
     opened: Option<(Guard, Arc<Account>)>,
 }
 
@@ -139,7 +139,7 @@ impl Shared {
             token: self.token.clone(),
             draining: self.draining.clone(),
             standstill: Standstill::watch(),
-            loading: self.loading.clone(),
+            turns: self.turns.clone(),
             tickets,
         }
     }
@@ -170,7 +170,7 @@ pub fn listen(
         timeout,
         token: Arc::new(Token::new(token, metrics)),
         draining: draining.clone(),
-        loading: Arc::new(Semaphore::new(1)),
+        turns: Turns::default(),
         opened: open_office(config),
     };
     let shared = Arc::new(shared);

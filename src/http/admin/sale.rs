@@ -262,6 +262,11 @@ pub async fn audit(context: Data<Context>, request: HttpRequest) -> Result<HttpR
         }
     };
     let judged = operation::audit::audit(&context.store, &id, deep, &|_| {}).await;
+    let busy = || Problem::later("busy", "another deep audit is running");
+    let _turn = match deep {
+        true => Some(context.turns.auditing.take().ok_or_else(busy)?),
+        false => None,
+    };
     let judged = judged.map_err(|error| Problem::of_reading(&error))?;
     let verdict = judged.ok_or_else(|| Problem::no_such_sale(id.as_str()))?;
     let code = if verdict.holds() { "holds" } else { "violated" };
