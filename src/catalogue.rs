@@ -32,21 +32,23 @@ const REST_MAX: Duration = Duration::from_secs(10);
 pub struct Reading {
     /// In the order of their ids. A sale that cannot be read is an error of its own.
     pub sales: Result<Vec<(SaleId, Result<Snapshot>)>>,
+    began: Instant,
     ended: Instant,
     fresh_until: Instant,
 }
 
 impl Reading {
-    fn new(sales: Result<Vec<(SaleId, Result<Snapshot>)>>, took: Duration) -> Self {
+    fn new(sales: Result<Vec<(SaleId, Result<Snapshot>)>>, began: Instant) -> Self {
+        let ended = Instant::now();
         // A failure may be over soon, and hardly costs Redis anything.
         let rest = if sales.is_err() {
             REST_MIN
         } else {
-            (took * REST_FACTOR).clamp(REST_MIN, REST_MAX)
+            ((ended - began) * REST_FACTOR).clamp(REST_MIN, REST_MAX)
         };
-        let ended = Instant::now();
         Self {
             sales,
+            began,
             ended,
             fresh_until: ended + rest,
         }
@@ -85,6 +87,21 @@ impl Catalogue {
         }
     }
 
+    /// Whether there is such a sale, by a reading that began at most `age_max` ago; `None` without
+    /// one, or when it failed. Never waits, and sees to it that the next reading comes.
+    pub fn has(&self, id: &SaleId, age_max: Duration) -> Option<bool> {
+        let last = self.readings.borrow().clone();
+        if last
+            .as_ref()
+            .is_none_or(|last| Instant::now() >= last.fresh_until)
+        {
+            let _ = self.wishes.try_send(());
+        }
+        let young = last.filter(|last| last.began.elapsed() <= age_max)?;
+        let sales = young.sales.as_ref().ok()?;
+        Some(sales.binary_search_by(|(known, _)| known.cmp(id)).is_ok())
+    }
+
     /// The last reading if it is fresh, or else the next one.
     ///
     /// # Errors
@@ -117,7 +134,7 @@ async fn read_as_wished(
     while wished.recv().await.is_some() {
         let began = Instant::now();
         let sales = store.sales().await;
-        let reading = Reading::new(sales, began.elapsed());
+        let reading = Reading::new(sales, began);
         let fresh_until = reading.fresh_until;
         published.send_replace(Some(Arc::new(reading)));
         sleep_until(fresh_until.into()).await;

@@ -45,6 +45,7 @@ use self::wechat::TicketOffice;
 use crate::admission::Admission;
 use crate::admission::gate::Gates;
 use crate::admission::memory::Memory;
+use crate::admission::names::{Names, READING_AGE_MAX};
 use crate::catalogue::Catalogue;
 use crate::config::{AdminToken, Config, Doors};
 use crate::error::{Error, Result};
@@ -97,6 +98,7 @@ pub struct Listening {
 struct Shared {
     gates: Arc<Gates>,
     memory: Arc<Memory>,
+    names: Arc<Names>,
     metrics: Arc<Metrics>,
     catalogue: Catalogue,
     readiness: Asker,
@@ -114,8 +116,14 @@ impl Shared {
     fn context(&self, store: &Store) -> Context {
         let store = store.clone().with_own_lanes();
         let (gates, memory, metrics) = (&self.gates, self.memory.clone(), &self.metrics);
-        let admission =
-            Admission::start(&store, gates.clone(), memory, metrics.clone(), self.timeout);
+        let admission = Admission::start(
+            &store,
+            gates.clone(),
+            memory,
+            self.names.clone(),
+            metrics.clone(),
+            self.timeout,
+        );
         let admission = Arc::new(admission);
         let tickets = self.opened.clone().map(|(guard, account)| TicketOffice {
             guard,
@@ -159,11 +167,15 @@ pub fn listen(
 ) -> Result<Listening> {
     let (store, timeout) = (store.clone(), config.redis.timeout);
     let draining = Arc::<AtomicBool>::default();
+    let catalogue = Catalogue::start(store.clone(), timeout);
+    let read = catalogue.clone();
+    let listed = move |sale: &_| read.has(sale, READING_AGE_MAX);
     let shared = Shared {
         gates: Arc::default(),
         memory: Arc::new(Memory::new(config.redis.on_forgot, metrics.clone())),
         metrics: metrics.clone(),
-        catalogue: Catalogue::start(store.clone(), timeout),
+        names: Arc::new(Names::new(listed, metrics.clone())),
+        catalogue,
         readiness: readiness.clone(),
         doors: config.doors.clone(),
         strict_status: config.http.strict_status,

@@ -6,6 +6,7 @@ mod deliveries;
 mod expiry;
 mod intruders;
 mod losses;
+mod names;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use self::deliveries::Deliveries;
 use self::expiry::Expiry;
 use self::intruders::Intruders;
 use self::losses::Losses;
+use self::names::Names;
 use crate::domain::bid::BidOutcome;
 use crate::domain::outcome::{Outcome, Refusal};
 use crate::domain::place::PlaceOutcome;
@@ -60,6 +62,8 @@ pub struct Metrics {
     pub intruders: Intruders,
     /// What Redis has forgotten.
     pub losses: Losses,
+    /// Names of sales that nobody has seen.
+    pub names: Names,
 }
 
 /// The figures of one sale, read from Redis.
@@ -177,6 +181,7 @@ impl Metrics {
             bids,
             intruders: Intruders::registered(&registry)?,
             losses: Losses::registered(&registry)?,
+            names: Names::registered(&registry)?,
             deliveries: Deliveries::registered(&registry)?,
             chat: Chat::registered(&registry)?,
             redis_errors,

@@ -197,6 +197,7 @@ async fn change(
         EditOutcome::Updated => (StatusCode::OK, updated),
         EditOutcome::Refused(refusal) => return Err(refused(id, refusal)),
     };
+    context.admission.put(id);
     // The change is made: if the sale cannot be shown now, it is not for sure that nothing was.
     let shown = context.store.sale_snapshot(id).await;
     let shown = shown.map_err(|error| {
@@ -261,12 +262,12 @@ pub async fn audit(context: Data<Context>, request: HttpRequest) -> Result<HttpR
             return Err(Problem::invalid(detail));
         }
     };
-    let judged = operation::audit::audit(&context.store, &id, deep, &|_| {}).await;
     let busy = || Problem::later("busy", "another deep audit is running");
     let _turn = match deep {
         true => Some(context.turns.auditing.take().ok_or_else(busy)?),
         false => None,
     };
+    let judged = operation::audit::audit(&context.store, &id, deep, &|_| {}).await;
     let judged = judged.map_err(|error| Problem::of_reading(&error))?;
     let verdict = judged.ok_or_else(|| Problem::no_such_sale(id.as_str()))?;
     let code = if verdict.holds() { "holds" } else { "violated" };
