@@ -144,11 +144,7 @@ impl Metrics {
             "outcome",
         )?;
         let bids = counters("seckill_bids_total", "Bids by outcome", "outcome")?;
-        let redis_errors = counters(
-            "seckill_redis_errors_total",
-            "Failed calls to Redis by what they mean",
-            "kind",
-        )?;
+        let redis_errors = counters("seckill_redis_errors_total", "Failed Redis calls", "kind")?;
         let waiting = "Attempts that wait for a batch";
         let queue_depth = gauge_of(&registry, "seckill_queue_attempts", waiting)?;
         let seconds = |name, help| histogram(&registry, name, help, &SECONDS);
