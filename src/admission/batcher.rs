@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::learner::Learner;
 use super::memory::Memory;
+use super::queue::{Ask, Line};
 use crate::domain::attempt::Attempt;
 use crate::domain::ids::SaleId;
 use crate::domain::outcome::{Outcome, Refusal};
@@ -19,19 +20,8 @@ use crate::metrics::Metrics;
 use crate::store::batch::Batch;
 use crate::store::lane::Lane;
 
-/// Most attempts that wait in one worker; one more is answered `busy` at once.
-pub const QUEUE_ATTEMPTS_MAX: usize = 4096;
 /// Most attempts in one script call: half a millisecond of Redis.
-const BATCH_ATTEMPTS_MAX: usize = 128;
-
-/// One attempt on its way, and where its outcome goes.
-pub struct Ask {
-    pub sale: SaleId,
-    pub door: Door,
-    pub attempt: Attempt,
-    pub asked_at: Instant,
-    pub answer: oneshot::Sender<Result<Outcome>>,
-}
+pub const BATCH_ATTEMPTS_MAX: usize = 128;
 
 /// Owns the queue's far end and the lane.
 pub struct Batcher {
@@ -54,7 +44,7 @@ struct Taken {
 
 /// The attempts of one batch for one sale.
 struct Group {
-    sale: SaleId,
+    line: Arc<Line>,
     door: Door,
     deadline: Instant,
     attempts: Vec<Attempt>,
@@ -92,6 +82,7 @@ impl Batcher {
 
     /// Too late to be answered in time: better not executed than unknown.
     fn take(&self, ask: Ask, taken: &mut Taken) {
+        ask.line.leave();
         let waited = ask.asked_at.elapsed();
         self.metrics.left_queue(waited);
         if waited <= self.timeout / 2 {
@@ -104,13 +95,14 @@ impl Batcher {
     async fn decide(&self, group: Group) {
         let sent_at = Instant::now();
         let Group {
-            sale,
+            line,
             door,
             deadline,
             attempts,
             answers,
         } = group;
-        let decided = self.ask(&sale, door, &attempts, deadline).await;
+        let sale = &line.sale;
+        let decided = self.ask(&line, door, &attempts, deadline).await;
         self.metrics.batch(attempts.len(), sent_at.elapsed());
         match decided {
             Ok(Batch {
@@ -122,12 +114,12 @@ impl Batcher {
                 // Before any buyer hears of an order, the gate does.
                 let granted = outcomes.iter().flatten().any(Outcome::is_grabbed);
                 match kept {
-                    true => self.learner.hear(&sale, &standing, granted, sent_at),
+                    true => self.learner.hear(sale, &standing, granted, sent_at),
                     false => self.learner.doubt_all(),
                 }
                 for (answer, outcome) in answers.into_iter().zip(outcomes) {
                     if let Err(error) = &outcome {
-                        self.failed(&sale, error);
+                        self.failed(sale, error);
                     }
                     // A buyer who went away gets the same outcome on the retry.
                     let _ = answer.send(outcome);
@@ -135,9 +127,9 @@ impl Batcher {
             }
             Err(error) => {
                 self.metrics.redis_error(&error);
-                self.learner.doubt(&sale, &error);
+                self.learner.doubt(sale, &error);
                 let (lane, deadline) = (&self.lane, deadline.into());
-                let held = lane.held_when_full(&error, &sale, door, &attempts, deadline);
+                let held = lane.held_when_full(&error, sale, door, &attempts, deadline);
                 for (answer, held) in answers.into_iter().zip(held.await) {
                     let _ = answer.send(held.ok_or_else(|| error.clone()));
                 }
@@ -148,11 +140,12 @@ impl Batcher {
     /// Asks Redis, and remembers what it says of the past of the sale.
     async fn ask(
         &self,
-        sale: &SaleId,
+        line: &Line,
         door: Door,
         attempts: &[Attempt],
         deadline: Instant,
     ) -> Result<Batch> {
+        let (sale, sent_at) = (&line.sale, Instant::now());
         let recalled = self.memory.recall(sale);
         let given = self.memory.given(&recalled);
         let decided = self
@@ -172,6 +165,12 @@ impl Batcher {
                 .await?
         {
             batch.outcomes.fill(Ok(Outcome::Refused(Refusal::Forgot)));
+        } else if is_gone {
+            line.set_known(false);
+            self.learner.names.deny(sale, sent_at);
+        } else if !line.is_known() {
+            self.learner.names.confirm(sale);
+            line.set_known(true);
         }
         Ok(batch)
     }
@@ -203,7 +202,7 @@ fn grouped(asks: impl Iterator<Item = Ask>, timeout: Duration) -> Vec<Group> {
         let deadline = ask.asked_at + timeout;
         let known = groups
             .iter_mut()
-            .find(|g| g.door == ask.door && g.sale == ask.sale);
+            .find(|g| g.door == ask.door && g.line.sale == ask.line.sale);
         match known {
             Some(group) => group.add(ask, deadline),
             None => groups.push(Group::of(ask, deadline)),
@@ -215,14 +214,14 @@ fn grouped(asks: impl Iterator<Item = Ask>, timeout: Duration) -> Vec<Group> {
 impl Group {
     fn of(ask: Ask, deadline: Instant) -> Self {
         let Ask {
-            sale,
+            line,
             door,
             attempt,
             answer,
             ..
         } = ask;
         Self {
-            sale,
+            line,
             door,
             deadline,
             attempts: vec![attempt],

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::learner::Learner;
 use super::memory::Memory;
+use super::names::Pass;
 use super::new_id;
 use crate::domain::bid::{Amount, Bid, BidOutcome, BidRefusal};
 use crate::domain::ids::{RequestId, SaleId, Username};
@@ -52,7 +53,10 @@ impl Bidder {
     ) -> Result<BidOutcome> {
         let full = |_| Error::Busy(format!("{BIDS_MAX} bids are waiting"));
         let _room = self.room.try_acquire().map_err(full)?;
-        let deadline = Instant::now() + self.timeout;
+        let asked_at = Instant::now();
+        if self.learner.names.pass(&goods, asked_at)? == Pass::Denied {
+            return Ok(BidOutcome::Refused(BidRefusal::NoSuchSale));
+        }
         let bid = Bid {
             order: new_id(&goods),
             username,
@@ -60,11 +64,12 @@ impl Bidder {
             goods,
             amount,
         };
-        let decided = self.decide(&bid, deadline).await;
+        let decided = self.decide(&bid, asked_at).await;
         decided.inspect_err(|error| self.learner.metrics.redis_error(error))
     }
 
-    async fn decide(&self, bid: &Bid, deadline: Instant) -> Result<BidOutcome> {
+    async fn decide(&self, bid: &Bid, asked_at: Instant) -> Result<BidOutcome> {
+        let deadline = asked_at + self.timeout;
         let goods = &bid.goods;
         let recalled = self.memory.recall(goods);
         let given = self.memory.given(&recalled);
@@ -96,6 +101,10 @@ impl Bidder {
                 .await?
         {
             return Ok(BidOutcome::Refused(BidRefusal::Forgot));
+        }
+        match is_gone {
+            true => self.learner.names.deny(goods, asked_at),
+            false => self.learner.names.confirm(goods),
         }
         Ok(outcome)
     }

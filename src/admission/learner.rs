@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::buyers::{BUYERS_MAX, Buyers};
 use super::gate::{Gates, Learned};
+use super::names::Names;
 use crate::domain::ids::{SaleId, Username};
 use crate::domain::standing::Standing;
 use crate::error::{Error, Result};
@@ -17,11 +18,12 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 /// Pause for a sale with more buyers than a gate remembers.
 const TOO_MANY_PAUSE: Duration = Duration::from_secs(60);
 
-/// What one worker needs to keep the gates true.
+/// What one worker needs to keep gates and names true.
 #[derive(Clone)]
 pub struct Learner {
     pub store: Store,
     pub gates: Arc<Gates>,
+    pub names: Arc<Names>,
     pub metrics: Arc<Metrics>,
 }
 

@@ -1,14 +1,15 @@
 //! When it is decided: between the doors and the store.
 //!
 //! ```text
-//! attempt → gate (refuses who gets nothing anyway) → queue → batcher → one script call → outcome
+//! attempt → gate (refuses who gets nothing anyway) → name → queue → batcher → one script call
+//!   → outcome
 //! placement → placer → one script call → the gates hear of it → outcome
 //! bid → bidder → one script call → outcome
 //! cancel → one script call → the gates open → outcome
 //! ```
 //!
 //! Each worker of the HTTP server has an [`Admission`] of its own, with its own queue and lane; the
-//! [`Gates`] and the [`Memory`] are shared by all.
+//! [`Gates`], the [`Memory`] and the [`Names`] are shared by all.
 
 mod batcher;
 mod bidder;
@@ -16,25 +17,28 @@ mod buyers;
 pub mod gate;
 mod learner;
 pub mod memory;
+pub mod names;
 mod placer;
+mod queue;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
 
-use self::batcher::{Ask, Batcher, QUEUE_ATTEMPTS_MAX};
+use self::batcher::Batcher;
 use self::bidder::Bidder;
 use self::gate::{Gates, Verdict};
 use self::learner::Learner;
 use self::memory::Memory;
+use self::names::{Names, Pass};
 use self::placer::Placer;
+use self::queue::{Ask, Line, Queue};
 use crate::domain::attempt::{Attempt, Purchase};
 use crate::domain::bid::{Amount, BidOutcome};
 use crate::domain::change::{Asker, ChangeOutcome};
 use crate::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, RequestId, SaleId, Username};
-use crate::domain::outcome::Outcome;
+use crate::domain::outcome::{Outcome, Refusal};
 use crate::domain::place::{Basket, PlaceOutcome};
 use crate::domain::sale::Door;
 use crate::error::{Error, Result};
@@ -44,11 +48,20 @@ use crate::store::Store;
 /// A worker's way to a decision.
 pub struct Admission {
     store: Store,
-    queue: mpsc::Sender<Ask>,
+    queue: Queue,
     placer: Placer,
     bidder: Bidder,
     gates: Arc<Gates>,
+    names: Arc<Names>,
     metrics: Arc<Metrics>,
+}
+
+/// Where an attempt goes.
+enum Way {
+    /// Nowhere: Redis would say this.
+    Refused(Refusal),
+    /// Into this line.
+    Wait(Arc<Line>),
 }
 
 impl Admission {
@@ -58,13 +71,15 @@ impl Admission {
         store: &Store,
         gates: Arc<Gates>,
         memory: Arc<Memory>,
+        names: Arc<Names>,
         metrics: Arc<Metrics>,
         timeout: Duration,
     ) -> Self {
-        let (queue, inbox) = mpsc::channel(QUEUE_ATTEMPTS_MAX);
+        let (queue, inbox) = Queue::new();
         let learner = Learner {
             store: store.clone(),
             gates: gates.clone(),
+            names: names.clone(),
             metrics: metrics.clone(),
         };
         let placer = Placer::new(store.lane(), learner.clone(), memory.clone(), timeout);
@@ -85,6 +100,7 @@ impl Admission {
             placer,
             bidder,
             gates,
+            names,
             metrics,
         }
     }
@@ -151,22 +167,27 @@ impl Admission {
         purchase: Purchase,
     ) -> Result<Outcome> {
         let asked_at = Instant::now();
-        let decided = match self.gates.check(sale, door, &username, purchase, asked_at) {
-            Verdict::Refused(refusal) => {
+        let way = match self.gates.check(sale, door, &username, purchase, asked_at) {
+            Verdict::Refused(refusal) => Ok(Way::Refused(refusal)),
+            Verdict::Ask => self.way(sale, asked_at),
+        };
+        let decided = match way {
+            Ok(Way::Refused(refusal)) => {
                 self.metrics.gate_refused(refusal);
                 return Ok(Outcome::Refused(refusal));
             }
-            Verdict::Ask => match id.await {
+            Ok(Way::Wait(line)) => match id.await {
                 Ok(order) => {
                     let attempt = Attempt {
                         username,
                         purchase,
                         order,
                     };
-                    self.ask(sale, door, attempt, asked_at).await
+                    self.ask(line, door, attempt, asked_at).await
                 }
                 Err(error) => Err(error),
             },
+            Err(busy) => Err(busy),
         };
         self.metrics.decided(&decided, asked_at.elapsed());
         decided
@@ -188,32 +209,43 @@ impl Admission {
         Ok(outcome)
     }
 
+    /// A sale was put just now: it is known, whatever was asked before.
+    pub fn put(&self, sale: &SaleId) {
+        self.names.confirm(sale);
+    }
+
+    /// The way of an attempt that no gate refuses. A name that Redis is not asked for gets no line.
+    fn way(&self, sale: &SaleId, now: Instant) -> Result<Way> {
+        let found = match self.queue.find(sale) {
+            Some(line) if line.is_known() => return Ok(Way::Wait(line)),
+            found => found,
+        };
+        let pass = self.names.pass(sale, now)?;
+        if pass == Pass::Denied {
+            return Ok(Way::Refused(Refusal::NoSuchSale));
+        }
+        let line = found.unwrap_or_else(|| self.queue.line(sale));
+        line.set_known(pass == Pass::Known);
+        Ok(Way::Wait(line))
+    }
+
     async fn ask(
         &self,
-        sale: &SaleId,
+        line: Arc<Line>,
         door: Door,
         attempt: Attempt,
         asked_at: Instant,
     ) -> Result<Outcome> {
         let (answer, outcome) = oneshot::channel();
         let ask = Ask {
-            sale: sale.clone(),
+            line,
             door,
             attempt,
             asked_at,
             answer,
         };
-        match self.queue.try_send(ask) {
-            Ok(()) => self.metrics.entered_queue(),
-            Err(TrySendError::Full(_)) => {
-                return Err(Error::Busy(format!(
-                    "{QUEUE_ATTEMPTS_MAX} attempts are waiting"
-                )));
-            }
-            Err(TrySendError::Closed(_)) => {
-                return Err(Error::Busy("the server is stopping".to_owned()));
-            }
-        }
+        self.queue.enter(ask)?;
+        self.metrics.entered_queue();
         let ended = |_| Error::Unknown("the batcher ended".to_owned());
         outcome.await.map_err(ended)?
     }

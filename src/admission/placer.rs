@@ -12,9 +12,10 @@ use tokio::sync::Semaphore;
 
 use super::learner::Learner;
 use super::memory::Memory;
+use super::names::Pass;
 use super::new_id;
 use crate::domain::history::Past;
-use crate::domain::ids::{RequestId, Username};
+use crate::domain::ids::{RequestId, SaleId, Username};
 use crate::domain::outcome::Refusal;
 use crate::domain::place::{Basket, PlaceOutcome, PlaceRefusal, Placement};
 use crate::error::{Error, Result};
@@ -56,6 +57,11 @@ impl Placer {
         let full = |_| Error::Busy(format!("{PLACEMENTS_MAX} placements are waiting"));
         let _room = self.room.try_acquire().map_err(full)?;
         let asked_at = Instant::now();
+        for wish in basket.wishes() {
+            if self.learner.names.pass(&wish.goods, asked_at)? == Pass::Denied {
+                return Ok(no_such_sale(&wish.goods));
+            }
+        }
         let placement = Placement {
             username,
             request,
@@ -97,13 +103,24 @@ impl Placer {
         for (wish, standing) in wishes.iter().zip(&standings).filter(|_| kept) {
             self.learner.hear(&wish.goods, standing, granted, asked_at);
         }
+        for (wish, _) in wishes.iter().zip(&standings) {
+            self.learner.names.confirm(&wish.goods);
+        }
         for ((wish, recalled), found) in wishes.iter().zip(&recalled).zip(&pasts) {
             let Some(found) = found else { continue };
             self.memory
                 .hear(&wish.goods, recalled.as_ref(), found, acknowledged);
         }
-        self.unless_lost(placement, &recalled, outcome, deadline)
-            .await
+        let outcome = self.unless_lost(placement, &recalled, outcome, deadline);
+        let outcome = outcome.await?;
+        if let PlaceOutcome::Refused(PlaceRefusal::Line {
+            goods,
+            refusal: Refusal::NoSuchSale,
+        }) = &outcome
+        {
+            self.learner.names.deny(goods, asked_at);
+        }
+        Ok(outcome)
     }
 
     /// The outcome, unless it says that a sale does not exist which Redis has forgotten.
@@ -137,4 +154,11 @@ impl Placer {
             refusal: Refusal::Forgot,
         }))
     }
+}
+
+fn no_such_sale(goods: &SaleId) -> PlaceOutcome {
+    PlaceOutcome::Refused(PlaceRefusal::Line {
+        goods: goods.clone(),
+        refusal: Refusal::NoSuchSale,
+    })
 }

@@ -29,6 +29,7 @@ mod sales;
 mod serving;
 mod standstill;
 mod token;
+mod turns;
 mod wechat;
 
 use std::net::SocketAddr;
@@ -38,9 +39,14 @@ use std::time::Duration;
 
 use actix_service::IntoServiceFactory;
 use actix_web::dev::Server;
+<<<<<<< HEAD
 use actix_web::{App, web};
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::Semaphore;
+=======
+pub use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+>>>>>>> shares
 
 use self::connection::{Addresses, Limits, entrance};
 use self::listing::Listings;
@@ -48,10 +54,12 @@ use self::routes::Face;
 pub use self::serving::{Handle, Serving};
 use self::standstill::Standstill;
 use self::token::Token;
+use self::turns::Turns;
 use self::wechat::TicketOffice;
 use crate::admission::Admission;
 use crate::admission::gate::Gates;
 use crate::admission::memory::Memory;
+use crate::admission::names::{Names, READING_AGE_MAX};
 use crate::catalogue::Catalogue;
 use crate::config::{AdminToken, Config, Doors, Http};
 use crate::error::{Error, Result};
@@ -85,8 +93,7 @@ struct Context {
     token: Arc<Token>,
     draining: Arc<AtomicBool>,
     standstill: Arc<Standstill>,
-    /// One text of units at a time is read: such texts are large.
-    loading: Arc<Semaphore>,
+    turns: Turns,
     /// None without a token of the platform.
     tickets: Option<TicketOffice>,
 }
@@ -109,6 +116,7 @@ pub struct Listening {
 struct Shared {
     gates: Arc<Gates>,
     memory: Arc<Memory>,
+    names: Arc<Names>,
     metrics: Arc<Metrics>,
     catalogue: Catalogue,
     listings: Listings,
@@ -119,7 +127,7 @@ struct Shared {
     timeout: Duration,
     token: Arc<Token>,
     draining: Arc<AtomicBool>,
-    loading: Arc<Semaphore>,
+    turns: Turns,
     opened: Option<(Guard, Arc<Account>)>,
 }
 
@@ -128,8 +136,14 @@ impl Shared {
     fn context(&self, store: &Store, face: Face) -> Context {
         let store = store.clone().with_own_lanes();
         let (gates, memory, metrics) = (&self.gates, self.memory.clone(), &self.metrics);
-        let admission =
-            Admission::start(&store, gates.clone(), memory, metrics.clone(), self.timeout);
+        let admission = Admission::start(
+            &store,
+            gates.clone(),
+            memory,
+            self.names.clone(),
+            metrics.clone(),
+            self.timeout,
+        );
         let admission = Arc::new(admission);
         let tickets = self.opened.clone().map(|(guard, account)| TicketOffice {
             guard,
@@ -155,7 +169,7 @@ impl Shared {
             token: self.token.clone(),
             draining: self.draining.clone(),
             standstill: Standstill::watch(),
-            loading: self.loading.clone(),
+            turns: self.turns.clone(),
             tickets,
         }
     }
@@ -175,6 +189,7 @@ pub fn listen(
 ) -> Result<Listening> {
     let timeout = config.redis.timeout;
     let draining = Arc::<AtomicBool>::default();
+<<<<<<< HEAD
     let gates = Arc::<Gates>::default();
     let lookers = store.clone().for_lookers()?;
     let catalogue = Catalogue::start(lookers.clone(), timeout);
@@ -184,6 +199,16 @@ pub fn listen(
         metrics: metrics.clone(),
         listings: Listings::start(catalogue.clone(), timeout),
         figures: Figures::start(lookers, catalogue.clone(), metrics.clone(), gates),
+=======
+    let catalogue = Catalogue::start(store.clone(), timeout);
+    let read = catalogue.clone();
+    let listed = move |sale: &_| read.has(sale, READING_AGE_MAX);
+    let shared = Shared {
+        gates: Arc::default(),
+        memory: Arc::new(Memory::new(config.redis.on_forgot, metrics.clone())),
+        metrics: metrics.clone(),
+        names: Arc::new(Names::new(listed, metrics.clone())),
+>>>>>>> shares
         catalogue,
         readiness: readiness.clone(),
         doors: config.doors.clone(),
@@ -191,7 +216,7 @@ pub fn listen(
         timeout,
         token: Arc::new(Token::new(token, metrics)),
         draining: draining.clone(),
-        loading: Arc::new(Semaphore::new(1)),
+        turns: Turns::default(),
         opened: open_office(config),
     });
     let (public, admin) = match config.http.admin_listen {

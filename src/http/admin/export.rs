@@ -10,6 +10,7 @@ use crate::error::Result as Read;
 use crate::http::Context;
 use crate::http::headers::guarded;
 use crate::http::problem::Problem;
+use crate::http::turns::{EXPORTS_MAX, Turn};
 use crate::operation::orders::Format;
 use crate::store::OrderPages;
 
@@ -19,6 +20,8 @@ struct Pages {
     goods: SaleId,
     format: Format,
     ready: Vec<u8>,
+    /// Held until the last page is sent, or the client has left.
+    _turn: Turn,
 }
 
 impl Pages {
@@ -69,6 +72,8 @@ fn media_type(format: Format) -> &'static str {
 pub async fn orders(context: Data<Context>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let goods = sale_id(&request)?;
     let format = format(&request)?;
+    let busy = || Problem::later("busy", format!("{EXPORTS_MAX} exports are running"));
+    let turn = context.turns.exporting.take().ok_or_else(busy)?;
     let found = context.store.sale_snapshot(&goods).await;
     found
         .map_err(|error| Problem::of_reading(&error))?
@@ -79,6 +84,7 @@ pub async fn orders(context: Data<Context>, request: HttpRequest) -> Result<Http
         goods,
         format,
         ready: format.head(),
+        _turn: turn,
     };
     // What fails before the first page is a problem; after it, only a cut connection says so.
     let read = pages.read().await;

@@ -211,6 +211,7 @@ async fn change(
         EditOutcome::Updated => (StatusCode::OK, updated),
         EditOutcome::Refused(refusal) => return Err(refused(id, refusal)),
     };
+    context.admission.put(id);
     // The change is made: if the sale cannot be shown now, it is not for sure that nothing was.
     let shown = context.store.sale_snapshot(id).await;
     let shown = shown.map_err(|error| {
@@ -275,6 +276,11 @@ pub async fn audit(context: Data<Context>, request: HttpRequest) -> Result<HttpR
             let detail = format!("deep is {other:?}: it must be true or false");
             return Err(Problem::invalid(detail));
         }
+    };
+    let busy = || Problem::later("busy", "another deep audit is running");
+    let _turn = match deep {
+        true => Some(context.turns.auditing.take().ok_or_else(busy)?),
+        false => None,
     };
     let judged = operation::audit::audit(&context.store, &id, deep, &|_| {}).await;
     let judged = judged.map_err(|error| Problem::of_reading(&error))?;

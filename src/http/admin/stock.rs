@@ -5,7 +5,6 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 
 use super::{
@@ -21,6 +20,7 @@ use crate::http::Context;
 use crate::http::attempt::{discard, media_type, next_piece, read_body};
 use crate::http::operator::carry_out;
 use crate::http::problem::Problem;
+use crate::http::turns::Turn;
 use crate::operation::stock::{Load, StopReason, Stopped, add, check_count, unit_of};
 use crate::operation::units::{UnitList, UnitReader, WrongLine};
 use crate::store::Store;
@@ -46,7 +46,7 @@ pub async fn change(
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
     if is_text(&request) {
-        let Ok(turn) = context.loading.clone().try_acquire_owned() else {
+        let Some(turn) = context.turns.loading.take() else {
             discard(body).await;
             return Err(Problem::later("busy", "another load is being read"));
         };
@@ -149,7 +149,7 @@ async fn load(
     request: &HttpRequest,
     id: SaleId,
     load: Load,
-    turn: Option<OwnedSemaphorePermit>,
+    turn: Option<Turn>,
 ) -> Result<HttpResponse, Problem> {
     let who = who(request);
     let count = load.len();

@@ -22,6 +22,8 @@ use crate::metrics::Metrics;
 
 /// How long an end that is still sending is read, so that it sees the last answer.
 const LINGER: Duration = Duration::from_secs(1);
+/// What the HTTP library keeps of an answer that is being sent, and a piece of it more.
+const WRITE_BUFFER_BYTES: usize = 16 << 10;
 /// The answer to an address that has as many connections as it may.
 const TOO_MANY_CONNECTIONS: &str = "HTTP/1.1 429 Too Many Requests\r\n\
     connection: close\r\nretry-after: 1\r\ncontent-type: application/problem+json\r\n\
@@ -55,6 +57,7 @@ where
         .keep_alive(KeepAlive::Os)
         .client_request_timeout(Duration::ZERO)
         .client_disconnect_timeout(LINGER)
+        .h1_write_buffer_size(WRITE_BUFFER_BYTES)
         .on_connect_ext(|stream: &Stream, data| {
             data.insert(stream.0.clone());
         })

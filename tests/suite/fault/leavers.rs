@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use seckill::admission::Admission;
 use seckill::admission::memory::Memory;
+use seckill::admission::names::Names;
 use seckill::config::OnForgot;
 use seckill::domain::attempt::Purchase;
 use seckill::domain::ids::Username;
@@ -27,6 +28,7 @@ async fn who_leaves_disturbs_nobody_in_the_batch() {
         &world.store,
         Arc::default(),
         memory,
+        Arc::new(Names::new(|_| None, metrics.clone())),
         metrics.clone(),
         TIMEOUT,
     );

@@ -24,6 +24,7 @@ mod shared;
 mod shutdown;
 mod standstill;
 mod storm;
+mod unknown_names;
 mod waits;
 
 /// Rounds of the tests that kill: 1 in `make test`, many in `make test-long`.

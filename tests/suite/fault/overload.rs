@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use seckill::admission::Admission;
 use seckill::admission::memory::Memory;
+use seckill::admission::names::Names;
 use seckill::config::OnForgot;
 use seckill::domain::attempt::Purchase;
 use seckill::domain::bid::BidOutcome;
@@ -25,6 +26,8 @@ use crate::support::redis::World;
 
 /// Attempts that a worker lets wait.
 const QUEUE_MAX: usize = 4096;
+/// Attempts for one sale that it lets wait.
+const SHARE_MAX: usize = QUEUE_MAX / 2;
 /// Bids that a worker lets wait.
 const BIDS_MAX: usize = 1024;
 const STOCK: u64 = 10_000;
@@ -39,7 +42,15 @@ impl Worker {
     fn new(store: &Store, timeout: Duration) -> Self {
         let metrics = Arc::new(Metrics::new().expect("registered"));
         let memory = Arc::new(Memory::new(OnForgot::Stop, metrics.clone()));
-        let admission = Admission::start(store, Arc::default(), memory, metrics.clone(), timeout);
+        let names = Arc::new(Names::new(|_| None, metrics.clone()));
+        let admission = Admission::start(
+            store,
+            Arc::default(),
+            memory,
+            names,
+            metrics.clone(),
+            timeout,
+        );
         Self { admission, metrics }
     }
 
@@ -69,13 +80,14 @@ fn is_grabbed(outcome: &Result<Outcome>) -> bool {
 }
 
 #[tokio::test]
-async fn a_full_queue_is_busy_at_once_and_who_waits_is_decided() {
+async fn a_crowd_without_room_is_busy_at_once_and_leaves_room_for_other_sales() {
     let world = World::new().await;
     let sale = world.sale("a", StockKind::Counter, STOCK).await;
+    let calm = world.sale("calm", StockKind::Counter, STOCK).await;
     let worker = Worker::new(&world.store, TIMEOUT);
     // The batcher does not run meanwhile: there is one thread, and it is here.
     let (mut waiting, mut refused) = (Vec::new(), 0);
-    for number in 0..QUEUE_MAX + 100 {
+    for number in 0..SHARE_MAX + 100 {
         let mut ask = Box::pin(worker.grab(&sale, number));
         if ask.as_mut().now_or_never().is_none() {
             waiting.push(ask);
@@ -83,14 +95,22 @@ async fn a_full_queue_is_busy_at_once_and_who_waits_is_decided() {
             refused += 1;
         }
     }
-    assert_eq!((waiting.len(), refused), (QUEUE_MAX, 100));
-    let full = worker.grab(&sale, QUEUE_MAX).await;
+    assert_eq!((waiting.len(), refused), (SHARE_MAX, 100));
+    let full = worker.grab(&sale, SHARE_MAX).await;
     assert!(matches!(full, Err(Error::Busy(_))), "{full:?}");
+    let mut others: Vec<_> = (0..SHARE_MAX / 2)
+        .map(|number| Box::pin(worker.grab(&calm, number)))
+        .collect();
+    for ask in &mut others {
+        assert!(ask.as_mut().now_or_never().is_none(), "no room");
+    }
 
     assert!(join_all(waiting).await.iter().all(is_grabbed));
-    assert_eq!(world.left(&sale).await, STOCK - QUEUE_MAX as u64);
+    assert!(join_all(others).await.iter().all(is_grabbed));
+    assert_eq!(world.left(&sale).await, STOCK - SHARE_MAX as u64);
     worker.assert_nobody_waits();
     world.assert_holds(&sale).await;
+    world.assert_holds(&calm).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,266 @@
+//! Names: which sales Redis may be asked for, so that invented names cannot crowd out real ones.
+//!
+//! An invented name costs Redis a call of its own, and there is no end of names. So a name that no
+//! reading of the sales has, and that Redis never confirmed, is *unknown*. Redis is asked for one
+//! at most once in [`PAUSE`] and for all of them at most [`ASKS_PER_SECOND`] times a second. When
+//! Redis said within [`PAUSE`] that there is no such sale, that is said again; all else is busy.
+//!
+//! A reading says nothing of a sale that was made after it began. So one that is older than
+//! [`READING_AGE_MAX`] makes no name unknown, and nor does a Redis that cannot be read: a new sale
+//! is sold after that time at the latest, whatever others ask for.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use crate::domain::ids::SaleId;
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+
+/// Least time between two questions for one unknown name.
+pub const PAUSE: Duration = Duration::from_millis(100);
+/// Most questions for unknown names in any second.
+pub const ASKS_PER_SECOND: usize = 50;
+/// A reading that began longer ago makes no name unknown.
+pub const READING_AGE_MAX: Duration = Duration::from_secs(1);
+
+/// Whether a reading that began at most [`READING_AGE_MAX`] ago has the sale; `None` without one.
+type Listed = dyn Fn(&SaleId) -> Option<bool> + Send + Sync;
+
+/// The names of a process, shared by its workers. It remembers every sale that Redis confirmed, and
+/// of unknown names the questions of the last second.
+pub struct Names {
+    listed: Box<Listed>,
+    known: RwLock<HashSet<SaleId>>,
+    asked: Mutex<VecDeque<Question>>,
+    metrics: Arc<Metrics>,
+}
+
+struct Question {
+    sale: SaleId,
+    asked_at: Instant,
+    /// Redis said that there is no such sale.
+    denied: bool,
+}
+
+/// What to do with a request for a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// There is such a sale: ask, and do not look here again until Redis denies it.
+    Known,
+    /// Ask, this time.
+    Ask,
+    /// Redis has just said that there is no such sale; it need not be asked.
+    Denied,
+}
+
+impl Names {
+    /// Knows no name. `listed` says whether a reading that began at most [`READING_AGE_MAX`] ago
+    /// has a sale, and `None` without such a reading; it must not wait.
+    pub fn new(
+        listed: impl Fn(&SaleId) -> Option<bool> + Send + Sync + 'static,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            listed: Box::new(listed),
+            known: RwLock::default(),
+            asked: Mutex::default(),
+            metrics,
+        }
+    }
+
+    /// Whether Redis may be asked for `sale` at `now`.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the name is unknown and there were questions enough.
+    pub fn pass(&self, sale: &SaleId, now: Instant) -> Result<Pass> {
+        if self.is_known(sale) {
+            return Ok(Pass::Known);
+        }
+        match (self.listed)(sale) {
+            Some(true) => {
+                self.confirm(sale);
+                Ok(Pass::Known)
+            }
+            None => Ok(Pass::Ask),
+            Some(false) => {
+                let passed = self.question(sale, now);
+                self.metrics.names.another(match passed {
+                    Ok(Pass::Denied) => "no_such_sale",
+                    Ok(_) => "asked",
+                    Err(_) => "busy",
+                });
+                passed
+            }
+        }
+    }
+
+    /// There is such a sale: Redis said so.
+    pub fn confirm(&self, sale: &SaleId) {
+        if !self.is_known(sale) {
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            known.insert(sale.clone());
+        }
+    }
+
+    /// There is no such sale: Redis said so to a call that was sent at `sent_at`.
+    pub fn deny(&self, sale: &SaleId, sent_at: Instant) {
+        if self.is_known(sale) {
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            known.remove(sale);
+        }
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        // Not a newer question: what it will hear, nobody knows yet.
+        let answered =
+            |question: &&mut Question| question.asked_at <= sent_at && question.sale == *sale;
+        if let Some(question) = asked.iter_mut().rev().find(answered) {
+            question.denied = true;
+        }
+    }
+
+    fn is_known(&self, sale: &SaleId) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.contains(sale)
+    }
+
+    /// Takes one of the questions for unknown names, if there is one.
+    fn question(&self, sale: &SaleId, now: Instant) -> Result<Pass> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = |question: &Question| now.saturating_duration_since(question.asked_at);
+        while asked
+            .front()
+            .is_some_and(|q| age(q) >= Duration::from_secs(1))
+        {
+            asked.pop_front();
+        }
+        let recent = |question: &&Question| age(question) < PAUSE;
+        let mut recent = asked.iter().rev().take_while(recent);
+        match recent.find(|question| question.sale == *sale) {
+            Some(question) if question.denied => Ok(Pass::Denied),
+            Some(_) => Err(Error::Busy(format!(
+                "no sale {sale} was seen, and Redis was asked for it less than {PAUSE:?} ago"
+            ))),
+            None if asked.len() >= ASKS_PER_SECOND => Err(Error::Busy(format!(
+                "no sale {sale} was seen, and Redis was asked for {ASKS_PER_SECOND} unknown names \
+                 in the last second"
+            ))),
+            None => {
+                asked.push_back(Question {
+                    sale: sale.clone(),
+                    asked_at: now,
+                    denied: false,
+                });
+                Ok(Pass::Ask)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    use super::*;
+
+    /// What the readings say: 0 no fresh one, 1 a fresh one without the sale, 2 one with it.
+    struct Scene {
+        names: Names,
+        reading: Arc<AtomicU8>,
+        start: Instant,
+    }
+
+    impl Scene {
+        fn new(reading: u8) -> Self {
+            let reading = Arc::new(AtomicU8::new(reading));
+            let said = reading.clone();
+            let listed = move |_: &SaleId| match said.load(Ordering::Relaxed) {
+                0 => None,
+                said => Some(said == 2),
+            };
+            let metrics = Arc::new(Metrics::new().expect("metrics"));
+            Self {
+                names: Names::new(listed, metrics),
+                reading,
+                start: Instant::now(),
+            }
+        }
+
+        fn at(&self, ms: u64) -> Instant {
+            self.start + Duration::from_millis(ms)
+        }
+
+        /// `None`: busy.
+        fn pass(&self, name: &str, ms: u64) -> Option<Pass> {
+            self.names.pass(&sale(name), self.at(ms)).ok()
+        }
+    }
+
+    fn sale(name: &str) -> SaleId {
+        SaleId::parse(name).expect("valid")
+    }
+
+    #[test]
+    fn an_unknown_name_is_asked_for_once_in_a_pause() {
+        let scene = Scene::new(1);
+        assert_eq!(scene.pass("a", 0), Some(Pass::Ask));
+        assert_eq!(scene.pass("a", 1), None, "the answer is on its way");
+        assert_eq!(scene.pass("b", 1), Some(Pass::Ask), "another name");
+        assert_eq!(scene.pass("a", 99), None);
+        assert_eq!(scene.pass("a", 100), Some(Pass::Ask));
+    }
+
+    #[test]
+    fn what_redis_denied_is_repeated_for_a_pause_from_the_question_on() {
+        let scene = Scene::new(1);
+        assert_eq!(scene.pass("a", 0), Some(Pass::Ask));
+        scene.names.deny(&sale("a"), scene.at(90));
+        assert_eq!(scene.pass("a", 99), Some(Pass::Denied));
+        assert_eq!(scene.pass("b", 99), Some(Pass::Ask));
+        assert_eq!(scene.pass("a", 100), Some(Pass::Ask));
+        scene.names.deny(&sale("a"), scene.at(90));
+        assert_eq!(
+            scene.pass("a", 101),
+            None,
+            "a late answer to the first call"
+        );
+    }
+
+    #[test]
+    fn so_many_unknown_names_are_asked_for_in_any_second() {
+        let scene = Scene::new(1);
+        let asked = |from: u64| {
+            let names = (0..1000).map(|number| format!("n{from}-{number}"));
+            let passed = names.filter(|name| scene.pass(name, from) == Some(Pass::Ask));
+            passed.count()
+        };
+        assert_eq!((asked(0), asked(999)), (ASKS_PER_SECOND, 0));
+        assert_eq!((asked(1000), asked(1999)), (ASKS_PER_SECOND, 0));
+        let table = scene.names.asked.lock().expect("no panic").len();
+        assert_eq!(table, ASKS_PER_SECOND, "what is remembered is bounded");
+    }
+
+    #[test]
+    fn a_sale_that_redis_or_a_reading_has_always_passes() {
+        let scene = Scene::new(1);
+        for number in 0..ASKS_PER_SECOND {
+            assert_eq!(scene.pass(&format!("n{number}"), 0), Some(Pass::Ask));
+        }
+        assert_eq!(scene.pass("a", 1), None);
+        scene.names.confirm(&sale("a"));
+        assert_eq!(scene.pass("a", 1), Some(Pass::Known));
+        scene.reading.store(2, Ordering::Relaxed);
+        assert_eq!(scene.pass("b", 1), Some(Pass::Known));
+        scene.reading.store(1, Ordering::Relaxed);
+        assert_eq!(scene.pass("b", 2), Some(Pass::Known));
+        scene.names.deny(&sale("b"), scene.at(3));
+        assert_eq!(scene.pass("b", 4), None, "it is gone");
+    }
+
+    #[test]
+    fn without_a_fresh_reading_no_name_is_unknown() {
+        let scene = Scene::new(0);
+        for _ in 0..1000 {
+            assert_eq!(scene.pass("a", 0), Some(Pass::Ask));
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Names of sales that nobody has seen.
+
+use prometheus::{IntCounterVec, Opts, Registry};
+
+/// Requests for such names by what became of them.
+pub struct Names {
+    unknown: IntCounterVec,
+}
+
+impl Names {
+    pub(super) fn registered(registry: &Registry) -> prometheus::Result<Self> {
+        let options = Opts::new(
+            "seckill_unknown_names_total",
+            "Requests for sales that no reading has: Redis was asked, or this was the answer",
+        );
+        let unknown = IntCounterVec::new(options, &["answer"])?;
+        registry.register(Box::new(unknown.clone()))?;
+        Ok(Self { unknown })
+    }
+
+    /// One more: `asked`, `no_such_sale` or `busy`.
+    pub fn another(&self, answer: &str) {
+        self.unknown.with_label_values(&[answer]).inc();
+    }
+
+    /// How many there were.
+    pub fn count(&self, answer: &str) -> u64 {
+        self.unknown.with_label_values(&[answer]).get()
+    }
+}
