@@ -31,38 +31,12 @@ const REST_MAX: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Reading {
     /// In the order of their ids. A sale that cannot be read is an error of its own.
-<<<<<<< HEAD
     pub sales: Result<Vec<Arc<SaleRead>>>,
     clock: Option<Clock>,
     began: Instant,
 }
 
 impl Reading {
-=======
-    pub sales: Result<Vec<(SaleId, Result<Snapshot>)>>,
-    began: Instant,
-    ended: Instant,
-    fresh_until: Instant,
-}
-
-impl Reading {
-    fn new(sales: Result<Vec<(SaleId, Result<Snapshot>)>>, began: Instant) -> Self {
-        let ended = Instant::now();
-        // A failure may be over soon, and hardly costs Redis anything.
-        let rest = if sales.is_err() {
-            REST_MIN
-        } else {
-            ((ended - began) * REST_FACTOR).clamp(REST_MIN, REST_MAX)
-        };
-        Self {
-            sales,
-            began,
-            ended,
-            fresh_until: ended + rest,
-        }
-    }
-
->>>>>>> shares
     /// The time by the clock of Redis now; `None` when no sale was read.
     pub fn server_time(&self) -> Option<EpochMs> {
         self.clock.map(Clock::now)
@@ -95,26 +69,17 @@ impl Catalogue {
         }
     }
 
-<<<<<<< HEAD
-    /// The last reading if it is fresh, or else the next one, with all that was changed since.
-=======
     /// Whether there is such a sale, by a reading that began at most `age_max` ago; `None` without
     /// one, or when it failed. Never waits, and sees to it that the next reading comes.
     pub fn has(&self, id: &SaleId, age_max: Duration) -> Option<bool> {
-        let last = self.readings.borrow().clone();
-        if last
-            .as_ref()
-            .is_none_or(|last| Instant::now() >= last.fresh_until)
-        {
-            let _ = self.wishes.try_send(());
-        }
-        let young = last.filter(|last| last.began.elapsed() <= age_max)?;
-        let sales = young.sales.as_ref().ok()?;
-        Some(sales.binary_search_by(|(known, _)| known.cmp(id)).is_ok())
+        let reading = self.readings.last(age_max)?;
+        let sales = reading.sales.as_ref().ok()?;
+        let told = self.news().tell(id, reading.began);
+        let is_listed = || sales.binary_search_by(|sale| sale.0.cmp(id)).is_ok();
+        Some(told.unwrap_or_else(is_listed))
     }
 
-    /// The last reading if it is fresh, or else the next one.
->>>>>>> shares
+    /// The last reading if it is fresh, or else the next one, with all that was changed since.
     ///
     /// # Errors
     /// [`Error::Busy`] when there is none in time.
@@ -159,7 +124,6 @@ impl Catalogue {
     }
 }
 
-<<<<<<< HEAD
 /// Sales that were read alone, because they had been changed, since the last reading began.
 #[derive(Default)]
 struct News {
@@ -184,6 +148,12 @@ impl News {
         if known.is_none_or(|known| known <= told.asked_at) {
             self.told.insert(id.clone(), told);
         }
+    }
+
+    /// Whether there is such a sale, as was heard since that time; `None`: nothing was heard of it.
+    fn tell(&self, id: &SaleId, since: Instant) -> Option<bool> {
+        let told = self.told.get(id).filter(|told| told.asked_at >= since)?;
+        Some(told.sale.is_some())
     }
 
     /// The reading with the news that it may lack: a reading that began later has them.
@@ -280,20 +250,5 @@ mod tests {
         ] {
             assert_eq!(walk.rest_after(ms(took)), ms(rest), "{took}");
         }
-=======
-/// Reads in a task of its own, so that a looker who leaves takes no reading from the others.
-async fn read_as_wished(
-    store: Store,
-    mut wished: mpsc::Receiver<()>,
-    published: watch::Sender<Option<Arc<Reading>>>,
-) {
-    while wished.recv().await.is_some() {
-        let began = Instant::now();
-        let sales = store.sales().await;
-        let reading = Reading::new(sales, began);
-        let fresh_until = reading.fresh_until;
-        published.send_replace(Some(Arc::new(reading)));
-        sleep_until(fresh_until.into()).await;
->>>>>>> shares
     }
 }

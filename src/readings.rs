@@ -85,6 +85,18 @@ impl<S: Send + Sync + 'static> Readings<S> {
         let _ = self.wishes.try_send(());
     }
 
+    /// The last reading if it began at most so long ago. Never waits. When it is not fresh, the next
+    /// one begins.
+    pub fn last(&self, age_max: Duration) -> Option<Arc<S>> {
+        let last = self.last.borrow();
+        let is_fresh = |reading: &Reading<S>| Instant::now() < reading.fresh_until;
+        if !last.as_ref().is_some_and(is_fresh) {
+            self.wish();
+        }
+        let young = last.as_ref().filter(|last| last.began.elapsed() <= age_max);
+        young.map(|reading| reading.seen.clone())
+    }
+
     /// The last reading if it is fresh, or else the next one. `since`: one that began before is
     /// not good enough. The wait takes `patience` at most.
     ///

@@ -39,14 +39,8 @@ use std::time::Duration;
 
 use actix_service::IntoServiceFactory;
 use actix_web::dev::Server;
-<<<<<<< HEAD
 use actix_web::{App, web};
 use rustix::process::{Resource, getrlimit};
-use tokio::sync::Semaphore;
-=======
-pub use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer, web};
->>>>>>> shares
 
 use self::connection::{Addresses, Limits, entrance};
 use self::listing::Listings;
@@ -189,26 +183,18 @@ pub fn listen(
 ) -> Result<Listening> {
     let timeout = config.redis.timeout;
     let draining = Arc::<AtomicBool>::default();
-<<<<<<< HEAD
     let gates = Arc::<Gates>::default();
     let lookers = store.clone().for_lookers()?;
     let catalogue = Catalogue::start(lookers.clone(), timeout);
+    let read = catalogue.clone();
+    let listed = move |sale: &_| read.has(sale, READING_AGE_MAX);
     let shared = Arc::new(Shared {
         gates: gates.clone(),
         memory: Arc::new(Memory::new(config.redis.on_forgot, metrics.clone())),
+        names: Arc::new(Names::new(listed, metrics.clone())),
         metrics: metrics.clone(),
         listings: Listings::start(catalogue.clone(), timeout),
         figures: Figures::start(lookers, catalogue.clone(), metrics.clone(), gates),
-=======
-    let catalogue = Catalogue::start(store.clone(), timeout);
-    let read = catalogue.clone();
-    let listed = move |sale: &_| read.has(sale, READING_AGE_MAX);
-    let shared = Shared {
-        gates: Arc::default(),
-        memory: Arc::new(Memory::new(config.redis.on_forgot, metrics.clone())),
-        metrics: metrics.clone(),
-        names: Arc::new(Names::new(listed, metrics.clone())),
->>>>>>> shares
         catalogue,
         readiness: readiness.clone(),
         doors: config.doors.clone(),

@@ -8,11 +8,8 @@ mod expiry;
 pub mod figures;
 mod intruders;
 mod losses;
-<<<<<<< HEAD
 mod memory;
-=======
 mod names;
->>>>>>> shares
 
 use std::time::Duration;
 
@@ -27,11 +24,8 @@ use self::deliveries::Deliveries;
 use self::expiry::Expiry;
 use self::intruders::Intruders;
 use self::losses::Losses;
-<<<<<<< HEAD
 use self::memory::MemoryGauges;
-=======
 use self::names::Names;
->>>>>>> shares
 use crate::domain::bid::BidOutcome;
 use crate::domain::outcome::{Outcome, Refusal};
 use crate::domain::place::PlaceOutcome;
@@ -75,50 +69,10 @@ pub struct Metrics {
     pub intruders: Intruders,
     /// What Redis has forgotten.
     pub losses: Losses,
-<<<<<<< HEAD
     /// How much memory Redis uses.
     pub memory: MemoryGauges,
-=======
     /// Names of sales that nobody has seen.
     pub names: Names,
-}
-
-/// The figures of one sale, read from Redis.
-#[derive(Debug)]
-pub struct SaleFigures {
-    /// The sale's id.
-    pub sale: String,
-    /// Units in stock, of a target cents: below 0 when somebody decremented it by hand.
-    pub left: i64,
-    /// The same in orders, by their state: `held`, `confirmed`, `used`.
-    pub granted: [(&'static str, u64); 3],
-    /// Buyers who hold an order.
-    pub buyers: u64,
-}
-
-/// How far the relays are behind the feed of one event, read from Redis.
-#[derive(Debug)]
-pub struct FeedFigures {
-    /// The event.
-    pub event: String,
-    /// Entries that are not delivered yet.
-    pub undelivered: u64,
-    /// Age of the oldest of them.
-    pub oldest: Duration,
-    /// Entries that were given up.
-    pub dead: u64,
-}
-
-/// A gate that answers without asking Redis.
-#[derive(Debug)]
-pub struct GateFigures {
-    /// The sale's id.
-    pub sale: String,
-    /// What the gate says.
-    pub refusal: &'static str,
-    /// Buyers that it lets pass.
-    pub buyers: usize,
->>>>>>> shares
 }
 
 impl Metrics {
@@ -161,16 +115,7 @@ impl Metrics {
             "Requests for an order over several sales by outcome",
             "outcome",
         )?;
-<<<<<<< HEAD
-        let redis_errors = counters(
-            "seckill_redis_errors_total",
-            "Failed calls to Redis by what they mean",
-            "kind",
-        )?;
-=======
-        let bids = counters("seckill_bids_total", "Bids by outcome", "outcome")?;
         let redis_errors = counters("seckill_redis_errors_total", "Failed Redis calls", "kind")?;
->>>>>>> shares
         let waiting = "Attempts that wait for a batch";
         let queue_depth = gauge_of(&registry, "seckill_queue_attempts", waiting)?;
         let seconds = |name, help| histogram(&registry, name, help, &SECONDS);
@@ -204,11 +149,8 @@ impl Metrics {
             connections: Connections::registered(&registry)?,
             intruders: Intruders::registered(&registry)?,
             losses: Losses::registered(&registry)?,
-<<<<<<< HEAD
             memory: MemoryGauges::registered(&registry)?,
-=======
             names: Names::registered(&registry)?,
->>>>>>> shares
             deliveries: Deliveries::registered(&registry)?,
             chat: Chat::registered(&registry)?,
             redis_errors,
