@@ -85,8 +85,8 @@ impl<S: Send + Sync + 'static> Readings<S> {
         let _ = self.wishes.try_send(());
     }
 
-    /// The last reading if it began at most so long ago. Never waits. When it is not fresh, the next
-    /// one begins.
+    /// The last reading if it began at most so long ago. Never waits. When it is not fresh, the
+    /// next one begins.
     pub fn last(&self, age_max: Duration) -> Option<Arc<S>> {
         let last = self.last.borrow();
         let is_fresh = |reading: &Reading<S>| Instant::now() < reading.fresh_until;

@@ -840,7 +840,7 @@ fn control_layers() {
         ),
         ("src/store/embedded/mod.rs", "use super::server;\n"),
         (
-            "src/app.rs",
+            "src/app/mod.rs",
             "fn f() -> impl A + use<> { crate::http::serve() }\n",
         ),
     ] {

@@ -4,7 +4,6 @@
 
 pub mod account;
 pub mod activity;
-pub mod address;
 pub mod archive;
 pub mod attempt;
 pub mod bid;

@@ -145,7 +145,7 @@ impl Keys {
     }
 
     /// The same, and the dead orders of its buyers.
-    fn of_sale_with_gone(&self, id: &SaleId) -> [String; 4] {
+    fn of_deaths(&self, id: &SaleId) -> [String; 4] {
         let [sale, stock, buyers] = self.of_snapshot(id);
         [sale, stock, buyers, self.gone(id)]
     }
@@ -168,7 +168,7 @@ impl Keys {
         let [orders, holds, feed] = self.of_orders(event);
         let goods = basket.wishes().iter().map(|wish| &wish.goods);
         let of_event = [self.requests(event), orders, holds, feed];
-        list(of_event, goods, |goods| self.of_sale_with_gone(goods))
+        list(of_event, goods, |goods| self.of_deaths(goods))
     }
 
     /// The keys of `order_confirm`, in its order.
@@ -187,9 +187,7 @@ impl Keys {
     /// The keys of `order_cancel` and `order_expire`, in their order.
     pub fn of_return(&self, event: &str, sales: &[&SaleId]) -> Vec<String> {
         let sales = sales.iter().copied();
-        list(self.of_orders(event), sales, |sale| {
-            self.of_sale_with_gone(sale)
-        })
+        list(self.of_orders(event), sales, |sale| self.of_deaths(sale))
     }
 
     /// The keys of `clear_begin`, in its order.
@@ -208,9 +206,7 @@ impl Keys {
     /// The keys of `sale_reset` and `sale_delete`, in their order.
     pub fn of_clear_end(&self, event: &str, sales: &[&SaleId]) -> Vec<String> {
         let sales = sales.iter().copied();
-        list([self.deleted(event)], sales, |sale| {
-            self.of_sale_with_gone(sale)
-        })
+        list([self.deleted(event)], sales, |sale| self.of_deaths(sale))
     }
 
     /// The keys of `event_delete`, in its order.
@@ -230,7 +226,7 @@ impl Keys {
             self.archived(event),
         ];
         let sales = sales.iter().copied();
-        list(of_event, sales, |sale| self.of_sale_with_gone(sale))
+        list(of_event, sales, |sale| self.of_deaths(sale))
     }
 
     /// The keys of `sale_put`, in its order.

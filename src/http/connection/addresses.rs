@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::origin::Origin;
 use crate::config::Networks;
-use crate::domain::address::Origin;
 
 /// The open connections of each address, over all workers.
 #[derive(Debug)]

@@ -31,13 +31,24 @@ const TOO_MANY_CONNECTIONS: &str = "HTTP/1.1 429 Too Many Requests\r\n\
     {\"type\":\"about:blank\",\"title\":\"Too Many Requests\",\"status\":429,\
     \"code\":\"too_many_connections\",\"detail\":\"Your address has too many open connections.\"}";
 
+/// An [`Entrance`] that cannot fail to be built.
+pub trait Worker:
+    ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
+{
+}
+
+impl<S> Worker for S where
+    S: ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
+{
+}
+
 /// What one worker does with the sockets of a listener. `ended` resolves when the server stops.
 pub fn entrance<A, F>(
     application: A,
     limits: Limits,
     metrics: Arc<Metrics>,
     ended: impl Fn() -> F + 'static,
-) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
+) -> impl Worker
 where
     F: Future<Output = ()> + 'static,
     A: ServiceFactory<

@@ -14,6 +14,7 @@ mod addresses;
 mod boundary;
 mod entrance;
 mod listener;
+mod origin;
 mod register;
 mod served;
 mod stream;

@@ -6,17 +6,18 @@
 //! At `replicated:K`, a worker is shown an entry when K replicas have it: what a failover forgets
 //! was never delivered, so its `seq` is not given to two orders in the eyes of the receiver.
 
+mod state;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
 use redis::{RedisError, RedisResult};
 
-use super::live::Live;
+pub use self::state::{FeedState, Lag};
 use super::pool::Connection;
-use super::reply::{self, number, unexpected, word};
+use super::reply::{number, unexpected, word};
 use super::scan::Pair;
-use super::script::{FEED_LAG, FEED_LEAVE, FEED_TRIM};
+use super::script::{FEED_LEAVE, FEED_TRIM};
 use super::{Store, record};
 use crate::domain::feed::{Entry, Letter};
 use crate::domain::ids::OrderId;
@@ -25,8 +26,6 @@ use crate::error::{Error, Result};
 
 /// The consumer group that all relays share.
 pub const GROUP: &str = "relay";
-/// Feeds that are asked about at once.
-const FEEDS_AT_ONCE: usize = 16;
 /// Idle time of entries that a worker gave back: longer than any time to take over.
 const GIVEN_BACK: Duration = Duration::from_secs(24 * 3600);
 
@@ -58,26 +57,6 @@ pub struct Kept {
     pub ids: HashSet<String>,
     /// Those of them that it did not know of.
     pub found: Taken,
-}
-
-/// How a feed is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FeedState {
-    /// Entries that it has.
-    pub entries: u64,
-    /// How far the relays are behind; `None` when no relay ever read it.
-    pub lag: Option<Lag>,
-}
-
-/// How far the relays are behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lag {
-    /// Entries that are not delivered yet.
-    pub undelivered: u64,
-    /// Age of the oldest of them.
-    pub oldest: Duration,
-    /// Entries that were given up.
-    pub dead: u64,
 }
 
 impl Store {
@@ -220,64 +199,6 @@ impl Store {
     pub async fn feed_trim(&self, event: &str) -> Result<u64> {
         let call = FEED_TRIM.on(&[self.keys.feed(event)]);
         number("feed_trim", &self.work(call).await?)
-    }
-
-    /// How far the relays are behind; `None` when no relay ever read this feed.
-    pub async fn feed_lag(&self, event: &str) -> Result<Option<Lag>> {
-        let connection = self.connection().await?;
-        self.lag_on(&connection.live, event).await
-    }
-
-    async fn lag_on(&self, live: &Live, event: &str) -> Result<Option<Lag>> {
-        let keys = [self.keys.feed(event), self.keys.dead(event)];
-        let call = FEED_LAG.on(&keys).arg(GROUP);
-        reply::lag(self.look(live, call).await?)
-    }
-
-    /// Each feed, in the order of the events. One that cannot be read is an error of its own: it
-    /// must not hide the others.
-    ///
-    /// # Errors
-    /// Redis is not there, or not in a state to answer.
-    pub async fn feeds(&self) -> Result<Vec<(String, Result<FeedState>)>> {
-        let events = self.events_with_feeds().await?;
-        let connection = self.connection().await?;
-        let states = events.into_iter().map(|event| async {
-            let state = self.state_on(&connection.live, &event).await;
-            (event, state)
-        });
-        let states: Vec<_> = states.collect();
-        let mut states = stream::iter(states).buffered(FEEDS_AT_ONCE);
-        let mut feeds = Vec::new();
-        while let Some((event, state)) = states.next().await {
-            if let Err(away @ Error::Busy(_)) = state {
-                return Err(away);
-            }
-            feeds.push((event, state));
-        }
-        Ok(feeds)
-    }
-
-    async fn state_on(&self, live: &Live, event: &str) -> Result<FeedState> {
-        let entries = self.length_on(live, event).await?;
-        let lag = self.lag_on(live, event).await?;
-        Ok(FeedState { entries, lag })
-    }
-
-    /// How many entries the feed of the event has.
-    ///
-    /// # Errors
-    /// Redis is not there, or not in a state to answer.
-    pub async fn feed_length(&self, event: &str) -> Result<u64> {
-        let connection = self.connection().await?;
-        self.length_on(&connection.live, event).await
-    }
-
-    async fn length_on(&self, live: &Live, event: &str) -> Result<u64> {
-        let (feed, mut live) = (self.keys.feed(event), live.clone());
-        let mut length = redis::cmd("XLEN");
-        length.arg(&feed);
-        self.read(&[&feed], length.query_async(&mut live)).await
     }
 
     /// `XREADGROUP`: entries from `start` on, `>` for new ones and `0` for the worker's own.

@@ -1,22 +1,23 @@
 //! The server: everything built from one configuration, run until a signal, stopped in order.
 
+mod demo;
+mod signals;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::sleep;
 
+use self::signals::{StopSignals, stop_in_order};
 use crate::config::{AdminToken, Config, Wechat};
 use crate::domain::bytes::shown;
 use crate::domain::ids::SaleId;
-use crate::domain::sale::{SaleEdit, StockKind};
+use crate::domain::sale::StockKind;
 use crate::error::{Error, Result};
 use crate::expirer::Expirer;
-use crate::http::{self, Handle, Listening};
+use crate::http::{self, Listening};
 use crate::memory::MemoryWatch;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
@@ -24,11 +25,6 @@ use crate::relay::Relay;
 use crate::store::Store;
 use crate::store::embedded::{self, EmbeddedRedis, MemoryLimit, Options};
 use crate::store::replicas::Watch;
-
-/// Title by which a demo sale is known.
-const DEMO_TITLE: &str = "demo";
-/// Units that each demo sale is stocked with.
-const DEMO_UNITS: u64 = 50;
 
 /// A server that listens, with its private Redis if it has one.
 pub struct App {
@@ -63,8 +59,8 @@ impl App {
         let replicas = Watch::start(&store, config.redis.replica_gone);
         let readiness = Readiness::start(&store, config.wechat.token.is_some());
         if demo {
-            demo_sale(&store, &config.doors.seckill, StockKind::List).await?;
-            demo_sale(&store, &config.doors.incr, StockKind::Counter).await?;
+            demo::put(&store, &config.doors.seckill, StockKind::List).await?;
+            demo::put(&store, &config.doors.incr, StockKind::Counter).await?;
         }
         warn_of_token(config);
         warn_of_office(&config.wechat);
@@ -308,99 +304,4 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|e| Error::Embedded(e.to_string()))?
-}
-
-async fn demo_sale(store: &Store, id: &SaleId, kind: StockKind) -> Result<()> {
-    let found = store.sale_snapshot(id).await?;
-    let is_demo = found
-        .as_ref()
-        .is_none_or(|found| found.sale.title == DEMO_TITLE);
-    if found.is_none() {
-        let edit = SaleEdit {
-            kind: Some(kind),
-            title: Some(DEMO_TITLE.to_owned()),
-            ..SaleEdit::default()
-        };
-        unless_unknown(store.sale_put(id, &edit).await)?;
-    }
-    let was_stocked = found.is_some_and(|found| found.figures.added > 0);
-    if is_demo && !was_stocked {
-        // Adds nothing when another server was faster.
-        unless_unknown(store.stock_add_first(id, DEMO_UNITS).await)?;
-    }
-    Ok(())
-}
-
-/// A server that is started while replicas are away is not ready, and starts all the same.
-fn unless_unknown<T>(done: Result<T>) -> Result<()> {
-    match done {
-        Err(Error::Unknown(why)) => {
-            tracing::warn!(why, "replicas may not have the demo sales");
-            Ok(())
-        }
-        done => done.map(|_| ()),
-    }
-}
-
-/// What asks a program to stop.
-struct StopSignals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-/// Who asked.
-#[derive(PartialEq, Eq)]
-enum Stop {
-    /// TERM: a supervisor.
-    Terminate,
-    /// Ctrl-C: a person who waits.
-    Interrupt,
-}
-
-impl StopSignals {
-    /// Listens from now on. HUP stops nothing: there is nothing to reload, and whoever closes a
-    /// terminal or tells all programs to reopen their logs must not end a sale.
-    fn listen() -> Result<Self> {
-        let failed = |e| Error::Config(format!("cannot listen to signals: {e}"));
-        let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
-        tokio::spawn(async move {
-            while hangup.recv().await.is_some() {
-                tracing::info!("SIGHUP: there is nothing to reload; SIGTERM stops the program");
-            }
-        });
-        Ok(Self {
-            terminate: signal(SignalKind::terminate()).map_err(failed)?,
-            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
-        })
-    }
-
-    async fn next(&mut self) -> Stop {
-        tokio::select! {
-            _ = self.terminate.recv() => Stop::Terminate,
-            _ = self.interrupt.recv() => Stop::Interrupt,
-        }
-    }
-}
-
-/// Stops the server when a signal asks for it; after TERM it serves on for `drain`, while balancers
-/// see that it is not ready. Each further signal ends what the last one waits for.
-async fn stop_in_order(
-    mut signals: StopSignals,
-    server: Handle,
-    draining: Arc<AtomicBool>,
-    drain: Duration,
-) {
-    let asked = signals.next().await;
-    draining.store(true, Ordering::Relaxed);
-    if asked == Stop::Terminate && !drain.is_zero() {
-        tracing::info!(?drain, "draining: not ready, and still serving");
-        tokio::select! {
-            () = sleep(drain) => {}
-            _ = signals.next() => {}
-        }
-    }
-    tokio::join!(server.stop(true), async {
-        signals.next().await;
-        server.stop(false).await;
-    });
 }

@@ -1,9 +1,12 @@
 //! A sale: what is sold, in a window, with a stock.
 
+mod edit;
+
 use std::fmt;
 
+pub use self::edit::{EditOutcome, EditRefusal, ResumeOutcome, SaleEdit};
 use super::Invalid;
-use super::activity::{Activity, ActivityEdit};
+use super::activity::Activity;
 use super::bid::{BID_MIN_DEFAULT, BONUS_BP_MAX, CENTS_MAX};
 use super::bid_violation::BidViolation;
 use super::ids::SaleId;
@@ -254,164 +257,9 @@ impl Phase {
     }
 }
 
-/// What `sale put` changes: every field that is `Some`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SaleEdit {
-    /// Needed to create a sale; can never change.
-    pub kind: Option<StockKind>,
-    /// New title.
-    pub title: Option<String>,
-    /// New opening; `Some(None)` removes the bound.
-    pub opens_at: Option<Option<EpochMs>>,
-    /// New closing; `Some(None)` removes the bound.
-    pub closes_at: Option<Option<EpochMs>>,
-    /// New limit for one attempt.
-    pub purchase_max: Option<u32>,
-    /// New limit of orders for one buyer; `Some(None)` removes it.
-    pub orders_max: Option<Option<u32>>,
-    /// Stop or go on.
-    pub paused: Option<bool>,
-    /// New hold in ms, for orders granted from then on; `Some(None)` grants confirmed ones.
-    pub hold: Option<Option<u64>>,
-    /// New end of cancelling confirmed orders; `Some(None)` forbids it.
-    pub cancel_until: Option<Option<EpochMs>>,
-    /// Write what happens to orders to the feed, or do not.
-    pub feed: Option<bool>,
-    /// New smallest bid of a target, in cents.
-    pub bid_min: Option<u64>,
-    /// New bonus of a target, in basis points of what is accepted.
-    pub bonus_bp: Option<u32>,
-    /// What changes about the activity, at any time; but a sale becomes one before its first order.
-    pub activity: ActivityEdit,
-}
-
-/// The closed set of answers to a [`SaleEdit`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EditOutcome {
-    /// The sale did not exist and does now.
-    Created,
-    /// The sale existed and was changed.
-    Updated,
-    /// Nothing changed.
-    Refused(EditRefusal),
-}
-
-/// What became of resuming a sale after a loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ResumeOutcome {
-    /// It sells again, with a new history.
-    Resumed,
-    /// There is no such sale.
-    NoSuchSale,
-    /// It is being reset or deleted.
-    BeingCleared,
-}
-
-/// Why a [`SaleEdit`] changed nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EditRefusal {
-    /// The sale does not exist and the edit names no kind, so it cannot be created.
-    NoSuchSale,
-    /// The kind of a sale never changes.
-    KindIsFixed,
-    /// The sale has opened; its opening time is a fact now.
-    AlreadyOpen,
-    /// Orders exist, and a lower limit would turn a buyer's retry into a refusal.
-    PurchaseMaxLowered,
-    /// The sale would close before it opens.
-    WindowIsEmpty,
-    /// Orders were granted, and a feed that knows only some of them would mislead.
-    FeedIsFixed,
-    /// Bids were accepted on these terms, and all bids have the same.
-    TermsAreFixed,
-    /// Targets have a smallest bid and a bonus, other sales a limit, a hold and an activity.
-    NotOfThisKind,
-    /// A ticket is granted at once: an activity has no hold.
-    HoldAndKeyword,
-    /// An activity gives one ticket to each number.
-    OneTicketEach,
-    /// Orders were granted at another door than that of an activity.
-    SoldElsewhere,
-    /// Tickets were granted: without a keyword nobody would find them.
-    TicketsAreOut,
-    /// Only an activity has a place, times, a picture and a description.
-    NotAnActivity,
-    /// The activity would end before it starts.
-    EndsBeforeStart,
-    /// The activity would be over while it can still be booked.
-    EndsBeforeClosing,
-    /// Redis has forgotten orders of the sale.
-    Forgot,
-    /// The sale is being reset or deleted.
-    BeingCleared,
-    /// The event was archived: no sale is created in it, and none opens again.
-    Archived,
-}
-
-impl EditRefusal {
-    /// Every refusal, for tables and tests.
-    pub const ALL: [Self; 18] = [
-        Self::NoSuchSale,
-        Self::KindIsFixed,
-        Self::AlreadyOpen,
-        Self::PurchaseMaxLowered,
-        Self::WindowIsEmpty,
-        Self::FeedIsFixed,
-        Self::TermsAreFixed,
-        Self::NotOfThisKind,
-        Self::HoldAndKeyword,
-        Self::OneTicketEach,
-        Self::SoldElsewhere,
-        Self::TicketsAreOut,
-        Self::NotAnActivity,
-        Self::EndsBeforeStart,
-        Self::EndsBeforeClosing,
-        Self::Forgot,
-        Self::BeingCleared,
-        Self::Archived,
-    ];
-
-    /// The word in Lua and in answers.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::NoSuchSale => "no_such_sale",
-            Self::KindIsFixed => "kind_is_fixed",
-            Self::AlreadyOpen => "already_open",
-            Self::PurchaseMaxLowered => "purchase_max_lowered",
-            Self::WindowIsEmpty => "window_is_empty",
-            Self::FeedIsFixed => "feed_is_fixed",
-            Self::TermsAreFixed => "terms_are_fixed",
-            Self::NotOfThisKind => "not_of_this_kind",
-            Self::HoldAndKeyword => "hold_and_keyword",
-            Self::OneTicketEach => "one_ticket_each",
-            Self::SoldElsewhere => "sold_elsewhere",
-            Self::TicketsAreOut => "tickets_are_out",
-            Self::NotAnActivity => "not_an_activity",
-            Self::EndsBeforeStart => "ends_before_start",
-            Self::EndsBeforeClosing => "ends_before_closing",
-            Self::Forgot => "forgot",
-            Self::BeingCleared => "being_cleared",
-            Self::Archived => "archived",
-        }
-    }
-
-    /// The refusal of a Lua word; `None` for a word that is none.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|refusal| refusal.code() == word)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_refusal_is_found_by_its_word() {
-        for refusal in EditRefusal::ALL {
-            assert_eq!(EditRefusal::parse(refusal.code()), Some(refusal));
-        }
-        assert_eq!(EditRefusal::parse("created"), None);
-    }
 
     #[test]
     fn the_window_includes_both_ends_and_a_pause_wins() {

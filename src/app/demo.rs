@@ -1,0 +1,47 @@
+//! The demo sales.
+
+use crate::domain::ids::SaleId;
+use crate::domain::sale::{SaleEdit, StockKind};
+use crate::error::{Error, Result};
+use crate::store::Store;
+
+/// Title by which a demo sale is known.
+const DEMO_TITLE: &str = "demo";
+/// Units that each demo sale is stocked with.
+const DEMO_UNITS: u64 = 50;
+
+/// Creates and stocks a demo sale, unless it exists.
+///
+/// # Errors
+/// Redis is not there, or cannot be changed.
+pub async fn put(store: &Store, id: &SaleId, kind: StockKind) -> Result<()> {
+    let found = store.sale_snapshot(id).await?;
+    let is_demo = found
+        .as_ref()
+        .is_none_or(|found| found.sale.title == DEMO_TITLE);
+    if found.is_none() {
+        let edit = SaleEdit {
+            kind: Some(kind),
+            title: Some(DEMO_TITLE.to_owned()),
+            ..SaleEdit::default()
+        };
+        unless_unknown(store.sale_put(id, &edit).await)?;
+    }
+    let was_stocked = found.is_some_and(|found| found.figures.added > 0);
+    if is_demo && !was_stocked {
+        // Adds nothing when another server was faster.
+        unless_unknown(store.stock_add_first(id, DEMO_UNITS).await)?;
+    }
+    Ok(())
+}
+
+/// A server that is started while replicas are away is not ready, and starts all the same.
+fn unless_unknown<T>(done: Result<T>) -> Result<()> {
+    match done {
+        Err(Error::Unknown(why)) => {
+            tracing::warn!(why, "replicas may not have the demo sales");
+            Ok(())
+        }
+        done => done.map(|_| ()),
+    }
+}
