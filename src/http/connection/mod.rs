@@ -156,7 +156,7 @@ impl Connection {
             return false;
         };
         let waited = self.register.now() - stall.since;
-        if waited == 0 || waited % STALL_LOOK_TICKS != 0 {
+        if waited == 0 || !waited.is_multiple_of(STALL_LOOK_TICKS) {
             return false;
         }
         let now = self.stalled(&self.socket.borrow());
