@@ -103,9 +103,12 @@ impl Connection {
         kernel::is_reset(&self.socket.borrow())
     }
 
+    /// What was ended stays so.
     fn enter(&self, phase: Phase) {
-        self.phase.set(phase);
-        self.since.set(self.register.now());
+        if self.phase.get() != Phase::Ended {
+            self.phase.set(phase);
+            self.since.set(self.register.now());
+        }
     }
 
     /// These bytes came.
