@@ -41,6 +41,8 @@ pub struct Names {
     /// An answer came.
     answered: Notify,
     metrics: Arc<Metrics>,
+    /// Longest wait for the answer to a question of others.
+    patience: Duration,
 }
 
 struct Question {
@@ -65,10 +67,12 @@ pub enum Pass {
 
 impl Names {
     /// Knows no name. `listed` says whether a reading that began at most [`READING_AGE_MAX`] ago
-    /// has a sale, and `None` without such a reading; it must not wait.
+    /// has a sale, and `None` without such a reading; it must not wait. `patience` is the longest
+    /// wait for the answer to a question of others.
     pub fn new(
         listed: impl Fn(&SaleId) -> Option<bool> + Send + Sync + 'static,
         metrics: Arc<Metrics>,
+        patience: Duration,
     ) -> Self {
         Self {
             listed: Box::new(listed),
@@ -76,10 +80,12 @@ impl Names {
             asked: Mutex::default(),
             answered: Notify::new(),
             metrics,
+            patience,
         }
     }
 
-    /// Whether Redis may be asked for `sale`: never [`Pass::Pending`]. Waits at most [`PAUSE`].
+    /// Whether Redis may be asked for `sale`: never [`Pass::Pending`]. Waits for what
+    /// others asked.
     ///
     /// # Errors
     /// [`Error::Busy`] when the name is unknown and there were questions enough.
@@ -94,11 +100,12 @@ impl Names {
                 }
             }
         };
-        let passed = timeout(PAUSE, settled).await;
+        let passed = timeout(self.patience, settled).await;
         passed.unwrap_or_else(|_| {
             self.metrics.names.another("busy");
             Err(Error::Busy(format!(
-                "Redis did not say within {PAUSE:?} whether there is a sale {sale}"
+                "Redis did not say within {:?} whether there is a sale {sale}",
+                self.patience
             )))
         })
     }
@@ -213,7 +220,7 @@ mod tests {
             };
             let metrics = Arc::new(Metrics::new().expect("metrics"));
             Self {
-                names: Names::new(listed, metrics),
+                names: Names::new(listed, metrics, PAUSE / 2),
                 reading,
                 start: Instant::now(),
             }
