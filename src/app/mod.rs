@@ -151,7 +151,7 @@ impl App {
     }
 }
 
-/// Takes as many open files as this machine allows: each connection of a client needs two. Shells
+/// Takes as many open files as this machine allows: each connection of a client needs one. Shells
 /// often start programs with far fewer.
 fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);

@@ -68,8 +68,7 @@ use crate::wechat::signature::Guard;
 
 /// Longest wait for open requests when the server stops, beyond that of a buyer for Redis.
 const SHUTDOWN_MARGIN_SECONDS: u64 = 10;
-/// Most connections at the operators' address, if it has one of its own. They are among the open
-/// files that are not for clients.
+/// Most connections at the operators' address, if it has one of its own.
 const OPERATORS_CONNECTIONS_MAX: usize = 128;
 
 /// What the handlers of one worker need.
@@ -265,17 +264,22 @@ fn open(
     Ok((address, server.map_err(failed)?.run()))
 }
 
-/// How many connections each worker may have: as many as the open files of this process allow, and
-/// operators a few more.
+/// How many connections each worker may have: as many as the open files of this process allow. An
+/// address for operators takes an eighth of them, up to a bound.
 fn limits(http: &Http, face: Face) -> Limits {
     let files = getrlimit(Resource::Nofile).current;
-    let places = connection::places(files, http.workers);
+    let places = connection::places(files);
+    let operators = match http.admin_listen {
+        Some(_) => (places / 8).clamp(1, OPERATORS_CONNECTIONS_MAX),
+        None => 0,
+    };
     if face == Face::Operators {
         return Limits {
-            places: places.min(OPERATORS_CONNECTIONS_MAX),
+            places: operators,
             addresses: None,
         };
     }
+    let places = connection::of_worker(places - operators, http.workers);
     let proxies = http.trusted_proxies.clone();
     let per_address = http.connections_per_address;
     Limits {

@@ -1,62 +1,84 @@
-//! Where a request ends in the bytes of a connection.
-
-use std::cell::Cell;
+//! Where each request ends in the bytes of a connection.
+//!
+//! The HTTP library would decode every request that a buffer holds, thousands of them, before the
+//! first is answered. So it gets one request at a time, and the rest when that is answered.
 
 use actix_web::dev::RequestHead;
 use actix_web::http::header::CONTENT_LENGTH;
-use memchr::memmem;
+use memchr::memchr;
 
-/// The end of a head, and of a body in chunks.
-const BLANK_LINE: &[u8] = b"\r\n\r\n";
+use super::chunks::Chunks;
 
-/// How the body of a request ends.
-#[derive(Debug, Clone, Copy)]
-enum Body {
-    /// After so many bytes.
-    Length(u64),
-    /// With an empty chunk.
-    Chunked,
-}
-
-/// Tells whether the bytes that came end where a request ends, or hold the start of another one.
-///
-/// When it cannot tell (requests that came before earlier ones were answered, heads with bare line
-/// feeds), it takes them for the start of another one: then the next request must come soon.
+/// What is expected next.
 #[derive(Debug)]
-pub struct Boundary {
-    received: Cell<u64>,
-    /// Where the head ends, if it was seen in the bytes.
-    head_end: Cell<Option<u64>>,
-    body: Cell<Body>,
-    ends_blank: Cell<bool>,
+enum Part {
+    /// A head, of which this is known.
+    Head(Head),
+    /// The handler: the head is whole, and so many bytes of the body came with it.
+    Handler { body: u64 },
+    /// So many bytes of a body.
+    Body(u64),
+    /// A body in chunks.
+    Chunks(Chunks),
+    /// Anything, until the end of the stream.
+    Stream,
 }
+
+/// The start of a head.
+#[derive(Debug, Default)]
+struct Head {
+    /// Something else than line ends came.
+    has_begun: bool,
+    /// The line that did not end yet has something in it.
+    has_line: bool,
+    /// A line began in one piece of bytes and ended in another: what it said is not known.
+    is_split: bool,
+    /// How long the body is, as far as the head says so.
+    length: u64,
+    is_chunked: bool,
+}
+
+/// Follows the bytes of a connection, request by request.
+#[derive(Debug)]
+pub struct Boundary(Part);
 
 impl Default for Boundary {
     fn default() -> Self {
-        Self {
-            received: Cell::new(0),
-            head_end: Cell::new(None),
-            body: Cell::new(Body::Length(0)),
-            ends_blank: Cell::new(false),
-        }
+        Self(Part::Head(Head::default()))
     }
 }
 
 impl Boundary {
-    /// These bytes came.
-    pub fn received(&self, bytes: &[u8]) {
-        let before = self.received.get();
-        self.received.set(before + bytes.len() as u64);
-        self.ends_blank.set(bytes.ends_with(BLANK_LINE));
-        if self.head_end.get().is_none() {
-            let found = memmem::find(bytes, BLANK_LINE);
-            let end = found.map(|at| before + (at + BLANK_LINE.len()) as u64);
-            self.head_end.set(end);
+    /// How many of these bytes, which came, belong to the present request: at least one, unless
+    /// [`Boundary::is_complete`].
+    pub fn take(&mut self, bytes: &[u8]) -> usize {
+        match &mut self.0 {
+            Part::Head(head) => {
+                let Some(end) = head.end(bytes) else {
+                    return bytes.len();
+                };
+                let body = head.body_with_head(bytes.len() - end);
+                self.0 = Part::Handler { body: body as u64 };
+                end + body
+            }
+            Part::Body(left) => {
+                let taken =
+                    usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                *left -= taken as u64;
+                taken
+            }
+            Part::Chunks(chunks) => chunks.take(bytes),
+            Part::Handler { .. } => 0,
+            Part::Stream => bytes.len(),
         }
     }
 
-    /// This is the request whose head came.
-    pub fn request(&self, head: &RequestHead, has_body: bool) {
+    /// The handler of the request begins; the HTTP library has read its head.
+    pub fn begin(&mut self, head: &RequestHead, has_body: bool) {
+        let came = match self.0 {
+            Part::Handler { body } => body,
+            _ => 0,
+        };
         let length = || {
             head.headers()
                 .get(CONTENT_LENGTH)?
@@ -65,34 +87,85 @@ impl Boundary {
                 .parse()
                 .ok()
         };
-        let body = match has_body {
-            false => Body::Length(0),
-            true => length().map_or(Body::Chunked, Body::Length),
+        self.0 = match has_body.then(length) {
+            None => Part::Body(0),
+            Some(Some(length)) => Part::Body(u64::saturating_sub(length, came)),
+            Some(None) if head.chunked() => Part::Chunks(Chunks::default()),
+            Some(None) => Part::Stream,
         };
-        self.body.set(body);
     }
 
-    /// True when any byte came since the last request.
-    pub fn has_begun(&self) -> bool {
-        self.received.get() > 0
-    }
-
-    /// True when the bytes that came end with the request.
-    pub fn is_reached(&self) -> bool {
-        match self.body.get() {
-            Body::Chunked => self.ends_blank.get(),
-            Body::Length(length) => {
-                let end = self.head_end.get().map(|head_end| head_end + length);
-                end == Some(self.received.get())
-            }
+    /// True when nothing more belongs to the present request, as far as it is known.
+    pub fn is_complete(&self) -> bool {
+        match &self.0 {
+            Part::Head(_) | Part::Stream => false,
+            Part::Handler { .. } => true,
+            Part::Body(left) => *left == 0,
+            Part::Chunks(chunks) => chunks.have_ended(),
         }
     }
 
-    /// The next request begins.
-    pub fn restart(&self) {
-        self.received.set(0);
-        self.head_end.set(None);
+    /// True when the handler of the present request has begun.
+    pub fn was_served(&self) -> bool {
+        !matches!(self.0, Part::Head(_) | Part::Handler { .. })
     }
+
+    /// True when nothing of the next request came yet.
+    pub fn is_fresh(&self) -> bool {
+        matches!(&self.0, Part::Head(head) if !head.has_begun)
+    }
+}
+
+impl Head {
+    /// Where the head ends in these bytes, if it does.
+    fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        if !self.has_begun {
+            // Line ends before a request mean nothing.
+            at = bytes
+                .iter()
+                .position(|byte| !matches!(byte, b'\r' | b'\n'))?;
+            self.has_begun = true;
+        }
+        while let Some(length) = memchr(b'\n', &bytes[at..]) {
+            let line = bytes[at..at + length].trim_ascii_end();
+            at += length + 1;
+            if line.is_empty() && !self.has_line {
+                return Some(at);
+            }
+            self.is_split |= self.has_line;
+            self.has_line = false;
+            self.line(line);
+        }
+        self.has_line |= !bytes[at..].trim_ascii_end().is_empty();
+        None
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        if let Some(value) = header(line, b"content-length") {
+            let value = std::str::from_utf8(value).ok();
+            self.length = value.and_then(|value| value.parse().ok()).unwrap_or(0);
+        } else if header(line, b"transfer-encoding").is_some() {
+            self.is_chunked = true;
+        }
+    }
+
+    /// How many of so many bytes that came with the head are its body, if that is certain.
+    fn body_with_head(&self, came: usize) -> usize {
+        if self.is_split || self.is_chunked {
+            return 0;
+        }
+        usize::try_from(self.length).map_or(came, |length| length.min(came))
+    }
+}
+
+/// The value of a header line of this name.
+fn header<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (start, value) = line.split_at_checked(name.len())?;
+    let value = value.strip_prefix(b":")?;
+    start
+        .eq_ignore_ascii_case(name)
+        .then_some(value.trim_ascii())
 }
 
 #[cfg(test)]
@@ -101,62 +174,88 @@ mod tests {
 
     use super::*;
 
-    /// Whether these pieces, of which the first is there when the handler begins, end a request.
-    fn reached(pieces: &[&str], header: Option<(&'static str, &'static str)>) -> bool {
-        let boundary = Boundary::default();
-        let (first, rest) = pieces.split_first().expect("pieces");
-        boundary.received(first.as_bytes());
+    /// How much of each piece is handed over: before the handler begins, and then.
+    fn taken(
+        header: Option<(&'static str, &'static str)>,
+        before: &[&str],
+        then: &[&str],
+    ) -> (Vec<usize>, Vec<usize>, bool) {
+        let mut boundary = Boundary::default();
+        let first = before
+            .iter()
+            .map(|piece| boundary.take(piece.as_bytes()))
+            .collect();
         let mut request = TestRequest::post();
         if let Some(header) = header {
             request = request.insert_header(header);
         }
-        boundary.request(request.to_request().head(), header.is_some());
-        for piece in rest {
-            boundary.received(piece.as_bytes());
-        }
-        boundary.is_reached()
+        boundary.begin(request.to_request().head(), header.is_some());
+        let second = then
+            .iter()
+            .map(|piece| boundary.take(piece.as_bytes()))
+            .collect();
+        (first, second, boundary.is_complete())
     }
 
     #[test]
-    fn it_knows_whole_requests() {
+    fn one_request_is_handed_over_at_a_time() {
+        let get = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+        let twice = get.repeat(2);
+        assert_eq!(taken(None, &[&twice], &[]), (vec![get.len()], vec![], true));
+        let bare = "GET / HTTP/1.1\nhost: x\n\nGET";
+        assert_eq!(
+            taken(None, &[bare], &[]),
+            (vec![bare.len() - 3], vec![], true)
+        );
+        let stray = "\r\n\r\nGET / HTTP/1.1\r\n\r\nGET";
+        assert_eq!(
+            taken(None, &[stray], &[]),
+            (vec![stray.len() - 3], vec![], true)
+        );
+        let split = ["GET / HT", "TP/1.1\r\n", "\r", "\nG"];
+        assert_eq!(taken(None, &split, &[]), (vec![8, 8, 1, 1], vec![], true));
+    }
+
+    #[test]
+    fn a_body_goes_with_its_head_and_not_further() {
         let length = Some(("content-length", "5"));
-        let chunked = Some(("transfer-encoding", "chunked"));
-        assert!(reached(&["GET / HTTP/1.1\r\nhost: x\r\n\r\n"], None));
-        assert!(reached(
-            &["POST / HTTP/1.1\r\n\r\nab\n\ncd"],
-            Some(("content-length", "6"))
-        ));
-        assert!(reached(&["POST / HTTP/1.1\r\n\r\n", "12", "345"], length));
-        assert!(reached(
-            &["POST / HTTP/1.1\r\n\r\n", "1\r\na\r\n0\r\n\r\n"],
-            chunked
-        ));
+        let post = "POST / HTTP/1.1\r\nContent-LENGTH:  5 \r\n\r\n";
+        let whole = format!("{post}12345POST");
+        assert_eq!(
+            taken(length, &[&whole], &[]),
+            (vec![post.len() + 5], vec![], true)
+        );
+        let part = format!("{post}12");
+        assert_eq!(
+            taken(length, &[&part], &["3", "45P"]),
+            (vec![part.len()], vec![1, 2], true)
+        );
+        // A header whose line comes in two pieces may have said anything.
+        let split = ["POST / HTTP/1.1\r\ncontent-le", "ngth: 5\r\n\r\n12345P"];
+        assert_eq!(
+            taken(length, &split, &["12345P"]),
+            (vec![27, 11], vec![5], true)
+        );
     }
 
     #[test]
-    fn it_sees_the_start_of_another_request() {
-        let length = Some(("content-length", "5"));
+    fn chunks_are_followed_to_their_end() {
         let chunked = Some(("transfer-encoding", "chunked"));
-        assert!(!reached(&["GET / HTTP/1.1\r\n\r\nG"], None));
-        assert!(!reached(&["GET / HTTP/1.1\r\n\r\n", "GET /"], None));
-        assert!(!reached(&["POST / HTTP/1.1\r\n\r\n12345P"], length));
-        assert!(!reached(
-            &["POST / HTTP/1.1\r\n\r\n", "0\r\n\r\nP"],
-            chunked
-        ));
-        // Bare line feeds: it cannot tell.
-        assert!(!reached(&["GET / HTTP/1.1\n\n"], None));
+        let post = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
+        let whole = format!("{post}0\r\n\r\n");
+        let body = "3\r\na\r\n\r\n0\r\n\r\nPOST";
+        assert_eq!(
+            taken(chunked, &[&whole], &[body]),
+            (vec![post.len()], vec![body.len() - 4], true)
+        );
     }
 
     #[test]
-    fn each_request_counts_from_zero() {
-        let boundary = Boundary::default();
-        for _ in 0..2 {
-            assert!(!boundary.has_begun());
-            boundary.received(b"GET / HTTP/1.1\r\n\r\n");
-            boundary.request(TestRequest::get().to_request().head(), false);
-            assert!(boundary.has_begun() && boundary.is_reached());
-            boundary.restart();
-        }
+    fn a_fresh_boundary_has_seen_nothing_but_line_ends() {
+        let mut boundary = Boundary::default();
+        assert_eq!(boundary.take(b"\r\n"), 2);
+        assert!(boundary.is_fresh());
+        assert_eq!(boundary.take(b"G"), 1);
+        assert!(!boundary.is_fresh() && !boundary.is_complete());
     }
 }

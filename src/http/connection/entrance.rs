@@ -15,7 +15,7 @@ use actix_web::rt::time::timeout;
 use futures_util::future::{Either, LocalBoxFuture};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 
-use super::register::{Limits, Register};
+use super::register::{Limits, Lingering, Register};
 use super::served::Served;
 use super::stream::Stream;
 use crate::metrics::Metrics;
@@ -127,13 +127,21 @@ where
         let peer = socket.peer_addr().ok();
         match self.register.admit(socket, peer) {
             Ok(stream) => Either::Left(self.http.call((stream, peer))),
-            Err(socket) => Either::Right(Box::pin(refuse(socket))),
+            Err(socket) => {
+                let refused = refuse(socket, self.register.lingering());
+                Either::Right(Box::pin(refused))
+            }
         }
     }
 }
 
-/// Answers without reading, then waits a little for the other end to close.
-async fn refuse(mut socket: TcpStream) -> Result<(), DispatchError> {
+/// Answers without reading; with leave for it, waits a little for the other end to close.
+async fn refuse(mut socket: TcpStream, leave: Option<Lingering>) -> Result<(), DispatchError> {
+    if leave.is_none() {
+        // Where there is no room for it at once, there is no answer.
+        let _ = socket.try_write(TOO_MANY_CONNECTIONS.as_bytes());
+        return Ok(());
+    }
     let refused = async {
         socket.write_all(TOO_MANY_CONNECTIONS.as_bytes()).await?;
         socket.shutdown().await?;

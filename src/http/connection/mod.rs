@@ -12,6 +12,7 @@
 
 mod addresses;
 mod boundary;
+mod chunks;
 mod entrance;
 mod listener;
 mod origin;
@@ -21,6 +22,7 @@ mod stream;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -33,7 +35,7 @@ use self::addresses::Seat;
 use self::boundary::Boundary;
 pub use self::entrance::entrance;
 pub use self::listener::bind;
-pub use self::register::{Limits, places};
+pub use self::register::{Limits, of_worker, places};
 use self::register::{Register, Tick};
 
 /// What is sent instead of an answer to a head that does not become whole.
@@ -72,7 +74,11 @@ pub struct Connection {
     phase: Cell<Phase>,
     /// Since when it is in this phase.
     since: Cell<Tick>,
-    boundary: Boundary,
+    boundary: RefCell<Boundary>,
+    /// What came after the present request.
+    rest: RefCell<Vec<u8>>,
+    /// The task of the connection, when it waits for the end of the present request to read on.
+    parked: Cell<Option<Waker>>,
     /// Set while its other end takes nothing of what is written.
     stall: Cell<Option<Stall>>,
     /// Its place among those of the same address, while it is open.
@@ -86,7 +92,9 @@ impl Connection {
             phase: Cell::new(Phase::Head),
             since: Cell::new(register.now()),
             register,
-            boundary: Boundary::default(),
+            boundary: RefCell::default(),
+            rest: RefCell::default(),
+            parked: Cell::new(None),
             stall: Cell::new(None),
             _seat: seat,
         })
@@ -111,28 +119,64 @@ impl Connection {
         }
     }
 
-    /// These bytes came.
-    fn received(&self, bytes: &[u8]) {
-        if self.phase.get() == Phase::Idle {
+    /// These bytes came. How many of them the HTTP library gets now.
+    fn received(&self, bytes: &[u8]) -> usize {
+        let mut boundary = self.boundary.borrow_mut();
+        let taken = boundary.take(bytes);
+        let is_serving = self.phase.get() == Phase::Serving;
+        if self.phase.get() == Phase::Idle && !boundary.is_fresh() {
             self.enter(Phase::Head);
         }
-        self.boundary.received(bytes);
+        drop(boundary);
+        if !is_serving {
+            self.next_if_complete();
+        }
+        taken
     }
 
     /// The head of a request is whole, and its handler begins.
     fn begins(&self, head: &RequestHead, has_body: bool) {
-        self.boundary.request(head, has_body);
+        let mut boundary = self.boundary.borrow_mut();
+        boundary.begin(head, has_body);
         self.enter(Phase::Serving);
+        if !boundary.is_complete() {
+            self.unpark();
+        }
     }
 
     /// The last byte of an answer is handed over to be sent.
     fn answered(&self) {
-        let next = match self.boundary.is_reached() {
-            true => Phase::Idle,
-            false => Phase::Head,
-        };
-        self.boundary.restart();
-        self.enter(next);
+        self.enter(Phase::Head);
+        self.next_if_complete();
+        self.unpark();
+    }
+
+    /// Goes on to the next request when the last one was read to its end. One that was answered
+    /// before that is thrown away by the HTTP library as it comes.
+    fn next_if_complete(&self) {
+        let mut boundary = self.boundary.borrow_mut();
+        if !boundary.was_served() || !boundary.is_complete() {
+            return;
+        }
+        *boundary = Boundary::default();
+        if self.rest.borrow().is_empty() {
+            self.enter(Phase::Idle);
+        }
+    }
+
+    /// Lets the task sleep until the present request has ended, and until bytes come.
+    fn park(&self, context: &mut Context<'_>) {
+        let is_quiet = self.rest.borrow().is_empty()
+            && self.socket.borrow().poll_read_ready(context).is_pending();
+        if !is_quiet {
+            self.parked.set(Some(context.waker().clone()));
+        }
+    }
+
+    fn unpark(&self) {
+        if let Some(task) = self.parked.take() {
+            task.wake();
+        }
     }
 
     /// Bytes of an answer were taken to be sent, or found no room.
@@ -150,6 +194,11 @@ impl Connection {
             since: self.register.now(),
             taken: kernel::bytes_taken(socket),
         }
+    }
+
+    /// Since when the other end has taken nothing of an answer.
+    fn stalled_since(&self) -> Option<Tick> {
+        self.stall.get().map(|stall| stall.since)
     }
 
     /// True when the other end has taken nothing of an answer for so long. A slow one takes bytes
@@ -182,7 +231,7 @@ impl Connection {
 
     /// Ends it. What it sends from now on is not read.
     fn end(&self) {
-        let is_late_head = self.phase.get() == Phase::Head && self.boundary.has_begun();
+        let is_late_head = self.phase.get() == Phase::Head && !self.boundary.borrow().is_fresh();
         let socket = self.socket.borrow();
         if is_late_head {
             // A client that reads nothing needs no answer.

@@ -24,6 +24,8 @@ const IDLE_TICKS_MAX: Tick = 300;
 const STALL_TICKS_MAX: Tick = 120;
 /// A connection that was silent for half a second may be closed for another one.
 const SILENT_TICKS_MIN: Tick = 2;
+/// One that took nothing of its answer for a second, too.
+const STALL_TICKS_MIN: Tick = 4;
 /// The part of the places that is kept free.
 const FREE_PART: usize = 8;
 /// Most connections of a worker, whatever the limit of open files: about 10 KB each while idle.
@@ -45,13 +47,17 @@ pub struct Limits {
     pub addresses: Option<Arc<Addresses>>,
 }
 
-/// How many connections each worker may have when the process may open so many files; `None`: as
-/// many as it likes. Half of few files, and all but 256 of many, are for connections.
-pub fn places(files: Option<u64>, workers: usize) -> usize {
+/// How many connections there may be when the process may open so many files; `None`: as many as it
+/// likes. Half of few files, and all but 256 of many, are for connections.
+pub fn places(files: Option<u64>) -> usize {
     let connections = files.map(|files| files - OTHER_FILES.min(files / 2));
     let connections = connections.and_then(|count| usize::try_from(count).ok());
-    let places = connections.map_or(PLACES_MAX, |count| count / workers);
-    places.clamp(1, PLACES_MAX)
+    connections.unwrap_or(usize::MAX)
+}
+
+/// How many of them each of so many workers has.
+pub fn of_worker(places: usize, workers: usize) -> usize {
+    (places / workers).clamp(1, PLACES_MAX)
 }
 
 /// The open connections of one worker.
@@ -62,6 +68,16 @@ pub struct Register {
     open: Cell<usize>,
     connections: RefCell<Vec<Weak<Connection>>>,
     complained_at: Cell<Option<Instant>>,
+    lingering: Cell<usize>,
+}
+
+/// A connection that is being refused.
+pub struct Lingering(Rc<Register>);
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        self.0.lingering.set(self.0.lingering.get() - 1);
+    }
 }
 
 impl Register {
@@ -75,6 +91,7 @@ impl Register {
             open: Cell::new(0),
             connections: RefCell::default(),
             complained_at: Cell::new(None),
+            lingering: Cell::new(0),
         });
         let watched = Rc::downgrade(&register);
         spawn(async move {
@@ -159,32 +176,60 @@ impl Register {
         self.metrics.connections.closed(why);
     }
 
-    /// Keeps a part of the places free: of the connections that nobody waits for, it closes those
-    /// that were idle for the longest time, then those whose request is not whole.
+    /// Keeps a part of the places free. When all are taken, nobody else comes in: then half of them
+    /// are made free at once.
     fn make_room(&self, mut open: Vec<Rc<Connection>>) {
         let places = self.limits.places;
-        let kept = places - (places / FREE_PART).max(1);
         open.retain(|connection| connection.phase.get() != Phase::Ended);
+        let kept = match open.len() < places {
+            true => places - (places / FREE_PART).max(1),
+            false => places / 2,
+        };
         let Some(surplus) = open.len().checked_sub(kept).filter(|&surplus| surplus > 0) else {
             return;
         };
-        let silent_since = self.now.get().saturating_sub(SILENT_TICKS_MIN);
-        open.retain(|connection| {
-            let is_waiting = matches!(connection.phase.get(), Phase::Idle | Phase::Head);
-            is_waiting && connection.since.get() <= silent_since
+        let idle = open.into_iter().filter_map(|connection| {
+            let order = self.idleness(&connection)?;
+            Some((order, connection))
         });
-        let order = |connection: &Rc<Connection>| {
-            (
-                connection.phase.get() == Phase::Head,
-                connection.since.get(),
-            )
-        };
-        open.sort_unstable_by_key(order);
-        open.truncate(surplus);
-        for connection in &open {
-            self.close(connection, Closed::Room);
+        let mut idle: Vec<_> = idle.collect();
+        idle.sort_unstable_by_key(|&(order, _)| order);
+        idle.truncate(surplus);
+        for (_, connection) in &idle {
+            match connection.phase.get() {
+                Phase::Serving => connection.reset(),
+                _ => connection.end(),
+            }
+            self.metrics.connections.closed(Closed::Room);
         }
-        self.complain(open.len());
+        self.complain(idle.len());
+    }
+
+    /// Which connections go first, of those that do nothing: idle ones, then those whose request is
+    /// not whole, then those that take nothing of their answer; of each, the oldest.
+    fn idleness(&self, connection: &Connection) -> Option<(u8, Tick)> {
+        let (now, since) = (self.now.get(), connection.since.get());
+        let is_silent = now - since >= SILENT_TICKS_MIN;
+        match connection.phase.get() {
+            Phase::Idle if is_silent => Some((0, since)),
+            Phase::Head if is_silent => Some((1, since)),
+            Phase::Serving => {
+                let stalled_since = connection.stalled_since()?;
+                (now - stalled_since >= STALL_TICKS_MIN).then_some((2, stalled_since))
+            }
+            _ => None,
+        }
+    }
+
+    /// Leave to answer a connection that is refused, and to wait until that was read; `None` when
+    /// many are answered like that already.
+    pub fn lingering(self: &Rc<Self>) -> Option<Lingering> {
+        let most = self.limits.places / FREE_PART;
+        let count = self.lingering.get();
+        (count < most).then(|| {
+            self.lingering.set(count + 1);
+            Lingering(self.clone())
+        })
     }
 
     fn complain(&self, closed: usize) {
@@ -196,7 +241,7 @@ impl Register {
         tracing::error!(
             places = self.limits.places,
             closed,
-            "a worker has nearly as many connections as it may: it closes the silent ones. To have \
+            "a worker has nearly as many connections as it may: it closes those that are silent. To have \
              room for more, raise the hard limit of open files (ulimit -Hn, or LimitNOFILE of the \
              systemd unit); to bound what one address takes, set http.connections_per_address"
         );
@@ -220,7 +265,8 @@ mod tests {
             (Some(1 << 20), 1, PLACES_MAX),
             (None, 8, PLACES_MAX),
         ] {
-            assert_eq!(places(files, workers), expected, "{files:?} {workers}");
+            let places = of_worker(places(files), workers);
+            assert_eq!(places, expected, "{files:?} {workers}");
         }
     }
 
@@ -264,27 +310,47 @@ mod tests {
     #[test]
     fn the_oldest_idle_connections_make_room_first() {
         System::new().block_on(async {
+            // One of sixteen places is free, and two should be.
+            let mut phases = vec![Phase::Serving; 12];
+            phases.extend([Phase::Head, Phase::Idle, Phase::Idle]);
+            let (register, streams) = register(16, &phases).await;
+            register.tick();
+            streams[13].0.enter(Phase::Idle);
+            let which = || ended(&streams).iter().position(|&ended| ended);
+            assert_eq!(which(), None);
+            register.tick();
+            assert_eq!((which(), register.open.get()), (Some(14), 15));
+        });
+    }
+
+    #[test]
+    fn a_full_worker_frees_half_of_its_places_and_never_those_at_work() {
+        System::new().block_on(async {
             let phases = [
                 Phase::Head,
                 Phase::Idle,
-                Phase::Idle,
+                Phase::Serving,
                 Phase::Serving,
                 Phase::Idle,
             ];
-            // Four places are used before any is kept free.
             let (register, streams) = register(5, &phases).await;
-            register.tick();
-            streams[1].0.enter(Phase::Idle);
-            assert_eq!(ended(&streams), [false; 5]);
-            register.tick();
-            assert_eq!(ended(&streams), [false, false, true, false, false]);
-            // A request comes: of those that are left, only two wait.
-            streams[4].0.enter(Phase::Serving);
-            streams[1].0.enter(Phase::Serving);
-            for _ in 0..HEAD_TICKS_MAX {
+            let stall = |stream: &Stream| {
+                let stalled = stream.0.stalled(&stream.0.socket.borrow());
+                stream.0.stall.set(Some(stalled));
+            };
+            stall(&streams[3]);
+            for _ in 0..SILENT_TICKS_MIN {
                 register.tick();
             }
-            assert_eq!(ended(&streams), [true, false, true, false, false]);
+            assert_eq!(ended(&streams), [true, true, false, false, true]);
+            // What takes nothing of its answer is not at work.
+            let (register, streams) = self::register(2, &[Phase::Serving; 2]).await;
+            stall(&streams[1]);
+            for _ in 0..STALL_TICKS_MIN {
+                assert_eq!(ended(&streams), [false; 2]);
+                register.tick();
+            }
+            assert_eq!(ended(&streams), [false, true]);
         });
     }
 }

@@ -13,6 +13,7 @@ use super::{Connection, Phase};
 pub struct Stream(pub(super) Rc<Connection>);
 
 impl AsyncRead for Stream {
+    /// Gives one request at a time: what came after it waits until it is answered.
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -22,12 +23,26 @@ impl AsyncRead for Stream {
         if connection.phase.get() == Phase::Ended {
             return Poll::Ready(Ok(()));
         }
+        if connection.boundary.borrow().is_complete() {
+            connection.park(context);
+            return Poll::Pending;
+        }
+        let mut rest = connection.rest.borrow_mut();
+        if !rest.is_empty() {
+            let offered = rest.len().min(buffer.remaining());
+            let taken = connection.received(&rest[..offered]);
+            buffer.put_slice(&rest[..taken]);
+            rest.drain(..taken);
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let mut socket = connection.socket.borrow_mut();
         let polled = Pin::new(&mut *socket).poll_read(context, buffer);
         let bytes = &buffer.filled()[before..];
         if !bytes.is_empty() {
-            connection.received(bytes);
+            let taken = connection.received(bytes);
+            rest.extend_from_slice(&bytes[taken..]);
+            buffer.set_filled(before + taken);
         }
         polled
     }
