@@ -29,6 +29,8 @@ use crate::support::{PATIENCE, TIMEOUT};
 const ASKS_PER_SECOND: usize = 50;
 /// The longest time that a buyer of a new sale may hear `busy`, by the documents.
 const NEW_SALE_WAIT_MAX: Duration = Duration::from_secs(1);
+/// The walk over the keys as it is sent. What the server asks about its permissions names it, too.
+const WALK: &str = "\r\nSCAN\r\n";
 
 /// Buyers who ask for a name after the other that no sale has, until they are told to stop.
 struct Flood {
@@ -77,9 +79,9 @@ impl Flood {
     }
 }
 
-/// How many questions for unknown names a server has asked.
+/// How many questions for unknown names a server has asked. It tells so without Redis, too.
 async fn questions(buyer: &Buyer) -> usize {
-    let metrics = buyer.metrics().await;
+    let metrics = buyer.get("/metrics").await.body;
     let row = r#"seckill_unknown_names_total{answer="asked"} "#;
     let count = metrics.lines().find_map(|line| line.strip_prefix(row));
     count.map_or(0, |count| count.parse().expect("a number"))
@@ -232,10 +234,14 @@ async fn a_redis_that_cannot_be_read_makes_no_name_unknown() {
         config.redis.timeout = timeout;
     })
     .await;
-    let flood = Flood::start(&app.buyer).await;
-    flood.end().await;
+    // There is a reading from the first question on that is counted.
+    let deadline = Instant::now() + PATIENCE;
+    while questions(&app.buyer).await == 0 {
+        app.buyer.code("/seckill", "nothing", "x", "1").await;
+        assert!(Instant::now() < deadline, "nothing was ever unknown");
+    }
     proxy.set(Fault::CutBefore);
-    // From a second after the last reading on, nothing is unknown: every request goes to Redis.
+    // From the first reading that fails on, nothing is unknown: every request goes to Redis.
     let deadline = Instant::now() + PATIENCE;
     let counted = loop {
         let before = questions(&app.buyer).await;
@@ -254,5 +260,39 @@ async fn a_redis_that_cannot_be_read_makes_no_name_unknown() {
         "a name is unknown although Redis cannot be read"
     );
     proxy.set(Fault::None);
+    app.stop().await;
+}
+
+/// Only the walk over the keys hangs, and everything else is answered: the last reading grows old.
+#[tokio::test]
+async fn a_reading_that_hangs_lets_no_flood_through_before_it_is_old() {
+    let world = World::new().await;
+    let proxy = Proxy::to_shared_redis().await;
+    let app = TestApp::with(&world, |config| config.redis.url = Some(proxy.url())).await;
+    let flood = Flood::start(&app.buyer).await;
+    flood.end().await;
+    proxy.hold(WALK);
+    let since = Instant::now();
+    let mut before = questions(&app.buyer).await;
+    for round in 0.. {
+        for number in 0..100 {
+            let name = format!("old-{round}-{number}");
+            let code = app.buyer.code("/seckill", &name, "x", "1").await;
+            assert!(["busy", "no_such_sale"].contains(&code.as_str()), "{code}");
+        }
+        let asked = questions(&app.buyer).await;
+        if asked == before {
+            break;
+        }
+        assert!(since.elapsed() < PATIENCE, "names are unknown for ever");
+        before = asked;
+    }
+    // Its age when the walk was held is the difference to the documents' five seconds.
+    let aged = since.elapsed();
+    assert!(aged > Duration::from_secs(2), "no reading after {aged:?}");
+    world.sale("new", StockKind::List, 1).await;
+    let code = app.buyer.code("/seckill", "new", "honest", "1").await;
+    assert_eq!(code, "grabbed");
+    proxy.let_go().await;
     app.stop().await;
 }
