@@ -54,7 +54,7 @@ impl Bidder {
         let full = |_| Error::Busy(format!("{BIDS_MAX} bids are waiting"));
         let _room = self.room.try_acquire().map_err(full)?;
         let asked_at = Instant::now();
-        if self.learner.names.pass(&goods, asked_at)? == Pass::Denied {
+        if self.learner.names.pass(&goods).await? == Pass::Denied {
             return Ok(BidOutcome::Refused(BidRefusal::NoSuchSale));
         }
         let bid = Bid {
@@ -69,7 +69,7 @@ impl Bidder {
     }
 
     async fn decide(&self, bid: &Bid, asked_at: Instant) -> Result<BidOutcome> {
-        let deadline = asked_at + self.timeout;
+        let (deadline, sent_at) = (asked_at + self.timeout, Instant::now());
         let goods = &bid.goods;
         let recalled = self.memory.recall(goods);
         let given = self.memory.given(&recalled);
@@ -103,7 +103,7 @@ impl Bidder {
             return Ok(BidOutcome::Refused(BidRefusal::Forgot));
         }
         match is_gone {
-            true => self.learner.names.deny(goods, asked_at),
+            true => self.learner.names.deny(goods, sent_at),
             false => self.learner.names.confirm(goods),
         }
         Ok(outcome)

@@ -169,7 +169,7 @@ impl Admission {
         let asked_at = Instant::now();
         let way = match self.gates.check(sale, door, &username, purchase, asked_at) {
             Verdict::Refused(refusal) => Ok(Way::Refused(refusal)),
-            Verdict::Ask => self.way(sale, asked_at),
+            Verdict::Ask => self.way(sale).await,
         };
         let decided = match way {
             Ok(Way::Refused(refusal)) => {
@@ -215,12 +215,12 @@ impl Admission {
     }
 
     /// The way of an attempt that no gate refuses. A name that Redis is not asked for gets no line.
-    fn way(&self, sale: &SaleId, now: Instant) -> Result<Way> {
+    async fn way(&self, sale: &SaleId) -> Result<Way> {
         let found = match self.queue.find(sale) {
             Some(line) if line.is_known() => return Ok(Way::Wait(line)),
             found => found,
         };
-        let pass = self.names.pass(sale, now)?;
+        let pass = self.names.pass(sale).await?;
         if pass == Pass::Denied {
             return Ok(Way::Refused(Refusal::NoSuchSale));
         }

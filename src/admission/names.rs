@@ -2,8 +2,10 @@
 //!
 //! An invented name costs Redis a call of its own, and there is no end of names. So a name that no
 //! reading of the sales has, and that Redis never confirmed, is *unknown*. Redis is asked for one
-//! at most once in [`PAUSE`] and for all of them at most [`ASKS_PER_SECOND`] times a second. When
-//! Redis said within [`PAUSE`] that there is no such sale, that is said again; all else is busy.
+//! at most once in [`PAUSE`] and for all of them at most [`ASKS_PER_SECOND`] times a second. Others
+//! who come with that name meanwhile wait for the answer, and do what it says: a crowd for a sale
+//! that was made just now costs one question, and nobody of it is refused. When Redis said within
+//! [`PAUSE`] that there is no such sale, that is said again; all else is busy.
 //!
 //! A reading says nothing of a sale that was made after it began: a new sale is sold from the next
 //! one on at the latest, whatever others ask for. A reading that is older than [`READING_AGE_MAX`]
@@ -15,6 +17,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::domain::ids::SaleId;
 use crate::error::{Error, Result};
@@ -37,7 +42,11 @@ pub struct Names {
     /// When each of them was confirmed first.
     known: RwLock<HashMap<SaleId, Instant>>,
     asked: Mutex<VecDeque<Question>>,
+    /// An answer came.
+    answered: Notify,
     metrics: Arc<Metrics>,
+    /// Longest wait for the answer to a question of others.
+    patience: Duration,
 }
 
 struct Question {
@@ -56,28 +65,57 @@ pub enum Pass {
     Ask,
     /// Redis has just said that there is no such sale; it need not be asked.
     Denied,
+    /// Redis was asked, and has not answered yet.
+    Pending,
 }
 
 impl Names {
     /// Knows no name. `listed` says whether a reading that began at most [`READING_AGE_MAX`] ago
-    /// has a sale, and `None` without such a reading; it must not wait.
+    /// has a sale, and `None` without such a reading; it must not wait. `patience` is the longest
+    /// wait for the answer to a question of others.
     pub fn new(
         listed: impl Fn(&SaleId) -> Option<bool> + Send + Sync + 'static,
         metrics: Arc<Metrics>,
+        patience: Duration,
     ) -> Self {
         Self {
             listed: Box::new(listed),
             known: RwLock::default(),
             asked: Mutex::default(),
+            answered: Notify::new(),
             metrics,
+            patience,
         }
     }
 
-    /// Whether Redis may be asked for `sale` at `now`.
+    /// Whether Redis may be asked for `sale`: never [`Pass::Pending`]. Waits for what
+    /// others asked.
     ///
     /// # Errors
     /// [`Error::Busy`] when the name is unknown and there were questions enough.
-    pub fn pass(&self, sale: &SaleId, now: Instant) -> Result<Pass> {
+    pub async fn pass(&self, sale: &SaleId) -> Result<Pass> {
+        let settled = async {
+            loop {
+                let mut answered = std::pin::pin!(self.answered.notified());
+                answered.as_mut().enable();
+                match self.look(sale, Instant::now()) {
+                    Ok(Pass::Pending) => answered.await,
+                    settled => return settled,
+                }
+            }
+        };
+        let passed = timeout(self.patience, settled).await;
+        passed.unwrap_or_else(|_| {
+            self.metrics.names.another("busy");
+            Err(Error::Busy(format!(
+                "Redis did not say within {:?} whether there is a sale {sale}",
+                self.patience
+            )))
+        })
+    }
+
+    /// What is known of `sale` at `now`, or a question for it.
+    fn look(&self, sale: &SaleId, now: Instant) -> Result<Pass> {
         if self.is_known(sale) {
             return Ok(Pass::Known);
         }
@@ -89,11 +127,12 @@ impl Names {
             None => Ok(Pass::Ask),
             Some(false) => {
                 let passed = self.question(sale, now);
-                self.metrics.names.another(match passed {
-                    Ok(Pass::Denied) => "no_such_sale",
-                    Ok(_) => "asked",
-                    Err(_) => "busy",
-                });
+                match passed {
+                    Ok(Pass::Denied) => self.metrics.names.another("no_such_sale"),
+                    Ok(Pass::Ask) => self.metrics.names.another("asked"),
+                    Ok(_) => {}
+                    Err(_) => self.metrics.names.another("busy"),
+                }
                 passed
             }
         }
@@ -104,6 +143,8 @@ impl Names {
         if !self.is_known(sale) {
             let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
             known.entry(sale.clone()).or_insert_with(Instant::now);
+            drop(known);
+            self.answered.notify_waiters();
         }
     }
 
@@ -123,6 +164,8 @@ impl Names {
         if let Some(question) = asked.iter_mut().rev().find(answered) {
             question.denied = true;
         }
+        drop(asked);
+        self.answered.notify_waiters();
     }
 
     fn is_known(&self, sale: &SaleId) -> bool {
@@ -144,9 +187,7 @@ impl Names {
         let mut recent = asked.iter().rev().take_while(recent);
         match recent.find(|question| question.sale == *sale) {
             Some(question) if question.denied => Ok(Pass::Denied),
-            Some(_) => Err(Error::Busy(format!(
-                "no sale {sale} was seen, and Redis was asked for it less than {PAUSE:?} ago"
-            ))),
+            Some(_) => Ok(Pass::Pending),
             None if asked.len() >= ASKS_PER_SECOND => Err(Error::Busy(format!(
                 "no sale {sale} was seen, and Redis was asked for {ASKS_PER_SECOND} unknown names \
                  in the last second"
@@ -186,7 +227,7 @@ mod tests {
             };
             let metrics = Arc::new(Metrics::new().expect("metrics"));
             Self {
-                names: Names::new(listed, metrics),
+                names: Names::new(listed, metrics, PAUSE / 2),
                 reading,
                 start: Instant::now(),
             }
@@ -198,7 +239,7 @@ mod tests {
 
         /// `None`: busy.
         fn pass(&self, name: &str, ms: u64) -> Option<Pass> {
-            self.names.pass(&sale(name), self.at(ms)).ok()
+            self.names.look(&sale(name), self.at(ms)).ok()
         }
     }
 
@@ -215,9 +256,9 @@ mod tests {
     fn an_unknown_name_is_asked_for_once_in_a_pause() {
         let scene = Scene::new(1);
         assert_eq!(scene.pass("a", 0), Some(Pass::Ask));
-        assert_eq!(scene.pass("a", 1), None, "the answer is on its way");
+        assert_eq!(scene.pass("a", 1), Some(Pass::Pending));
         assert_eq!(scene.pass("b", 1), Some(Pass::Ask), "another name");
-        assert_eq!(scene.pass("a", 99), None);
+        assert_eq!(scene.pass("a", 99), Some(Pass::Pending));
         assert_eq!(scene.pass("a", 100), Some(Pass::Ask));
     }
 
@@ -230,11 +271,8 @@ mod tests {
         assert_eq!(scene.pass("b", 99), Some(Pass::Ask));
         assert_eq!(scene.pass("a", 100), Some(Pass::Ask));
         scene.names.deny(&sale("a"), scene.at(90));
-        assert_eq!(
-            scene.pass("a", 101),
-            None,
-            "a late answer to the first call"
-        );
+        let late = "a late answer to the first call";
+        assert_eq!(scene.pass("a", 101), Some(Pass::Pending), "{late}");
     }
 
     #[test]
@@ -266,6 +304,27 @@ mod tests {
         assert_eq!(scene.pass("b", 2), Some(Pass::Known));
         scene.names.deny(&sale("b"), later());
         assert_eq!(scene.pass("b", 4), None, "it is gone");
+    }
+
+    #[tokio::test]
+    async fn who_comes_while_redis_is_asked_hears_what_it_says() {
+        let scene = Scene::new(1);
+        for (name, is_there) in [("a", true), ("b", false)] {
+            let (names, sale) = (&scene.names, sale(name));
+            assert_eq!(names.pass(&sale).await.ok(), Some(Pass::Ask));
+            let answer = async {
+                tokio::task::yield_now().await;
+                match is_there {
+                    true => names.confirm(&sale),
+                    false => names.deny(&sale, Instant::now()),
+                }
+            };
+            let (one, other, ()) = tokio::join!(names.pass(&sale), names.pass(&sale), answer);
+            let expected = if is_there { Pass::Known } else { Pass::Denied };
+            assert_eq!((one.ok(), other.ok()), (Some(expected), Some(expected)));
+        }
+        assert!(scene.names.pass(&sale("c")).await.is_ok());
+        assert!(scene.names.pass(&sale("c")).await.is_err(), "no answer");
     }
 
     #[test]

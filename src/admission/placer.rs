@@ -58,7 +58,7 @@ impl Placer {
         let _room = self.room.try_acquire().map_err(full)?;
         let asked_at = Instant::now();
         for wish in basket.wishes() {
-            if self.learner.names.pass(&wish.goods, asked_at)? == Pass::Denied {
+            if self.learner.names.pass(&wish.goods).await? == Pass::Denied {
                 return Ok(no_such_sale(&wish.goods));
             }
         }
@@ -78,7 +78,7 @@ impl Placer {
     }
 
     async fn decide(&self, placement: &Placement, asked_at: Instant) -> Result<PlaceOutcome> {
-        let deadline = asked_at + self.timeout;
+        let (deadline, sent_at) = (asked_at + self.timeout, Instant::now());
         let wishes = placement.basket.wishes();
         let recalled: Vec<Option<Past>> = wishes
             .iter()
@@ -118,7 +118,7 @@ impl Placer {
             refusal: Refusal::NoSuchSale,
         }) = &outcome
         {
-            self.learner.names.deny(goods, asked_at);
+            self.learner.names.deny(goods, sent_at);
         }
         Ok(outcome)
     }

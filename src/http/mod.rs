@@ -191,7 +191,7 @@ pub fn listen(
     let shared = Arc::new(Shared {
         gates: gates.clone(),
         memory: Arc::new(Memory::new(config.redis.on_forgot, metrics.clone())),
-        names: Arc::new(Names::new(listed, metrics.clone())),
+        names: Arc::new(Names::new(listed, metrics.clone(), timeout / 2)),
         metrics: metrics.clone(),
         listings: Listings::start(catalogue.clone(), timeout),
         figures: Figures::start(lookers, catalogue.clone(), metrics.clone(), gates),

@@ -173,6 +173,7 @@ async fn what_nobody_needs_goes_and_all_else_stays() {
     let changed: Vec<&str> = changed.keys().map(String::as_str).collect();
     let gone = [
         "{e}:feed",
+        "{e}:gone:e.list",
         "{e}:orders",
         "{e}:payments",
         "{e}:requests",

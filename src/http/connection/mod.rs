@@ -103,9 +103,12 @@ impl Connection {
         kernel::is_reset(&self.socket.borrow())
     }
 
+    /// What was ended stays so.
     fn enter(&self, phase: Phase) {
-        self.phase.set(phase);
-        self.since.set(self.register.now());
+        if self.phase.get() != Phase::Ended {
+            self.phase.set(phase);
+            self.since.set(self.register.now());
+        }
     }
 
     /// These bytes came.
@@ -156,7 +159,7 @@ impl Connection {
             return false;
         };
         let waited = self.register.now() - stall.since;
-        if waited == 0 || waited % STALL_LOOK_TICKS != 0 {
+        if waited == 0 || !waited.is_multiple_of(STALL_LOOK_TICKS) {
             return false;
         }
         let now = self.stalled(&self.socket.borrow());

@@ -28,7 +28,7 @@ async fn who_leaves_disturbs_nobody_in_the_batch() {
         &world.store,
         Arc::default(),
         memory,
-        Arc::new(Names::new(|_| None, metrics.clone())),
+        Arc::new(Names::new(|_| None, metrics.clone(), TIMEOUT)),
         metrics.clone(),
         TIMEOUT,
     );

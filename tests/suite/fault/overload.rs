@@ -42,7 +42,7 @@ impl Worker {
     fn new(store: &Store, timeout: Duration) -> Self {
         let metrics = Arc::new(Metrics::new().expect("registered"));
         let memory = Arc::new(Memory::new(OnForgot::Stop, metrics.clone()));
-        let names = Arc::new(Names::new(|_| None, metrics.clone()));
+        let names = Arc::new(Names::new(|_| None, metrics.clone(), TIMEOUT));
         let admission = Admission::start(
             store,
             Arc::default(),

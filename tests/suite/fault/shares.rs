@@ -141,7 +141,7 @@ async fn an_export_has_its_turn_until_it_is_read_or_its_client_has_left() {
     let key = world.store.keys().orders(sale.event());
     // More than the buffers between the two ends hold, on more than one page.
     let units = format!("\t{:0128}", 0).repeat(64);
-    for _ in 0..8 {
+    for _ in 0..4 {
         let mut set = redis::cmd("HSET");
         set.arg(&key);
         for number in 0..500 {

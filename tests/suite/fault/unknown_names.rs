@@ -154,7 +154,7 @@ async fn every_door_asks_so_often_and_says_that_others_are_busy() {
     let worker = || {
         let metrics = Arc::new(Metrics::new().expect("registered"));
         let memory = Arc::new(Memory::new(OnForgot::Stop, metrics.clone()));
-        let names = Arc::new(Names::new(|_| Some(false), metrics.clone()));
+        let names = Arc::new(Names::new(|_| Some(false), metrics.clone(), TIMEOUT));
         Admission::start(
             &world.store,
             Arc::default(),

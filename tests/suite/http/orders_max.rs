@@ -149,6 +149,12 @@ async fn after_20_tickets_given_back_the_office_says_so() {
             ..on_show("key")
         };
         let show = world.activity("show", 2, &edit).await;
+        // The chat books what the catalogue shows.
+        let since = Instant::now();
+        while app.buyer.get("/sales/show").await.status != 200 {
+            assert!(since.elapsed() < PATIENCE, "it is not shown");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         let x = world.bound(&app, "o-x", "2019010001").await;
         let y = world.bound(&app, "o-y", "2019010002").await;
         for _ in 0..20 {
