@@ -6,8 +6,11 @@
 //! The readings are those of [`crate::readings`]. The task rests after each of them, several times
 //! as long as that took (within bounds): so lookers cost Redis a part of one connection's time,
 //! however many they are.
+//!
+//! The ids of the sales are read apart from their figures, when somebody asks for a name that no
+//! server sold before: the walk over the keys is short, and there may be many sales.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,36 +50,40 @@ impl Reading {
 #[derive(Clone)]
 pub struct Catalogue {
     readings: Readings<Reading>,
+    ids: Readings<Result<BTreeSet<SaleId>>>,
     news: Arc<Mutex<News>>,
     store: Store,
     timeout: Duration,
 }
 
 impl Catalogue {
-    /// Starts the task that reads, on the current runtime, and its first reading. It ends when all
-    /// clones are gone. `timeout` bounds the wait of a looker.
+    /// Starts the tasks that read, on the current runtime, and their first readings. They end when
+    /// all clones are gone. `timeout` bounds the wait of a looker.
     pub fn start(store: Store, timeout: Duration) -> Self {
-        let readings = Readings::start(Walk {
+        let readings = Readings::start(Figures {
             store: store.clone(),
-            last_took: None,
+            rests: Rests::default(),
         });
         readings.wish();
+        let ids = Readings::start(Ids {
+            store: store.clone(),
+            rests: Rests::default(),
+        });
+        ids.wish();
         Self {
             readings,
+            ids,
             news: Arc::default(),
             store,
             timeout,
         }
     }
 
-    /// Whether there is such a sale, by a reading that began at most `age_max` ago; `None` without
-    /// one, or when it failed. Never waits, and sees to it that the next reading comes.
+    /// Whether there is such a sale, by the last reading of ids, which began at most `age_max` ago;
+    /// `None` without one, or when it failed. Never waits, and sees to it that the next one comes.
     pub fn has(&self, id: &SaleId, age_max: Duration) -> Option<bool> {
-        let reading = self.readings.last(age_max)?;
-        let sales = reading.sales.as_ref().ok()?;
-        let told = self.news().tell(id, reading.began);
-        let is_listed = || sales.binary_search_by(|sale| sale.0.cmp(id)).is_ok();
-        Some(told.unwrap_or_else(is_listed))
+        let ids = self.ids.last(age_max)?;
+        Some(ids.as_ref().as_ref().ok()?.contains(id))
     }
 
     /// The last reading if it is fresh, or else the next one, with all that was changed since.
@@ -150,12 +157,6 @@ impl News {
         }
     }
 
-    /// Whether there is such a sale, as was heard since that time; `None`: nothing was heard of it.
-    fn tell(&self, id: &SaleId, since: Instant) -> Option<bool> {
-        let told = self.told.get(id).filter(|told| told.asked_at >= since)?;
-        Some(told.sale.is_some())
-    }
-
     /// The reading with the news that it may lack: a reading that began later has them.
     fn added_to(&mut self, reading: Arc<Reading>) -> Arc<Reading> {
         self.told.retain(|_, told| told.asked_at >= reading.began);
@@ -186,12 +187,12 @@ impl News {
 }
 
 /// Reads all sales.
-struct Walk {
+struct Figures {
     store: Store,
-    last_took: Option<Duration>,
+    rests: Rests,
 }
 
-impl Reader for Walk {
+impl Reader for Figures {
     type Seen = Reading;
 
     async fn read(&mut self) -> (Reading, Pace) {
@@ -200,11 +201,7 @@ impl Reader for Walk {
             Ok((sales, clock)) => (Ok(sales.into_iter().map(Arc::new).collect()), clock),
             Err(error) => (Err(error), None),
         };
-        let rest = match &sales {
-            Ok(_) => self.rest_after(began.elapsed()),
-            // A failure may be over soon, and hardly costs Redis anything.
-            Err(_) => REST_MIN,
-        };
+        let rest = self.rests.after(began.elapsed(), sales.is_ok());
         let reading = Reading {
             sales,
             clock,
@@ -214,9 +211,36 @@ impl Reader for Walk {
     }
 }
 
-impl Walk {
-    /// A reading that was held up says little of its work: the shorter one of two does.
-    fn rest_after(&mut self, took: Duration) -> Duration {
+/// Reads which sales there are.
+struct Ids {
+    store: Store,
+    rests: Rests,
+}
+
+impl Reader for Ids {
+    type Seen = Result<BTreeSet<SaleId>>;
+
+    async fn read(&mut self) -> (Self::Seen, Pace) {
+        let began = Instant::now();
+        let ids = self.store.sale_ids().await;
+        let rest = self.rests.after(began.elapsed(), ids.is_ok());
+        (ids, Pace::of(rest))
+    }
+}
+
+/// How long a task rests.
+#[derive(Default)]
+struct Rests {
+    last_took: Option<Duration>,
+}
+
+impl Rests {
+    /// The rest after a reading that took so long. One that was held up says little of its work:
+    /// the shorter one of two does. A failure may be over soon, and hardly costs Redis anything.
+    fn after(&mut self, took: Duration, succeeded: bool) -> Duration {
+        if !succeeded {
+            return REST_MIN;
+        }
         let last = self.last_took.replace(took);
         let work = last.map_or(took, |last| last.min(took));
         (work * REST_FACTOR).clamp(REST_MIN, REST_MAX)
@@ -229,15 +253,7 @@ mod tests {
 
     #[test]
     fn the_rest_goes_by_the_work_and_has_bounds() {
-        let mut walk = Walk {
-            store: Store::new(
-                &crate::config::RedisUrl::new("redis://127.0.0.1:1"),
-                "x:",
-                Duration::from_secs(1),
-            )
-            .expect("a store"),
-            last_took: None,
-        };
+        let mut rests = Rests::default();
         let ms = Duration::from_millis;
         for (took, rest) in [
             (1, 250),
@@ -248,7 +264,8 @@ mod tests {
             (9_000, 300),
             (9_000, 10_000),
         ] {
-            assert_eq!(walk.rest_after(ms(took)), ms(rest), "{took}");
+            assert_eq!(rests.after(ms(took), true), ms(rest), "{took}");
         }
+        assert_eq!(rests.after(ms(9_000), false), REST_MIN);
     }
 }

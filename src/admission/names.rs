@@ -7,11 +7,14 @@
 //! that was made just now costs one question, and nobody of it is refused. When Redis said within
 //! [`PAUSE`] that there is no such sale, that is said again; all else is busy.
 //!
-//! A reading says nothing of a sale that was made after it began. So one that is older than
-//! [`READING_AGE_MAX`] makes no name unknown, and nor does a Redis that cannot be read: a new sale
-//! is sold after that time at the latest, whatever others ask for.
+//! A reading says nothing of a sale that was made after it began: a new sale is sold from the next
+//! one on at the latest, whatever others ask for. A reading that is older than [`READING_AGE_MAX`]
+//! makes no name unknown, and nor does a Redis that cannot be read.
+//!
+//! An answer of Redis may be late. What this process heard of a sale after the question was sent is
+//! newer than a denial, and stands: so no denial hides an order that this process knows of.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -27,7 +30,7 @@ pub const PAUSE: Duration = Duration::from_millis(100);
 /// Most questions for unknown names in any second.
 pub const ASKS_PER_SECOND: usize = 50;
 /// A reading that began longer ago makes no name unknown.
-pub const READING_AGE_MAX: Duration = Duration::from_secs(1);
+pub const READING_AGE_MAX: Duration = Duration::from_secs(5);
 
 /// Whether a reading that began at most [`READING_AGE_MAX`] ago has the sale; `None` without one.
 type Listed = dyn Fn(&SaleId) -> Option<bool> + Send + Sync;
@@ -36,7 +39,8 @@ type Listed = dyn Fn(&SaleId) -> Option<bool> + Send + Sync;
 /// of unknown names the questions of the last second.
 pub struct Names {
     listed: Box<Listed>,
-    known: RwLock<HashSet<SaleId>>,
+    /// When each of them was confirmed first.
+    known: RwLock<HashMap<SaleId, Instant>>,
     asked: Mutex<VecDeque<Question>>,
     /// An answer came.
     answered: Notify,
@@ -138,18 +142,21 @@ impl Names {
     pub fn confirm(&self, sale: &SaleId) {
         if !self.is_known(sale) {
             let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            known.insert(sale.clone());
+            known.entry(sale.clone()).or_insert_with(Instant::now);
             drop(known);
             self.answered.notify_waiters();
         }
     }
 
-    /// There is no such sale: Redis said so to a call that was sent at `sent_at`.
+    /// There is no such sale: Redis said so to a call that was sent at `sent_at`. That says nothing
+    /// of a sale that was confirmed since.
     pub fn deny(&self, sale: &SaleId, sent_at: Instant) {
-        if self.is_known(sale) {
-            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            known.remove(sale);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.get(sale).is_some_and(|since| *since >= sent_at) {
+            return;
         }
+        known.remove(sale);
+        drop(known);
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         // Not a newer question: what it will hear, nobody knows yet.
         let answered =
@@ -163,7 +170,7 @@ impl Names {
 
     fn is_known(&self, sale: &SaleId) -> bool {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.contains(sale)
+        known.contains_key(sale)
     }
 
     /// Takes one of the questions for unknown names, if there is one.
@@ -236,6 +243,11 @@ mod tests {
         }
     }
 
+    /// After all that was confirmed.
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(1)
+    }
+
     fn sale(name: &str) -> SaleId {
         SaleId::parse(name).expect("valid")
     }
@@ -290,7 +302,7 @@ mod tests {
         assert_eq!(scene.pass("b", 1), Some(Pass::Known));
         scene.reading.store(1, Ordering::Relaxed);
         assert_eq!(scene.pass("b", 2), Some(Pass::Known));
-        scene.names.deny(&sale("b"), scene.at(3));
+        scene.names.deny(&sale("b"), later());
         assert_eq!(scene.pass("b", 4), None, "it is gone");
     }
 
@@ -313,6 +325,18 @@ mod tests {
         }
         assert!(scene.names.pass(&sale("c")).await.is_ok());
         assert!(scene.names.pass(&sale("c")).await.is_err(), "no answer");
+    }
+
+    #[test]
+    fn a_late_denial_does_not_hide_what_was_confirmed_since() {
+        let scene = Scene::new(1);
+        assert_eq!(scene.pass("a", 0), Some(Pass::Ask));
+        let sent_at = Instant::now();
+        scene.names.confirm(&sale("a"));
+        scene.names.deny(&sale("a"), sent_at);
+        assert_eq!(scene.pass("a", 1), Some(Pass::Known));
+        scene.names.deny(&sale("a"), later());
+        assert_eq!(scene.pass("a", 1), Some(Pass::Denied), "it is gone");
     }
 
     #[test]

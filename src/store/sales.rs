@@ -141,7 +141,10 @@ impl Store {
     }
 
     /// All sales, in the order of their ids. Walks the key space.
-    pub(super) async fn sale_ids(&self) -> Result<BTreeSet<SaleId>> {
+    ///
+    /// # Errors
+    /// Redis is not there, or not in a state to answer.
+    pub async fn sale_ids(&self) -> Result<BTreeSet<SaleId>> {
         let pattern = self.keys.sales_pattern();
         let sale_id = |key: &str| self.keys.sale_id(key);
         self.walk(&pattern, "hash", sale_id).await

@@ -21,6 +21,7 @@ mod scans;
 mod script_cache;
 mod settled;
 mod shared;
+mod shares;
 mod shutdown;
 mod standstill;
 mod storm;

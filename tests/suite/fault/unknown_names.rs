@@ -21,6 +21,7 @@ use seckill::metrics::Metrics;
 use crate::support::app::TestApp;
 use crate::support::bids::a_bid;
 use crate::support::buyer::Buyer;
+use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::World;
 use crate::support::{PATIENCE, TIMEOUT};
 
@@ -28,6 +29,8 @@ use crate::support::{PATIENCE, TIMEOUT};
 const ASKS_PER_SECOND: usize = 50;
 /// The longest time that a buyer of a new sale may hear `busy`, by the documents.
 const NEW_SALE_WAIT_MAX: Duration = Duration::from_secs(1);
+/// The walk over the keys as it is sent. What the server asks about its permissions names it, too.
+const WALK: &str = "\r\nSCAN\r\n";
 
 /// Buyers who ask for a name after the other that no sale has, until they are told to stop.
 struct Flood {
@@ -76,12 +79,27 @@ impl Flood {
     }
 }
 
+/// How many requests for unknown names a server has seen that it answered so. It tells so without
+/// Redis, too.
+async fn unknown(buyer: &Buyer, answers: &[&str]) -> usize {
+    let is_told = |told: &str| told.contains("seckill_batch_attempts_count");
+    let metrics = buyer.metrics_that(is_told).await;
+    let rows = answers.iter().filter_map(|answer| {
+        let row = format!("seckill_unknown_names_total{{answer=\"{answer}\"}} ");
+        let mut lines = metrics.lines();
+        lines.find_map(|line| line.strip_prefix(&row)?.parse::<usize>().ok())
+    });
+    rows.sum()
+}
+
 /// How many questions for unknown names a server has asked.
 async fn questions(buyer: &Buyer) -> usize {
-    let metrics = buyer.metrics().await;
-    let row = r#"seckill_unknown_names_total{answer="asked"} "#;
-    let count = metrics.lines().find_map(|line| line.strip_prefix(row));
-    count.map_or(0, |count| count.parse().expect("a number"))
+    unknown(buyer, &["asked"]).await
+}
+
+/// How many requests a server has seen for names that it took for unknown.
+async fn requests(buyer: &Buyer) -> usize {
+    unknown(buyer, &["asked", "no_such_sale", "busy"]).await
 }
 
 #[tokio::test]
@@ -218,5 +236,78 @@ async fn a_sale_put_at_this_server_is_sold_at_once() {
         assert_eq!(code, "grabbed");
     }
     flood.end().await;
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_redis_that_cannot_be_read_makes_no_name_unknown() {
+    let world = World::new().await;
+    let proxy = Proxy::to_shared_redis().await;
+    let timeout = Duration::from_millis(300);
+    let app = TestApp::with(&world, |config| {
+        config.redis.url = Some(proxy.url());
+        config.redis.timeout = timeout;
+    })
+    .await;
+    // There is a reading from the first question on that is counted.
+    let deadline = Instant::now() + PATIENCE;
+    while requests(&app.buyer).await == 0 {
+        app.buyer.code("/seckill", "nothing", "x", "1").await;
+        assert!(Instant::now() < deadline, "nothing was ever unknown");
+    }
+    proxy.set(Fault::CutBefore);
+    // From the first reading that fails on, nothing is unknown: every request goes to Redis.
+    let deadline = Instant::now() + PATIENCE;
+    let counted = loop {
+        let before = requests(&app.buyer).await;
+        for number in 0..100 {
+            let name = format!("silent-{number}");
+            let code = app.buyer.code("/seckill", &name, "x", "1").await;
+            assert!(["busy", "unknown"].contains(&code.as_str()), "{code}");
+        }
+        let counted = requests(&app.buyer).await - before;
+        if counted == 0 || Instant::now() > deadline {
+            break counted;
+        }
+    };
+    assert_eq!(
+        counted, 0,
+        "a name is unknown although Redis cannot be read"
+    );
+    proxy.set(Fault::None);
+    app.stop().await;
+}
+
+/// Only the walk over the keys hangs, and everything else is answered: the last reading grows old.
+#[tokio::test]
+async fn a_reading_that_hangs_lets_no_flood_through_before_it_is_old() {
+    let world = World::new().await;
+    let proxy = Proxy::to_shared_redis().await;
+    let app = TestApp::with(&world, |config| config.redis.url = Some(proxy.url())).await;
+    let flood = Flood::start(&app.buyer).await;
+    flood.end().await;
+    proxy.hold(WALK);
+    let since = Instant::now();
+    let mut before = requests(&app.buyer).await;
+    let aged = loop {
+        let began = since.elapsed();
+        for number in 0..100 {
+            let name = format!("old-{before}-{number}");
+            let code = app.buyer.code("/seckill", &name, "x", "1").await;
+            assert!(["busy", "no_such_sale"].contains(&code.as_str()), "{code}");
+        }
+        let seen = requests(&app.buyer).await;
+        if seen == before {
+            break began;
+        }
+        assert!(began < PATIENCE, "names are unknown for ever");
+        before = seen;
+    };
+    // What it lacks of the documents' five seconds is its age when the walk was held.
+    assert!(aged > Duration::from_secs(2), "no reading after {aged:?}");
+    world.sale("new", StockKind::List, 1).await;
+    let code = app.buyer.code("/seckill", "new", "honest", "1").await;
+    assert_eq!(code, "grabbed");
+    proxy.let_go().await;
     app.stop().await;
 }
