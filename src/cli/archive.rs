@@ -111,7 +111,7 @@ fn said(event: &str, file: Option<&str>, archived: &Archived) -> String {
         line += &format!("\ntook {} out", counted(erased.persons, "name"));
         if erased.kept > 0 {
             let kept = counted(erased.kept, "name");
-            line += &format!("; {kept} stay, whose orders are held or cannot be read");
+            line += &format!("; {kept} kept: an order of each is held or cannot be read");
         }
     }
     if archived.unreadable > 0 {

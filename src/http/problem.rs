@@ -147,7 +147,11 @@ impl Problem {
 
     /// 404 for a path that is not in the table.
     pub fn not_found(request: &HttpRequest) -> Self {
-        let detail = format!("There is nothing at {}.", request.path());
+        let (method, path) = (request.method(), request.path());
+        let detail = match path {
+            "" => format!("There is nothing for {method}."),
+            path => format!("There is nothing at {path}."),
+        };
         Self::new(StatusCode::NOT_FOUND, "not_found", detail)
     }
 

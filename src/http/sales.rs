@@ -126,7 +126,8 @@ impl Asked {
         let after = after.map(|id| SaleId::parse(&id).map_err(|e| format!("after: {e}")));
         let after = after.transpose().map_err(Problem::invalid)?;
         let limit = limit.map_or(Ok(PAGE_SALES_MAX), |text| {
-            let number = text.parse().ok();
+            let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+            let number = text.parse().ok().filter(|_| is_plain);
             let fits = number.filter(|number| (1..=PAGE_SALES_MAX).contains(number));
             let wrong = || format!("limit is {text:?}: it must be from 1 to {PAGE_SALES_MAX}");
             fits.ok_or_else(|| Problem::invalid(wrong()))

@@ -106,8 +106,8 @@ fn not_ended(sale: &SaleId, closes_at: Option<u64>) -> String {
         Some(_) => format!("closes at {}", times::show(closes_at)),
     };
     format!(
-        "sale {sale} has not ended: it {when}. Wait, or let it close with `seckill sale put {sale} \
-         --closes-at TIME`, for good: an archived event opens no more"
+        "sale {sale} has not ended: it {when}. Wait, or set an earlier end: `seckill sale put {sale} \
+         --closes-at TIME`. After archiving, no sale of the event can open again"
     )
 }
 

@@ -294,6 +294,38 @@ fn gauge(metrics: &str, name: &str) -> usize {
     line.expect(name).parse().expect("a number")
 }
 
+/// Requests that nobody reads the answers of wait where they cost little.
+#[tokio::test]
+async fn a_client_that_asks_and_does_not_read_costs_little_memory() {
+    const CLIENTS: usize = 100;
+    const KIB_EACH_MAX: u64 = 300;
+    let world = World::new().await;
+    let server = server_with_files(&world, "ulimit -n 6000", &[]).await;
+    let before = memory_kib(&server);
+    let many = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n".repeat(20_000);
+    let clients = (0..CLIENTS).map(|_| async {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4 << 10).expect("set");
+        let mut stream = socket.connect(server.address).await.expect("connected");
+        // As much as the server takes.
+        let sent = timeout(Duration::from_secs(1), stream.write_all(&many)).await;
+        assert!(sent.is_err(), "all was taken");
+        stream
+    });
+    let clients = join_all(clients).await;
+    let each = (memory_kib(&server) - before) / CLIENTS as u64;
+    assert!(each < KIB_EACH_MAX, "{each} KiB for each client");
+    drop(clients);
+}
+
+fn memory_kib(server: &ServerProcess) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id()));
+    let status = status.expect("the process is there");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.trim().split(' ').next());
+    number.expect("a number").parse().expect("a number")
+}
+
 /// The limit of open files that a shell sets is no limit for a server that may have more.
 #[tokio::test]
 async fn thousands_of_connections_are_answered_though_the_soft_limit_is_low() {
