@@ -57,10 +57,8 @@ impl Placer {
         let full = |_| Error::Busy(format!("{PLACEMENTS_MAX} placements are waiting"));
         let _room = self.room.try_acquire().map_err(full)?;
         let asked_at = Instant::now();
-        for wish in basket.wishes() {
-            if self.learner.names.pass(&wish.goods).await? == Pass::Denied {
-                return Ok(no_such_sale(&wish.goods));
-            }
+        if let Some(goods) = self.denied(&basket).await? {
+            return Ok(no_such_sale(goods));
         }
         let placement = Placement {
             username,
@@ -75,6 +73,22 @@ impl Placer {
                 self.learner.doubt(&wish.goods, error);
             }
         })
+    }
+
+    /// A sale of the basket that Redis has just said is not there.
+    ///
+    /// # Errors
+    /// As [`Names::pass`](super::names::Names::pass).
+    async fn denied<'a>(&self, basket: &'a Basket) -> Result<Option<&'a SaleId>> {
+        let mut goods: Vec<&SaleId> = basket.wishes().iter().map(|wish| &wish.goods).collect();
+        // In one order for all baskets: else two could wait for what the other is to ask.
+        goods.sort_unstable();
+        for goods in goods {
+            if self.learner.names.pass(goods).await? == Pass::Denied {
+                return Ok(Some(goods));
+            }
+        }
+        Ok(None)
     }
 
     async fn decide(&self, placement: &Placement, asked_at: Instant) -> Result<PlaceOutcome> {
