@@ -128,6 +128,7 @@ impl Batcher {
             Err(error) => {
                 self.metrics.redis_error(&error);
                 self.learner.doubt(sale, &error);
+                self.learner.names.settle(sale);
                 let (lane, deadline) = (&self.lane, deadline.into());
                 let held = lane.held_when_full(&error, sale, door, &attempts, deadline);
                 for (answer, held) in answers.into_iter().zip(held.await) {

@@ -65,6 +65,7 @@ impl Bidder {
             amount,
         };
         let decided = self.decide(&bid, asked_at).await;
+        self.learner.names.settle(&bid.goods);
         decided.inspect_err(|error| self.learner.metrics.redis_error(error))
     }
 

@@ -52,8 +52,18 @@ pub struct Names {
 struct Question {
     sale: SaleId,
     asked_at: Instant,
+    state: State,
+}
+
+/// What became of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It is on its way.
+    Pending,
     /// Redis said that there is no such sale.
-    denied: bool,
+    Denied,
+    /// The call that carried it ended without a word about the sale: somebody else may ask.
+    Open,
 }
 
 /// What to do with a request for a name.
@@ -99,7 +109,8 @@ impl Names {
                 let mut answered = std::pin::pin!(self.answered.notified());
                 answered.as_mut().enable();
                 match self.look(sale, Instant::now()) {
-                    Ok(Pass::Pending) => answered.await,
+                    // After a pause, one of those who wait asks.
+                    Ok(Pass::Pending) => drop(timeout(PAUSE, answered).await),
                     settled => return settled,
                 }
             }
@@ -162,8 +173,21 @@ impl Names {
         let answered =
             |question: &&mut Question| question.asked_at <= sent_at && question.sale == *sale;
         if let Some(question) = asked.iter_mut().rev().find(answered) {
-            question.denied = true;
+            question.state = State::Denied;
         }
+        drop(asked);
+        self.answered.notify_waiters();
+    }
+
+    /// The call that asked for `sale` has ended, whatever it said.
+    pub fn settle(&self, sale: &SaleId) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let pending =
+            |question: &&mut Question| question.sale == *sale && question.state == State::Pending;
+        let Some(question) = asked.iter_mut().rev().find(pending) else {
+            return;
+        };
+        question.state = State::Open;
         drop(asked);
         self.answered.notify_waiters();
     }
@@ -185,18 +209,19 @@ impl Names {
         }
         let recent = |question: &&Question| age(question) < PAUSE;
         let mut recent = asked.iter().rev().take_while(recent);
-        match recent.find(|question| question.sale == *sale) {
-            Some(question) if question.denied => Ok(Pass::Denied),
-            Some(_) => Ok(Pass::Pending),
-            None if asked.len() >= ASKS_PER_SECOND => Err(Error::Busy(format!(
+        let state = recent.find(|question| question.sale == *sale);
+        match state.map(|question| question.state) {
+            Some(State::Denied) => Ok(Pass::Denied),
+            Some(State::Pending) => Ok(Pass::Pending),
+            _ if asked.len() >= ASKS_PER_SECOND => Err(Error::Busy(format!(
                 "no sale {sale} was seen, and Redis was asked for {ASKS_PER_SECOND} unknown names \
                  in the last second"
             ))),
-            None => {
+            Some(State::Open) | None => {
                 asked.push_back(Question {
                     sale: sale.clone(),
                     asked_at: now,
-                    denied: false,
+                    state: State::Pending,
                 });
                 Ok(Pass::Ask)
             }
@@ -325,6 +350,18 @@ mod tests {
         }
         assert!(scene.names.pass(&sale("c")).await.is_ok());
         assert!(scene.names.pass(&sale("c")).await.is_err(), "no answer");
+    }
+
+    #[test]
+    fn a_call_that_says_nothing_of_a_sale_leaves_the_question_to_others() {
+        let scene = Scene::new(1);
+        assert_eq!(scene.pass("a", 0), Some(Pass::Ask));
+        scene.names.settle(&sale("a"));
+        assert_eq!(scene.pass("a", 1), Some(Pass::Ask));
+        assert_eq!(scene.pass("a", 2), Some(Pass::Pending));
+        scene.names.deny(&sale("a"), later());
+        scene.names.settle(&sale("a"));
+        assert_eq!(scene.pass("a", 3), Some(Pass::Denied));
     }
 
     #[test]

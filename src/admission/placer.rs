@@ -67,6 +67,9 @@ impl Placer {
             basket,
         };
         let decided = self.decide(&placement, asked_at).await;
+        for wish in placement.basket.wishes() {
+            self.learner.names.settle(&wish.goods);
+        }
         decided.inspect_err(|error| {
             self.learner.metrics.redis_error(error);
             for wish in placement.basket.wishes() {
