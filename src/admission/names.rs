@@ -98,8 +98,8 @@ impl Names {
         }
     }
 
-    /// Whether Redis may be asked for `sale`: never [`Pass::Pending`]. Waits for what
-    /// others asked.
+    /// Whether Redis may be asked for `sale`: never [`Pass::Pending`]. Waits for the answer
+    /// to a question of others.
     ///
     /// # Errors
     /// [`Error::Busy`] when the name is unknown and there were questions enough.

@@ -113,7 +113,7 @@ impl ChangeRefusal {
         }
     }
 
-    /// The refusal of a Lua word; `None` for a word that is none.
+    /// The refusal of a Lua word; `None` for any other word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|refusal| refusal.code() == word)
     }

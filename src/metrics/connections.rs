@@ -1,6 +1,6 @@
 //! The connections of clients.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntCounter, IntGauge, Registry};
 
 /// Why the server closed a connection.
 #[derive(Debug, Clone, Copy)]
@@ -50,12 +50,12 @@ impl Connections {
             "seckill_connections",
             "Open connections of clients",
         )?;
-        let options = Opts::new(
+        let closed = super::counters(
+            registry,
             "seckill_connections_closed_total",
             "Connections that the server closed, or refused for their address, by the reason",
-        );
-        let closed = IntCounterVec::new(options, &["reason"])?;
-        registry.register(Box::new(closed.clone()))?;
+            "reason",
+        )?;
         let closed = Closed::ALL.map(|why| closed.with_label_values(&[why.word()]));
         Ok(Self {
             open,

@@ -1,6 +1,6 @@
 //! Who shows a wrong token.
 
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::{IntCounterVec, Registry};
 
 /// How often a wrong operators' token was shown, by the door.
 pub struct Intruders {
@@ -9,12 +9,12 @@ pub struct Intruders {
 
 impl Intruders {
     pub(super) fn registered(registry: &Registry) -> prometheus::Result<Self> {
-        let options = Opts::new(
+        let wrong_tokens = super::counters(
+            registry,
             "seckill_wrong_tokens_total",
             "Requests with a wrong operators' token by where it was shown",
-        );
-        let wrong_tokens = IntCounterVec::new(options, &["door"])?;
-        registry.register(Box::new(wrong_tokens.clone()))?;
+            "door",
+        )?;
         Ok(Self { wrong_tokens })
     }
 

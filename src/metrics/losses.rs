@@ -1,6 +1,6 @@
 //! What Redis has forgotten.
 
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::{IntCounterVec, Registry};
 
 /// How often Redis has forgotten orders that this server knew, by sale.
 pub struct Losses {
@@ -9,12 +9,12 @@ pub struct Losses {
 
 impl Losses {
     pub(super) fn registered(registry: &Registry) -> prometheus::Result<Self> {
-        let options = Opts::new(
+        let forgot = super::counters(
+            registry,
             "seckill_redis_forgot_total",
             "Times that Redis had forgotten orders of a sale which this server knew",
-        );
-        let forgot = IntCounterVec::new(options, &["sale"])?;
-        registry.register(Box::new(forgot.clone()))?;
+            "sale",
+        )?;
         Ok(Self { forgot })
     }
 

@@ -105,11 +105,7 @@ impl Metrics {
             move |outcome: &str| outcomes.with_label_values(&[outcome, by])
         };
         let (redis, gate, server) = (by("redis"), by("gate"), by("server"));
-        let counters = |name, help, label| {
-            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
-            registry.register(Box::new(counters.clone()))?;
-            Ok::<_, prometheus::Error>(counters)
-        };
+        let counters = |name, help, label| counters(&registry, name, help, label);
         let placements = counters(
             "seckill_placements_total",
             "Requests for an order over several sales by outcome",
@@ -252,6 +248,18 @@ fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<In
     let counter = IntCounter::new(name, help)?;
     registry.register(Box::new(counter.clone()))?;
     Ok(counter)
+}
+
+/// Counters, one for each value of a label.
+fn counters(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    label: &str,
+) -> prometheus::Result<IntCounterVec> {
+    let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+    registry.register(Box::new(counters.clone()))?;
+    Ok(counters)
 }
 
 fn gauge_of(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {

@@ -1,6 +1,6 @@
 //! Names of sales that nobody has seen.
 
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::{IntCounterVec, Registry};
 
 /// Requests for such names by what became of them.
 pub struct Names {
@@ -9,12 +9,12 @@ pub struct Names {
 
 impl Names {
     pub(super) fn registered(registry: &Registry) -> prometheus::Result<Self> {
-        let options = Opts::new(
+        let unknown = super::counters(
+            registry,
             "seckill_unknown_names_total",
             "Requests for sales that no reading has: Redis was asked, or this was the answer",
-        );
-        let unknown = IntCounterVec::new(options, &["answer"])?;
-        registry.register(Box::new(unknown.clone()))?;
+            "answer",
+        )?;
         Ok(Self { unknown })
     }
 

@@ -143,7 +143,7 @@ impl EditRefusal {
         }
     }
 
-    /// The refusal of a Lua word; `None` for a word that is none.
+    /// The refusal of a Lua word; `None` for any other word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|refusal| refusal.code() == word)
     }

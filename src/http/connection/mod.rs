@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The HTTP library has a timer for the first request of a connection only, so its timers are off
-//! and those here are the only ones. They know three phases. Only silence of the other end is
+//! and those here are the only ones. Only silence of the other end is
 //! bounded: while a request is served, nothing here counts, however long it takes.
 
 mod addresses;
