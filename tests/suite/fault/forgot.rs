@@ -372,6 +372,11 @@ async fn a_server_that_is_told_to_warn_sells_on_and_counts() {
     shop.forgets().await;
     assert_eq!(shop.code(0, "a", "x").await, "no_such_sale");
     shop.world.sale("a", StockKind::Counter, 50).await;
+    // What Redis denied is said again for 100 ms.
+    let since = Instant::now();
+    while shop.code(0, "a", "z").await == "no_such_sale" {
+        assert!(since.elapsed() < Duration::from_secs(1), "it is not sold");
+    }
     shop.sells("a", ["x", "y"]).await;
     assert_eq!(
         (shop.losses(0, "a").await, shop.losses(1, "a").await),
