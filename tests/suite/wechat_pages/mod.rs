@@ -42,7 +42,8 @@ impl Office {
         }
     }
 
-    /// An activity on show, with tickets that may be given back.
+    /// An activity on show, with tickets that may be given back. The server shows it: a reading
+    /// that began earlier is over.
     pub async fn activity(&self, id: &str, title: &str, tickets: u64) -> SaleId {
         let sale = sale_id(id);
         let activity = ActivityEdit {
@@ -62,6 +63,8 @@ impl Office {
         self.put(&sale, edit).await;
         let added = self.world.store.stock_add_count(&sale, tickets).await;
         added.expect("added");
+        let stocked = format!("\"remaining\":{tickets},");
+        self.shows(&format!("/sales/{id}"), &stocked).await;
         sale
     }
 
