@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 use crate::domain::ids::SaleId;
-use crate::domain::sale::EpochMs;
+use crate::domain::time::EpochMs;
 use crate::error::{Error, Result};
 use crate::readings::{Missing, Pace, Reader, Readings};
 use crate::store::Store;

@@ -18,7 +18,7 @@ use crate::metrics::figures::{self, FeedFigures, GateFigures, LagFigures, SaleFi
 use crate::readings::{Pace, Reader, Readings};
 use crate::store::Store;
 use crate::store::feed::FeedState;
-use crate::store::reply::Snapshot;
+use crate::store::sales::snapshot::Snapshot;
 
 /// Longest wait for Redis: when it hangs, what the server itself counted matters most.
 const READ_MAX: Duration = Duration::from_secs(1);

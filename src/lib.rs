@@ -7,7 +7,7 @@
 //! 2. [`admission`] gives the attempt an order id and hands it to a lane.
 //! 3. [`store`] sends one script call, once, and knows what a missing reply means.
 //! 4. `lua/sale_grab.lua` decides in one step: who holds an order, the window, the stock.
-//! 5. [`store::reply`] decodes the words of the script into [`domain::outcome`].
+//! 5. [`store::orders::grab`] decodes the words of the script into [`domain::purchase::outcome`].
 //! 6. [`http`] says the outcome.
 //!
 //! Modules use only those above them in this list; `tests/tidy.rs` checks it.
@@ -18,6 +18,8 @@ pub mod config;
 pub mod error;
 pub mod metrics;
 pub mod readings;
+
+pub mod private_redis;
 
 pub mod store;
 

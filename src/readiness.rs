@@ -9,8 +9,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::error::{Error, Result};
 use crate::readings::{Pace, Reader, Readings};
 use crate::store::Store;
-use crate::store::examiner::{Examination, Examiner};
 use crate::store::server::Verified;
+use crate::store::server::examiner::{Examination, Examiner};
 
 /// Between two questions of its own.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -8,8 +8,8 @@ use redis::AsyncConnectionConfig;
 use seckill::config::RedisUrl;
 use seckill::domain::ids::SaleId;
 use seckill::domain::sale::{SaleEdit, StockKind};
+use seckill::private_redis::{EmbeddedRedis, Options, Persistence};
 use seckill::store::Store;
-use seckill::store::embedded::{EmbeddedRedis, Options, Persistence};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use seckill::domain::sale::StockKind;
-use seckill::store::embedded::Persistence;
+use seckill::private_redis::Persistence;
 use tokio::runtime::Runtime;
 
 use crate::backend::{Backend, Work};

@@ -1,14 +1,14 @@
 //! The script alone: batches of 64 attempts, one call after the other on one connection.
 
 use redis::aio::MultiplexedConnection;
-use seckill::domain::attempt::{Attempt, Purchase};
-use seckill::domain::history::Past;
 use seckill::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId, Username};
-use seckill::domain::outcome::Outcome;
+use seckill::domain::purchase::attempt::{Attempt, Purchase};
+use seckill::domain::purchase::outcome::Outcome;
 use seckill::domain::sale::StockKind;
-use seckill::store::batch;
-use seckill::store::embedded::Persistence;
+use seckill::domain::sale::history::Past;
+use seckill::private_redis::Persistence;
 use seckill::store::keys::Keys;
+use seckill::store::orders::grab;
 use seckill::store::script::SALE_GRAB;
 use tokio::runtime::Runtime;
 
@@ -94,7 +94,7 @@ async fn grab(
             .arg(attempt.purchase.get())
             .arg(attempt.order.as_str());
     }
-    let batch = batch::decode(&call.send(connection).await?, &sale, kind.door(), &attempts)?;
+    let batch = grab::decode(&call.send(connection).await?, &sale, kind.door(), &attempts)?;
     let granted = batch
         .outcomes
         .iter()

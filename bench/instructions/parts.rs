@@ -8,17 +8,17 @@ use actix_web::test::TestRequest;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::FutureExt;
 use seckill::admission::gate::{Gates, Verdict};
-use seckill::domain::attempt::{Attempt, Purchase};
-use seckill::domain::history::{History, Past};
 use seckill::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId, Username};
-use seckill::domain::outcome::{Outcome, Refusal};
+use seckill::domain::purchase::attempt::{Attempt, Purchase};
+use seckill::domain::purchase::outcome::{Outcome, Refusal};
+use seckill::domain::purchase::standing::Grants;
 use seckill::domain::sale::Door;
-use seckill::domain::standing::Grants;
-use seckill::http::answer;
-use seckill::http::attempt::AttemptRequest;
-use seckill::http::negotiate::Manner;
-use seckill::store::batch;
+use seckill::domain::sale::history::{History, Past};
+use seckill::http::AttemptRequest;
+use seckill::http::extract::manner::Manner;
+use seckill::http::respond::answer;
 use seckill::store::keys::Keys;
+use seckill::store::orders::grab;
 use seckill::store::script::SALE_GRAB;
 
 const PARSE: &str = "parse a reply to 64 attempts";
@@ -192,7 +192,7 @@ fn parsed() -> usize {
 fn decoded() -> usize {
     static ATTEMPTS: LazyLock<Vec<Attempt>> = LazyLock::new(|| vec![attempt(); BATCH]);
     let batch =
-        batch::decode(&reply_value(), &sale(), Door::Seckill, &ATTEMPTS).expect("a good reply");
+        grab::decode(&reply_value(), &sale(), Door::Seckill, &ATTEMPTS).expect("a good reply");
     batch.outcomes.len()
 }
 

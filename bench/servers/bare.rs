@@ -3,7 +3,7 @@
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use seckill::domain::ids::SaleId;
-use seckill::http::attempt::AttemptRequest;
+use seckill::http::AttemptRequest;
 use tikv_jemallocator::Jemalloc;
 
 const ANSWER: &str = r#"{"code":"grabbed","message":"恭喜您，您已抢到。","goods":"a","purchase":1,"order":"a-i8md12cksmn336f2y414","units":["sn-1234567"]}"#;

@@ -7,14 +7,14 @@
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use deadpool_redis::{Config, Pool, Runtime};
-use seckill::domain::attempt::Attempt;
 use seckill::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId};
-use seckill::domain::outcome::{Grant, Outcome};
+use seckill::domain::purchase::attempt::Attempt;
+use seckill::domain::purchase::outcome::{Grant, Outcome};
 use seckill::domain::sale::StockKind;
 use seckill::error::{Error, Result};
-use seckill::http::attempt::AttemptRequest;
-use seckill::store::batch;
+use seckill::http::AttemptRequest;
 use seckill::store::keys::Keys;
+use seckill::store::orders::grab;
 use seckill::store::script::SALE_GRAB;
 use tikv_jemallocator::Jemalloc;
 
@@ -46,7 +46,7 @@ impl Door {
             .arg(attempt.order.as_str())
             .send(&mut *connection)
             .await?;
-        let outcomes = batch::decode(&said, sale, door, &[attempt])?.outcomes;
+        let outcomes = grab::decode(&said, sale, door, &[attempt])?.outcomes;
         let none = || Error::Contract("no outcome".to_owned());
         outcomes.into_iter().next().ok_or_else(none)?
     }

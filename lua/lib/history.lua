@@ -1,5 +1,5 @@
 -- history: whether a sale is still the one that the caller knew. The field `history` of a sale is
--- N-word; a sale without it has "1-". src/domain/history.rs judges by the same rule.
+-- N-word; a sale without it has "1-". src/domain/sale/history.rs judges by the same rule.
 
 -- The number of a history.
 local function history_number(history)

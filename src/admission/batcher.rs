@@ -8,20 +8,17 @@ use std::time::{Duration, Instant};
 use futures_util::future::{join, join_all};
 use tokio::sync::{mpsc, oneshot};
 
-use super::learner::Learner;
+use super::gate::learner::Learner;
 use super::memory::Memory;
-use super::queue::{Ask, Line};
-use crate::domain::attempt::Attempt;
+use super::queue::{Ask, BATCH_ATTEMPTS_MAX, Line};
 use crate::domain::ids::SaleId;
-use crate::domain::outcome::{Outcome, Refusal};
+use crate::domain::purchase::attempt::Attempt;
+use crate::domain::purchase::outcome::{Outcome, Refusal};
 use crate::domain::sale::Door;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use crate::store::batch::Batch;
-use crate::store::lane::Lane;
-
-/// Most attempts in one script call: half a millisecond of Redis.
-pub const BATCH_ATTEMPTS_MAX: usize = 128;
+use crate::store::connection::lane::Lane;
+use crate::store::orders::grab::Batch;
 
 /// Owns the queue's far end and the lane.
 pub struct Batcher {

@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use super::learner::Learner;
+use super::gate::learner::Learner;
 use super::memory::Memory;
 use super::names::Pass;
 use super::new_id;
-use crate::domain::bid::{Amount, Bid, BidOutcome, BidRefusal};
 use crate::domain::ids::{RequestId, SaleId, Username};
+use crate::domain::money::Amount;
+use crate::domain::purchase::bid::{Bid, BidOutcome, BidRefusal};
 use crate::error::{Error, Result};
-use crate::store::bids::DecidedBid;
-use crate::store::lane::Lane;
+use crate::store::connection::lane::Lane;
+use crate::store::orders::bids::DecidedBid;
 
 /// Most bids of one worker that Redis has not answered; one more is `busy` at once.
 const BIDS_MAX: usize = 1024;

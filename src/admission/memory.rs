@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::OnForgot;
-use crate::domain::history::Past;
 use crate::domain::ids::SaleId;
+use crate::domain::sale::history::Past;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -170,8 +170,8 @@ fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::history::History;
-    use crate::domain::standing::Grants;
+    use crate::domain::purchase::standing::Grants;
+    use crate::domain::sale::history::History;
 
     fn past(history: &str, count: u64) -> Past {
         Past {

@@ -13,9 +13,7 @@
 
 mod batcher;
 mod bidder;
-mod buyers;
 pub mod gate;
-mod learner;
 pub mod memory;
 pub mod names;
 mod placer;
@@ -28,18 +26,19 @@ use tokio::sync::oneshot;
 
 use self::batcher::Batcher;
 use self::bidder::Bidder;
+use self::gate::learner::Learner;
 use self::gate::{Gates, Verdict};
-use self::learner::Learner;
 use self::memory::Memory;
 use self::names::{Names, Pass};
 use self::placer::Placer;
 use self::queue::{Ask, Line, Queue};
-use crate::domain::attempt::{Attempt, Purchase};
-use crate::domain::bid::{Amount, BidOutcome};
-use crate::domain::change::{Asker, ChangeOutcome};
 use crate::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, RequestId, SaleId, Username};
-use crate::domain::outcome::{Outcome, Refusal};
-use crate::domain::place::{Basket, PlaceOutcome};
+use crate::domain::money::Amount;
+use crate::domain::order::change::{Asker, ChangeOutcome};
+use crate::domain::purchase::attempt::{Attempt, Purchase};
+use crate::domain::purchase::bid::BidOutcome;
+use crate::domain::purchase::outcome::{Outcome, Refusal};
+use crate::domain::purchase::place::{Basket, PlaceOutcome};
 use crate::domain::sale::Door;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;

@@ -10,17 +10,17 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use super::learner::Learner;
+use super::gate::learner::Learner;
 use super::memory::Memory;
 use super::names::Pass;
 use super::new_id;
-use crate::domain::history::Past;
 use crate::domain::ids::{RequestId, SaleId, Username};
-use crate::domain::outcome::Refusal;
-use crate::domain::place::{Basket, PlaceOutcome, PlaceRefusal, Placement};
+use crate::domain::purchase::outcome::Refusal;
+use crate::domain::purchase::place::{Basket, PlaceOutcome, PlaceRefusal, Placement};
+use crate::domain::sale::history::Past;
 use crate::error::{Error, Result};
-use crate::store::lane::Lane;
-use crate::store::place::Placed;
+use crate::store::connection::lane::Lane;
+use crate::store::orders::place::Placed;
 
 /// Most placements of one worker that Redis has not answered; one more is `busy` at once.
 const PLACEMENTS_MAX: usize = 256;

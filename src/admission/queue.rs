@@ -11,13 +11,14 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::batcher::BATCH_ATTEMPTS_MAX;
-use crate::domain::attempt::Attempt;
 use crate::domain::ids::SaleId;
-use crate::domain::outcome::Outcome;
+use crate::domain::purchase::attempt::Attempt;
+use crate::domain::purchase::outcome::Outcome;
 use crate::domain::sale::Door;
 use crate::error::{Error, Result};
 
+/// Most attempts in one script call: half a millisecond of Redis.
+pub const BATCH_ATTEMPTS_MAX: usize = 128;
 /// Most attempts that wait in one worker.
 const PLACES: usize = 4096;
 /// With so many lines, those that nobody waits in are dropped.
@@ -149,8 +150,8 @@ impl Lines {
 mod tests {
     use super::*;
     use crate::admission::new_id;
-    use crate::domain::attempt::Purchase;
     use crate::domain::ids::Username;
+    use crate::domain::purchase::attempt::Purchase;
 
     fn ask(queue: &Queue, sale: &str) -> Result<()> {
         let sale = SaleId::parse(sale).expect("valid");

@@ -20,10 +20,10 @@ use crate::expirer::Expirer;
 use crate::http::{self, Listening};
 use crate::memory::MemoryWatch;
 use crate::metrics::Metrics;
+use crate::private_redis::{self, EmbeddedRedis, MemoryLimit, Options};
 use crate::readiness::Readiness;
 use crate::relay::Relay;
 use crate::store::Store;
-use crate::store::embedded::{self, EmbeddedRedis, MemoryLimit, Options};
 use crate::store::replicas::Watch;
 
 /// A server that listens, with its private Redis if it has one.
@@ -239,7 +239,7 @@ fn warn_of_office(wechat: &Wechat) {
 pub async fn relay(config: Config) -> Result<()> {
     let url = match &config.redis.url {
         Some(url) => url.clone(),
-        None => embedded::address(&config.data_dir)?,
+        None => private_redis::address(&config.data_dir)?,
     };
     let store = Store::configured(&config, &url)?;
     let _replicas = Watch::start(&store, config.redis.replica_gone);

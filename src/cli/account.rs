@@ -9,20 +9,20 @@ use clap::Subcommand;
 use csv::{ByteRecord, Position, ReaderBuilder};
 use serde_json::{Value, json};
 
+use super::first_account::{begins, is_first};
+use super::lookup::doubt;
 use super::payment::PayCommand;
 use super::print::{Output, progress, table};
-use super::sale::doubt;
-use crate::domain::account::Account;
+use super::values::username;
+use crate::domain::audit::account::Account;
 use crate::domain::counted::counted;
-use crate::domain::ids::{Event, SaleId, Username};
+use crate::domain::ids::{Event, Username};
 use crate::domain::payment::Direction;
-use crate::domain::sale::StockKind;
 use crate::domain::whole::whole;
 use crate::error::{Error, Result};
 use crate::operation::account::{balance, balance_changed, limit_passed, no_such_account, to_json};
 use crate::store::Store;
-use crate::store::accounts::{ACCOUNTS_PER_CALL_MAX, SetIfOutcome, SetOutcome};
-use crate::store::reply::Snapshot;
+use crate::store::orders::accounts::{ACCOUNTS_PER_CALL_MAX, SetIfOutcome, SetOutcome};
 
 /// `seckill account ...`
 #[derive(Debug, Subcommand)]
@@ -67,10 +67,6 @@ pub enum AccountCommand {
         #[arg(value_parser = username, value_name = "USER")]
         username: Option<Username>,
     },
-}
-
-pub(super) fn username(text: &str) -> Result<Username, String> {
-    Username::parse(text.to_owned()).map_err(|e| e.to_string())
 }
 
 fn cents(text: &str) -> Result<u64, String> {
@@ -223,31 +219,6 @@ impl Done {
         output.result(line, &value)?;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Whether the event keeps no accounts yet; a hint if it has no target, either.
-pub(super) async fn is_first(store: &Store, event: &Event) -> Result<bool> {
-    let first = !store.keeps_accounts(event).await?;
-    // A hint must not stop the command: where it cannot be had, there is none.
-    if first && matches!(has_target(store, event).await, Ok(false)) {
-        eprintln!("seckill: event {event} has no target: is it the event that you mean?");
-    }
-    Ok(first)
-}
-
-/// Whether somebody bids in this event. A sale that cannot be read may be a target.
-async fn has_target(store: &Store, event: &Event) -> Result<bool> {
-    let sales = store.sales().await?;
-    let of_event = |(id, read): &(SaleId, Result<Snapshot>)| {
-        let target = |snapshot: &Snapshot| snapshot.sale.kind == StockKind::Target;
-        id.event() == event.as_str() && read.as_ref().map_or(true, target)
-    };
-    Ok(sales.iter().any(of_event))
-}
-
-/// What the first account of an event begins, or may have begun.
-pub(super) fn begins(event: &Event, keeps: &str) -> String {
-    format!("event {event} {keeps} accounts from now on: who has none cannot bid")
 }
 
 /// An error after some accounts may have been set must say so, and what begins with the first of

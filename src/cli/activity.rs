@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::sale::{WindowBound, window_bound};
-use crate::domain::activity::{Activity, ActivityEdit, Keyword};
+use super::values::{WindowBound, window_bound};
+use crate::domain::sale::activity::{Activity, ActivityEdit, Keyword};
 use crate::operation::activity::{description, picture, place};
 use crate::operation::{self, times};
 

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Args;
 use indicatif::ProgressBar;
 
-use super::clear::confirm;
+use super::confirm::confirm;
 use super::print::{Output, progress};
 use crate::domain::archive::{ArchiveOutcome, Archived, Piece};
 use crate::domain::counted::counted;

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
+use super::lookup::no_such_sale;
 use super::print::{Output, facts, figures, progress};
-use super::sale::no_such_sale;
 use crate::domain::counted::counted;
 use crate::domain::ids::SaleId;
 use crate::error::{Error, Result};

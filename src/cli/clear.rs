@@ -1,12 +1,12 @@
 //! `seckill sale reset`, `seckill sale delete` and `seckill event`.
 
-use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::archive::ArchiveCommand;
+use super::confirm::confirm;
 use super::print::{Output, progress};
 use crate::domain::clear::{ClearOutcome, ClearRefusal, Cleared, Force};
 use crate::domain::counted::counted;
@@ -14,7 +14,7 @@ use crate::domain::ids::{Event, SaleId};
 use crate::error::{Error, Result};
 use crate::operation::clear::explain;
 use crate::store::Store;
-use crate::store::clear::Clear;
+use crate::store::sales::clear::Clear;
 
 /// The sales of one event that are reset or deleted.
 #[derive(Debug, Args)]
@@ -63,25 +63,6 @@ impl ClearFlags {
             feed_too: self.feed_too,
         }
     }
-}
-
-/// Asks the person at the terminal, if there is one, unless `yes` was said before.
-///
-/// # Errors
-/// The person does not want it, or cannot be asked.
-pub(super) fn confirm(yes: bool, what: &str) -> Result<()> {
-    if yes || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Ok(());
-    }
-    eprint!("{what}. This cannot be undone. Type yes to go on: ");
-    let failed = |error: io::Error| Error::Refused(format!("cannot ask: {error}"));
-    io::stderr().flush().map_err(failed)?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).map_err(failed)?;
-    if answer.trim() == "yes" {
-        return Ok(());
-    }
-    Err(Error::Refused("nothing was changed".to_owned()))
 }
 
 impl SalesToClear {
@@ -151,7 +132,9 @@ impl EventCommand {
 fn cleared(outcome: ClearOutcome) -> Result<Cleared> {
     match outcome {
         ClearOutcome::Done(cleared) => Ok(cleared),
-        ClearOutcome::Refused(ClearRefusal::NoSuchSale(id)) => Err(super::sale::no_such_sale(&id)),
+        ClearOutcome::Refused(ClearRefusal::NoSuchSale(id)) => {
+            Err(super::lookup::no_such_sale(&id))
+        }
         ClearOutcome::Refused(refusal) => Err(Error::Refused(explain(&refusal))),
     }
 }

@@ -6,8 +6,8 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::Delivery;
+use super::lookup::doubt;
 use super::print::{Output, table};
-use super::sale::doubt;
 use crate::config::Config;
 use crate::domain::counted::counted;
 use crate::domain::ids::SaleId;
@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::operation::times;
 use crate::relay::{Answer, Receiver};
 use crate::store::Store;
-use crate::store::dead_letters::DeadLetter;
+use crate::store::feed::dead_letters::DeadLetter;
 
 /// `seckill feed ...`
 #[derive(Debug, Subcommand)]

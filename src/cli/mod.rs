@@ -6,14 +6,18 @@ mod archive;
 mod audit;
 mod backup;
 mod clear;
+mod confirm;
 mod doctor;
 mod feed;
+mod first_account;
+mod lookup;
 mod order;
 mod orders;
 mod payment;
 mod print;
 mod sale;
 mod stock;
+mod values;
 mod wechat;
 
 use std::ffi::OsString;
@@ -24,8 +28,8 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{Config, secret};
 use crate::error::{Error, Result};
+use crate::private_redis::{Attached, MemoryLimit, Options, has_data};
 use crate::store::Store;
-use crate::store::embedded::{Attached, MemoryLimit, Options, has_data};
 use crate::store::replicas::Watch;
 
 use self::print::Output;

@@ -6,11 +6,10 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::print::{Output, facts};
-use crate::domain::bid::Accepted;
-use crate::domain::change::{Change, ChangeOutcome, ChangeRefusal};
 use crate::domain::counted::counted;
 use crate::domain::ids::OrderId;
-use crate::domain::order::{Line, Order};
+use crate::domain::order::change::{Change, ChangeOutcome, ChangeRefusal};
+use crate::domain::order::{Accepted, Line, Order};
 use crate::error::{Error, Result};
 use crate::operation::orders::OrderView;
 use crate::operation::times;

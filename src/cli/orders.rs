@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::lookup::existing;
 use super::print::{Output, printed};
-use super::sale::existing;
 use crate::domain::ids::SaleId;
 use crate::error::{Error, Result};
 use crate::operation::orders::Format;

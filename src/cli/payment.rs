@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::account::{begins, is_first, username};
+use super::first_account::{begins, is_first};
 use super::print::Output;
-use crate::domain::bid::Amount;
+use super::values::username;
 use crate::domain::ids::{Event, RequestId, Username};
+use crate::domain::money::Amount;
 use crate::domain::payment::{Direction, PayOutcome, Payment};
 use crate::error::{Error, Result};
 use crate::operation::account::{not_paid, paid_to_json};

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::domain::ledger::Figures;
+use crate::domain::audit::figures::Figures;
 use crate::domain::sale::StockKind;
 use crate::error::{Error, Result};
 

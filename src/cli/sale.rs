@@ -3,23 +3,27 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use clap::builder::RangedI64ValueParser;
 use serde_json::{Value, json};
 
 use super::activity::{self, ActivityFlags};
 use super::clear::SalesToClear;
+use super::lookup::{existing, no_such_sale};
 use super::print::{Output, facts, figures, table};
-use crate::domain::bid::{BID_BYTES, BID_MIN_DEFAULT, BONUS_BP_MAX, CENTS_MAX};
+use super::values::{
+    Hold, OrdersMax, WindowBound, feed, hold, orders_max, purchase_max, window_bound,
+};
 use crate::domain::ids::SaleId;
+use crate::domain::money::{BONUS_BP_MAX, CENTS_MAX};
+use crate::domain::purchase::bid::BID_BYTES;
 use crate::domain::sale::{
-    EditOutcome, EditRefusal, EpochMs, PURCHASE_MAX_LIMIT, ResumeOutcome, Sale, SaleEdit, StockKind,
+    BID_MIN_DEFAULT, EditOutcome, EditRefusal, ResumeOutcome, Sale, SaleEdit, StockKind,
 };
 use crate::error::{Error, Result};
 use crate::operation::sale::{explain, show_orders_max, stop_reason, title, to_json};
-use crate::operation::{self, times};
+use crate::operation::times;
 use crate::store::Store;
-use crate::store::clear::Clear;
-use crate::store::reply::Snapshot;
+use crate::store::sales::clear::Clear;
+use crate::store::sales::snapshot::Snapshot;
 
 /// `seckill sale ...`
 #[derive(Debug, Subcommand)]
@@ -97,48 +101,6 @@ pub enum SaleCommand {
     Reset(SalesToClear),
     /// Delete a sale with its units and orders
     Delete(SalesToClear),
-}
-
-fn purchase_max() -> RangedI64ValueParser<u32> {
-    clap::value_parser!(u32).range(1..=i64::from(PURCHASE_MAX_LIMIT))
-}
-
-/// A bound of the window; `None` inside is no bound. (clap takes an `Option` for an absent flag.)
-#[derive(Debug, Clone, Copy)]
-pub struct WindowBound(pub(super) Option<EpochMs>);
-
-pub(super) fn window_bound(text: &str) -> Result<WindowBound, String> {
-    times::parse(text).map(WindowBound)
-}
-
-/// A hold in ms; `None` inside is none.
-#[derive(Debug, Clone, Copy)]
-pub struct Hold(Option<u64>);
-
-fn hold(text: &str) -> Result<Hold, String> {
-    operation::sale::hold(text).map(Hold)
-}
-
-/// A limit of orders; `None` inside is none.
-#[derive(Debug, Clone, Copy)]
-pub struct OrdersMax(Option<u32>);
-
-fn orders_max(text: &str) -> Result<OrdersMax, String> {
-    if text == "none" {
-        return Ok(OrdersMax(None));
-    }
-    let orders = text
-        .parse()
-        .map_err(|_| "it must be a number or `none`".to_owned())?;
-    operation::sale::orders_max(orders).map(|orders| OrdersMax(Some(orders)))
-}
-
-fn feed(text: &str) -> Result<bool, String> {
-    match text {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err(format!("{text:?} is neither `on` nor `off`")),
-    }
 }
 
 impl SaleCommand {
@@ -262,28 +224,6 @@ async fn resume_after_loss(store: &Store, id: &SaleId, output: Output) -> Result
 
 fn refused(id: &SaleId, refusal: EditRefusal) -> Error {
     Error::Refused(explain(id, refusal))
-}
-
-/// The sale, or an error that says that there is none.
-pub async fn existing(store: &Store, id: &SaleId) -> Result<Snapshot> {
-    let found = store.sale_snapshot(id).await?;
-    found.ok_or_else(|| no_such_sale(id))
-}
-
-/// Asks whether an event is meant of which nothing was found and which has no sale. A hint must not
-/// stop a command: where it cannot be had, there is none.
-pub async fn doubt(store: &Store, event: &str) {
-    let Ok(sales) = store.sales().await else {
-        return;
-    };
-    if !sales.iter().any(|(id, _)| id.event() == event) {
-        eprintln!("seckill: event {event} has no sale: is it the event that you mean?");
-    }
-}
-
-/// The error that says that there is no such sale.
-pub fn no_such_sale(id: &SaleId) -> Error {
-    refused(id, EditRefusal::NoSuchSale)
 }
 
 async fn list(store: &Store, output: Output) -> Result<ExitCode> {

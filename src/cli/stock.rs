@@ -8,18 +8,18 @@ use clap::{ArgGroup, Args, Subcommand};
 use indicatif::ProgressBar;
 use serde_json::json;
 
+use super::lookup::existing;
 use super::print::{Output, one_line, progress};
-use super::sale::existing;
-use crate::domain::bid::CENTS_MAX;
 use crate::domain::counted::{counted, plural};
 use crate::domain::ids::SaleId;
+use crate::domain::money::CENTS_MAX;
 use crate::domain::sale::StockKind;
 use crate::error::{Error, Result};
 use crate::operation;
 use crate::operation::stock::{Load, check_count, step, unit_of};
 use crate::operation::units::{UnitList, UnitReader};
 use crate::store::Store;
-use crate::store::stock::RemoveOutcome;
+use crate::store::sales::stock::RemoveOutcome;
 
 /// Bytes of a file that are read at once.
 const PIECE_BYTES: usize = 64 << 10;

@@ -10,7 +10,7 @@ use crate::domain::ids::{Number, SaleId};
 use crate::domain::order::Order;
 use crate::error::{Error, Result};
 use crate::store::Store;
-use crate::store::reply::Snapshot;
+use crate::store::sales::snapshot::Snapshot;
 use crate::wechat::activities::{bookable, on_show};
 use crate::wechat::menu::menu;
 

@@ -2,7 +2,7 @@
 
 use super::ids::SaleId;
 use super::order::Order;
-use super::sale::EpochMs;
+use super::time::EpochMs;
 
 /// One thing that is exported before it is dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::ids::OrderId;
 use super::order::{Order, OrderState};
-use super::sale::EpochMs;
+use super::time::EpochMs;
 
 /// One thing that happened to an order.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,32 +2,21 @@
 //!
 //! Every type here is parsed once, at the edge; after that nothing checks it again.
 
-pub mod account;
-pub mod activity;
 pub mod archive;
-pub mod attempt;
-pub mod bid;
-pub mod bid_violation;
+pub mod audit;
 pub mod bytes;
-pub mod change;
 pub mod clear;
 pub mod counted;
 pub mod durability;
 pub mod feed;
-pub mod gone;
-pub mod history;
 pub mod ids;
-pub mod ledger;
 pub mod memory;
+pub mod money;
 pub mod order;
-pub mod outcome;
 pub mod payment;
-pub mod place;
-pub mod recount;
+pub mod purchase;
 pub mod sale;
-pub mod standing;
-pub mod unit;
-pub mod violation;
+pub mod time;
 pub mod whole;
 
 use std::fmt;

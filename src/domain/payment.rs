@@ -1,7 +1,7 @@
 //! A payment: money that an operator puts into an account, or takes out of it, once.
 
-use super::bid::{Amount, CENTS_MAX};
 use super::ids::{RequestId, Username};
+use super::money::{Amount, CENTS_MAX};
 use super::whole::whole;
 
 /// Which way the money goes.

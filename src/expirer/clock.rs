@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::sale::EpochMs;
+use crate::domain::time::EpochMs;
 use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::store::Store;
-use crate::store::clock::{Reading, Step};
+use crate::store::server::clock::{Reading, Step};
 
 /// A smaller step does not count: clocks are set right by a little, now and then.
 const STEP_MIN: Duration = Duration::from_secs(5);

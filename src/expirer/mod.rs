@@ -18,7 +18,7 @@ use self::clock::Clock;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::store::Store;
-use crate::store::holds::{ExpireOutcome, Slice};
+use crate::store::orders::holds::{ExpireOutcome, Slice};
 
 /// Between two looks at the holds of an event while nothing is overdue.
 const TICK: Duration = Duration::from_millis(100);

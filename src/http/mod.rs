@@ -3,32 +3,16 @@
 //! A handler is three steps: read the request into domain types, one call, one answer.
 
 mod admin;
-pub mod answer;
-pub mod attempt;
-mod bid;
-mod bid_request;
+mod buyer;
+mod caller;
 mod connection;
-mod doors;
-pub mod fault;
-mod fields;
-mod form;
-mod headers;
-mod listing;
-mod metrics;
-pub mod negotiate;
-mod operator;
-mod orders;
-mod pages;
-mod pieces;
-mod place;
-mod placement;
+mod context;
+pub mod extract;
 mod probes;
-mod problem;
+pub mod respond;
 pub mod routes;
-mod sales;
 mod serving;
 mod standstill;
-mod token;
 mod turns;
 mod wechat;
 
@@ -42,14 +26,14 @@ use actix_web::dev::Server;
 use actix_web::{App, web};
 use rustix::process::{Resource, getrlimit};
 
+pub use self::buyer::grab::AttemptRequest;
+use self::buyer::listing::Listings;
+use self::caller::token::Token;
 use self::connection::{Addresses, Limits, entrance};
-use self::listing::Listings;
-use self::routes::Face;
+use self::context::{Context, Face, TicketOffice};
 pub use self::serving::{Handle, Serving};
 use self::standstill::Standstill;
-use self::token::Token;
 use self::turns::Turns;
-use self::wechat::TicketOffice;
 use crate::admission::Admission;
 use crate::admission::gate::Gates;
 use crate::admission::memory::Memory;
@@ -70,26 +54,6 @@ use crate::wechat::signature::Guard;
 const SHUTDOWN_MARGIN_SECONDS: u64 = 10;
 /// Most connections at the operators' address, if it has one of its own.
 const OPERATORS_CONNECTIONS_MAX: usize = 128;
-
-/// What the handlers of one worker need.
-struct Context {
-    admission: Arc<Admission>,
-    store: Store,
-    metrics: Arc<Metrics>,
-    catalogue: Catalogue,
-    listings: Listings,
-    figures: Figures,
-    readiness: Asker,
-    doors: Doors,
-    strict_status: bool,
-    face: Face,
-    token: Arc<Token>,
-    draining: Arc<AtomicBool>,
-    standstill: Arc<Standstill>,
-    turns: Turns,
-    /// None without a token of the platform.
-    tickets: Option<TicketOffice>,
-}
 
 /// A server that listens; nothing is accepted before it is awaited.
 pub struct Listening {

@@ -6,25 +6,18 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder};
 
-use super::{
-    admin, bid, doors, metrics, operator, orders, pages, place, probes, problem, sales, wechat,
-};
+use super::admin;
+use super::buyer::{bid, grab, orders, place, sales};
+use super::caller::operator;
+use super::context::Face;
+use super::probes::{health, metrics};
+use super::respond::problem;
+use super::wechat::{endpoint, pages};
 
 /// Start of every path that takes the operators' token, and nothing without it.
 const ADMIN: &str = "/admin";
 /// Start of every path of the ticket office, without which none of them is there.
 const WECHAT: &str = "/wechat";
-
-/// Whom an address serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Face {
-    /// The only address: everybody.
-    Everyone,
-    /// Buyers and shops. What is for operators alone is not there.
-    Public,
-    /// Operators, who find everything.
-    Operators,
-}
 
 /// A path and what it answers.
 struct Route {
@@ -90,8 +83,8 @@ impl Route {
 /// The paths of buyers, shops and machines.
 fn open() -> Vec<Route> {
     vec![
-        at("/seckill").on(Method::POST, doors::seckill),
-        at("/incr").on(Method::POST, doors::incr),
+        at("/seckill").on(Method::POST, grab::seckill),
+        at("/incr").on(Method::POST, grab::incr),
         at("/sales").on(Method::GET, sales::list),
         at("/sales/{id}").on(Method::GET, sales::show),
         at("/orders").on(Method::POST, place::place),
@@ -101,10 +94,10 @@ fn open() -> Vec<Route> {
         at("/orders/{id}/use").on(Method::POST, orders::redeem),
         at("/bids").on(Method::POST, bid::bid),
         at_either("/wechat")
-            .on(Method::GET, wechat::verify)
-            .on(Method::POST, wechat::receive),
-        at("/healthz").on(Method::GET, probes::healthz),
-        at("/readyz").on(Method::GET, probes::readyz),
+            .on(Method::GET, endpoint::verify)
+            .on(Method::POST, endpoint::receive),
+        at("/healthz").on(Method::GET, health::healthz),
+        at("/readyz").on(Method::GET, health::readyz),
     ]
 }
 

@@ -26,9 +26,9 @@ use self::intruders::Intruders;
 use self::losses::Losses;
 use self::memory::MemoryGauges;
 use self::names::Names;
-use crate::domain::bid::BidOutcome;
-use crate::domain::outcome::{Outcome, Refusal};
-use crate::domain::place::PlaceOutcome;
+use crate::domain::purchase::bid::BidOutcome;
+use crate::domain::purchase::outcome::{Outcome, Refusal};
+use crate::domain::purchase::place::PlaceOutcome;
 use crate::error::{Error, Result};
 
 /// Seconds: from an answer of a gate to the longest wait of a buyer.

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::account::Account;
-use crate::domain::bid::CENTS_MAX;
+use crate::domain::audit::account::Account;
 use crate::domain::ids::{Event, Username};
+use crate::domain::money::CENTS_MAX;
 use crate::domain::payment::{PayRefusal, Payment};
 
 /// An account for scripts, in cents.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::activity::{Activity, Keyword};
+use crate::domain::sale::activity::{Activity, Keyword};
 
 /// Longest place, in bytes of UTF-8.
 const PLACE_BYTES_MAX: usize = 256;

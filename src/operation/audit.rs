@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use super::sale::to_json;
+use crate::domain::audit::violation::Violation;
 use crate::domain::ids::SaleId;
-use crate::domain::violation::Violation;
 use crate::error::Result;
 use crate::store::Store;
 use crate::store::recount::Progress;
-use crate::store::reply::Snapshot;
+use crate::store::sales::snapshot::Snapshot;
 
 /// A verdict with the figures that were judged.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::domain::ids::SaleId;
 use crate::domain::order::{Line, Order};
-use crate::domain::sale::EpochMs;
+use crate::domain::time::EpochMs;
 use crate::error::Error;
 
 /// The header line of the CSV form. The purchase of a bid is what was accepted, in cents; the

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{activity, times};
-use crate::domain::bid::{BONUS_BP_MAX, CENTS_MAX};
 use crate::domain::ids::SaleId;
+use crate::domain::money::{BONUS_BP_MAX, CENTS_MAX};
 use crate::domain::sale::{
     EditRefusal, HOLD_MS_MAX, HOLD_MS_MIN, ORDERS_MAX_LIMIT, PURCHASE_MAX_LIMIT, Sale, SaleEdit,
     StockKind, Stop,
 };
-use crate::store::reply::Snapshot;
+use crate::store::sales::snapshot::Snapshot;
 
 /// Longest title, in bytes of UTF-8.
 const TITLE_BYTES_MAX: usize = 200;

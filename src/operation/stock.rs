@@ -3,13 +3,13 @@
 use std::fmt;
 
 use super::units::UnitList;
-use crate::domain::bid::CENTS_MAX;
 use crate::domain::counted::{counted, plural};
 use crate::domain::ids::SaleId;
+use crate::domain::money::CENTS_MAX;
 use crate::domain::sale::{STOCK_UNITS_MAX, StockKind};
 use crate::error::{Error, Result};
 use crate::store::Store;
-use crate::store::stock::{AddOutcome, UNITS_PER_CALL_MAX};
+use crate::store::sales::stock::{AddOutcome, UNITS_PER_CALL_MAX};
 
 /// What is put into stock.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::sale::EpochMs;
+use crate::domain::time::EpochMs;
 
 /// Reads RFC 3339 or epoch seconds; `none` removes a bound.
 pub fn parse(text: &str) -> Result<Option<EpochMs>, String> {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::domain::Invalid;
-use crate::domain::unit::{UNIT_BYTES_MAX, Unit};
+use crate::domain::sale::unit::{UNIT_BYTES_MAX, Unit};
 
 /// Units in the order in which they came. One text holds them all: a million units are not a
 /// million allocations.

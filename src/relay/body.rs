@@ -81,10 +81,9 @@ fn line(line: &Line) -> LineView<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::bid::Accepted;
     use crate::domain::feed::Entry;
     use crate::domain::ids::{OrderId, RequestId, SaleId, Username};
-    use crate::domain::order::{Order, OrderState};
+    use crate::domain::order::{Accepted, Order, OrderState};
 
     #[test]
     fn a_body_is_what_receivers_rely_on() {

@@ -2,7 +2,7 @@
 //! touches one slot of a Redis Cluster. No key of a running sale has a TTL.
 
 use crate::domain::ids::{Event, SaleId};
-use crate::domain::place::Basket;
+use crate::domain::purchase::place::Basket;
 
 /// The hash tag of what belongs to the chat and to no event.
 const CHAT_SLOT: &str = "wechat";

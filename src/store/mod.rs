@@ -4,53 +4,21 @@
 //! goes through a [`Lane`]; what operators and the roles in the background ask, through the pool of
 //! the [`Store`]. What is read page by page goes through a scan (`scan.rs`).
 
-pub mod accounts;
 pub mod archive;
 pub mod backup;
-pub mod batch;
-pub mod bids;
-pub mod bindings;
-pub mod clear;
-pub mod clock;
-mod connection;
-mod data_version;
-pub mod dead_letters;
-mod deadline;
-pub mod embedded;
-mod erase;
-pub mod examiner;
-mod failure;
+pub mod connection;
+mod decode;
 pub mod feed;
-mod greeting;
 pub mod growth;
-mod held;
-mod history;
-pub mod holds;
 pub mod keys;
-pub mod lane;
-mod link;
-mod live;
-mod login;
-mod orders;
-mod payments;
-pub mod permissions;
-mod permit;
-pub mod place;
-mod pool;
-mod reach;
+pub mod orders;
 mod record;
 pub mod recount;
 pub mod replicas;
-pub mod replies;
-pub mod reply;
 pub mod sales;
-mod scan;
 pub mod script;
 pub mod server;
-mod snapshot;
-mod socket;
-pub mod stock;
-mod walk;
+pub mod wechat;
 mod whole;
 
 pub use self::orders::OrderPages;
@@ -62,13 +30,15 @@ use std::time::Duration;
 use redis::{RedisError, RedisResult, Value};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::connection::failure;
+use self::connection::lane::{Decided, Lane, Needs};
+use self::connection::link::Link;
+use self::connection::live::Live;
+use self::connection::pool::{Connection, Pool};
+use self::connection::scan::Scans;
 use self::keys::Keys;
-use self::lane::{Decided, Lane, Needs};
-use self::link::Link;
-use self::live::Live;
-use self::pool::{Connection, Pool};
+use self::orders::standing::refusal_in_doubt;
 use self::replicas::{Count, Replicas};
-use self::scan::Scans;
 use self::script::Call;
 use crate::config::{Config, RedisAccess, RedisUrl};
 use crate::domain::durability::Durability;
@@ -243,7 +213,7 @@ impl Store {
         match kept {
             Ok(()) => Ok(outcome),
             Err(short) if changes(&outcome) => Err(short),
-            Err(short) => Err(reply::refusal_in_doubt(&short)),
+            Err(short) => Err(refusal_in_doubt(&short)),
         }
     }
 

@@ -8,9 +8,8 @@
 
 use std::borrow::Cow;
 
-use crate::domain::bid::Accepted;
 use crate::domain::ids::{OrderId, RequestId, SaleId, Username};
-use crate::domain::order::{Line, Order, OrderState};
+use crate::domain::order::{Accepted, Line, Order, OrderState};
 use crate::domain::whole::whole;
 use crate::error::{Error, Result};
 

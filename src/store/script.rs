@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, ToRedisArgs, Value};
 
-use super::failure;
-use crate::domain::history::Past;
-use crate::domain::sale::EpochMs;
+use super::connection::failure;
+use crate::domain::sale::history::Past;
+use crate::domain::time::EpochMs;
 use crate::error::{Error, Result};
 
 /// One transition of the store, as Redis runs it.

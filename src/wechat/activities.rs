@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
-use crate::domain::activity::{Activity, Keyword};
-use crate::domain::sale::{EpochMs, Sale};
+use crate::domain::sale::Sale;
+use crate::domain::sale::activity::{Activity, Keyword};
+use crate::domain::time::EpochMs;
 use crate::store::sales::SaleRead;
 
 /// An activity, and the sale of its tickets.

@@ -1,8 +1,8 @@
 //! Checking tickets at the door: each lets one person in, once.
 
-use crate::domain::change::{ChangeOutcome, ChangeRefusal};
 use crate::domain::ids::{Number, OrderId, SaleId};
 use crate::domain::order::Order;
+use crate::domain::order::change::{ChangeOutcome, ChangeRefusal};
 use crate::error::Result;
 use crate::store::Store;
 

@@ -1,16 +1,15 @@
 //! What can be asked without a ticket: help, bindings, activities.
 
-use super::activities;
 use super::command::{Command, TicketCommand};
 use super::message::{Content, Message};
 use super::office::Office;
 use super::reply::{Article, Listed, Reply};
 use super::tickets::Holder;
-use super::wording;
+use super::{activities, wording};
 use crate::domain::ids::OpenId;
 use crate::error::Result;
-use crate::store::bindings::BindOutcome;
-use crate::store::replies::Claim;
+use crate::store::wechat::bindings::BindOutcome;
+use crate::store::wechat::claims::Claim;
 
 impl Office {
     /// Does what a claimed message asks for, and says what became of it.

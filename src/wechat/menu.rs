@@ -101,12 +101,13 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::activity::{Activity, Keyword};
+    use crate::domain::audit::figures::Figures;
     use crate::domain::ids::SaleId;
-    use crate::domain::ledger::Figures;
-    use crate::domain::sale::{EpochMs, Sale, StockKind, Stop};
-    use crate::domain::standing::Grants;
-    use crate::store::reply::Snapshot;
+    use crate::domain::purchase::standing::Grants;
+    use crate::domain::sale::activity::{Activity, Keyword};
+    use crate::domain::sale::{Sale, StockKind, Stop};
+    use crate::domain::time::EpochMs;
+    use crate::store::sales::snapshot::Snapshot;
     use crate::wechat::activities::bookable;
 
     const NOW: EpochMs = 1_000;

@@ -3,7 +3,7 @@
 use super::xml::{self, Fields, WrongXml};
 use crate::domain::Invalid;
 use crate::domain::ids::OpenId;
-use crate::store::replies::MessageKey;
+use crate::store::wechat::claims::MessageKey;
 
 /// Largest message, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 10;

@@ -26,7 +26,7 @@ use crate::domain::ids::Number;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::store::Store;
-use crate::store::replies::{Claim, ClaimOutcome, SettleOutcome};
+use crate::store::wechat::claims::{Claim, ClaimOutcome, SettleOutcome};
 
 /// Time for an answer, from the moment at which the head of the request has been read. The platform
 /// hangs up after 5 s, which include the way.

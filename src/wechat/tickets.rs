@@ -7,14 +7,15 @@ use super::office::Office;
 use super::reply::{Article, Listed, Reply};
 use super::wording::{self, List};
 use crate::admission;
-use crate::domain::attempt::Purchase;
-use crate::domain::change::{Asker, ChangeOutcome};
 use crate::domain::ids::{Number, OpenId, OrderId};
+use crate::domain::order::change::{Asker, ChangeOutcome};
 use crate::domain::order::{Order, OrderState};
-use crate::domain::outcome::{Grant, Outcome};
-use crate::domain::sale::{Door, EpochMs};
+use crate::domain::purchase::attempt::Purchase;
+use crate::domain::purchase::outcome::{Grant, Outcome};
+use crate::domain::sale::Door;
+use crate::domain::time::EpochMs;
 use crate::error::{Error, Result};
-use crate::store::replies::{Claim, SettleOutcome};
+use crate::store::wechat::claims::{Claim, SettleOutcome};
 
 /// A user with a number, and the activities as they were just read, in the order in which tickets
 /// are listed.

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use jiff::tz::{TimeZone, offset};
 
 use super::activities::Shown;
-use crate::domain::change::ChangeRefusal;
 use crate::domain::ids::Number;
-use crate::domain::outcome::Refusal;
-use crate::domain::sale::EpochMs;
+use crate::domain::order::change::ChangeRefusal;
+use crate::domain::purchase::outcome::Refusal;
+use crate::domain::time::EpochMs;
 
 /// Hours by which the clocks of the readers are ahead of UTC, all year.
 const HOURS_AHEAD: i8 = 8;

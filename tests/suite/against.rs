@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use seckill::domain::change::ChangeOutcome;
 use seckill::domain::ids::OrderId;
+use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::sale::StockKind;
 use serde_json::Value;
 

@@ -12,17 +12,17 @@ use redis::Value;
 use seckill::domain::archive::{
     ArchiveOutcome, ArchiveRefusal, Archived, Erased, Piece, is_erased,
 };
-use seckill::domain::change::ChangeOutcome;
 use seckill::domain::clear::Force;
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::OrderState;
-use seckill::domain::outcome::{Outcome, Refusal};
+use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::payment::{PayOutcome, PayRefusal};
+use seckill::domain::purchase::outcome::{Outcome, Refusal};
 use seckill::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind};
 use seckill::error::{Error, Result};
 use seckill::store::Store;
 use seckill::store::archive::Keeper;
-use seckill::store::clear::Clear;
+use seckill::store::sales::clear::Clear;
 
 use crate::support::PATIENCE;
 use crate::support::bids::{event, terms};

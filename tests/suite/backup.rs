@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use seckill::config::RedisUrl;
-use seckill::store::embedded::{EmbeddedRedis, Options};
+use seckill::private_redis::{EmbeddedRedis, Options};
 use tempfile::TempDir;
 
 use crate::support::other_redis::OtherRedis;

@@ -5,11 +5,11 @@ use redis::Value;
 use seckill::domain::clear::{ClearOutcome, ClearRefusal, Cleared, Force};
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::OrderState;
-use seckill::domain::outcome::{Outcome, Refusal};
 use seckill::domain::payment::PayOutcome;
+use seckill::domain::purchase::outcome::{Outcome, Refusal};
 use seckill::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind, Stop};
-use seckill::store::clear::Clear;
-use seckill::store::holds::Slice;
+use seckill::store::orders::holds::Slice;
+use seckill::store::sales::clear::Clear;
 use seckill::store::script::{CLEAR_BEGIN, CLEAR_ORDERS, EVENT_CLOSE};
 
 use crate::support::bids::terms;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use seckill::store::embedded::{EmbeddedRedis, Options};
+use seckill::private_redis::{EmbeddedRedis, Options};
 use tempfile::TempDir;
 
 use crate::support::PATIENCE;
@@ -161,7 +161,7 @@ async fn the_restart_after_a_crash_has_the_same_rules() {
     let away = folder.path().join("manifest.away");
     std::fs::rename(&manifest, &away).expect("moved");
     signal("-KILL", redis_of(data_dir).await);
-    let refused = "ERROR seckill::store::embedded::watch: the private Redis does not start";
+    let refused = "ERROR seckill::private_redis::watch: the private Redis does not start";
     until("a refused restart", || record.logged().contains(refused)).await;
     assert_eq!(server.buyer.code("/seckill", "a", "y", "1").await, "busy");
     std::fs::rename(&away, &manifest).expect("moved back");

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use seckill::domain::sale::StockKind;
-use seckill::store::embedded::{EmbeddedRedis, Options};
+use seckill::private_redis::{EmbeddedRedis, Options};
 use tempfile::TempDir;
 
 use crate::support::PATIENCE;

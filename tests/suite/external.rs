@@ -5,8 +5,8 @@ use std::path::Path;
 use seckill::config::RedisUrl;
 use seckill::domain::sale::StockKind;
 use seckill::error::Error;
+use seckill::private_redis::Options;
 use seckill::store::Store;
-use seckill::store::embedded::Options;
 
 use crate::support::app::TestApp;
 use crate::support::process::free_address;

@@ -8,8 +8,8 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use seckill::config::{Redis, RedisAccess, RedisUrl};
 use seckill::domain::sale::StockKind;
 use seckill::error::Error;
+use seckill::private_redis::{Options, Persistence};
 use seckill::store::Store;
-use seckill::store::embedded::{Options, Persistence};
 use tempfile::TempDir;
 
 use crate::support::app::TestApp;

@@ -2,7 +2,7 @@
 //! anything, and does everybody get a true answer?
 
 use seckill::domain::sale::StockKind;
-use seckill::store::embedded::Persistence;
+use seckill::private_redis::Persistence;
 
 use super::crowd::{self, Until};
 use super::{Demand, Findings, megabytes, resident, told, took};

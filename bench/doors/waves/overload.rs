@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use seckill::domain::sale::StockKind;
-use seckill::store::embedded::Persistence;
+use seckill::private_redis::Persistence;
 
 use super::crowd::{self, Seen, Until};
 use super::link::Link;

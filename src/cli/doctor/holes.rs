@@ -1,7 +1,7 @@
 //! Known holes of server programs, by the number of the release.
 
 use super::finding::{Finding, Grade};
-use crate::store::examiner::Examination;
+use crate::store::server::examiner::Examination;
 
 /// The first release of each line, such as 7.4, that has the fix. Lines in between that are not
 /// named have none; newer lines began with it.

@@ -1,7 +1,7 @@
 //! What the Redis user may run, and whether the data are ours to change.
 
 use super::finding::{Finding, Grade};
-use crate::store::examiner::{Examination, Saying};
+use crate::store::server::examiner::{Examination, Saying};
 
 /// What the program was not told, because Redis did not answer.
 const UNANSWERED: &str = "see the message of Redis";

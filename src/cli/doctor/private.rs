@@ -4,13 +4,13 @@ use std::path::Path;
 
 use super::finding::{Finding, Grade};
 use crate::error::Result;
-use crate::store::embedded::{self, FREE_BYTES_MIN, Health};
+use crate::private_redis::{self, FREE_BYTES_MIN, Health};
 
 const MIB: u64 = 1 << 20;
 
 /// The findings about the private Redis in `data_dir`.
 pub(super) fn findings(data_dir: &Path) -> Result<Vec<Finding>> {
-    let health = embedded::health(data_dir)?;
+    let health = private_redis::health(data_dir)?;
     Ok(vec![
         log(&health),
         privacy(&health, data_dir),

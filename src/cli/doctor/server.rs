@@ -1,8 +1,8 @@
 //! What kind of Redis this is: its version, its role, its limit of connections, its scripts.
 
 use super::finding::{Finding, Grade};
-use crate::store::examiner::Examination;
 use crate::store::server::ServerFacts;
+use crate::store::server::examiner::Examination;
 
 /// Connections that Redis should allow: every worker of every server holds one, commands a few.
 const REDIS_CLIENTS_MIN: u64 = 1_000;

@@ -1,12 +1,12 @@
 //! Targets that could take so many bids that they fill the memory of Redis.
 
 use super::finding::{Finding, Grade};
-use crate::domain::bid::BID_BYTES;
 use crate::domain::counted::counted;
 use crate::domain::ids::SaleId;
+use crate::domain::purchase::bid::BID_BYTES;
 use crate::domain::sale::{Phase, StockKind};
 use crate::error::Result;
-use crate::store::reply::Snapshot;
+use crate::store::sales::snapshot::Snapshot;
 
 /// The most bids that are left to a target before it is named: 3 GB of Redis.
 const BIDS_MAX: u64 = 10_000_000;

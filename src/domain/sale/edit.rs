@@ -1,7 +1,8 @@
 //! What an operator changes about a sale, and the closed sets of answers to it.
 
-use super::{EpochMs, StockKind};
-use crate::domain::activity::ActivityEdit;
+use super::StockKind;
+use super::activity::ActivityEdit;
+use crate::domain::time::EpochMs;
 /// What `sale put` changes: every field that is `Some`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SaleEdit {

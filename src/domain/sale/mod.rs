@@ -1,16 +1,17 @@
 //! A sale: what is sold, in a window, with a stock.
 
+pub mod activity;
 mod edit;
+pub mod history;
+pub mod unit;
 
 use std::fmt;
 
+use self::activity::Activity;
 pub use self::edit::{EditOutcome, EditRefusal, ResumeOutcome, SaleEdit};
 use super::Invalid;
-use super::activity::Activity;
-use super::bid::{BID_MIN_DEFAULT, BONUS_BP_MAX, CENTS_MAX};
-use super::bid_violation::BidViolation;
 use super::ids::SaleId;
-use super::violation::Violation;
+use super::time::EpochMs;
 
 /// Units that one buyer may ask for when the sale does not say otherwise.
 pub const PURCHASE_MAX_DEFAULT: u32 = 2;
@@ -20,9 +21,11 @@ pub const PURCHASE_MAX_LIMIT: u32 = 100;
 pub const ORDERS_MAX_DEFAULT: u32 = 20;
 /// The most that a sale may allow one buyer, unless it has no limit.
 pub const ORDERS_MAX_LIMIT: u32 = 1_000_000;
+/// The smallest bid of a target that does not say otherwise, in cents.
+pub const BID_MIN_DEFAULT: u64 = 1;
 /// The most units that one sale may ever be stocked with; a target: [`CENTS_MAX`] cents.
 ///
-/// [`CENTS_MAX`]: super::bid::CENTS_MAX
+/// [`CENTS_MAX`]: super::money::CENTS_MAX
 pub const STOCK_UNITS_MAX: u64 = 1_000_000_000;
 
 /// The shortest hold, in ms: the expirer promises to be at most a second late.
@@ -108,9 +111,6 @@ impl Door {
     }
 }
 
-/// Milliseconds since the Unix epoch.
-pub type EpochMs = u64;
-
 /// Why a sale is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
@@ -181,35 +181,6 @@ impl Sale {
     /// The smallest bid, in cents, whoever decided it.
     pub fn smallest_bid(&self) -> u64 {
         self.bid_min.unwrap_or(BID_MIN_DEFAULT)
-    }
-
-    /// The terms of a target that no operator can have decided. Scripts refuse each bid for some of
-    /// them; no other sale has any.
-    pub fn broken_terms(&self) -> Vec<BidViolation> {
-        if self.kind != StockKind::Target {
-            return Vec::new();
-        }
-        let terms = [
-            ("bid_min", self.smallest_bid(), 1..=CENTS_MAX),
-            ("bonus_bp", self.bonus_bp.into(), 0..=BONUS_BP_MAX.into()),
-        ];
-        let broken = terms
-            .into_iter()
-            .filter(|(_, value, range)| !range.contains(value));
-        let named = broken.map(|(field, value, range)| BidViolation::TermWrong {
-            field,
-            value,
-            range,
-        });
-        named.collect()
-    }
-
-    /// What is wrong with the sale, whatever its figures say.
-    pub fn violations(&self) -> Vec<Violation> {
-        let terms = self.broken_terms().into_iter().map(Violation::from);
-        let forgot = self.stop == Some(Stop::Forgot);
-        let forgot = forgot.then(|| Violation::Forgot(self.id.clone()));
-        terms.chain(forgot).collect()
     }
 
     /// What the doors do at `now`. A stop wins over the window.

@@ -11,14 +11,14 @@ use super::{
 };
 use crate::domain::ids::{Event, Username};
 use crate::error::Error;
-use crate::http::Context;
-use crate::http::attempt::read_body;
-use crate::http::form;
-use crate::http::operator::carry_out;
-use crate::http::problem::Problem;
+use crate::http::caller::operator::carry_out;
+use crate::http::context::Context;
+use crate::http::extract::body::read_body;
+use crate::http::extract::form;
+use crate::http::respond::problem::Problem;
 use crate::operation::account::{balance, balance_changed, limit_passed, no_such_account, to_json};
 use crate::store::Store;
-use crate::store::accounts::{SetIfOutcome, SetOutcome};
+use crate::store::orders::accounts::{SetIfOutcome, SetOutcome};
 
 /// What the body says.
 #[derive(Deserialize)]

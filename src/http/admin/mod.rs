@@ -11,15 +11,15 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::answer::RESULT_HEADER;
-use super::attempt::is_form;
-use super::fault::Fault;
-use super::fields::Object;
-use super::form;
-use super::headers::guarded;
-use super::negotiate::Manner;
-use super::operator::who;
-use super::problem::Problem;
+use super::caller::who;
+use super::extract::body::is_form;
+use super::extract::fault::Fault;
+use super::extract::fields::Object;
+use super::extract::form;
+use super::extract::manner::Manner;
+use super::respond::answer::RESULT_HEADER;
+use super::respond::headers::guarded;
+use super::respond::problem::Problem;
 use crate::domain::ids::SaleId;
 
 /// Largest JSON body of an operator, in bytes; longer lists of units come as text.

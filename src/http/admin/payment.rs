@@ -9,14 +9,14 @@ use serde_json::Value;
 
 use super::account::{event, username};
 use super::{JSON_BYTES_MAX, answer, fault, field, fields, must_be_json, no_parameter, text, who};
-use crate::domain::bid::Amount;
 use crate::domain::ids::{Event, RequestId};
+use crate::domain::money::Amount;
 use crate::domain::payment::{Direction, PayOutcome, PayRefusal, Payment};
 use crate::error::Error;
-use crate::http::Context;
-use crate::http::attempt::read_body;
-use crate::http::operator::carry_out;
-use crate::http::problem::Problem;
+use crate::http::caller::operator::carry_out;
+use crate::http::context::Context;
+use crate::http::extract::body::read_body;
+use crate::http::respond::problem::Problem;
 use crate::operation::account::{not_paid, paid_to_json};
 use crate::store::Store;
 

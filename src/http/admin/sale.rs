@@ -10,13 +10,13 @@ use super::{
     JSON_BYTES_MAX, answer, fault, field, fields, must_be_json, no_parameter, parameter, present,
     sale_id, text, who, whole,
 };
-use crate::domain::activity::ActivityEdit;
 use crate::domain::ids::SaleId;
+use crate::domain::sale::activity::ActivityEdit;
 use crate::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind};
-use crate::http::Context;
-use crate::http::attempt::{discard, read_body};
-use crate::http::operator::carry_out;
-use crate::http::problem::Problem;
+use crate::http::caller::operator::carry_out;
+use crate::http::context::Context;
+use crate::http::extract::body::{discard, read_body};
+use crate::http::respond::problem::Problem;
 use crate::operation::activity::{description, keyword, picture, place};
 use crate::operation::sale::{
     asked, bid_min, bonus_bp, explain, hold, orders_max, purchase_max, title, to_json,

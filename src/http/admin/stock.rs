@@ -11,20 +11,20 @@ use super::{
     JSON_BYTES_MAX, answer, fault, field, fields, must_be_json, no_parameter, sale_id, text, who,
     whole,
 };
-use crate::domain::bid::CENTS_MAX;
 use crate::domain::counted::counted;
 use crate::domain::ids::SaleId;
+use crate::domain::money::CENTS_MAX;
 use crate::domain::sale::{Sale, StockKind};
 use crate::error::Error;
-use crate::http::Context;
-use crate::http::attempt::{discard, media_type, next_piece, read_body};
-use crate::http::operator::carry_out;
-use crate::http::problem::Problem;
+use crate::http::caller::operator::carry_out;
+use crate::http::context::Context;
+use crate::http::extract::body::{discard, media_type, next_piece, read_body};
+use crate::http::respond::problem::Problem;
 use crate::http::turns::Turn;
 use crate::operation::stock::{Load, StopReason, Stopped, add, check_count, unit_of};
 use crate::operation::units::{UnitList, UnitReader, WrongLine};
 use crate::store::Store;
-use crate::store::stock::{RemoveOutcome, UNITS_PER_CALL_MAX};
+use crate::store::sales::stock::{RemoveOutcome, UNITS_PER_CALL_MAX};
 
 /// Most units of list stock in one request: some seconds of work, and 150 MB if every unit is as
 /// long as it may be. One text at a time is read.

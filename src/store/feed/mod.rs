@@ -6,6 +6,7 @@
 //! At `replicated:K`, a worker is shown an entry when K replicas have it: what a failover forgets
 //! was never delivered, so its `seq` is not given to two orders in the eyes of the receiver.
 
+pub mod dead_letters;
 mod state;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -14,9 +15,9 @@ use std::time::Duration;
 use redis::{RedisError, RedisResult};
 
 pub use self::state::{FeedState, Lag};
-use super::pool::Connection;
-use super::reply::{number, unexpected, word};
-use super::scan::Pair;
+use super::connection::pool::Connection;
+use super::connection::scan::Pair;
+use super::decode::{number, unexpected, word};
 use super::script::{FEED_LEAVE, FEED_TRIM};
 use super::{Store, record};
 use crate::domain::feed::{Entry, Letter};

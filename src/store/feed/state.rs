@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 
+use redis::Value;
+
 use super::GROUP;
 use crate::error::{Error, Result};
-use crate::store::live::Live;
+use crate::store::Store;
+use crate::store::connection::live::Live;
+use crate::store::decode::{number, unexpected, word};
 use crate::store::script::FEED_LAG;
-use crate::store::{Store, reply};
 
 /// Feeds that are asked about at once.
 const FEEDS_AT_ONCE: usize = 16;
@@ -43,7 +46,7 @@ impl Store {
     async fn lag_on(&self, live: &Live, event: &str) -> Result<Option<Lag>> {
         let keys = [self.keys.feed(event), self.keys.dead(event)];
         let call = FEED_LAG.on(&keys).arg(GROUP);
-        reply::lag(self.look(live, call).await?)
+        lag_of(self.look(live, call).await?)
     }
 
     /// Each feed, in the order of the events. One that cannot be read is an error of its own: it
@@ -90,5 +93,24 @@ impl Store {
         let mut length = redis::cmd("XLEN");
         length.arg(&feed);
         self.read(&[&feed], length.query_async(&mut live)).await
+    }
+}
+
+/// Decodes the reply of `feed_lag`; `None` when there is no such group.
+fn lag_of(reply: Value) -> Result<Option<Lag>> {
+    let script = "feed_lag";
+    match reply {
+        Value::Array(parts) => match parts.as_slice() {
+            [undelivered, oldest, dead] => Ok(Some(Lag {
+                undelivered: number(script, undelivered)?,
+                oldest: Duration::from_millis(number(script, oldest)?),
+                dead: number(script, dead)?,
+            })),
+            _ => Err(unexpected(script, &format!("{parts:?}"))),
+        },
+        other => match word(script, &other)?.as_str() {
+            "no_such_group" => Ok(None),
+            word => Err(unexpected(script, word)),
+        },
     }
 }

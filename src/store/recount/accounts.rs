@@ -1,10 +1,10 @@
 //! Reads the accounts of an event and what operators paid into them.
 
 use super::{Reader, entry, request, text};
-use crate::domain::account::AccountRecount;
+use crate::domain::audit::account::AccountRecount;
+use crate::domain::audit::recount::Recount;
 use crate::domain::ids::{SaleId, Username};
 use crate::domain::payment::is_record;
-use crate::domain::recount::Recount;
 use crate::domain::whole::whole;
 use crate::error::Result;
 use crate::store::whole::whole_of;

@@ -6,16 +6,17 @@ use std::collections::HashMap;
 
 use redis::Value;
 
-use crate::domain::account::AccountRecount;
-use crate::domain::gone::GoneRecount;
+use super::connection::scan::{PAGE_ENTRIES, Pair, Scan, Scanner};
+use super::decode::word;
+use super::sales::snapshot::Snapshot;
+use crate::domain::audit::account::AccountRecount;
+use crate::domain::audit::gone::GoneRecount;
+use crate::domain::audit::recount::Recount;
+use crate::domain::audit::violation::Violation;
 use crate::domain::ids::{OrderId, RequestId, SaleId, Username};
-use crate::domain::recount::Recount;
 use crate::domain::sale::StockKind;
-use crate::domain::violation::Violation;
 use crate::domain::whole::whole;
 use crate::error::{Error, Result};
-use crate::store::reply::{Snapshot, word};
-use crate::store::scan::{PAGE_ENTRIES, Pair, Scan, Scanner};
 use crate::store::{Store, record};
 
 /// A sale that was recounted.

@@ -16,8 +16,8 @@ use crate::domain::counted::counted;
 use crate::domain::durability::Durability;
 use crate::error::{Error, Result};
 use crate::store::Store;
-use crate::store::live::Live;
-use crate::store::reply::number;
+use crate::store::connection::live::Live;
+use crate::store::decode::number;
 use crate::store::script::PEAK_RECORD;
 use crate::store::server::ServerFacts;
 

@@ -1,7 +1,7 @@
 //! The pages in a real Chromium with the screen of a phone. It must be installed: so these tests
 //! run only when they are asked for, with `make test-browser`.
 
-use seckill::domain::activity::ActivityEdit;
+use seckill::domain::sale::activity::ActivityEdit;
 
 use crate::support::browser::Phone;
 use crate::support::operator::TOKEN;

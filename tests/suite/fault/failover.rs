@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use seckill::domain::change::ChangeOutcome;
 use seckill::domain::durability::Durability;
 use seckill::domain::ids::OrderId;
+use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::sale::StockKind;
 use seckill::error::Error;
+use seckill::private_redis::{Options, Persistence};
 use seckill::store::Store;
-use seckill::store::bindings::BindOutcome;
-use seckill::store::embedded::{Options, Persistence};
+use seckill::store::wechat::bindings::BindOutcome;
 
 use super::promoted::{forgot, until_ready};
 use crate::support::app::TestApp;

@@ -4,13 +4,13 @@
 use std::time::{Duration, Instant};
 
 use seckill::config::OnForgot;
-use seckill::domain::change::ChangeOutcome;
 use seckill::domain::clear::{ClearOutcome, Force};
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::OrderState;
+use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::sale::{ResumeOutcome, StockKind};
-use seckill::store::clear::Clear;
-use seckill::store::embedded::{EmbeddedRedis, Options};
+use seckill::private_redis::{EmbeddedRedis, Options};
+use seckill::store::sales::clear::Clear;
 use serde_json::Value;
 
 use super::failover::Pair;

@@ -1,11 +1,11 @@
 //! Redis is full: nothing more is sold, and what was sold is settled all the same.
 
 use futures_util::future::join_all;
-use seckill::domain::change::ChangeOutcome;
 use seckill::domain::order::OrderState;
+use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::sale::StockKind;
 use seckill::error::Error;
-use seckill::store::holds::Slice;
+use seckill::store::orders::holds::Slice;
 
 use crate::support::TIMEOUT;
 use crate::support::app::TestApp;

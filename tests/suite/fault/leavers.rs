@@ -9,9 +9,9 @@ use seckill::admission::Admission;
 use seckill::admission::memory::Memory;
 use seckill::admission::names::Names;
 use seckill::config::OnForgot;
-use seckill::domain::attempt::Purchase;
 use seckill::domain::ids::Username;
-use seckill::domain::outcome::Outcome;
+use seckill::domain::purchase::attempt::Purchase;
+use seckill::domain::purchase::outcome::Outcome;
 use seckill::domain::sale::{Door, StockKind};
 use seckill::metrics::Metrics;
 

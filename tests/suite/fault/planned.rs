@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use seckill::domain::durability::Durability;
 use seckill::domain::sale::StockKind;
-use seckill::store::embedded::{Options, Persistence};
+use seckill::private_redis::{Options, Persistence};
 
 use super::failover::{ROUNDS_MAX, until_linked};
 use super::promoted::{BUYERS, Load, STOCK, buy, forgot, lost, until_ready};

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use seckill::domain::durability::Durability;
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::OrderState;
-use seckill::domain::outcome::Outcome;
+use seckill::domain::purchase::outcome::Outcome;
 use seckill::domain::sale::{Door, StockKind};
 use seckill::store::Store;
 

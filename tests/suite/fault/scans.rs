@@ -12,8 +12,8 @@ use seckill::config::RedisUrl;
 use seckill::domain::ids::SaleId;
 use seckill::domain::sale::StockKind;
 use seckill::error::Error;
+use seckill::private_redis::{Options, Persistence};
 use seckill::store::Store;
-use seckill::store::embedded::{Options, Persistence};
 
 use super::failover::until_linked;
 use crate::support::app::TestApp;

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use seckill::domain::change::ChangeOutcome;
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::OrderState;
-use seckill::domain::outcome::Outcome;
+use seckill::domain::order::change::ChangeOutcome;
+use seckill::domain::purchase::outcome::Outcome;
 use seckill::domain::sale::{Door, StockKind};
 use seckill::store::Store;
 use tokio::time::Instant;

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use seckill::domain::change::ChangeOutcome;
 use seckill::domain::ids::OrderId;
+use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::sale::StockKind;
 use seckill::error::Error;
 use seckill::store::Store;

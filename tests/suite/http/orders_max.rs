@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use seckill::domain::ids::OrderId;
 use seckill::domain::sale::{SaleEdit, StockKind};
-use seckill::store::holds::Slice;
+use seckill::store::orders::holds::Slice;
 
 use crate::support::PATIENCE;
 use crate::support::app::TestApp;

@@ -4,8 +4,8 @@ use std::iter::repeat;
 use std::time::{Duration, Instant};
 
 use seckill::config::RedisUrl;
-use seckill::domain::activity::{ActivityEdit, Keyword};
 use seckill::domain::ids::SaleId;
+use seckill::domain::sale::activity::{ActivityEdit, Keyword};
 use seckill::domain::sale::{SaleEdit, StockKind};
 use serde_json::{Value, json};
 

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
+use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng, rngs::StdRng};
-use seckill::domain::change::{ChangeOutcome, ChangeRefusal};
+use rand::{RngExt, SeedableRng};
 use seckill::domain::ids::{OrderId, SaleId};
+use seckill::domain::order::change::{ChangeOutcome, ChangeRefusal};
 
 use crate::fault::rounds;
 use crate::support::app::TestApp;

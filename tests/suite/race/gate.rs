@@ -1,4 +1,4 @@
-//! Gates (`src/admission/gate.rs`) under changes: restocks of both kinds, removals, pauses,
+//! Gates (`src/admission/gate/`) under changes: restocks of both kinds, removals, pauses,
 //! restarts, in any order. A gate may lag, for a bounded time; it may never refuse a buyer whose
 //! order it has seen, and never stay closed. The controls: a door that never opens again, and the
 //! lies that the model must convict.
@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use seckill::config::{Config, OnForgot};
+use seckill::domain::audit::figures::Figures;
+use seckill::domain::audit::violation::Violation;
 use seckill::domain::ids::SaleId;
-use seckill::domain::ledger::Figures;
 use seckill::domain::sale::{PURCHASE_MAX_DEFAULT, SaleEdit, StockKind};
-use seckill::domain::violation::Violation;
-use seckill::store::stock::RemoveOutcome;
+use seckill::store::sales::stock::RemoveOutcome;
 
 use crate::support::PATIENCE;
 use crate::support::app::TestApp;

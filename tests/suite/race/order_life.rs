@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use rand::seq::SliceRandom;
-use seckill::domain::change::ChangeOutcome;
 use seckill::domain::ids::{OrderId, SaleId};
+use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::order::{Order, OrderState};
-use seckill::domain::outcome::Outcome;
+use seckill::domain::purchase::outcome::Outcome;
 use seckill::domain::sale::{Door, StockKind};
 use seckill::expirer::Expirer;
 use seckill::metrics::Metrics;
 use seckill::store::Store;
-use seckill::store::holds::Slice;
+use seckill::store::orders::holds::Slice;
 use seckill::store::script::{ORDER_CANCEL, ORDER_EXPIRE, Script};
 use tokio::sync::Barrier;
 use tokio::time::{Instant, sleep_until};
@@ -405,7 +405,7 @@ async fn a_cancel_that_does_not_look_at_the_state_is_convicted() {
         for _ in 0..2 {
             let args = [id.as_str(), "0", "", "", "rush"];
             let reply = run_with_bug(&world, &ORDER_CANCEL, &blind, &keys, &args).await;
-            let outcome = seckill::store::reply::change("order_cancel", id, &reply);
+            let outcome = seckill::store::orders::changed("order_cancel", id, &reply);
             told.push((id.clone(), outcome.expect("understood")));
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use seckill::config::RedisUrl;
-use seckill::store::embedded::Options;
+use seckill::private_redis::Options;
 
 use super::{Doctor, seckill};
 use crate::support::PATIENCE;

@@ -12,7 +12,7 @@ mod permissions;
 use std::process::Output;
 
 use seckill::config::{Config, RedisUrl};
-use seckill::store::permissions::{COMMANDS, Command, User};
+use seckill::store::server::permissions::{COMMANDS, Command, User};
 use serde_json::Value;
 
 use crate::support::app::TestApp;

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use redis::Value;
-use seckill::domain::bid::{BidOutcome, CENTS_MAX};
 use seckill::domain::ids::{OrderId, SaleId};
+use seckill::domain::money::CENTS_MAX;
 use seckill::domain::payment::{PayOutcome, PayRefusal};
+use seckill::domain::purchase::bid::BidOutcome;
 use seckill::store::script::ACCOUNT_PAY;
 
 use super::{Words, assert_broken_data_raises, assert_raises};

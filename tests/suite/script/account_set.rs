@@ -1,9 +1,9 @@
 //! `lua/account_set.lua`
 
-use seckill::domain::account::Account;
-use seckill::domain::bid::CENTS_MAX;
-use seckill::domain::bid_violation::BidViolation;
-use seckill::store::accounts::SetOutcome;
+use seckill::domain::audit::account::Account;
+use seckill::domain::audit::bid_violation::BidViolation;
+use seckill::domain::money::CENTS_MAX;
+use seckill::store::orders::accounts::SetOutcome;
 use seckill::store::script::ACCOUNT_SET;
 
 use super::{Words, assert_broken_data_raises, assert_raises};

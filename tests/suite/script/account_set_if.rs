@@ -1,7 +1,7 @@
 //! `lua/account_set_if.lua`
 
-use seckill::domain::bid::CENTS_MAX;
-use seckill::store::accounts::SetIfOutcome;
+use seckill::domain::money::CENTS_MAX;
+use seckill::store::orders::accounts::SetIfOutcome;
 use seckill::store::script::ACCOUNT_SET_IF;
 
 use super::{Words, assert_broken_data_raises, assert_raises};

@@ -1,10 +1,11 @@
 //! `lua/bid_cancel.lua`
 
-use seckill::domain::change::{Asker, ChangeOutcome, ChangeRefusal};
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::OrderState;
-use seckill::domain::sale::{EpochMs, SaleEdit};
-use seckill::store::reply;
+use seckill::domain::order::change::{Asker, ChangeOutcome, ChangeRefusal};
+use seckill::domain::sale::SaleEdit;
+use seckill::domain::time::EpochMs;
+use seckill::store::orders;
 use seckill::store::script::BID_CANCEL;
 
 use super::{
@@ -60,7 +61,10 @@ async fn a_bid_and_its_cancel_leave_target_and_account_as_they_were() {
     assert_eq!(world.dump().await, after, "a repeat wrote something");
     // Its request stays what it was; a new one bids again.
     let again = world.bid("x", "r", &loan, 60).await;
-    assert_eq!(again, seckill::domain::bid::BidOutcome::Repeated(dead));
+    assert_eq!(
+        again,
+        seckill::domain::purchase::bid::BidOutcome::Repeated(dead)
+    );
     world.accepted("x", "r2", &loan, 60).await;
     world.assert_holds(&loan).await;
 }
@@ -115,7 +119,7 @@ async fn cancel_at(world: &mut World, now: EpochMs, id: &OrderId) -> ChangeOutco
     let keys = world.store.keys().of_bid_cancel(&goods);
     let args = [id.as_str(), "0", "", goods.as_str()];
     let reply = call_at(world, &BID_CANCEL, now, &keys, &args).await;
-    reply::change("bid_cancel", id, &reply).expect("understood")
+    orders::changed("bid_cancel", id, &reply).expect("understood")
 }
 
 #[tokio::test]

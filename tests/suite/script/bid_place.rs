@@ -6,12 +6,13 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use redis::Value;
-use seckill::domain::bid::{Bid, BidOutcome, BidRefusal, CENTS_MAX};
-use seckill::domain::change::ChangeOutcome;
 use seckill::domain::ids::{OrderId, SaleId};
+use seckill::domain::money::CENTS_MAX;
+use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::order::{Order, OrderState};
+use seckill::domain::purchase::bid::{Bid, BidOutcome, BidRefusal};
 use seckill::domain::sale::{SaleEdit, StockKind};
-use seckill::store::bids;
+use seckill::store::orders::bids;
 use seckill::store::script::BID_PLACE;
 
 use super::{Words, assert_broken_data_raises, assert_raises, call, call_at};

@@ -1,8 +1,8 @@
 //! `lua/commands_check.lua`
 
 use redis::Value;
-use seckill::store::permissions::COMMANDS;
 use seckill::store::script::COMMANDS_CHECK;
+use seckill::store::server::permissions::COMMANDS;
 
 use super::{assert_raises, call};
 use crate::support::redis::{PrivateRedis, World, connect};

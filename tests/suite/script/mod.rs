@@ -47,10 +47,10 @@ mod stock_remove;
 mod wait_mark;
 
 use redis::Value;
-use seckill::domain::change::ChangeOutcome;
 use seckill::domain::ids::SaleId;
 use seckill::domain::order::Order;
-use seckill::domain::sale::EpochMs;
+use seckill::domain::order::change::ChangeOutcome;
+use seckill::domain::time::EpochMs;
 use seckill::error::Error;
 use seckill::store::script::Script;
 

@@ -2,8 +2,8 @@
 
 use redis::Value;
 use seckill::domain::ids::{Number, OpenId};
-use seckill::store::bindings::BindOutcome;
 use seckill::store::script::NUMBER_BIND;
+use seckill::store::wechat::bindings::BindOutcome;
 
 use super::{Words, assert_raises};
 use crate::support::bindings::{number, openid};

@@ -1,9 +1,10 @@
 //! `lua/order_cancel.lua`
 
-use seckill::domain::change::{Asker, ChangeOutcome, ChangeRefusal};
 use seckill::domain::order::OrderState;
-use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
-use seckill::store::reply;
+use seckill::domain::order::change::{Asker, ChangeOutcome, ChangeRefusal};
+use seckill::domain::sale::{SaleEdit, StockKind};
+use seckill::domain::time::EpochMs;
+use seckill::store::orders;
 use seckill::store::script::ORDER_CANCEL;
 
 use super::{
@@ -238,7 +239,7 @@ async fn cancel_at(
     let mut args = vec![id.as_str(), "0", "", ""];
     args.extend(sales.iter().map(|sale| sale.as_str()));
     let reply = call_at(world, &ORDER_CANCEL, now, &keys, &args).await;
-    reply::change("order_cancel", id, &reply).expect("understood")
+    orders::changed("order_cancel", id, &reply).expect("understood")
 }
 
 #[tokio::test]

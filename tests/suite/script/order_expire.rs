@@ -5,8 +5,7 @@ use std::time::Duration;
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::OrderState;
 use seckill::domain::sale::StockKind;
-use seckill::store::holds::{ExpireOutcome, Slice};
-use seckill::store::holds::{Expiry, expiries};
+use seckill::store::orders::holds::{ExpireOutcome, Expiry, Slice, expiries};
 use seckill::store::script::ORDER_EXPIRE;
 
 use super::{

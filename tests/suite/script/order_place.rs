@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
 use redis::Value;
-use seckill::domain::attempt::Purchase;
-use seckill::domain::change::ChangeOutcome;
 use seckill::domain::ids::{OrderId, RequestId};
+use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::order::{Order, OrderState};
-use seckill::domain::outcome::{Outcome, Refusal};
-use seckill::domain::place::{Basket, LINES_MAX, PlaceOutcome, PlaceRefusal, Placement, Wish};
+use seckill::domain::purchase::attempt::Purchase;
+use seckill::domain::purchase::outcome::{Outcome, Refusal};
+use seckill::domain::purchase::place::{
+    Basket, LINES_MAX, PlaceOutcome, PlaceRefusal, Placement, Wish,
+};
 use seckill::domain::sale::{SaleEdit, StockKind};
-use seckill::store::place::Placed;
+use seckill::store::orders::place::Placed;
 use seckill::store::script::ORDER_PLACE;
 use tokio::time::Instant;
 

@@ -1,7 +1,7 @@
 //! `lua/order_use.lua`
 
-use seckill::domain::change::{ChangeOutcome, ChangeRefusal};
 use seckill::domain::order::OrderState;
+use seckill::domain::order::change::{ChangeOutcome, ChangeRefusal};
 use seckill::domain::sale::StockKind;
 use seckill::store::script::ORDER_USE;
 

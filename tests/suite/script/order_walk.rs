@@ -5,18 +5,20 @@ use std::collections::{BTreeMap, VecDeque};
 
 use proptest::prelude::*;
 use redis::{FromRedisValue, Value};
-use seckill::domain::attempt::Purchase;
-use seckill::domain::change::ChangeOutcome;
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::OrderState;
-use seckill::domain::outcome::Outcome;
-use seckill::domain::place::{Basket, Wish};
-use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
-use seckill::store::holds::{Expiry, expiries};
+use seckill::domain::order::change::ChangeOutcome;
+use seckill::domain::purchase::attempt::Purchase;
+use seckill::domain::purchase::outcome::Outcome;
+use seckill::domain::purchase::place::{Basket, Wish};
+use seckill::domain::sale::{SaleEdit, StockKind};
+use seckill::domain::time::EpochMs;
+use seckill::store::orders;
+use seckill::store::orders::grab;
+use seckill::store::orders::holds::{Expiry, expiries};
 use seckill::store::script::{
     ORDER_CANCEL, ORDER_CONFIRM, ORDER_EXPIRE, ORDER_PLACE, ORDER_USE, SALE_GRAB, Script,
 };
-use seckill::store::{batch, reply};
 
 use super::call_at;
 use crate::support::orders::{attempt, new_order_id};
@@ -324,7 +326,7 @@ impl Walk {
         let keys = self.world.store.keys().of_grab(id);
         let reply = call_at(&mut self.world, &SALE_GRAB, self.now, &keys, &args).await;
         let door = KINDS[sale].door();
-        let batch = batch::decode(&reply, id, door, std::slice::from_ref(&attempt));
+        let batch = grab::decode(&reply, id, door, std::slice::from_ref(&attempt));
         let batch = batch.expect("understood");
         let expected = self.model.grab(user, sale, purchase);
         let told = match batch.outcomes[0].as_ref().expect("read") {
@@ -414,7 +416,7 @@ impl Walk {
         let names: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();
         let args = [&[id.as_str(), "0"], buyer, &names].concat();
         let reply = call_at(&mut self.world, script, self.now, &keys, &args).await;
-        let told = match reply::change(script.name, &id, &reply).expect("understood") {
+        let told = match orders::changed(script.name, &id, &reply).expect("understood") {
             ChangeOutcome::Changed(_) => "changed",
             ChangeOutcome::Repeated(_) => "repeated",
             ChangeOutcome::Refused(refusal, _) => refusal.code(),

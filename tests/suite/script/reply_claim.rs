@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use seckill::domain::ids::OrderId;
 use seckill::error::Error;
 use seckill::store::Store;
-use seckill::store::replies::{Claim, ClaimOutcome, LEASE, MEMORY, MessageKey};
 use seckill::store::script::REPLY_CLAIM;
+use seckill::store::wechat::claims::{Claim, ClaimOutcome, LEASE, MEMORY, MessageKey};
 
 use super::{assert_raises, call_at};
 use crate::support::proxy::{Fault, Proxy};

@@ -1,7 +1,7 @@
 //! `lua/reply_keep.lua`
 
-use seckill::store::replies::{ClaimOutcome, MessageKey, SettleOutcome};
 use seckill::store::script::REPLY_KEEP;
+use seckill::store::wechat::claims::{ClaimOutcome, MessageKey, SettleOutcome};
 
 use super::assert_raises;
 use super::reply_claim::{assert_remembered, claimed, memory};

@@ -1,8 +1,8 @@
 //! `lua/reply_note.lua`
 
 use seckill::domain::ids::OrderId;
-use seckill::store::replies::{ClaimOutcome, MessageKey, SettleOutcome};
 use seckill::store::script::REPLY_NOTE;
+use seckill::store::wechat::claims::{ClaimOutcome, MessageKey, SettleOutcome};
 
 use super::assert_raises;
 use super::reply_claim::{claimed, memory};

@@ -1,8 +1,8 @@
 //! `lua/reply_release.lua`
 
 use seckill::domain::ids::OrderId;
-use seckill::store::replies::SettleOutcome;
 use seckill::store::script::REPLY_RELEASE;
+use seckill::store::wechat::claims::SettleOutcome;
 
 use super::assert_raises;
 use super::reply_claim::{claimed, memory};

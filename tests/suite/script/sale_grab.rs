@@ -1,14 +1,15 @@
 //! `lua/sale_grab.lua`
 
 use proptest::prelude::*;
+use seckill::domain::audit::violation::Violation;
 use seckill::domain::ids::SaleId;
 use seckill::domain::order::OrderState;
-use seckill::domain::outcome::{Grant, Outcome, Refusal};
-use seckill::domain::sale::{Door, EpochMs, ORDERS_MAX_DEFAULT, SaleEdit, StockKind};
-use seckill::domain::standing::Grants;
-use seckill::domain::violation::Violation;
+use seckill::domain::purchase::outcome::{Grant, Outcome, Refusal};
+use seckill::domain::purchase::standing::Grants;
+use seckill::domain::sale::{Door, ORDERS_MAX_DEFAULT, SaleEdit, StockKind};
+use seckill::domain::time::EpochMs;
 use seckill::error::Error;
-use seckill::store::batch;
+use seckill::store::orders::grab;
 use seckill::store::script::SALE_GRAB;
 
 use super::{Words, a_broken_world, assert_raises, call_at, changed};
@@ -371,7 +372,7 @@ async fn grab_at(world: &mut World, sale: &SaleId, now: EpochMs) -> Decided {
     let args = ["a", "counter", "0", "", "0", "0", "x", "1", order];
     let keys = world.store.keys().of_grab(sale);
     let reply = call_at(world, &SALE_GRAB, now, &keys, &args).await;
-    batch::decode(&reply, sale, Door::Incr, &[attempt])
+    grab::decode(&reply, sale, Door::Incr, &[attempt])
         .expect("understood")
         .into()
 }

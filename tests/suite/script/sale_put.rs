@@ -1,8 +1,8 @@
 //! `lua/sale_put.lua`
 
-use seckill::domain::activity::{Activity, ActivityEdit, Keyword};
 use seckill::domain::ids::SaleId;
-use seckill::domain::outcome::{Outcome, Refusal};
+use seckill::domain::purchase::outcome::{Outcome, Refusal};
+use seckill::domain::sale::activity::{Activity, ActivityEdit, Keyword};
 use seckill::domain::sale::{Door, EditOutcome, EditRefusal, Sale, SaleEdit, StockKind, Stop};
 use seckill::store::script::SALE_PUT;
 

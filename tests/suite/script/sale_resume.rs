@@ -1,15 +1,15 @@
 //! `sale_resume`, and what the scripts that grant do with the past that they are given.
 
 use redis::Value;
-use seckill::domain::history::{History, Past};
+use seckill::domain::audit::violation::Violation;
 use seckill::domain::ids::SaleId;
-use seckill::domain::outcome::{Outcome, Refusal};
+use seckill::domain::purchase::outcome::{Outcome, Refusal};
+use seckill::domain::purchase::standing::Grants;
+use seckill::domain::sale::history::{History, Past};
 use seckill::domain::sale::{
     Door, EditOutcome, EditRefusal, ResumeOutcome, SaleEdit, StockKind, Stop,
 };
-use seckill::domain::standing::Grants;
-use seckill::domain::violation::Violation;
-use seckill::store::batch::Batch;
+use seckill::store::orders::grab::Batch;
 use seckill::store::script::SALE_RESUME;
 use tokio::time::Instant;
 

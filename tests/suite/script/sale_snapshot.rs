@@ -1,7 +1,7 @@
 //! `lua/sale_snapshot.lua`
 
 use redis::Value;
-use seckill::domain::ledger::Figures;
+use seckill::domain::audit::figures::Figures;
 use seckill::domain::sale::StockKind;
 use seckill::store::script::SALE_SNAPSHOT;
 

@@ -1,10 +1,10 @@
 //! `lua/stock_add.lua`
 
-use seckill::domain::bid::CENTS_MAX;
+use seckill::domain::money::CENTS_MAX;
+use seckill::domain::sale::unit::Unit;
 use seckill::domain::sale::{STOCK_UNITS_MAX, StockKind};
-use seckill::domain::unit::Unit;
+use seckill::store::sales::stock::{AddOutcome, RemoveOutcome};
 use seckill::store::script::STOCK_ADD;
-use seckill::store::stock::{AddOutcome, RemoveOutcome};
 
 use super::assert_raises;
 use crate::support::redis::{World, sale_id};

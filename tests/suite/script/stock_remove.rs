@@ -1,8 +1,8 @@
 //! `lua/stock_remove.lua`
 
 use seckill::domain::sale::StockKind;
+use seckill::store::sales::stock::RemoveOutcome;
 use seckill::store::script::STOCK_REMOVE;
-use seckill::store::stock::RemoveOutcome;
 
 use super::assert_raises;
 use crate::support::app::TestApp;

@@ -1,11 +1,13 @@
 //! Targets, bids and accounts as the tests need them.
 
-use seckill::domain::bid::{Amount, Bid, BidOutcome};
 use seckill::domain::ids::{Event, RequestId, SaleId};
+use seckill::domain::money::Amount;
 use seckill::domain::order::Order;
 use seckill::domain::payment::{Direction, PayOutcome, Payment};
-use seckill::domain::sale::{EpochMs, SaleEdit, StockKind};
-use seckill::store::accounts::SetOutcome;
+use seckill::domain::purchase::bid::{Bid, BidOutcome};
+use seckill::domain::sale::{SaleEdit, StockKind};
+use seckill::domain::time::EpochMs;
+use seckill::store::orders::accounts::SetOutcome;
 
 use super::TIMEOUT;
 use super::orders::{new_order_id, username};

@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 
 use redis::Value;
-use seckill::domain::attempt::{Attempt, Purchase};
-use seckill::domain::change::ChangeOutcome;
 use seckill::domain::ids::{OrderId, SaleId, Username};
+use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::order::{Order, OrderState};
-use seckill::domain::outcome::Outcome;
-use seckill::domain::sale::{Door, EditOutcome, EpochMs, SaleEdit, StockKind};
-use seckill::domain::standing::Standing;
+use seckill::domain::purchase::attempt::{Attempt, Purchase};
+use seckill::domain::purchase::outcome::Outcome;
+use seckill::domain::purchase::standing::Standing;
+use seckill::domain::sale::{Door, EditOutcome, SaleEdit, StockKind};
+use seckill::domain::time::EpochMs;
 use seckill::error::Result;
 use seckill::store::Store;
-use seckill::store::batch::Batch;
-use seckill::store::holds::{ExpireOutcome, Slice};
+use seckill::store::orders::grab::Batch;
+use seckill::store::orders::holds::{ExpireOutcome, Slice};
 
 use super::TIMEOUT;
 use super::redis::World;

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use seckill::config::RedisUrl;
-use seckill::domain::attempt::{Attempt, Purchase};
 use seckill::domain::ids::{OrderId, SaleId, Username};
-use seckill::domain::outcome::Outcome;
+use seckill::domain::purchase::attempt::{Attempt, Purchase};
+use seckill::domain::purchase::outcome::Outcome;
 use seckill::domain::sale::{Door, SaleEdit, StockKind};
+use seckill::private_redis::{EmbeddedRedis, Options, Persistence};
 use seckill::store::Store;
-use seckill::store::embedded::{EmbeddedRedis, Options, Persistence};
 use tempfile::TempDir;
 
 use super::{PATIENCE, TIMEOUT};

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use ring::hmac;
 use seckill::config::{Config, Secret, Site};
-use seckill::domain::activity::{ActivityEdit, Keyword};
 use seckill::domain::ids::SaleId;
+use seckill::domain::sale::activity::{ActivityEdit, Keyword};
 use seckill::domain::sale::{SaleEdit, StockKind};
-use seckill::store::bindings::BindOutcome;
+use seckill::store::wechat::bindings::BindOutcome;
 
 use super::PATIENCE;
 use super::app::TestApp;

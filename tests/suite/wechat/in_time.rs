@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join;
 use seckill::config::Config;
-use seckill::store::replies::LEASE;
+use seckill::store::wechat::claims::LEASE;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
 use seckill::admission::new_id;
-use seckill::domain::change::ChangeOutcome;
 use seckill::domain::durability::Durability;
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::OrderState;
-use seckill::store::replies::{Claim, ClaimOutcome, LEASE, MessageKey};
+use seckill::domain::order::change::ChangeOutcome;
+use seckill::store::wechat::claims::{Claim, ClaimOutcome, LEASE, MessageKey};
 
 use super::in_time::ANSWER;
 use crate::fault::failover::Pair;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use seckill::domain::activity::{ActivityEdit, Keyword};
+use seckill::domain::sale::activity::{ActivityEdit, Keyword};
 use seckill::domain::sale::{SaleEdit, StockKind};
 
 use super::{FUTURE, Office, PAST, assert_harmless, assert_page};

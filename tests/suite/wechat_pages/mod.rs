@@ -8,9 +8,10 @@ mod menu;
 mod shape;
 mod ticket;
 
-use seckill::domain::activity::{ActivityEdit, Keyword};
 use seckill::domain::ids::SaleId;
-use seckill::domain::sale::{EditOutcome, EpochMs, SaleEdit, StockKind};
+use seckill::domain::sale::activity::{ActivityEdit, Keyword};
+use seckill::domain::sale::{EditOutcome, SaleEdit, StockKind};
+use seckill::domain::time::EpochMs;
 
 use crate::support::PATIENCE;
 use crate::support::app::TestApp;

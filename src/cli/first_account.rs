@@ -1,0 +1,32 @@
+//! The first account of an event, from which on only those who have one can bid.
+
+use crate::domain::ids::{Event, SaleId};
+use crate::domain::sale::StockKind;
+use crate::error::Result;
+use crate::store::Store;
+use crate::store::sales::snapshot::Snapshot;
+
+/// Whether the event keeps no accounts yet; a hint if it has no target, either.
+pub(super) async fn is_first(store: &Store, event: &Event) -> Result<bool> {
+    let first = !store.keeps_accounts(event).await?;
+    // A hint must not stop the command: where it cannot be had, there is none.
+    if first && matches!(has_target(store, event).await, Ok(false)) {
+        eprintln!("seckill: event {event} has no target: is it the event that you mean?");
+    }
+    Ok(first)
+}
+
+/// Whether somebody bids in this event. A sale that cannot be read may be a target.
+async fn has_target(store: &Store, event: &Event) -> Result<bool> {
+    let sales = store.sales().await?;
+    let of_event = |(id, read): &(SaleId, Result<Snapshot>)| {
+        let target = |snapshot: &Snapshot| snapshot.sale.kind == StockKind::Target;
+        id.event() == event.as_str() && read.as_ref().map_or(true, target)
+    };
+    Ok(sales.iter().any(of_event))
+}
+
+/// What the first account of an event begins, or may have begun.
+pub(super) fn begins(event: &Event, keeps: &str) -> String {
+    format!("event {event} {keeps} accounts from now on: who has none cannot bid")
+}

@@ -1,0 +1,150 @@
+//! The ways in which a target, its bids and the accounts of its event can break the law.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use crate::domain::ids::{OrderId, Username};
+
+/// One way in which a target, a bid or an account breaks the law.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BidViolation {
+    /// A term of the target is a number that it cannot be.
+    TermWrong {
+        /// The field of the sale.
+        field: &'static str,
+        /// What it is.
+        value: u64,
+        /// What it can be.
+        range: RangeInclusive<u64>,
+    },
+    /// The bonus of a bid is not what its target gives.
+    BonusWrong {
+        /// The order.
+        order: OrderId,
+        /// Cents, by its record.
+        bonus: u64,
+        /// Cents that it should be.
+        expected: u64,
+    },
+    /// A bid was cut, but does not say that it filled its target: only the last one is cut.
+    CutShort {
+        /// The order.
+        order: OrderId,
+        /// Cents that were accepted.
+        accepted: u64,
+        /// Cents that were asked for.
+        requested: u64,
+    },
+    /// Somebody is in the buyers' index of a target, where nobody belongs.
+    Indexed {
+        /// Who.
+        username: Username,
+        /// The order of the index.
+        order: OrderId,
+    },
+    /// Payments were made, but nothing says what was paid in.
+    PaidInMissing {
+        /// By whom.
+        username: Username,
+    },
+    /// A balance is not what was paid in, less what bids took, plus their bonuses.
+    BalanceWrong {
+        /// Whose.
+        username: Username,
+        /// Cents of the account; `None` when there is none.
+        balance: Option<u64>,
+        /// Cents that operators put in, less what they took out.
+        paid_in: u64,
+        /// Cents that bids took, less their bonuses.
+        spent: i128,
+    },
+}
+
+impl BidViolation {
+    /// What an operator can do about it.
+    pub fn cure(&self) -> &'static str {
+        match self {
+            Self::TermWrong { .. } => "it was changed by hand: set it back with HSET",
+            Self::BonusWrong { .. } | Self::CutShort { .. } => {
+                "the record was changed by hand: compare with the feed, then mend it with HSET"
+            }
+            Self::Indexed { .. } => "bids do not look there: delete the entry with HDEL",
+            Self::PaidInMissing { .. } => {
+                "the entry was deleted by hand: write it back to `accounts:paid_in` with HSET"
+            }
+            Self::BalanceWrong { .. } => {
+                "the balance, what was paid in or the record of a bid was changed by hand: find out \
+                 which, and set that back with HSET; `seckill account set` is how to change a \
+                 balance"
+            }
+        }
+    }
+}
+
+impl fmt::Display for BidViolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TermWrong {
+                field,
+                value,
+                range,
+            } => {
+                let (least, most) = (range.start(), range.end());
+                write!(
+                    f,
+                    "the field {field} of the sale is {value}, and can only be {least} to {most}"
+                )
+            }
+            Self::BonusWrong {
+                order,
+                bonus,
+                expected,
+            } => write!(f, "order {order} has a bonus of {bonus}, not of {expected}"),
+            Self::CutShort {
+                order,
+                accepted,
+                requested,
+            } => write!(
+                f,
+                "order {order} got {accepted} of {requested} cents, but did not fill the target"
+            ),
+            Self::Indexed { username, order } => {
+                let user = username.as_str();
+                write!(
+                    f,
+                    "the buyers' index of the target says that {user:?} holds {order}"
+                )
+            }
+            Self::PaidInMissing { username } => write!(
+                f,
+                "{:?} has payments, but nothing says what was paid in",
+                username.as_str()
+            ),
+            Self::BalanceWrong {
+                username,
+                balance,
+                paid_in,
+                spent,
+            } => balance_wrong(username, *balance, *paid_in, *spent, f),
+        }
+    }
+}
+
+fn balance_wrong(
+    username: &Username,
+    balance: Option<u64>,
+    paid_in: u64,
+    spent: i128,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let user = username.as_str();
+    match balance {
+        Some(cents) => write!(f, "{user:?} has a balance of {cents}")?,
+        None => write!(f, "{user:?} has no account")?,
+    }
+    let expected = i128::from(paid_in) - spent;
+    write!(
+        f,
+        ", but paid in {paid_in} - spent on bids {spent} = {expected}"
+    )
+}

@@ -1,0 +1,37 @@
+//! What is wrong with the terms of a sale, whatever was sold.
+
+use super::bid_violation::BidViolation;
+use super::violation::Violation;
+use crate::domain::money::{BONUS_BP_MAX, CENTS_MAX};
+use crate::domain::sale::{Sale, StockKind, Stop};
+
+impl Sale {
+    /// The terms of a target that no operator can have decided. Scripts refuse each bid for some of
+    /// them; no other sale has any.
+    pub fn broken_terms(&self) -> Vec<BidViolation> {
+        if self.kind != StockKind::Target {
+            return Vec::new();
+        }
+        let terms = [
+            ("bid_min", self.smallest_bid(), 1..=CENTS_MAX),
+            ("bonus_bp", self.bonus_bp.into(), 0..=BONUS_BP_MAX.into()),
+        ];
+        let broken = terms
+            .into_iter()
+            .filter(|(_, value, range)| !range.contains(value));
+        let named = broken.map(|(field, value, range)| BidViolation::TermWrong {
+            field,
+            value,
+            range,
+        });
+        named.collect()
+    }
+
+    /// What is wrong with the sale, whatever its figures say.
+    pub fn violations(&self) -> Vec<Violation> {
+        let terms = self.broken_terms().into_iter().map(Violation::from);
+        let forgot = self.stop == Some(Stop::Forgot);
+        let forgot = forgot.then(|| Violation::Forgot(self.id.clone()));
+        terms.chain(forgot).collect()
+    }
+}

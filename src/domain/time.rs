@@ -1,0 +1,4 @@
+//! Times.
+
+/// Milliseconds since the Unix epoch.
+pub type EpochMs = u64;

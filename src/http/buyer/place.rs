@@ -1,0 +1,401 @@
+//! `POST /orders`: several sales of one event in one order, all of them or nothing.
+//!
+//! Strict, unlike the doors: whoever orders several things at once is a program, and a field that
+//! it misspells must not be passed over.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::LOCATION;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::orders::with_order;
+use crate::domain::ids::{RequestId, SaleId, Username};
+use crate::domain::order::Order;
+use crate::domain::purchase::attempt::Purchase;
+use crate::domain::purchase::outcome::Refusal;
+use crate::domain::purchase::place::{
+    Basket, LINES_MAX, PlaceOutcome, PlaceRefusal, Wish, WrongBasket,
+};
+use crate::error::Error;
+use crate::http::context::Context;
+use crate::http::extract::body::{is_form, read_body};
+use crate::http::extract::fault::Fault;
+use crate::http::extract::fields::Object;
+use crate::http::extract::manner::Manner;
+use crate::http::extract::values::{digits, required, text, username};
+use crate::http::respond::answer;
+use crate::http::respond::problem::Problem;
+use crate::http::respond::words::Sentence;
+use crate::http::standstill;
+
+/// Largest body, in bytes: the longest names and 20 lines fit in every encoding.
+const BODY_BYTES_MAX: usize = 16 << 10;
+
+/// What a buyer asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PlacementRequest {
+    /// Who asks.
+    pub username: Username,
+    /// The client's name for this request.
+    pub request: RequestId,
+    /// For what.
+    pub basket: Basket,
+}
+
+/// One thing that is wrong with a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum PlacementFault {
+    /// No JSON.
+    MediaType,
+    /// As at the doors.
+    Whole(Fault),
+    /// Something in the line at this place.
+    Line(usize, Fault),
+    /// Lines that make no basket.
+    Basket(WrongBasket),
+}
+
+impl From<Fault> for PlacementFault {
+    fn from(fault: Fault) -> Self {
+        Self::Whole(fault)
+    }
+}
+
+impl PlacementFault {
+    /// The stable code of the answer.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Whole(fault) | Self::Line(_, fault) => fault.code(),
+            Self::MediaType | Self::Basket(_) => "invalid_request",
+        }
+    }
+
+    /// 400, 413 or 415.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Whole(fault) | Self::Line(_, fault) => fault.status(),
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Basket(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// The sentence in Chinese.
+    pub fn chinese(&self) -> String {
+        match self {
+            Self::MediaType => "请求格式须为 application/json。".to_owned(),
+            Self::Whole(fault) => fault.chinese(),
+            Self::Line(place, fault) => format!("lines[{place}]：{}", fault.chinese()),
+            Self::Basket(WrongBasket::LineCount) => format!("字段 lines 须有 1–{LINES_MAX} 行。"),
+            Self::Basket(WrongBasket::SeveralEvents) => {
+                "字段 lines 中的抢购须属于同一活动（编号中“.”之前的部分相同）。".to_owned()
+            }
+        }
+    }
+
+    /// The sentence in English.
+    pub fn english(&self) -> String {
+        match self {
+            Self::MediaType => "Send application/json.".to_owned(),
+            Self::Whole(fault) => fault.english(),
+            Self::Line(place, fault) => format!("lines[{place}]: {}", fault.english()),
+            Self::Basket(WrongBasket::LineCount) => {
+                format!("The field lines must have 1 to {LINES_MAX} lines.")
+            }
+            Self::Basket(WrongBasket::SeveralEvents) => {
+                "The field lines must name sales of one event: the part of their ids before the \
+                 dot. Send an order for each event."
+                    .to_owned()
+            }
+        }
+    }
+}
+
+/// The fields as they came.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    username: Option<Value>,
+    request_id: Option<Value>,
+    lines: Option<Vec<Object<LineFields>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineFields {
+    goods: Option<Value>,
+    purchase: Option<Value>,
+}
+
+impl PlacementRequest {
+    /// Reads and checks a whole request.
+    pub async fn read(request: &HttpRequest, body: Payload) -> Result<Self, PlacementFault> {
+        let json = is_form(request) == Some(false);
+        let body = read_body(body, BODY_BYTES_MAX).await?;
+        if !json {
+            return Err(PlacementFault::MediaType);
+        }
+        Self::from_json(&body)
+    }
+
+    fn from_json(body: &[u8]) -> Result<Self, PlacementFault> {
+        if std::str::from_utf8(body).is_err() {
+            return Err(Fault::NotUtf8.into());
+        }
+        let broken = |e: serde_json::Error| Fault::BrokenJson(e.to_string());
+        let Object::<Fields>(fields) = serde_json::from_slice(body).map_err(broken)?;
+        let username = username(fields.username)?;
+        let request = text(required(fields.request_id, "request_id")?, "request_id")?;
+        let lines = fields.lines.ok_or(Fault::Missing("lines"))?;
+        let wishes = lines.into_iter().enumerate().map(|(place, Object(line))| {
+            line.checked()
+                .map_err(|fault| PlacementFault::Line(place, fault))
+        });
+        let wishes = wishes.collect::<Result<_, _>>()?;
+        Ok(Self {
+            username,
+            request: RequestId::parse(request).map_err(|_| Fault::RequestId)?,
+            basket: Basket::new(wishes).map_err(PlacementFault::Basket)?,
+        })
+    }
+}
+
+impl LineFields {
+    fn checked(self) -> Result<Wish, Fault> {
+        let goods = text(required(self.goods, "goods")?, "goods")?;
+        let purchase = digits(self.purchase, "purchase")?;
+        Ok(Wish {
+            goods: SaleId::parse(&goods).map_err(|_| Fault::Goods)?,
+            purchase: Purchase::parse(&purchase).map_err(|_| Fault::Purchase)?,
+        })
+    }
+}
+
+/// `POST /orders`
+pub async fn place(
+    context: Data<Context>,
+    request: HttpRequest,
+    body: Payload,
+) -> Result<HttpResponse, Problem> {
+    let manner = Manner::of(&request, context.strict_status);
+    let asked = PlacementRequest::read(&request, body).await;
+    let asked = asked.map_err(|fault| {
+        context.metrics.wrong_placement(fault.code());
+        faulty(&fault, manner)
+    })?;
+    if context.standstill.held_up(&request) {
+        return Err(failed(&standstill::busy(), manner));
+    }
+    let admission = &context.admission;
+    let placed = admission
+        .place(asked.username, asked.request, asked.basket)
+        .await;
+    let outcome = placed.map_err(|error| failed(&error, manner))?;
+    let code = outcome.code();
+    match &outcome {
+        PlaceOutcome::Grabbed(order) => {
+            let mut response = HttpResponse::Created();
+            response.insert_header((LOCATION, format!("/orders/{}", order.id)));
+            let message = answer::GRABBED.message(manner);
+            Ok(with_order(&mut response, code, message, order))
+        }
+        PlaceOutcome::Repeated(order) => {
+            let message = repeated(order, manner);
+            Ok(with_order(&mut HttpResponse::Ok(), code, message, order))
+        }
+        PlaceOutcome::Refused(refusal) => Err(refused(code, refusal, manner)),
+    }
+}
+
+/// What is said of an order that the same request got before.
+fn repeated(order: &Order, manner: Manner) -> &'static str {
+    if order.state.is_alive() {
+        return answer::ALREADY_GRABBED.message(manner);
+    }
+    let sentence = Sentence::new(
+        "该请求的订单已取消或已过期。",
+        "This request got an order before, which was cancelled or has expired.",
+    );
+    sentence.said(manner)
+}
+
+fn refused(code: &'static str, refusal: &PlaceRefusal, manner: Manner) -> Problem {
+    match refusal {
+        PlaceRefusal::RequestIdReused => {
+            let sentence = Sentence::new(
+                "该 request_id 已用于内容不同的订单，请换一个新的。",
+                "This request_id belongs to an order of something else: send a new one.",
+            );
+            Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                code,
+                sentence.said(manner),
+            )
+        }
+        PlaceRefusal::AlreadyGrabbed { goods, order } => {
+            let detail = answer::ALREADY_GRABBED.message(manner);
+            Problem::new(StatusCode::CONFLICT, code, detail).with_order(goods, order)
+        }
+        PlaceRefusal::NotStarted { goods, opens_at } => {
+            let detail = answer::refusal_row(Refusal::NotStarted).message(manner);
+            Problem::new(StatusCode::CONFLICT, code, detail).with_opens_at(goods, *opens_at)
+        }
+        PlaceRefusal::Line { goods, refusal } => {
+            let detail = answer::refusal_row(*refusal).message(manner);
+            let problem = Problem::new(line_status(*refusal), code, detail);
+            match refusal.reason() {
+                Some(reason) => problem.with_reason(goods, reason),
+                None => problem.with_goods(goods),
+            }
+        }
+    }
+}
+
+fn line_status(refusal: Refusal) -> StatusCode {
+    match refusal {
+        Refusal::NoSuchSale => StatusCode::NOT_FOUND,
+        Refusal::InvalidPurchase => StatusCode::BAD_REQUEST,
+        Refusal::SoldOut
+        | Refusal::InsufficientStock
+        | Refusal::NotStarted
+        | Refusal::Ended
+        | Refusal::Paused
+        | Refusal::Forgot
+        | Refusal::WrongDoor
+        | Refusal::TooManyOrders => StatusCode::CONFLICT,
+    }
+}
+
+fn faulty(fault: &PlacementFault, manner: Manner) -> Problem {
+    let detail = if manner.english {
+        fault.english()
+    } else {
+        fault.chinese()
+    };
+    Problem::new(fault.status(), fault.code(), detail)
+}
+
+/// Nothing was decided: not executed, or nobody knows.
+pub(super) fn failed(error: &Error, manner: Manner) -> Problem {
+    if matches!(error, Error::Busy(_)) {
+        return Problem::later("busy", answer::BUSY_ROW.message(manner));
+    }
+    let sentence = Sentence::new(
+        "结果未知，请用同一 request_id 重新发送该请求。",
+        "The outcome is unknown; please send the same request, with its request_id, again.",
+    );
+    Problem::later("unknown", sentence.said(manner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<PlacementRequest, PlacementFault> {
+        PlacementRequest::from_json(body.as_bytes())
+    }
+
+    #[test]
+    fn a_request_is_read_as_it_is() {
+        let body = r#" {"lines":[{"purchase":"2","goods":"e.a"},{"goods":"e.b","purchase":1}],
+            "request_id":" 1","username":"秒"} "#;
+        let request = read(body).expect("well formed");
+        assert_eq!(request.username.as_str(), "秒");
+        assert_eq!(request.request.as_str(), " 1");
+        let wishes = request.basket.wishes().iter();
+        let wishes: Vec<_> = wishes
+            .map(|w| (w.goods.as_str(), w.purchase.get()))
+            .collect();
+        assert_eq!(wishes, [("e.a", 2), ("e.b", 1)]);
+    }
+
+    #[test]
+    fn each_fault_is_named() {
+        use Fault::{Goods, Missing, Purchase, RequestId, Username, WrongType};
+        use PlacementFault::{Basket, Line, Whole};
+        let line = r#"{"goods":"e","purchase":1}"#;
+        let many = vec![line; LINES_MAX + 1].join(",");
+        for (username, request, lines, expected) in [
+            ("null", "\"r\"", line, Whole(Missing("username"))),
+            ("1", "\"r\"", line, Whole(WrongType("username"))),
+            ("\"\"", "\"r\"", line, Whole(Username)),
+            ("\"x\"", "null", line, Whole(Missing("request_id"))),
+            ("\"x\"", "7", line, Whole(WrongType("request_id"))),
+            ("\"x\"", "\"\"", line, Whole(RequestId)),
+            ("\"x\"", "\"a\\tb\"", line, Whole(RequestId)),
+            ("\"x\"", "\"r\"", "", Basket(WrongBasket::LineCount)),
+            ("\"x\"", "\"r\"", &many, Basket(WrongBasket::LineCount)),
+            (
+                "\"x\"",
+                "\"r\"",
+                r#"{"goods":"e","purchase":1},{"goods":"f","purchase":1}"#,
+                Basket(WrongBasket::SeveralEvents),
+            ),
+            (
+                "\"x\"",
+                "\"r\"",
+                r#"{"purchase":1}"#,
+                Line(0, Missing("goods")),
+            ),
+            (
+                "\"x\"",
+                "\"r\"",
+                r#"{"goods":"e"}"#,
+                Line(0, Missing("purchase")),
+            ),
+            (
+                "\"x\"",
+                "\"r\"",
+                r#"{"goods":"e","purchase":1},{"goods":"E","purchase":1}"#,
+                Line(1, Goods),
+            ),
+            (
+                "\"x\"",
+                "\"r\"",
+                r#"{"goods":"e","purchase":0}"#,
+                Line(0, Purchase),
+            ),
+            (
+                "\"x\"",
+                "\"r\"",
+                r#"{"goods":"e","purchase":1.0}"#,
+                Line(0, Purchase),
+            ),
+            (
+                "\"x\"",
+                "\"r\"",
+                r#"{"goods":"e","purchase":[1]}"#,
+                Line(0, WrongType("purchase")),
+            ),
+        ] {
+            let body =
+                format!(r#"{{"username":{username},"request_id":{request},"lines":[{lines}]}}"#);
+            assert_eq!(read(&body), Err(expected), "{body}");
+        }
+        let missing = read(r#"{"username":"x","request_id":"r"}"#);
+        assert_eq!(missing, Err(Whole(Missing("lines"))));
+    }
+
+    #[test]
+    fn unknown_and_repeated_fields_are_named() {
+        for (body, named) in [
+            (r#"{"user":"x"}"#, "`user`"),
+            (r#"{"lines":[{"good":"e"}]}"#, "`good`"),
+            (r#"{"username":"x","username":"x"}"#, "`username`"),
+            (r#"{"lines":[{"goods":"e","goods":"e"}]}"#, "`goods`"),
+            (r#"{"lines":{}}"#, "sequence"),
+            (r#"{} {}"#, "trailing"),
+            ("[]", "expected a JSON object"),
+            (r#"["x","r",[{"goods":"e","purchase":1}]]"#, "a JSON object"),
+            (r#"{"lines":[["e",1]]}"#, "a JSON object"),
+            (r#"{"lines":["e"]}"#, "a JSON object"),
+            ("", "EOF"),
+        ] {
+            let Err(PlacementFault::Whole(Fault::BrokenJson(why))) = read(body) else {
+                panic!("{body} is read");
+            };
+            assert!(why.contains(named), "{body}: {why}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What the handlers of one worker need.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::buyer::listing::Listings;
+use super::caller::token::Token;
+use super::standstill::Standstill;
+use super::turns::Turns;
+use crate::admission::Admission;
+use crate::catalogue::Catalogue;
+use crate::config::Doors;
+use crate::figures::Figures;
+use crate::metrics::Metrics;
+use crate::readiness::Asker;
+use crate::store::Store;
+use crate::wechat::office::Office;
+use crate::wechat::signature::Guard;
+
+/// Whom an address serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// The only address: everybody.
+    Everyone,
+    /// Buyers and shops. What is for operators alone is not there.
+    Public,
+    /// Operators, who find everything.
+    Operators,
+}
+
+/// The ticket office, and who watches its door.
+pub struct TicketOffice {
+    /// Lets the platform in.
+    pub guard: Guard,
+    /// Answers.
+    pub office: Office,
+}
+
+/// What the handlers of one worker need.
+pub struct Context {
+    pub admission: Arc<Admission>,
+    pub store: Store,
+    pub metrics: Arc<Metrics>,
+    pub catalogue: Catalogue,
+    pub listings: Listings,
+    pub figures: Figures,
+    pub readiness: Asker,
+    pub doors: Doors,
+    pub strict_status: bool,
+    pub face: Face,
+    pub token: Arc<Token>,
+    pub draining: Arc<AtomicBool>,
+    pub standstill: Arc<Standstill>,
+    pub turns: Turns,
+    /// None without a token of the platform.
+    pub tickets: Option<TicketOffice>,
+}

@@ -1,0 +1,4 @@
+//! What machines ask that watch a server.
+
+pub mod health;
+pub mod metrics;

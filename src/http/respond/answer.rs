@@ -1,0 +1,400 @@
+//! Says outcomes, faults and failures: the closed table of codes, statuses and messages.
+
+use std::sync::LazyLock;
+
+use actix_web::HttpResponse;
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::web::Bytes;
+use serde::Serialize;
+
+use super::headers::{NO_STORE, NOSNIFF};
+use crate::domain::ids::SaleId;
+use crate::domain::purchase::outcome::{Grant, Outcome, Refusal};
+use crate::error::Error;
+use crate::http::extract::fault::FaultyRequest;
+use crate::http::extract::manner::Manner;
+
+/// The header that names the code on every answer, so that tools need not read the body.
+pub const RESULT_HEADER: HeaderName = HeaderName::from_static("x-seckill-result");
+/// When a client that got 503 should ask again.
+pub const RETRY_AFTER_SECONDS: &str = "1";
+const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+/// The body. The order of the fields is part of the contract.
+#[derive(Serialize)]
+struct Body<'a> {
+    code: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    goods: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purchase: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    units: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// One row of the table.
+pub struct Row {
+    code: &'static str,
+    status: StatusCode,
+    strict_status: StatusCode,
+    chinese: &'static str,
+    english: &'static str,
+}
+
+impl Row {
+    /// A row; `strict_status` is for those who want refusals as 4xx.
+    pub const fn new(
+        code: &'static str,
+        status: StatusCode,
+        strict_status: StatusCode,
+        chinese: &'static str,
+        english: &'static str,
+    ) -> Self {
+        Self {
+            code,
+            status,
+            strict_status,
+            chinese,
+            english,
+        }
+    }
+
+    /// The word for programs.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The status, strict or not.
+    pub fn status(&self, manner: Manner) -> StatusCode {
+        if manner.strict_status {
+            self.strict_status
+        } else {
+            self.status
+        }
+    }
+
+    /// The sentence for people.
+    pub fn message(&self, manner: Manner) -> &'static str {
+        if manner.english {
+            self.english
+        } else {
+            self.chinese
+        }
+    }
+}
+
+/// Units were taken.
+pub const GRABBED: Row = Row::new(
+    "grabbed",
+    StatusCode::OK,
+    StatusCode::OK,
+    "恭喜您，您已抢到。",
+    "Congratulations, you got it.",
+);
+/// There is an order already.
+pub const ALREADY_GRABBED: Row = Row::new(
+    "already_grabbed",
+    StatusCode::OK,
+    StatusCode::CONFLICT,
+    "您已经抢到了，请勿重复请求。",
+    "You have got it already; there is no need to ask again.",
+);
+/// Nothing was executed.
+pub const BUSY_ROW: Row = Row::new(
+    "busy",
+    StatusCode::SERVICE_UNAVAILABLE,
+    StatusCode::SERVICE_UNAVAILABLE,
+    "系统繁忙，请稍后再试。",
+    "The system is busy; please try again later.",
+);
+const UNKNOWN_ROW: Row = Row::new(
+    "unknown",
+    StatusCode::SERVICE_UNAVAILABLE,
+    StatusCode::SERVICE_UNAVAILABLE,
+    "结果未知，请用同一用户重试。",
+    "The outcome is unknown; please try again as the same user.",
+);
+
+/// What a door says to a refusal.
+pub fn refusal_row(refusal: Refusal) -> Row {
+    use StatusCode as Status;
+    let (status, strict, chinese, english) = match refusal {
+        Refusal::SoldOut => (
+            Status::OK,
+            Status::GONE,
+            "很遗憾，抢购已经结束。",
+            "Sorry, everything is sold out.",
+        ),
+        Refusal::InsufficientStock => (
+            Status::OK,
+            Status::CONFLICT,
+            "不好意思，库存不足了，请减少数量再次请求。",
+            "Sorry, too few are left; please ask again for fewer.",
+        ),
+        Refusal::NotStarted => (
+            Status::OK,
+            too_early(),
+            "抢购尚未开始。",
+            "The sale has not started yet.",
+        ),
+        Refusal::Ended => (
+            Status::OK,
+            Status::GONE,
+            "抢购已经结束。",
+            "The sale has ended.",
+        ),
+        Refusal::Paused | Refusal::Forgot => (
+            Status::OK,
+            too_early(),
+            "抢购暂停中。",
+            "The sale is paused.",
+        ),
+        Refusal::InvalidPurchase => (
+            Status::BAD_REQUEST,
+            Status::BAD_REQUEST,
+            "对不起，请选择正确的抢购数量！",
+            "Sorry, please choose a valid quantity!",
+        ),
+        Refusal::NoSuchSale => (
+            Status::NOT_FOUND,
+            Status::NOT_FOUND,
+            "没有这个抢购。",
+            "There is no such sale.",
+        ),
+        Refusal::WrongDoor => (
+            Status::CONFLICT,
+            Status::CONFLICT,
+            "该抢购不支持这种方式。",
+            "This sale does not sell at this door.",
+        ),
+        Refusal::TooManyOrders => (
+            Status::OK,
+            Status::CONFLICT,
+            "您在本场抢购中的订单次数已达上限。",
+            "You have had as many orders of this sale as it allows.",
+        ),
+    };
+    Row::new(refusal.code(), status, strict, chinese, english)
+}
+
+/// 425 Too Early, which the HTTP library does not name.
+fn too_early() -> StatusCode {
+    StatusCode::from_u16(425).unwrap_or(StatusCode::CONFLICT)
+}
+
+/// A row whose answers differ in nothing but the goods. Most of a crowd gets one of these, so
+/// their JSON is made once.
+struct Constant {
+    row: Row,
+    /// The code as a header.
+    result: HeaderValue,
+    /// In Chinese and in English, up to the goods.
+    json: [String; 2],
+    /// What follows the goods.
+    json_end: String,
+}
+
+static REFUSALS: LazyLock<[Constant; Refusal::ALL.len()]> = LazyLock::new(|| {
+    Refusal::ALL.map(|refusal| Constant::new(refusal_row(refusal), refusal.reason()))
+});
+static BUSY: LazyLock<Constant> = LazyLock::new(|| Constant::new(BUSY_ROW, None));
+static UNKNOWN: LazyLock<Constant> = LazyLock::new(|| Constant::new(UNKNOWN_ROW, None));
+
+impl Constant {
+    fn new(row: Row, reason: Option<&str>) -> Self {
+        let json = [row.chinese, row.english].map(|message| {
+            let mut json = json(&body(row.code, message));
+            json.pop(); // the brace, which now comes after the goods
+            json + ",\"goods\":\""
+        });
+        let json_end = match reason {
+            Some(reason) => format!("\",\"reason\":\"{reason}\"}}"),
+            None => "\"}".to_owned(),
+        };
+        Self {
+            result: HeaderValue::from_static(row.code),
+            row,
+            json,
+            json_end,
+        }
+    }
+
+    fn answer(&self, goods: &SaleId, manner: Manner) -> Answer {
+        let body = if manner.plain {
+            Bytes::from_static(self.row.message(manner).as_bytes())
+        } else {
+            let start = &self.json[usize::from(manner.english)];
+            // No character of a sale id needs an escape.
+            Bytes::from([start, goods.as_str(), &self.json_end].concat())
+        };
+        Answer {
+            status: self.row.status(manner),
+            result: self.result.clone(),
+            body,
+            plain: manner.plain,
+            retry: false,
+        }
+    }
+}
+
+/// The answer to a decided attempt.
+pub fn outcome(goods: &SaleId, outcome: &Outcome, manner: Manner) -> HttpResponse {
+    match outcome {
+        Outcome::Grabbed(grant) => with_order(&GRABBED, grant, manner),
+        Outcome::AlreadyGrabbed(grant) => with_order(&ALREADY_GRABBED, grant, manner),
+        Outcome::Refused(refusal) => {
+            let constant = &REFUSALS[refusal.index()];
+            constant.answer(goods, manner).finish()
+        }
+    }
+}
+
+/// The answer when nothing was decided: not executed, or nobody knows.
+pub fn failure(goods: &SaleId, error: &Error, manner: Manner) -> HttpResponse {
+    let constant = if matches!(error, Error::Busy(_)) {
+        &BUSY
+    } else {
+        &UNKNOWN
+    };
+    constant.answer(goods, manner).to_retry().finish()
+}
+
+/// The answer to a request that is wrong.
+pub fn faulty(request: &FaultyRequest, manner: Manner) -> HttpResponse {
+    let fault = &request.fault;
+    let message = if manner.english {
+        fault.english()
+    } else {
+        fault.chinese()
+    };
+    let body = Body {
+        goods: request.goods.as_ref().map(SaleId::as_str),
+        ..body(fault.code(), &message)
+    };
+    Answer::new(fault.status(), body.code, body.message, &body, manner).finish()
+}
+
+fn with_order(row: &Row, grant: &Grant, manner: Manner) -> HttpResponse {
+    let line = &grant.line;
+    let body = Body {
+        goods: Some(line.goods.as_str()),
+        purchase: Some(line.purchase),
+        order: Some(grant.order.as_str()),
+        units: (!line.units.is_empty()).then_some(&line.units),
+        ..body(row.code, row.message(manner))
+    };
+    Answer::new(row.status(manner), body.code, body.message, &body, manner).finish()
+}
+
+fn body<'a>(code: &'static str, message: &'a str) -> Body<'a> {
+    Body {
+        code,
+        message,
+        goods: None,
+        purchase: None,
+        order: None,
+        units: None,
+        reason: None,
+    }
+}
+
+fn json(body: &impl Serialize) -> String {
+    // Strings and numbers always serialise.
+    serde_json::to_string(body).unwrap_or_default()
+}
+
+/// An answer of a door, before it is sent.
+pub struct Answer {
+    status: StatusCode,
+    result: HeaderValue,
+    body: Bytes,
+    plain: bool,
+    retry: bool,
+}
+
+impl Answer {
+    /// `message` for those who want it bare, `body` for others.
+    pub fn new(
+        status: StatusCode,
+        code: &'static str,
+        message: &str,
+        body: &impl Serialize,
+        manner: Manner,
+    ) -> Self {
+        let text = if manner.plain {
+            message.to_owned()
+        } else {
+            json(body)
+        };
+        Self {
+            status,
+            result: HeaderValue::from_static(code),
+            body: Bytes::from(text),
+            plain: manner.plain,
+            retry: false,
+        }
+    }
+
+    /// The same, and asks to try again.
+    pub fn to_retry(self) -> Self {
+        Self {
+            retry: true,
+            ..self
+        }
+    }
+
+    /// The response.
+    pub fn finish(self) -> HttpResponse {
+        let mut response = HttpResponse::with_body(self.status, BoxBody::new(self.body));
+        let headers = response.headers_mut();
+        // There is none yet, so nothing need be replaced.
+        headers.append(RESULT_HEADER, self.result);
+        if self.retry {
+            let seconds = HeaderValue::from_static(RETRY_AFTER_SECONDS);
+            headers.append(RETRY_AFTER, seconds);
+        }
+        headers.append(CONTENT_TYPE, if self.plain { PLAIN } else { JSON });
+        headers.append(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        headers.append(CACHE_CONTROL, NO_STORE);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_constant_answer_is_what_the_serialiser_would_say() {
+        let goods = SaleId::parse("spring-2026.tea_1").expect("valid");
+        let reasons = Refusal::ALL.map(Refusal::reason);
+        let others = [(&*BUSY, None), (&*UNKNOWN, None)];
+        for (constant, reason) in REFUSALS.iter().zip(reasons).chain(others) {
+            for english in [false, true] {
+                let manner = Manner {
+                    english,
+                    plain: false,
+                    strict_status: false,
+                };
+                let whole = Body {
+                    goods: Some(goods.as_str()),
+                    reason,
+                    ..body(constant.row.code, constant.row.message(manner))
+                };
+                let answer = constant.answer(&goods, manner);
+                assert_eq!(answer.body, json(&whole));
+                assert_eq!(answer.result, constant.row.code);
+            }
+        }
+    }
+}

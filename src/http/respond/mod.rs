@@ -1,0 +1,7 @@
+//! From what was decided to the bytes of an answer.
+
+pub mod answer;
+pub mod headers;
+pub mod pieces;
+pub mod problem;
+pub mod words;

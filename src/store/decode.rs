@@ -1,0 +1,39 @@
+//! The parts of replies. A reply that is not what the script's header says is [`Error::Contract`].
+
+use redis::{FromRedisValue, Value};
+
+use crate::error::{Error, Result};
+
+/// Unwraps an array.
+pub fn array(script: &str, reply: Value) -> Result<Vec<Value>> {
+    match reply {
+        Value::Array(parts) => Ok(parts),
+        other => Err(unexpected(script, &format!("{other:?}"))),
+    }
+}
+
+/// Reads a whole number that is not negative.
+pub fn number(script: &str, value: &Value) -> Result<u64> {
+    u64::from_redis_value_ref(value).map_err(|e| unexpected(script, &e.to_string()))
+}
+
+/// Reads what is left in stock: below 0 when somebody decremented a counter by hand.
+pub fn left_over(script: &str, value: &Value) -> Result<i64> {
+    i64::from_redis_value_ref(value).map_err(|e| unexpected(script, &e.to_string()))
+}
+
+/// Reads a text.
+pub fn word(script: &str, value: &Value) -> Result<String> {
+    String::from_redis_value_ref(value).map_err(|e| unexpected(script, &e.to_string()))
+}
+
+/// Unwraps an array of texts.
+pub fn words(script: &str, reply: Value) -> Result<Vec<String>> {
+    let parts = array(script, reply)?;
+    parts.iter().map(|part| word(script, part)).collect()
+}
+
+/// The error for a reply that does not follow the script's header.
+pub fn unexpected(script: &str, what: &str) -> Error {
+    Error::Contract(format!("{script} answered {what}"))
+}
