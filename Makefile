@@ -24,7 +24,7 @@ test-partition: redis ## split, slow and lossy networks between hosts of our own
 test-long: redis servers chromium ## the fault tests again, many more rounds, long runs of the relay, the browser, split networks
 	SECKILL_TEST_ROUNDS=50 $(CARGO) test --release --test suite -- --include-ignored
 
-check: lint ## lint, and the laws of the code: layers, script headers, sizes
+check: lint ## lint, and the laws of the code: layers, circles, script headers, sizes, plain words
 	$(CARGO) test --test tidy --quiet
 
 lint: ## format, lints, docs
