@@ -11,6 +11,7 @@ mod layers;
 mod lua;
 mod modules;
 mod owners;
+mod prose;
 mod rust;
 mod scripts;
 mod sizes;
