@@ -27,7 +27,7 @@ test-long: redis servers chromium ## the fault tests again, many more rounds, lo
 docs: ## write docs/METRICS.md from the table of metrics
 	$(CARGO) run --quiet --example metrics > target/METRICS.md && mv target/METRICS.md docs/METRICS.md
 
-check: lint ## lint, and the laws of the code: layers, script headers, sizes
+check: lint ## lint, and the laws of the code: layers, circles, script headers, sizes, plain words
 	$(CARGO) test --test tidy --quiet
 
 lint: ## format, lints, docs
