@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use seckill::domain::caller::Caller;
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::sale::StockKind;
@@ -47,7 +48,10 @@ async fn what_was_acknowledged_and_is_missing_is_named() {
         let against = ["audit", "a", "--against", file.to_str().expect("plain")];
 
         // Going on is right: one is cancelled, one is confirmed, and there are new ones.
-        let cancelled = world.store.order_cancel(&orders[4], None).await;
+        let cancelled = world
+            .store
+            .order_cancel(&orders[4], &Caller::Operator)
+            .await;
         assert!(matches!(cancelled, Ok(ChangeOutcome::Changed(_))));
         let confirmed = world.store.order_confirm(&orders[3]).await;
         assert!(matches!(confirmed, Ok(ChangeOutcome::Changed(_))));

@@ -12,6 +12,7 @@ use redis::Value;
 use seckill::domain::archive::{
     ArchiveOutcome, ArchiveRefusal, Archived, Erased, Piece, is_erased,
 };
+use seckill::domain::caller::Caller;
 use seckill::domain::clear::Force;
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::OrderState;
@@ -133,7 +134,10 @@ async fn what_nobody_needs_goes_and_all_else_stays() {
         store.order_confirm(order).await.expect("confirmed");
     }
     store.order_use(&alive[2]).await.expect("used");
-    store.order_cancel(&back, None).await.expect("cancelled");
+    store
+        .order_cancel(&back, &Caller::Operator)
+        .await
+        .expect("cancelled");
     let both = [(&list, StockKind::List, 1), (&count, StockKind::Counter, 1)];
     alive.push(
         world
@@ -330,7 +334,10 @@ async fn what_is_sold_or_used_meanwhile_is_never_dropped() {
         let store = world.store.clone();
         tokio::spawn(async move {
             if n % 3 == 0 {
-                store.order_cancel(&order, None).await.expect("cancelled");
+                store
+                    .order_cancel(&order, &Caller::Operator)
+                    .await
+                    .expect("cancelled");
                 return None;
             }
             store.order_confirm(&order).await.expect("confirmed");
@@ -381,7 +388,10 @@ async fn nothing_is_archived_while_a_sale_of_the_event_runs() {
         for n in 0..100 {
             let order = world.granted(&running, &format!("user-{n}"), 2).await;
             if n % 2 == 0 {
-                store.order_cancel(&order, None).await.expect("cancelled");
+                store
+                    .order_cancel(&order, &Caller::Operator)
+                    .await
+                    .expect("cancelled");
             }
         }
     };

@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 use redis::Value;
+use seckill::domain::caller::Caller;
 use seckill::domain::clear::{ClearOutcome, ClearRefusal, Cleared, Force};
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::OrderState;
@@ -62,7 +63,7 @@ async fn one_of_each(world: &mut World, sale: &SaleId) -> Vec<OrderId> {
     }
     store.order_use(&orders[2]).await.expect("used");
     store
-        .order_cancel(&orders[3], None)
+        .order_cancel(&orders[3], &Caller::Operator)
         .await
         .expect("cancelled");
     orders
@@ -249,7 +250,7 @@ async fn a_command_that_broke_off_is_run_again() {
     assert_eq!(put, EditOutcome::Refused(EditRefusal::BeingCleared));
     world
         .store
-        .order_cancel(&orders[0], None)
+        .order_cancel(&orders[0], &Caller::Operator)
         .await
         .expect("cancelled");
     let snapshot = world.store.sale_snapshot(&sale).await.expect("read");

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use seckill::domain::caller::Caller;
 use seckill::domain::sale::StockKind;
 use serde_json::Value;
 
@@ -225,7 +226,7 @@ async fn metrics_say_what_grows() {
     ];
     world
         .store
-        .order_cancel(&orders[0], None)
+        .order_cancel(&orders[0], &Caller::Operator)
         .await
         .expect("cancelled");
     let app = TestApp::start(&world).await;

@@ -13,6 +13,7 @@ use crate::domain::order::Order;
 use crate::domain::purchase::bid::{BidOutcome, BidRefusal};
 use crate::domain::purchase::outcome::Refusal;
 use crate::domain::time::EpochMs;
+use crate::http::caller::Claim;
 use crate::http::context::Context;
 use crate::http::extract::fault::{Fault, FaultyRequest, FieldName};
 use crate::http::extract::fields::Fields;
@@ -69,11 +70,11 @@ fn bidder(
     amount: Option<Value>,
     request: Option<Value>,
 ) -> Result<(Username, Amount, RequestId), Fault> {
-    let username = text(required(username, "username")?, "username")?;
+    let claim = Claim::read(username)?;
     let amount = digits(amount, "amount")?;
     let request = text(required(request, "request_id")?, "request_id")?;
     Ok((
-        Username::parse(username).map_err(|_| Fault::Username)?,
+        claim.buyer()?,
         Amount::parse(&amount).map_err(|_| Fault::Amount)?,
         RequestId::parse(request).map_err(|_| Fault::RequestId)?,
     ))

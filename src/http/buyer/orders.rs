@@ -9,12 +9,13 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
-use crate::domain::ids::{OrderId, Username};
+use crate::domain::caller::Caller;
+use crate::domain::ids::OrderId;
 use crate::domain::order::Order;
-use crate::domain::order::change::{Asker, Change, ChangeOutcome, ChangeRefusal};
+use crate::domain::order::change::{Change, ChangeOutcome, ChangeRefusal};
 use crate::failure::Failure;
-use crate::http::caller::token::{Door, Shown};
-use crate::http::caller::{operator, username_in_body, username_in_query, who};
+use crate::http::caller::token::Door;
+use crate::http::caller::{self, named_in_body, named_in_query, operator, who};
 use crate::http::context::Context;
 use crate::http::extract::body::{discard, read_body};
 use crate::http::extract::fault::BODY_BYTES_MAX;
@@ -37,22 +38,14 @@ struct Shows<'a> {
 /// `GET /orders/{id}`
 pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let manner = Manner::of(&request, context.strict_status);
-    let buyer = match context.token.shown(&request) {
-        Shown::Token => None,
-        Shown::Wrong => return Err(context.token.wrong(&request, Door::Orders)),
-        Shown::Nothing => Some(asking(&request, manner)?),
-    };
+    let named = || named_in_query(request.query_string());
+    let caller = caller::of_order(&context.token, &request, named, manner)?;
     let id = order_id(&request, manner)?;
-    let found = match buyer {
-        None => {
-            let found = context.store.order_kept(&id).await;
-            found.map_err(|error| Problem::of_reading(&error))?
-        }
-        Some(buyer) => {
-            let found = context.store.order_named(&id, &buyer).await;
-            found.map_err(|error| unseen(&error, manner))?
-        }
-    };
+    let found = context.store.order_seen_by(&id, &caller).await;
+    let found = found.map_err(|failure| match caller {
+        Caller::Operator => Problem::of_reading(&failure),
+        Caller::Named(_) | Caller::Known(_) => unseen(&failure, manner),
+    })?;
     let order = found.ok_or_else(|| no_such_order(manner))?;
     Ok(json(&mut HttpResponse::Ok(), &OrderView::from(&order)))
 }
@@ -100,30 +93,24 @@ pub async fn cancel(
     let manner = Manner::of(&request, context.strict_status);
     let body = read_body(body, BODY_BYTES_MAX).await;
     let body = body.map_err(|fault| Problem::of_fault(&fault, manner))?;
-    let buyer = match context.token.shown(&request) {
-        Shown::Token => None,
-        Shown::Wrong => return Err(context.token.wrong(&request, Door::Orders)),
-        Shown::Nothing if body.is_empty() => return Err(nobody(manner)),
-        Shown::Nothing => {
-            let username = username_in_body(&request, &body);
-            Some(username.map_err(|fault| Problem::of_fault(&fault, manner))?)
-        }
-    };
+    let named = || named_in_body(&request, &body);
+    let caller = caller::of_order(&context.token, &request, named, manner)?;
     let id = order_id(&request, manner)?;
-    let outcome = match buyer {
-        Some(_) if context.standstill.held_up(&request) => return Err(busy(manner)),
-        Some(buyer) => {
-            let asker = Some(Asker::Named(&buyer));
-            context.admission.cancel(&id, asker).await
-        }
-        None => {
+    let outcome = match caller {
+        Caller::Operator => {
             let (admission, who) = (context.admission.clone(), who(&request));
             let cancelling = async move {
-                let outcome = admission.cancel(&id, None).await;
+                let outcome = admission.cancel(&id, &Caller::Operator).await;
                 log(Change::Cancel, &who, &id, &outcome);
                 outcome
             };
             operator::carry_out(&context, &request, cancelling).await?
+        }
+        Caller::Named(_) | Caller::Known(_) if context.standstill.held_up(&request) => {
+            return Err(busy(manner));
+        }
+        buyer @ (Caller::Named(_) | Caller::Known(_)) => {
+            context.admission.cancel(&id, &buyer).await
         }
     };
     answer(Change::Cancel, outcome, manner)
@@ -139,18 +126,6 @@ async fn asked_by_operator(
     context.token.required(request, Door::Orders)?;
     let manner = Manner::of(request, context.strict_status);
     Ok((order_id(request, manner)?, manner))
-}
-
-/// 401 for whoever shows no token and names no buyer. It does not depend on the order.
-fn nobody(manner: Manner) -> Problem {
-    Problem::unauthorized(words::orders::NOBODY_NAMED.said(manner))
-}
-
-/// The buyer that the query names.
-fn asking(request: &HttpRequest, manner: Manner) -> Result<Username, Problem> {
-    let username = username_in_query(request.query_string());
-    let username = username.map_err(|fault| Problem::of_fault(&fault, manner))?;
-    username.ok_or_else(|| nobody(manner))
 }
 
 fn order_id(request: &HttpRequest, manner: Manner) -> Result<OrderId, Problem> {

@@ -17,12 +17,13 @@ use crate::domain::purchase::attempt::Purchase;
 use crate::domain::purchase::outcome::Refusal;
 use crate::domain::purchase::place::{Basket, PlaceOutcome, PlaceRefusal, Wish, WrongBasket};
 use crate::failure::Failure;
+use crate::http::caller::Claim;
 use crate::http::context::Context;
 use crate::http::extract::body::{is_form, read_body};
 use crate::http::extract::fault::Fault;
 use crate::http::extract::fields::Object;
 use crate::http::extract::manner::Manner;
-use crate::http::extract::values::{digits, required, text, username};
+use crate::http::extract::values::{digits, required, text};
 use crate::http::respond::problem::{More, Problem};
 use crate::http::respond::words::{self, Text, faults, purchase};
 use crate::http::standstill;
@@ -122,7 +123,7 @@ impl PlacementRequest {
         }
         let broken = |e: serde_json::Error| Fault::BrokenJson(e.to_string());
         let Object::<Fields>(fields) = serde_json::from_slice(body).map_err(broken)?;
-        let username = username(fields.username)?;
+        let username = Claim::read(fields.username)?.buyer()?;
         let request = text(required(fields.request_id, "request_id")?, "request_id")?;
         let lines = fields.lines.ok_or(Fault::Missing("lines"))?;
         let wishes = lines.into_iter().enumerate().map(|(place, Object(line))| {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use seckill::config::RedisUrl;
+use seckill::domain::caller::Caller;
 use seckill::domain::durability::Durability;
 use seckill::domain::sale::{SaleEdit, StockKind};
 
@@ -71,7 +72,7 @@ async fn a_cancelled_bid_is_repeated_as_what_it_is() {
     let app = TestApp::start(&world).await;
     let loan = world.target("loan", 100, &terms(1, 0)).await;
     let bid = world.accepted("x", "r", &loan, 60).await;
-    let cancelled = world.store.order_cancel(&bid.id, None).await;
+    let cancelled = world.store.order_cancel(&bid.id, &Caller::Operator).await;
     cancelled.expect("decided");
     let again = app.buyer.bid("x", "r", "loan", 60).await;
     let expected = format!(

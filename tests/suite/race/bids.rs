@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
+use seckill::domain::caller::Caller;
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::change::{ChangeOutcome, ChangeRefusal};
 
@@ -191,7 +192,7 @@ async fn cancel_all(world: &World, mut bids: Vec<OrderId>) -> usize {
     bids.shuffle(&mut rand::rng());
     let cancels = bids.iter().flat_map(|bid| {
         [0, 1].map(|_| async {
-            let outcome = world.store.order_cancel(bid, None).await;
+            let outcome = world.store.order_cancel(bid, &Caller::Operator).await;
             match outcome.expect("decided") {
                 ChangeOutcome::Changed(_) => 1,
                 ChangeOutcome::Repeated(_)

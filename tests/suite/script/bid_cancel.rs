@@ -1,8 +1,9 @@
 //! `lua/bid_cancel.lua`
 
+use seckill::domain::caller::Caller;
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::OrderState;
-use seckill::domain::order::change::{Asker, ChangeOutcome, ChangeRefusal};
+use seckill::domain::order::change::{ChangeOutcome, ChangeRefusal};
 use seckill::domain::sale::SaleEdit;
 use seckill::domain::time::EpochMs;
 use seckill::store::orders;
@@ -17,7 +18,7 @@ use crate::support::orders::{new_order_id, username};
 use crate::support::redis::World;
 
 async fn cancel(world: &World, id: &OrderId) -> ChangeOutcome {
-    let outcome = world.store.order_cancel(id, None).await;
+    let outcome = world.store.order_cancel(id, &Caller::Operator).await;
     outcome.expect("decided")
 }
 
@@ -159,13 +160,13 @@ async fn nobody_cancels_the_bid_of_another() {
     let before = world.dump().await;
     let other = world
         .store
-        .order_cancel(&bid.id, Some(Asker::Named(&username("y"))))
+        .order_cancel(&bid.id, &Caller::Named(username("y")))
         .await;
     assert_eq!(other.expect("decided"), ChangeOutcome::NoSuchOrder);
     assert_eq!(world.dump().await, before);
     let own = world
         .store
-        .order_cancel(&bid.id, Some(Asker::Named(&username("x"))))
+        .order_cancel(&bid.id, &Caller::Named(username("x")))
         .await;
     changed(own.expect("decided"));
     let none = cancel(&world, &new_order_id(&loan)).await;

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use redis::Value;
+use seckill::domain::caller::Caller;
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::money::CENTS_MAX;
 use seckill::domain::order::change::ChangeOutcome;
@@ -623,7 +624,7 @@ async fn judge(source: &str, case: &Case, judge: Judge) -> Result<(), String> {
             }
             Step::Cancel(number) => {
                 if let Some(order) = orders.get(number) {
-                    let cancelled = world.store.order_cancel(order, None).await;
+                    let cancelled = world.store.order_cancel(order, &Caller::Operator).await;
                     assert!(!matches!(
                         cancelled.expect("decided"),
                         ChangeOutcome::NoSuchOrder

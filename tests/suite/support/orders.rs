@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use redis::Value;
+use seckill::domain::caller::Caller;
 use seckill::domain::ids::{OrderId, SaleId, Username};
 use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::order::{Order, OrderState};
@@ -123,7 +124,11 @@ impl World {
     /// An order that the buyer is granted and gives back.
     pub async fn given_back(&self, sale: &SaleId, user: &str) -> OrderId {
         let id = self.granted(sale, user, 1).await;
-        let changed = self.store.order_cancel(&id, None).await.expect("decided");
+        let changed = self
+            .store
+            .order_cancel(&id, &Caller::Operator)
+            .await
+            .expect("decided");
         assert!(matches!(changed, ChangeOutcome::Changed(_)), "{changed:?}");
         id
     }

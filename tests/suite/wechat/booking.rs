@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use seckill::domain::caller::Caller;
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::OrderState;
 use seckill::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind};
@@ -244,7 +245,7 @@ async fn a_common_keyword_is_left_to_the_menu() {
     // With a ticket of one of them it is clear which one is meant.
     world
         .store
-        .order_cancel(&order_id(&first), None)
+        .order_cancel(&order_id(&first), &Caller::Operator)
         .await
         .expect("cancelled");
     assert_eq!(follower.says("取票 key").await.ticket(), second);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
 use seckill::admission::new_id;
+use seckill::domain::caller::Caller;
 use seckill::domain::durability::Durability;
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::OrderState;
@@ -265,7 +266,7 @@ async fn what_a_dead_server_gave_back_is_told_and_nothing_else_goes_back() {
     let follower = world.bound(&app, "o-1", "2019010001").await;
     let old = order_id(&follower.says("抢票 key").await);
     let message = chosen_by_the_dead(&mut world, "退票 key", &old).await;
-    let cancelled = world.store.order_cancel(&old, None).await;
+    let cancelled = world.store.order_cancel(&old, &Caller::Operator).await;
     assert!(matches!(cancelled, Ok(ChangeOutcome::Changed(_))));
     let new = order_id(&follower.says("抢票 key").await);
     assert_ne!(old, new);
