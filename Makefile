@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help run docs check test test-browser test-partition test-long lint bench bench-quick \
+.PHONY: help run docs check deny test test-browser test-partition test-long lint bench bench-quick \
 	bench-instructions bench-million bench-overload dist jmeter redis servers wrk chromium
 
 help: ## show this list
@@ -29,6 +29,9 @@ docs: ## write docs/METRICS.md from the table of metrics
 
 check: lint ## lint, and the laws of the code: layers, circles, script headers, sizes, plain words
 	$(CARGO) test --test tidy --quiet
+
+deny: ## licences, bans, sources and advisories of all dependencies (needs cargo-deny)
+	$(CARGO) deny --locked check
 
 lint: ## format, lints, docs
 	$(CARGO) fmt --check

@@ -5,12 +5,13 @@ use seckill::domain::purchase::outcome::Refusal;
 use crate::{assert_tidy, files, read};
 
 /// Answers to a buyer that are no refusals.
-const OTHER_ANSWERS: [&str; 5] = [
+const OTHER_ANSWERS: [&str; 6] = [
     "grabbed",
     "already_grabbed",
     "invalid_request",
     "busy",
     "unknown",
+    "unreadable",
 ];
 
 /// All documents, with their texts.

@@ -5,6 +5,7 @@
 //! only shrinks: the test fails when an entry is mended and still on the list.
 
 mod circles;
+mod dependencies;
 mod documents;
 mod functions;
 mod layers;
