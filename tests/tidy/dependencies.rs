@@ -51,7 +51,9 @@ impl Allowed {
         }
         let mode = spdx::ParseMode::LAX;
         let Ok(expression) = Expression::parse_mode(licence, mode) else {
-            return Some(format!("{name} has a licence that cannot be read: {licence:?}"));
+            return Some(format!(
+                "{name} has a licence that cannot be read: {licence:?}"
+            ));
         };
         let is_allowed = |licence: &LicenseReq| self.licences.contains(&licence.to_string());
         (!expression.evaluate(is_allowed))
@@ -77,7 +79,9 @@ fn packages() -> Vec<Value> {
 fn every_dependency_may_be_used() {
     let allowed = Allowed::of(&read("deny.toml"));
     let packages = packages();
-    let dependencies = packages.iter().filter(|package| !package["source"].is_null());
+    let dependencies = packages
+        .iter()
+        .filter(|package| !package["source"].is_null());
     let text = |package: &Value, field: &str| package[field].as_str().unwrap_or("").to_owned();
     let wrong = dependencies.filter_map(|package| {
         let [name, licence, source] = ["name", "license", "source"].map(|f| text(package, f));
@@ -93,11 +97,24 @@ fn control_dependencies() {
                 exceptions = [{ name = \"w\", allow = [\"MPL-2.0\"] }]\n";
     let allowed = Allowed::of(deny);
     let registry = "registry+x";
-    for (name, licence) in [("a", "MIT"), ("a", "GPL-3.0 OR MIT"), ("a", "ISC AND MIT"), ("w", "MPL-2.0")] {
+    for (name, licence) in [
+        ("a", "MIT"),
+        ("a", "GPL-3.0 OR MIT"),
+        ("a", "ISC AND MIT"),
+        ("w", "MPL-2.0"),
+    ] {
         assert_eq!(allowed.check(name, licence, registry), None, "{licence}");
     }
-    for (name, licence) in [("a", "GPL-3.0"), ("a", "MIT AND GPL-3.0"), ("a", ""), ("a", "MPL-2.0")] {
-        assert!(allowed.check(name, licence, registry).is_some(), "{licence}");
+    for (name, licence) in [
+        ("a", "GPL-3.0"),
+        ("a", "MIT AND GPL-3.0"),
+        ("a", ""),
+        ("a", "MPL-2.0"),
+    ] {
+        assert!(
+            allowed.check(name, licence, registry).is_some(),
+            "{licence}"
+        );
     }
     assert!(allowed.check("a", "MIT", "git+x").is_some());
 }
