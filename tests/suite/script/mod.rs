@@ -39,6 +39,7 @@ mod reply_release;
 mod sale_delete;
 mod sale_grab;
 mod sale_put;
+mod sale_put_walk;
 mod sale_reset;
 mod sale_resume;
 mod sale_snapshot;
