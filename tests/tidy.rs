@@ -51,7 +51,7 @@ const DRAWERS: [&str; 6] = ["util", "utils", "common", "helper", "helpers", "mis
 const LINE_COLUMNS_MAX: usize = 100;
 const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
-const LUA_LINES_MAX: usize = 200;
+const LUA_LINES_MAX: usize = 120;
 const README_LINES_MAX: usize = 200;
 
 fn root() -> &'static Path {
@@ -469,8 +469,11 @@ fn header(text: &str) -> Header<'_> {
         .split([',', ';', '.'])
         .next()
         .unwrap_or_default();
-    let uses = line("-- Uses: ")
-        .split(", ")
+    let uses = lines
+        .iter()
+        .skip_while(|line| !line.starts_with("-- Uses: "));
+    let uses = uses
+        .flat_map(|line| line.split([' ', ',']))
         .filter_map(|part| part.strip_prefix("lib/"));
     Header {
         keys: documented("KEYS"),

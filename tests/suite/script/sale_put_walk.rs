@@ -1,4 +1,5 @@
-//! `lua/sale_put.lua` when there are several reasons to refuse an edit: which of them it gives.
+//! `lua/sale_put.lua` when an edit has many fields: which of several reasons to refuse it is given,
+//! and how it is written.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use seckill::domain::sale::EditRefusal;
 use seckill::store::script::SALE_PUT;
 
 use super::{Words, call_at};
-use crate::support::redis::World;
+use crate::support::redis::{PrivateRedis, World};
 
 const KEYS: [&str; 4] = ["sale", "buyers", "deleted", "archived"];
 
@@ -221,4 +222,31 @@ async fn of_several_reasons_to_refuse_the_first_is_given() {
     for refusal in EditRefusal::ALL {
         assert!(reached.contains(&refusal), "{refusal:?} is in no walk");
     }
+}
+
+#[tokio::test]
+async fn all_fields_are_written_at_once() {
+    let server = PrivateRedis::forgetful();
+    let mut world = World::at(server.url()).await;
+    let notes = [("place", "here"), ("picture", "http://a/b"), ("title", "t")];
+    let created = [("kind", "list"), ("keyword", "k"), ("opens_at", "1")];
+    let created: BTreeMap<&str, &str> = created.into_iter().chain(notes).collect();
+    let mut emptied: BTreeMap<&str, &str> = notes.map(|(field, _)| (field, "")).into();
+    emptied.insert("opens_at", "");
+    for (edit, answer, written) in [
+        (&created, "created", [1, 0]),
+        (&created, "updated", [1, 0]),
+        (&emptied, "updated", [1, 1]),
+    ] {
+        let before = [world.calls("hset").await, world.calls("hdel").await];
+        assert_eq!(put(&mut world, edit).await, answer);
+        let after = [world.calls("hset").await, world.calls("hdel").await];
+        let calls = [after[0] - before[0], after[1] - before[1]];
+        assert_eq!(calls, written, "{edit:?}");
+    }
+    let key = format!("{}sale", world.prefix);
+    let mut fields: Vec<String> = world.run(&["HKEYS", &key]).await;
+    fields.sort();
+    let kept = "gone gone_since history keyword kind purchase_max title";
+    assert_eq!(fields.join(" "), kept);
 }
