@@ -91,8 +91,12 @@ local function attempts_grant(batch, head, deadline, goods, units)
       next_unit = next_unit + want
     end
     entries[2 * n - 1], entries[2 * n] = user, id
-    tails[want] = tails[want] or held_until .. order_line(goods, want, units)
-    records[2 * n - 1], records[2 * n] = id, head .. user .. tails[want] .. named
+    local tail = tails[want]
+    if not tail then
+      tail = held_until .. order_line(goods, want, units)
+      tails[want] = tail
+    end
+    records[2 * n - 1], records[2 * n] = id, head .. user .. tail .. named
     if deadline then
       deadlines[2 * n - 1], deadlines[2 * n] = deadline, id
     end
