@@ -427,7 +427,7 @@ async fn every_seeded_bug_is_convicted() {
         ),
         // Money that goes in and out beside the books.
         (
-            "redis.call(\"HSET\", paid_in, username, cents_text(total))",
+            "redis.call(\"HSET\", paid_in, username, digits(total))",
             "",
             &[Judge::Everybody, Judge::Audit],
         ),

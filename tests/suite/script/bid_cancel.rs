@@ -226,7 +226,7 @@ async fn wrong_calls_raise() {
 
 #[tokio::test]
 async fn broken_data_raises_before_the_first_write() {
-    let cases: [(Words, &str); 19] = [
+    let cases: [(Words, &str); 20] = [
         (&["SET", "orders", "x"], "WRONGTYPE"),
         (&["SET", "feed", "x"], "WRONGTYPE"),
         (&["SET", "sale", "x"], "WRONGTYPE"),
@@ -245,6 +245,10 @@ async fn broken_data_raises_before_the_first_write() {
         (
             &["HSET", "sale", "confirmed", "59"],
             "has 60 cents and sale p counts only 59",
+        ),
+        (
+            &["HDEL", "sale", "confirmed"],
+            "has 60 cents and sale p counts only 0",
         ),
         (&["HDEL", "accounts", "x"], "x, who has no account"),
         (
@@ -275,7 +279,7 @@ async fn broken_data_raises_before_the_first_write() {
                 "p-1",
                 "confirmed\t1\tx\t\tr\np\t60/70/6/1",
             ],
-            "p-1 has a record that is none",
+            "p-1 has a malformed record",
         ),
         (
             &[
@@ -284,7 +288,7 @@ async fn broken_data_raises_before_the_first_write() {
                 "p-1",
                 "confirmed\t1\tx\t\tr\np\t60/70/61/1/0",
             ],
-            "p-1 has a record that is none",
+            "p-1 has a malformed record",
         ),
         (
             &[
@@ -293,7 +297,7 @@ async fn broken_data_raises_before_the_first_write() {
                 "p-1",
                 "confirmed\t1\tx\t\tr\np\t60/59/6/1/0",
             ],
-            "p-1 has a record that is none",
+            "p-1 has a malformed record",
         ),
         (
             &[
@@ -302,7 +306,7 @@ async fn broken_data_raises_before_the_first_write() {
                 "p-1",
                 "confirmed\t1\tx\t\tr\np\t60/70/6/1/0\np\t1",
             ],
-            "p-1 has a record that is none",
+            "p-1 has a malformed record",
         ),
     ];
     assert_broken_data_raises(&BID_CANCEL, &KEYS, &ARGS, &A_BID, cases).await;

@@ -693,7 +693,7 @@ proptest! {
 /// The controls: each of these scripts has a bug that systems of this kind had.
 #[test]
 fn every_seeded_bug_is_convicted() {
-    let credit = "account_write(accounts, changes, username, balance + line.bid.bonus)";
+    let credit = "account_write(accounts, changes, username, balance + bid.bonus)";
     let repeated = "  return nothing_new(\"already_bid\"";
     let bugs: [(&str, String, &[Judge]); 5] = [
         // The requested amount instead of what is left.
@@ -716,8 +716,8 @@ fn every_seeded_bug_is_convicted() {
         ),
         // A bonus on what was asked for.
         (
-            "math.floor(accepted % 10000",
-            "math.floor(amount % 10000".to_owned(),
+            "bid_bonus(accepted, target.",
+            "bid_bonus(amount, target.".to_owned(),
             &[Judge::Everybody, Judge::Audit],
         ),
         // A balance that is not looked at.
