@@ -6,15 +6,10 @@ use serde_json::json;
 
 use crate::support::app::TestApp;
 use crate::support::bids::terms;
-use crate::support::buyer::Reply;
 use crate::support::redis::{World, sale_id};
 
 const ALICE: &str = "/admin/accounts/p2p/alice";
 const STRANGE: &str = "/admin/accounts/p2p/a+b%2Fc%20%E7%A7%92%25";
-
-fn told(reply: &Reply) -> (u16, &str) {
-    (reply.status, reply.result.as_str())
-}
 
 #[tokio::test]
 async fn a_balance_is_stated_and_shown() {
@@ -31,7 +26,7 @@ async fn a_balance_is_stated_and_shown() {
     ] {
         let stated = format!(r#"{{"balance":{balance}}}"#);
         let reply = operator.json("PUT", path, &stated).await;
-        assert_eq!(told(&reply), (200, "set"), "{path}: {}", reply.body);
+        assert_eq!(reply.told(), (200, "set"), "{path}: {}", reply.body);
         assert_eq!(reply.content_type, "application/json; charset=utf-8");
         let shown = json!({
             "username": user, "balance": balance, "paid_in": balance, "first_of_event": first,
@@ -142,7 +137,7 @@ async fn every_wrong_account_is_named_and_changes_nothing() {
     ] {
         let reply = operator.json("PUT", path, body).await;
         assert_eq!(
-            told(&reply),
+            reply.told(),
             (status, code),
             "{path} {body}: {}",
             reply.body
@@ -152,7 +147,7 @@ async fn every_wrong_account_is_named_and_changes_nothing() {
         assert!(detail.contains(words), "{path} {body}: {detail}");
     }
     let form = operator.send("PUT", ALICE, "text/plain", one.as_bytes());
-    assert_eq!(told(&form.await), (415, "invalid_request"));
+    assert_eq!(form.await.told(), (415, "invalid_request"));
     assert_eq!(world.dump().await, before, "something was changed");
     app.stop().await;
 
@@ -161,7 +156,7 @@ async fn every_wrong_account_is_named_and_changes_nothing() {
     });
     let nowhere = nowhere.await;
     let reply = nowhere.operator().json("PUT", ALICE, one).await;
-    assert_eq!(told(&reply), (503, "busy"));
+    assert_eq!(reply.told(), (503, "busy"));
     assert_eq!(reply.retry_after.as_deref(), Some("1"));
     nowhere.stop().await;
 }
@@ -177,7 +172,7 @@ async fn a_target_of_the_door_takes_bids_and_shows_them() {
         operator.json("POST", path, body).await
     };
     let created = put(r#"{"kind":"target","bid_min":50,"bonus_bp":100}"#).await;
-    assert_eq!(told(&created), (201, "created"), "{}", created.body);
+    assert_eq!(created.told(), (201, "created"), "{}", created.body);
     assert_eq!(created.json()["bid_min"], 50);
     assert_eq!(created.json()["bonus_bp"], 100);
     assert_eq!(created.json().get("purchase_max"), None);
@@ -190,20 +185,20 @@ async fn a_target_of_the_door_takes_bids_and_shows_them() {
         (r#"{"purchase_max":1}"#, 409, "not_of_this_kind", "p2p.loan"),
     ] {
         let reply = put(body).await;
-        assert_eq!(told(&reply), (status, code), "{body}: {}", reply.body);
+        assert_eq!(reply.told(), (status, code), "{body}: {}", reply.body);
         assert!(reply.body.contains(words), "{body}: {}", reply.body);
     }
     let added = stock(r#"{"count":5000000000}"#).await;
-    assert_eq!(told(&added), (200, "added"), "{}", added.body);
+    assert_eq!(added.told(), (200, "added"), "{}", added.body);
     let removed = stock(r#"{"remove":4999990000}"#).await;
     assert_eq!(removed.json()["left"], 10_000, "{}", removed.body);
     let short = stock(r#"{"remove":10001}"#).await;
-    assert_eq!(told(&short), (409, "insufficient_stock"));
+    assert_eq!(short.told(), (409, "insufficient_stock"));
     assert!(short.body.contains("10000 cents left"), "{}", short.body);
     let units = stock(r#"{"units":["x"]}"#).await;
-    assert_eq!(told(&units), (409, "needs_count"));
+    assert_eq!(units.told(), (409, "needs_count"));
     let passed = stock(r#"{"count":99999999999999}"#).await;
-    assert_eq!(told(&passed), (409, "limit_passed"));
+    assert_eq!(passed.told(), (409, "limit_passed"));
     let words = "sale p2p.loan can get 100000000000000 cents in all, also if some were removed";
     assert!(passed.body.contains(words), "{}", passed.body);
 
@@ -224,19 +219,19 @@ async fn a_target_of_the_door_takes_bids_and_shows_them() {
         csv.body
     );
     let used = operator.post(&format!("/orders/{order}/use")).await;
-    assert_eq!(told(&used), (409, "not_usable"));
+    assert_eq!(used.told(), (409, "not_usable"));
     let fixed = put(r#"{"bonus_bp":0}"#).await;
-    assert_eq!(told(&fixed), (409, "terms_are_fixed"));
+    assert_eq!(fixed.told(), (409, "terms_are_fixed"));
     let cancel = operator.post(&format!("/orders/{order}/cancel")).await;
-    assert_eq!(told(&cancel), (409, "not_cancellable"));
+    assert_eq!(cancel.told(), (409, "not_cancellable"));
     put(r#"{"cancel_until":4102444800}"#).await;
     let fields = [("username", "x")];
     let path = format!("/orders/{order}/cancel");
     let cancelled = app.buyer.form(&path, &fields).await;
-    assert_eq!(told(&cancelled), (200, "cancelled"), "{}", cancelled.body);
+    assert_eq!(cancelled.told(), (200, "cancelled"), "{}", cancelled.body);
     assert_eq!(cancelled.json()["lines"], line);
     let audit = operator.get("/admin/sales/p2p.loan/audit?deep=true").await;
-    assert_eq!(told(&audit), (200, "holds"), "{}", audit.body);
+    assert_eq!(audit.told(), (200, "holds"), "{}", audit.body);
     app.stop().await;
 }
 

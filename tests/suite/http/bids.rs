@@ -97,7 +97,7 @@ async fn a_bid_is_never_confirmed_and_owes_no_refund() {
         let expected = r#"{"status":409,"code":"not_confirmable","title":"Conflict","detail":"投标无需确认。"}"#;
         assert_eq!((reply.status, reply.body.as_str()), (409, expected));
         let reply = operator.post(&format!("/orders/{}/use", bid.id)).await;
-        assert_eq!((reply.status, reply.result.as_str()), (409, used));
+        assert_eq!(reply.told(), (409, used));
         let cancel = operator.post(&format!("/orders/{}/cancel", bid.id)).await;
         assert_eq!(cancel.status, 200, "{}", cancel.body);
         assert_eq!(world.balance("p", "x").await, Some(50));
@@ -188,7 +188,7 @@ async fn every_refusal_has_its_status_and_its_sentence() {
         ("x", "known", "p.open", 20, "already_bid", 200, 200),
     ] {
         let reply = app.buyer.bid(user, request, goods, amount).await;
-        assert_eq!((reply.status, reply.result.as_str()), (status, code));
+        assert_eq!(reply.told(), (status, code));
         let (media_type, words) = form_of(status);
         assert_eq!(reply.content_type, media_type, "{code}");
         let body = reply.json();
@@ -203,7 +203,7 @@ async fn every_refusal_has_its_status_and_its_sentence() {
         let message = body[words].as_str().expect("a message");
         assert!(!message.is_ascii(), "{message}");
         let reply = strict.buyer.bid(user, request, goods, amount).await;
-        assert_eq!((reply.status, reply.result.as_str()), (strict_status, code));
+        assert_eq!(reply.told(), (strict_status, code));
         let request = format!("username={user}&request_id={request}&goods={goods}&amount={amount}");
         let wishes = [FORM, ("accept-language", "en"), ("accept", "text/plain")];
         let request = request.into_bytes();
@@ -233,7 +233,7 @@ async fn a_target_is_sold_at_no_other_door() {
         .buyer
         .place("x", "r", &[("p.tea", 1), ("p.loan", 1)])
         .await;
-    assert_eq!((placed.status, placed.result.as_str()), (409, "wrong_door"));
+    assert_eq!(placed.told(), (409, "wrong_door"));
     assert_eq!(placed.json()["goods"], "p.loan");
     let nowhere = app
         .buyer
@@ -286,11 +286,7 @@ async fn every_wrong_request_is_named() {
         ),
     ] {
         let reply = app.buyer.raw_form("/bids", wrong.as_bytes()).await;
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (400, code),
-            "{wrong}"
-        );
+        assert_eq!(reply.told(), (400, code), "{wrong}");
         let message = reply.json()["detail"].to_string();
         assert!(message.contains(named), "{wrong}: {message}");
     }
@@ -299,16 +295,10 @@ async fn every_wrong_request_is_named() {
         .buyer
         .send("POST", "/bids", &plain, good.as_bytes().to_vec())
         .await;
-    assert_eq!(
-        (reply.status, reply.result.as_str()),
-        (415, "invalid_request")
-    );
+    assert_eq!(reply.told(), (415, "invalid_request"));
     let large = good.replace("=r", &format!("={}", "r".repeat(5000)));
     let reply = app.buyer.raw_form("/bids", large.as_bytes()).await;
-    assert_eq!(
-        (reply.status, reply.result.as_str()),
-        (413, "invalid_request")
-    );
+    assert_eq!(reply.told(), (413, "invalid_request"));
     assert_eq!(app.buyer.get("/bids").await.status, 405);
     assert_eq!(world.left(&loan).await, 100);
     let reply = app.buyer.raw_form("/bids", good.as_bytes()).await;
@@ -335,7 +325,7 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
     });
     let app = app.await;
     let unavailable = |reply: Reply, code: &str| {
-        assert_eq!((reply.status, reply.result.as_str()), (503, code));
+        assert_eq!(reply.told(), (503, code));
         assert_eq!(reply.retry_after.as_deref(), Some("1"), "{code}");
         assert_eq!(reply.json()["goods"], "p");
     };
@@ -396,7 +386,7 @@ async fn a_bid_that_too_few_replicas_have_is_unknown() {
         ("y", "r", 1, 503, "busy"),
     ] {
         let reply = app.buyer.bid(user, request, "p.loan", cents).await;
-        let told = (reply.status, reply.result.as_str());
+        let told = reply.told();
         assert_eq!(told, (status, code), "{user} {request} {cents}: {reply:?}");
     }
     pair.link.set(Fault::None);

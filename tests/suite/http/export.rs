@@ -111,11 +111,7 @@ async fn every_wrong_export_is_named() {
         ),
     ] {
         let reply = operator.get(path).await;
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (status, code),
-            "{path}"
-        );
+        assert_eq!(reply.told(), (status, code), "{path}");
         assert_eq!(reply.content_type, "application/problem+json");
     }
     app.stop().await;

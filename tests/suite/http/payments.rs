@@ -14,10 +14,6 @@ use crate::support::redis::{PrivateRedis, World};
 const ALICE: &str = "/admin/accounts/p2p/alice";
 const JSON: &str = "application/json; charset=utf-8";
 
-fn told(reply: &Reply) -> (u16, &str) {
-    (reply.status, reply.result.as_str())
-}
-
 /// Asks for a payment, out of the account when the cents are below 0.
 async fn pay(operator: &Operator, account: &str, request: &str, cents: i64) -> Reply {
     let door = if cents < 0 { "withdraw" } else { "deposit" };
@@ -34,13 +30,13 @@ async fn money_goes_in_and_out_once_for_each_request() {
     let operator = app.operator();
     let loan = world.target("p2p.loan", 1000, &terms(1, 100)).await;
     let first = pay(&operator, ALICE, "r1", 500).await;
-    assert_eq!(told(&first), (200, "deposited"), "{}", first.body);
+    assert_eq!(first.told(), (200, "deposited"), "{}", first.body);
     assert_eq!(first.content_type, JSON);
     let whole =
         r#"{"amount":500,"balance":500,"code":"deposited","request_id":"r1","username":"alice"}"#;
     assert_eq!(first.body, whole);
     let out = pay(&operator, ALICE, "r2", -120).await;
-    assert_eq!(told(&out), (200, "withdrawn"), "{}", out.body);
+    assert_eq!(out.told(), (200, "withdrawn"), "{}", out.body);
     let whole =
         r#"{"amount":120,"balance":380,"code":"withdrawn","request_id":"r2","username":"alice"}"#;
     assert_eq!(out.body, whole);
@@ -60,11 +56,11 @@ async fn money_goes_in_and_out_once_for_each_request() {
 
     let strange = "/admin/accounts/p2p/a+b%2Fc%20%E7%A7%92%25";
     let reply = pay(&operator, strange, "r1", 9).await;
-    assert_eq!(told(&reply), (200, "deposited"), "{}", reply.body);
+    assert_eq!(reply.told(), (200, "deposited"), "{}", reply.body);
     assert_eq!(world.balance("p2p", "a+b/c 秒%").await, Some(9));
     // A buyer may be called like a door.
     let reply = pay(&operator, "/admin/accounts/p2p/deposit", "r1", 4).await;
-    assert_eq!(told(&reply), (200, "deposited"), "{}", reply.body);
+    assert_eq!(reply.told(), (200, "deposited"), "{}", reply.body);
     assert_eq!(world.balance("p2p", "deposit").await, Some(4));
     world.assert_holds(&loan).await;
     app.stop().await;
@@ -125,7 +121,7 @@ async fn every_refusal_is_told_and_changes_nothing() {
         ),
     ] {
         let reply = pay(&operator, account, request, cents).await;
-        assert_eq!(told(&reply), (status, code), "{cents}: {}", reply.body);
+        assert_eq!(reply.told(), (status, code), "{cents}: {}", reply.body);
         assert_eq!(reply.content_type, "application/problem+json");
         let problem = reply.json();
         let detail = problem["detail"].as_str().expect("a sentence");
@@ -210,23 +206,23 @@ async fn every_wrong_payment_is_named_and_changes_nothing() {
             let path = format!("{account}/{door}");
             let reply = operator.json("POST", &path, &body).await;
             let what = format!("{account}/{door} {body}: {}", reply.body);
-            assert_eq!(told(&reply), (400, "invalid_request"), "{what}");
+            assert_eq!(reply.told(), (400, "invalid_request"), "{what}");
             assert_eq!(reply.content_type, "application/problem+json");
             assert!(reply.json()["detail"].to_string().contains(words), "{what}");
         }
     }
     let path = format!("{ALICE}/deposit");
     let query = operator.json("POST", &format!("{path}?x=1"), good).await;
-    assert_eq!(told(&query), (400, "invalid_request"), "{}", query.body);
+    assert_eq!(query.told(), (400, "invalid_request"), "{}", query.body);
     let form = operator.send("POST", &path, "text/plain", good.as_bytes());
-    assert_eq!(told(&form.await), (415, "invalid_request"));
+    assert_eq!(form.await.told(), (415, "invalid_request"));
     let large = vec![b' '; (1 << 20) + 1];
     let large = operator.send("POST", &path, "application/json", &large);
-    assert_eq!(told(&large.await), (413, "invalid_request"));
+    assert_eq!(large.await.told(), (413, "invalid_request"));
     let put = operator.json("PUT", &path, good).await;
-    assert_eq!(told(&put), (405, "method_not_allowed"));
+    assert_eq!(put.told(), (405, "method_not_allowed"));
     let stranger = app.buyer.json(&path, good).await;
-    assert_eq!(told(&stranger), (401, "unauthorized"));
+    assert_eq!(stranger.told(), (401, "unauthorized"));
     assert_eq!(world.dump().await, before, "something was changed");
     app.stop().await;
 }
@@ -241,7 +237,7 @@ async fn busy_and_unknown_may_be_asked_again() {
     let [accounts, ..] = world.store.keys().of_accounts("p2p");
     let _: i64 = world.run(&["HSET", &accounts, "alice", "x"]).await;
     let reply = pay(&operator, ALICE, "out", -100).await;
-    assert_eq!(told(&reply), (503, "unknown"), "{}", reply.body);
+    assert_eq!(reply.told(), (503, "unknown"), "{}", reply.body);
     assert_eq!(reply.retry_after.as_deref(), Some("1"));
     assert!(reply.body.contains("the same request again is safe"));
     let _: i64 = world.run(&["HSET", &accounts, "alice", "500"]).await;
@@ -257,7 +253,7 @@ async fn busy_and_unknown_may_be_asked_again() {
     let nowhere = nowhere.await;
     for cents in [5, -5] {
         let reply = pay(&nowhere.operator(), ALICE, "r", cents).await;
-        assert_eq!(told(&reply), (503, "busy"));
+        assert_eq!(reply.told(), (503, "busy"));
         assert_eq!(reply.retry_after.as_deref(), Some("1"));
     }
     nowhere.stop().await;
@@ -270,11 +266,11 @@ async fn a_balance_is_set_only_if_it_is_what_was_seen() {
     let operator = app.operator();
     let put = async |path: &str, body: &str| operator.json("PUT", path, body).await;
     let none = put(ALICE, r#"{"balance":5,"if_balance":0}"#).await;
-    assert_eq!(told(&none), (404, "no_such_account"), "{}", none.body);
+    assert_eq!(none.told(), (404, "no_such_account"), "{}", none.body);
     assert_eq!(world.dump().await, []);
     put(ALICE, r#"{"balance":500}"#).await;
     let set = put(ALICE, r#"{"balance":300,"if_balance":500}"#).await;
-    assert_eq!(told(&set), (200, "set"), "{}", set.body);
+    assert_eq!(set.told(), (200, "set"), "{}", set.body);
     let whole = r#"{"balance":300,"first_of_event":false,"paid_in":300,"username":"alice"}"#;
     assert_eq!(set.body, whole);
     let before = world.dump().await;
@@ -284,7 +280,7 @@ async fn a_balance_is_set_only_if_it_is_what_was_seen() {
         r#"{"balance":9,"if_balance":0}"#,
     ] {
         let reply = put(ALICE, body).await;
-        assert_eq!(told(&reply), (409, "balance_changed"), "{}", reply.body);
+        assert_eq!(reply.told(), (409, "balance_changed"), "{}", reply.body);
         assert_eq!(reply.content_type, "application/problem+json");
         assert_eq!(reply.json()["balance"], 300, "{}", reply.body);
     }
@@ -296,7 +292,7 @@ async fn a_balance_is_set_only_if_it_is_what_was_seen() {
         ("100000000000001", "100000000000001 is not in"),
     ] {
         let reply = put(ALICE, &format!(r#"{{"balance":1,"if_balance":{value}}}"#)).await;
-        assert_eq!(told(&reply), (400, "invalid_request"), "{value}");
+        assert_eq!(reply.told(), (400, "invalid_request"), "{value}");
         let detail = reply.json()["detail"].to_string();
         assert!(
             detail.contains("if_balance: ") && detail.contains(words),
@@ -308,14 +304,14 @@ async fn a_balance_is_set_only_if_it_is_what_was_seen() {
     let loan = world.target("p2p.loan", 1000, &terms(1, 0)).await;
     app.buyer.bid("alice", "r", "p2p.loan", 100).await;
     let most = put(ALICE, r#"{"balance":100000000000000,"if_balance":200}"#).await;
-    assert_eq!(told(&most), (409, "limit_passed"), "{}", most.body);
+    assert_eq!(most.told(), (409, "limit_passed"), "{}", most.body);
     assert_eq!(world.balance("p2p", "alice").await, Some(200));
     world.assert_holds(&loan).await;
 
     let [accounts, ..] = world.store.keys().of_accounts("p2p");
     let _: i64 = world.run(&["HSET", &accounts, "alice", "x"]).await;
     let reply = put(ALICE, r#"{"balance":1,"if_balance":200}"#).await;
-    assert_eq!(told(&reply), (503, "unknown"), "{}", reply.body);
+    assert_eq!(reply.told(), (503, "unknown"), "{}", reply.body);
     assert_eq!(reply.retry_after.as_deref(), Some("1"), "it is safe");
     app.stop().await;
 }

@@ -164,7 +164,7 @@ async fn every_refusal_is_a_problem_that_names_its_sale() {
     ] {
         let lines = [("e.ok", 2), (goods, purchase)];
         let reply = app.buyer.place("x", "r", &lines).await;
-        assert_eq!((reply.status, reply.result.as_str()), (status, code));
+        assert_eq!(reply.told(), (status, code));
         assert_eq!(reply.content_type, "application/problem+json");
         let problem = reply.json();
         assert_eq!(problem["code"], code);
@@ -187,12 +187,9 @@ async fn every_refusal_is_a_problem_that_names_its_sale() {
     assert_eq!(world.left(&sale_id("e.ok")).await, before);
     // None of these was remembered under the request id, but an order is.
     let placed = app.buyer.place("x", "r", &[("e.ok", 1)]).await;
-    assert_eq!((placed.status, placed.result.as_str()), (201, "grabbed"));
+    assert_eq!(placed.told(), (201, "grabbed"));
     let reused = app.buyer.place("x", "r", &[("e.few", 1)]).await;
-    assert_eq!(
-        (reused.status, reused.result.as_str()),
-        (422, "request_id_reused")
-    );
+    assert_eq!(reused.told(), (422, "request_id_reused"));
     for goods in ["e.ok", "e.few", "e.none", "e.held"] {
         world.assert_holds(&sale_id(goods)).await;
     }
@@ -214,19 +211,12 @@ async fn every_wrong_request_is_named() {
         let headers = [("content-type", media_type)];
         let request = good.clone().into_bytes();
         let reply = app.buyer.send("POST", "/orders", &headers, request).await;
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (415, "invalid_request"),
-            "{media_type}"
-        );
+        assert_eq!(reply.told(), (415, "invalid_request"), "{media_type}");
     }
     let large = placement("x", &"r".repeat(17_000), &[("e", 1)]);
     for large in [large, " ".repeat(1 << 20)] {
         let reply = app.buyer.json("/orders", &large).await;
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (413, "invalid_request")
-        );
+        assert_eq!(reply.told(), (413, "invalid_request"));
     }
     let lines = |lines: &str| format!(r#"{{"username":"x","request_id":"r","lines":{lines}}}"#);
     let many = placement("x", "r", &[("e", 1); 21]);
@@ -296,11 +286,7 @@ async fn every_wrong_request_is_named() {
         ),
     ] {
         let reply = app.buyer.json("/orders", &request).await;
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (400, code),
-            "{request}"
-        );
+        assert_eq!(reply.told(), (400, code), "{request}");
         assert_eq!(reply.content_type, "application/problem+json");
         let detail = reply.json()["detail"]
             .as_str()
@@ -328,7 +314,7 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
     });
     let app = app.await;
     let unavailable = |reply: Reply, code: &str| {
-        assert_eq!((reply.status, reply.result.as_str()), (503, code));
+        assert_eq!(reply.told(), (503, code));
         assert_eq!(reply.retry_after.as_deref(), Some("1"), "{code}");
         assert_eq!(reply.content_type, "application/problem+json");
     };

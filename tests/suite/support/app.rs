@@ -9,6 +9,9 @@ use super::buyer::Buyer;
 use super::operator::{Operator, TOKEN};
 use super::redis::World;
 
+/// A place where nothing listens.
+pub const NO_REDIS: &str = "redis://127.0.0.1:1";
+
 /// A server on the world's Redis and prefix; stops with [`TestApp::stop`].
 pub struct TestApp {
     pub buyer: Buyer,
@@ -39,6 +42,12 @@ impl TestApp {
             server,
             stopper,
         }
+    }
+
+    /// A server that cannot reach its Redis.
+    pub async fn without_redis(world: &World) -> Self {
+        let nowhere = |config: &mut Config| config.redis.url = Some(RedisUrl::new(NO_REDIS));
+        Self::with(world, nowhere).await
     }
 
     /// Someone who has the operators' token of this server.

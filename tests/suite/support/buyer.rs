@@ -48,6 +48,28 @@ impl Reply {
     pub fn order(&self) -> Option<String> {
         self.json()["order"].as_str().map(str::to_owned)
     }
+
+    /// Its status and its code.
+    pub fn told(&self) -> (u16, &str) {
+        (self.status, self.result.as_str())
+    }
+
+    /// Asserts its status and its code, written like `409 sold_out`.
+    pub fn assert_told(&self, expected: &str) {
+        let told = format!("{} {}", self.status, self.result);
+        assert_eq!(told, expected, "{}", self.body);
+    }
+
+    /// Asserts that it is a problem of this status and code, whose sentence has these words.
+    pub fn assert_problem(&self, told: &str, words: &str) {
+        self.assert_told(told);
+        assert_eq!(self.content_type, "application/problem+json");
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status);
+        assert_eq!(problem["code"], self.result.as_str());
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains(words), "{words:?} is not in {detail:?}");
+    }
 }
 
 impl Buyer {

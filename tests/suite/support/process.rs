@@ -260,6 +260,41 @@ pub fn program() -> Command {
     command
 }
 
+/// A command that has come to its end.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub printed: String,
+    /// Its standard error.
+    pub said: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self {
+            code: output.status.code(),
+            printed: text(&output.stdout),
+            said: text(&output.stderr),
+        }
+    }
+}
+
+impl Ended {
+    /// Runs a command, which reads nothing, to its end.
+    pub fn of(command: &mut Command) -> Self {
+        let output = command.stdin(Stdio::null()).output();
+        output.expect("the program runs").into()
+    }
+
+    /// What it printed as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        let printed = &self.printed;
+        serde_json::from_str(printed).unwrap_or_else(|error| panic!("{error} in {printed:?}"))
+    }
+}
+
 /// Runs one command of the program to its end.
 pub fn seckill(arguments: &[&str]) -> Output {
     let mut command = program();

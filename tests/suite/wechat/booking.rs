@@ -107,7 +107,7 @@ async fn no_other_door_sells_tickets_or_shows_them() {
         let app = office(&world).await;
         let follower = world.bound(&app, "o-1", number).await;
         let wrong = |reply: Reply| {
-            assert_eq!((reply.status, reply.result.as_str()), (409, "wrong_door"));
+            assert_eq!(reply.told(), (409, "wrong_door"));
             assert!(!reply.body.contains("show-"), "{reply:?}");
         };
         let others = async || {

@@ -389,10 +389,7 @@ async fn a_photo_of_a_ticket_is_worth_nothing_at_orders() {
     let foreign = world.granted(&plain, "alice", 1).await.to_string();
     let foreign = at_orders(&app, &foreign, number).await;
     for reply in &foreign {
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (404, "no_such_order")
-        );
+        assert_eq!(reply.told(), (404, "no_such_order"));
     }
     let ticket = owner.says("抢票 key").await.ticket();
     // Also while it is off show, which leaves the keyword empty.
