@@ -36,10 +36,8 @@ impl Shop {
 
     /// On the part of a Redis that a test can break by hand.
     fn of(world: &World) -> Self {
-        let (url, prefix) = (world.url.expose(), &world.prefix);
-        let settings = format!("--redis-url {url} --set redis.prefix={prefix}");
         Self {
-            settings: settings.split(' ').map(str::to_owned).collect(),
+            settings: world.settings().to_vec(),
             ..Self::new()
         }
     }

@@ -13,6 +13,7 @@ use crate::support::bids::terms;
 use crate::support::buyer::Reply;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{World, sale_id};
+use crate::support::table::rows;
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
@@ -245,50 +246,36 @@ async fn a_target_is_sold_at_no_other_door() {
     app.stop().await;
 }
 
+/// Form, answer, words of its sentence.
+const WRONG_BIDS: &str = r#"
+    ""                                                      400 invalid_request  goods
+    username=x&amount=1&request_id=r                        400 invalid_request  goods
+    username=x&goods=P&amount=1&request_id=r                400 invalid_request  goods
+    &goods=p&amount=1&request_id=r                          400 invalid_request  username
+    username=x&goods=p&request_id=r                         400 invalid_request  amount
+    username=x&goods=p&amount=1                             400 invalid_request  request_id
+    username=x&goods=p&amount=1&request_id=                 400 invalid_request  request_id
+    username=x&goods=p&amount=1&request_id=%0A              400 invalid_request  request_id
+    username=%&goods=p&amount=1&request_id=r                400 invalid_request  百分号
+    username=x&goods=p&amount=0&request_id=r                400 invalid_amount   分
+    username=x&goods=p&amount=-1&request_id=r               400 invalid_amount   分
+    username=x&goods=p&amount=01&request_id=r               400 invalid_amount   分
+    username=x&goods=p&amount=1.00&request_id=r             400 invalid_amount   分
+    username=x&goods=p&amount=%EF%BC%91&request_id=r        400 invalid_amount   分
+    username=x&goods=p&amount=100000000000001&request_id=r  400 invalid_amount   分
+    username=x&goods=p&amount=1&amount=1&request_id=r       400 invalid_request  amount
+"#;
+
 #[tokio::test]
 async fn every_wrong_request_is_named() {
     let world = World::new().await;
     let app = TestApp::start(&world).await;
     let loan = world.target("p", 100, &terms(1, 0)).await;
     let good = "username=x&goods=p&amount=1&request_id=r";
-    for (wrong, code, named) in [
-        (String::new(), "invalid_request", "goods"),
-        (good.replace("&goods=p", ""), "invalid_request", "goods"),
-        (good.replace("=p", "=P"), "invalid_request", "goods"),
-        (
-            good.replace("username=x", ""),
-            "invalid_request",
-            "username",
-        ),
-        (good.replace("&amount=1", ""), "invalid_request", "amount"),
-        (
-            good.replace("&request_id=r", ""),
-            "invalid_request",
-            "request_id",
-        ),
-        (good.replace("=r", "="), "invalid_request", "request_id"),
-        (good.replace("=r", "=%0A"), "invalid_request", "request_id"),
-        (good.replace("=x", "=%"), "invalid_request", "百分号"),
-        (good.replace("=1", "=0"), "invalid_amount", "分"),
-        (good.replace("=1", "=-1"), "invalid_amount", "分"),
-        (good.replace("=1", "=01"), "invalid_amount", "分"),
-        (good.replace("=1", "=1.00"), "invalid_amount", "分"),
-        (good.replace("=1", "=%EF%BC%91"), "invalid_amount", "分"),
-        (
-            good.replace("=1", "=100000000000001"),
-            "invalid_amount",
-            "分",
-        ),
-        (
-            good.replace("=1", "=1&amount=1"),
-            "invalid_request",
-            "amount",
-        ),
-    ] {
-        let reply = app.buyer.raw_form("/bids", wrong.as_bytes()).await;
-        assert_eq!(reply.told(), (400, code), "{wrong}");
-        let message = reply.json()["detail"].to_string();
-        assert!(message.contains(named), "{wrong}: {message}");
+    for row in rows(WRONG_BIDS) {
+        let [form, told, words] = row.cells();
+        let reply = app.buyer.raw_form("/bids", form.as_bytes()).await;
+        reply.assert_problem(told, words);
     }
     let plain = [("content-type", "text/plain")];
     let reply = app

@@ -10,6 +10,7 @@ use crate::support::buyer::Reply;
 use crate::support::operator::{Operator, TOKEN};
 use crate::support::process::{ServerProcess, free_address};
 use crate::support::redis::{PrivateRedis, World};
+use crate::support::table::rows;
 
 const ALICE: &str = "/admin/accounts/p2p/alice";
 const JSON: &str = "application/json; charset=utf-8";
@@ -66,6 +67,17 @@ async fn money_goes_in_and_out_once_for_each_request() {
     app.stop().await;
 }
 
+/// Account, request, cents, answer, words of its sentence.
+const REFUSALS: &str = r#"
+    p2p/alice   in   501              422 request_id_reused     "\"in\" of alice"
+    p2p/alice   in   -500             422 request_id_reused     another payment
+    p2p/alice   out  100              422 request_id_reused     another payment
+    p2p/alice   r    -401             409 insufficient_balance  400 cents
+    p2p/alice   r    100000000000000  409 limit_passed          account of alice
+    p2p/nobody  r    -1               404 no_such_account       nobody has no account
+    q/alice     r    -1               404 no_such_account       in event q
+"#;
+
 #[tokio::test]
 async fn every_refusal_is_told_and_changes_nothing() {
     let mut world = World::new().await;
@@ -74,60 +86,14 @@ async fn every_refusal_is_told_and_changes_nothing() {
     pay(&operator, ALICE, "in", 500).await;
     pay(&operator, ALICE, "out", -100).await;
     let before = world.dump().await;
-    let most = 100_000_000_000_000;
-    let nobody = "/admin/accounts/p2p/nobody";
-    for (account, request, cents, status, code, words) in [
-        (
-            ALICE,
-            "in",
-            501,
-            422,
-            "request_id_reused",
-            "\"in\" of alice",
-        ),
-        (
-            ALICE,
-            "in",
-            -500,
-            422,
-            "request_id_reused",
-            "another payment",
-        ),
-        (
-            ALICE,
-            "out",
-            100,
-            422,
-            "request_id_reused",
-            "another payment",
-        ),
-        (ALICE, "r", -401, 409, "insufficient_balance", "400 cents"),
-        (ALICE, "r", most, 409, "limit_passed", "account of alice"),
-        (
-            nobody,
-            "r",
-            -1,
-            404,
-            "no_such_account",
-            "nobody has no account",
-        ),
-        (
-            "/admin/accounts/q/alice",
-            "r",
-            -1,
-            404,
-            "no_such_account",
-            "in event q",
-        ),
-    ] {
-        let reply = pay(&operator, account, request, cents).await;
-        assert_eq!(reply.told(), (status, code), "{cents}: {}", reply.body);
-        assert_eq!(reply.content_type, "application/problem+json");
+    for row in rows(REFUSALS) {
+        let [account, request, cents, told, words] = row.cells();
+        let account = format!("/admin/accounts/{account}");
+        let cents = cents.parse().expect("cents");
+        let reply = pay(&operator, &account, request, cents).await;
+        reply.assert_problem(told, words);
         let problem = reply.json();
-        let detail = problem["detail"].as_str().expect("a sentence");
-        assert!(detail.contains(words), "{cents}: {detail}");
-        assert_eq!(problem["code"], code);
-        let balance = (code == "insufficient_balance").then(|| json!(400));
+        let balance = (reply.result == "insufficient_balance").then(|| json!(400));
         assert_eq!(problem.get("balance"), balance.as_ref(), "{problem}");
     }
     assert_eq!(world.dump().await, before, "something was changed");
@@ -137,6 +103,43 @@ async fn every_refusal_is_told_and_changes_nothing() {
     app.stop().await;
 }
 
+/// Account, body, words of the sentence.
+const WRONG_PAYMENTS: &str = r#"
+    P/x        {"amount":1,"request_id":"r"}                     "event: "
+    p.x/x      {"amount":1,"request_id":"r"}                     "event: "
+    p/a%09     {"amount":1,"request_id":"r"}                     "user: "
+    p/a%ff     {"amount":1,"request_id":"r"}                     UTF-8
+    p2p/alice  ""                                                JSON object
+    p2p/alice  [1]                                               JSON object
+    p2p/alice  {}                                                it must be there
+    p2p/alice  {"amount":1}                                      request_id: it must be
+    p2p/alice  {"request_id":"r"}                                amount: it must be
+    p2p/alice  {"amount":1,"amount":1,"request_id":"r"}          amount
+    p2p/alice  {"amount":1,"request_id":"r","x":1}               `x`
+    p2p/alice  {"amount":1,"request_id":"LONG_ID"}               "request_id: "
+    p2p/alice  {"amount":0,"request_id":"r"}                     "amount: "
+    p2p/alice  {"amount":-1,"request_id":"r"}                    "amount: "
+    p2p/alice  {"amount":1.0,"request_id":"r"}                   "amount: "
+    p2p/alice  {"amount":1.5,"request_id":"r"}                   "amount: "
+    p2p/alice  {"amount":1e2,"request_id":"r"}                   "amount: "
+    p2p/alice  {"amount":100000000000001,"request_id":"r"}       "amount: "
+    p2p/alice  {"amount":18446744073709551616,"request_id":"r"}  "amount: "
+    p2p/alice  {"amount":true,"request_id":"r"}                  "amount: "
+    p2p/alice  {"amount":null,"request_id":"r"}                  "amount: "
+    p2p/alice  {"amount":[],"request_id":"r"}                    "amount: "
+    p2p/alice  {"amount":"","request_id":"r"}                    "amount: "
+    p2p/alice  {"amount":"01","request_id":"r"}                  "amount: "
+    p2p/alice  {"amount":"+1","request_id":"r"}                  "amount: "
+    p2p/alice  {"amount":" 1","request_id":"r"}                  "amount: "
+    p2p/alice  {"amount":"1.0","request_id":"r"}                 "amount: "
+    p2p/alice  {"amount":"１","request_id":"r"}                  "amount: "
+    p2p/alice  {"amount":1,"request_id":7}                       "request_id: "
+    p2p/alice  {"amount":1,"request_id":null}                    "request_id: "
+    p2p/alice  {"amount":1,"request_id":""}                      "request_id: "
+    p2p/alice  {"amount":1,"request_id":"a\tb"}                  "request_id: "
+    p2p/alice  {"amount":1,"request_id":"\u0000"}                "request_id: "
+"#;
+
 #[tokio::test]
 async fn every_wrong_payment_is_named_and_changes_nothing() {
     let mut world = World::new().await;
@@ -145,70 +148,13 @@ async fn every_wrong_payment_is_named_and_changes_nothing() {
     pay(&operator, ALICE, "in", 500).await;
     let before = world.dump().await;
     let good = r#"{"amount":1,"request_id":"r"}"#;
-    let long = format!(r#"{{"amount":1,"request_id":"{}"}}"#, "x".repeat(129));
-    let with = |amount: &str| format!(r#"{{"amount":{amount},"request_id":"r"}}"#);
-    let named = |id: &str| format!(r#"{{"amount":1,"request_id":{id}}}"#);
-    let mut wrong = vec![
-        ("/admin/accounts/P/x", good.to_owned(), "event: "),
-        ("/admin/accounts/p.x/x", good.to_owned(), "event: "),
-        ("/admin/accounts/p/a%09", good.to_owned(), "user: "),
-        ("/admin/accounts/p/a%ff", good.to_owned(), "UTF-8"),
-        (ALICE, String::new(), "JSON object"),
-        (ALICE, "[1]".to_owned(), "JSON object"),
-        (ALICE, "{}".to_owned(), "it must be there"),
-        (
-            ALICE,
-            r#"{"amount":1}"#.to_owned(),
-            "request_id: it must be",
-        ),
-        (
-            ALICE,
-            r#"{"request_id":"r"}"#.to_owned(),
-            "amount: it must be",
-        ),
-        (
-            ALICE,
-            r#"{"amount":1,"amount":1,"request_id":"r"}"#.to_owned(),
-            "amount",
-        ),
-        (
-            ALICE,
-            r#"{"amount":1,"request_id":"r","x":1}"#.to_owned(),
-            "`x`",
-        ),
-        (ALICE, long, "request_id: "),
-    ];
-    for amount in [
-        "0",
-        "-1",
-        "1.0",
-        "1.5",
-        "1e2",
-        "100000000000001",
-        "18446744073709551616",
-        "true",
-        "null",
-        "[]",
-        r#""""#,
-        r#""01""#,
-        r#""+1""#,
-        r#"" 1""#,
-        r#""1.0""#,
-        r#""１""#,
-    ] {
-        wrong.push((ALICE, with(amount), "amount: "));
-    }
-    for id in ["7", "null", r#""""#, r#""a\tb""#, r#""\u0000""#] {
-        wrong.push((ALICE, named(id), "request_id: "));
-    }
-    for (account, body, words) in wrong {
+    for row in rows(WRONG_PAYMENTS) {
+        let [account, body, words] = row.cells();
+        let body = body.replace("LONG_ID", &"x".repeat(129));
         for door in ["deposit", "withdraw"] {
-            let path = format!("{account}/{door}");
+            let path = format!("/admin/accounts/{account}/{door}");
             let reply = operator.json("POST", &path, &body).await;
-            let what = format!("{account}/{door} {body}: {}", reply.body);
-            assert_eq!(reply.told(), (400, "invalid_request"), "{what}");
-            assert_eq!(reply.content_type, "application/problem+json");
-            assert!(reply.json()["detail"].to_string().contains(words), "{what}");
+            reply.assert_problem("400 invalid_request", words);
         }
     }
     let path = format!("{ALICE}/deposit");
@@ -227,7 +173,7 @@ async fn every_wrong_payment_is_named_and_changes_nothing() {
     app.stop().await;
 }
 
-/// Whoever hears nothing asks again, and is told what was done.
+/// Who hears nothing asks again, and is told what was done.
 #[tokio::test]
 async fn busy_and_unknown_may_be_asked_again() {
     let mut world = World::new().await;

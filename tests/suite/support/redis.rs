@@ -200,6 +200,18 @@ impl World {
         self.prefix = prefix.to_owned();
     }
 
+    /// What a command of the program is told to find this world.
+    pub fn settings(&self) -> [String; 4] {
+        let (url, prefix) = (self.url.expose(), &self.prefix);
+        let settings = [
+            "--redis-url",
+            url,
+            "--set",
+            &format!("redis.prefix={prefix}"),
+        ];
+        settings.map(str::to_owned)
+    }
+
     /// Creates a sale and stocks it.
     pub async fn sale(&self, id: &str, kind: StockKind, stock: u64) -> SaleId {
         let id = sale_id(id);
