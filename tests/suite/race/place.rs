@@ -15,7 +15,7 @@ use super::gate::{STALE_MAX, door, until_closed};
 use crate::support::app::TestApp;
 use crate::support::buyer::{Buyer, Reply};
 use crate::support::crowd::ask;
-use crate::support::redis::World;
+use crate::support::redis::{World, sale_id};
 
 const LIST: StockKind = StockKind::List;
 const COUNTER: StockKind = StockKind::Counter;
@@ -115,69 +115,73 @@ fn shown_lines(reply: &Reply) -> BTreeMap<String, (u64, usize)> {
     lines.collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_buyers_of_overlapping_sales_get_all_or_nothing() {
-    const SALES: [(&str, StockKind, u64); 5] = [
-        ("e.a", LIST, 40),
-        ("e.b", COUNTER, 25),
-        ("e.c", LIST, 60),
-        ("e.d", COUNTER, 90),
-        ("e.e", LIST, 7),
-    ];
-    let mut world = World::new().await;
-    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
-    for (goods, kind, stock) in SALES {
-        world.sale(goods, kind, stock).await;
-    }
+const SALES: [(&str, StockKind, u64); 5] = [
+    ("e.a", LIST, 40),
+    ("e.b", COUNTER, 25),
+    ("e.c", LIST, 60),
+    ("e.d", COUNTER, 90),
+    ("e.e", LIST, 7),
+];
+
+/// Two hundred buyers, each at one of two servers; what they asked and heard.
+async fn a_crowd_shops(servers: &[TestApp; 2]) -> Vec<Asked> {
     let seed: u64 = rand::random();
     println!("crowd seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let shops = (0..200).map(|number| {
         let buyer = servers[number % 2].buyer.clone();
         let random = StdRng::seed_from_u64(random.random());
-        let sales = &SALES.map(|(goods, ..)| goods);
-        let (user, sales) = (format!("user-{number}"), sales.to_owned());
+        let (user, sales) = (format!("user-{number}"), SALES.map(|(goods, ..)| goods));
         tokio::spawn(async move { shop(buyer, user, random, &sales).await })
     });
     let asked = join_all(shops.collect::<Vec<_>>()).await;
-    let asked: Vec<Asked> = asked.into_iter().flat_map(|a| a.expect("a shop")).collect();
+    asked.into_iter().flat_map(|a| a.expect("a shop")).collect()
+}
 
+/// Asserts that an order has all that was asked for, with a unit for each of a list.
+fn assert_whole(asked: &Asked) {
+    let shown = shown_lines(&asked.reply);
+    assert_eq!(shown.len(), asked.lines.len(), "{:?}", asked.reply);
+    for (goods, (purchase, units)) in shown {
+        assert_eq!(purchase, u64::from(asked.lines[goods.as_str()]));
+        let counted = ["e.b", "e.d"].contains(&goods.as_str());
+        let named = if counted { 0 } else { purchase };
+        assert_eq!(units as u64, named, "{:?}", asked.reply);
+    }
+}
+
+/// Asserts that a refusal names a sale that was asked for.
+fn assert_names_a_sale(asked: &Asked) {
+    let problem = asked.reply.json();
+    let goods = problem["goods"].as_str().expect("a sale is named");
+    assert!(SALES.iter().any(|sale| sale.0 == goods), "{problem}");
+    assert!(asked.lines.contains_key(goods), "{problem}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_buyers_of_overlapping_sales_get_all_or_nothing() {
+    let mut world = World::new().await;
+    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
+    for (goods, kind, stock) in SALES {
+        world.sale(goods, kind, stock).await;
+    }
+    let asked = a_crowd_shops(&servers).await;
     let mut orders: BTreeMap<String, &Asked> = BTreeMap::new();
     for asked in &asked {
-        let (reply, known) = (&asked.reply, ["e.a", "e.b", "e.c", "e.d", "e.e"]);
-        match reply.status {
+        match asked.reply.status {
             201 | 200 => {
-                for (goods, (purchase, units)) in shown_lines(reply) {
-                    assert_eq!(purchase, u64::from(asked.lines[goods.as_str()]));
-                    let named = if ["e.b", "e.d"].contains(&goods.as_str()) {
-                        0
-                    } else {
-                        purchase
-                    };
-                    assert_eq!(units as u64, named, "{}", reply.body);
-                }
-                assert_eq!(
-                    shown_lines(reply).len(),
-                    asked.lines.len(),
-                    "{}",
-                    reply.body
-                );
-                let order = reply.order().expect("an order");
+                assert_whole(asked);
+                let order = asked.reply.order().expect("an order");
                 let owner = orders.entry(order).or_insert(asked);
                 assert_eq!(owner.user, asked.user);
             }
-            409 => {
-                let goods = reply.json()["goods"].as_str().map(str::to_owned);
-                let goods = goods.expect("a sale is named");
-                assert!(known.contains(&goods.as_str()), "{}", reply.body);
-                assert!(asked.lines.contains_key(goods.as_str()), "{}", reply.body);
-            }
-            _ => panic!("{reply:?}"),
+            409 => assert_names_a_sale(asked),
+            _ => panic!("{:?}", asked.reply),
         }
     }
     // What the buyers were promised is what is gone, of each sale, and nothing else happened.
     for (goods, _, stock) in SALES {
-        let sale = crate::support::redis::sale_id(goods);
+        let sale = sale_id(goods);
         let units = orders.values().filter_map(|asked| asked.lines.get(goods));
         let promised: u64 = units.map(|&units| u64::from(units)).sum();
         assert!(
