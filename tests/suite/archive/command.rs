@@ -19,7 +19,7 @@ fn command(world: &World) -> Command {
     let mut command = program();
     command
         .args(["event", "archive", "e"])
-        .args(world.settings())
+        .args(world.arguments(&[]))
         .stdin(Stdio::null());
     command
 }

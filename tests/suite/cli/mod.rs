@@ -37,7 +37,7 @@ impl Shop {
     /// On the part of a Redis that a test can break by hand.
     fn of(world: &World) -> Self {
         Self {
-            settings: world.settings().to_vec(),
+            settings: world.arguments(&[]),
             ..Self::new()
         }
     }

@@ -532,12 +532,7 @@ fn changes(record: &Record) -> Vec<String> {
 async fn what_operators_do_to_orders_is_logged() {
     let world = World::new().await;
     let sale = world.held_sale("a", StockKind::List, 10).await;
-    let (prefix, token) = (
-        format!("redis.prefix={}", world.prefix),
-        format!("admin.token={TOKEN}"),
-    );
-    let url = world.url.expose().to_owned();
-    let arguments = ["--redis-url", &url, "--set", &prefix, "--set", &token];
+    let arguments = world.arguments(&[&format!("admin.token={TOKEN}")]);
     let (server, record) = ServerProcess::recorded(free_address(), &arguments).await;
     let operator = Operator::new(&server.buyer, TOKEN);
     let [sold, back] = [

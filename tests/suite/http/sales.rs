@@ -13,7 +13,7 @@ use crate::support::PATIENCE;
 use crate::support::app::{TestApp, config_for};
 use crate::support::bids::terms;
 use crate::support::buyer::Buyer;
-use crate::support::process::seckill;
+use crate::support::process::{Ended, seckill};
 use crate::support::proxy::Proxy;
 use crate::support::redis::{PrivateRedis, World};
 
@@ -153,10 +153,9 @@ async fn phase(app: &TestApp, world: &World, id: &str) -> String {
     let path = format!("/sales/{id}");
     until(&app.buyer, &path, |sale| sale["phase"] == *phase).await;
     for command in [&["sale", "show", id][..], &["sale", "list"]] {
-        let prefix = format!("redis.prefix={}", world.prefix);
-        let arguments = ["--redis-url", world.url.expose(), "--set", &prefix];
-        let printed = seckill(&[&arguments, command].concat()).stdout;
-        let printed = String::from_utf8(printed).expect("UTF-8");
+        let mut arguments = world.arguments(&[]);
+        arguments.extend(command.iter().map(|&word| word.to_owned()));
+        let printed = Ended::from(seckill(&arguments)).printed;
         let line = |line: &str| match command.len() {
             3 => line.starts_with("phase "),
             _ => line.starts_with(&format!("{id} ")),

@@ -18,14 +18,7 @@ async fn a_lost_record_keeps_nobody_else_from_buying() {
     let orders = world.store.keys().orders("rush");
     let record: String = world.run(&["HGET", &orders, lost.as_str()]).await;
     let _: i64 = world.run(&["HDEL", &orders, lost.as_str()]).await;
-    let arguments = [
-        "--redis-url",
-        world.url.expose(),
-        "--set",
-        &format!("redis.prefix={}", world.prefix),
-        "--set",
-        "http.workers=1",
-    ];
+    let arguments = world.arguments(&["http.workers=1"]);
     let (server, log) = ServerProcess::recorded(free_address(), &arguments).await;
     let door = door(&server.buyer, &sale);
 

@@ -169,6 +169,18 @@ pub fn new_prefix() -> String {
     )
 }
 
+/// What the program is told to use this Redis, this prefix and these settings.
+pub fn arguments(url: &RedisUrl, prefix: &str, settings: &[&str]) -> Vec<String> {
+    let prefix = format!("redis.prefix={prefix}");
+    let settings = [&prefix]
+        .into_iter()
+        .map(String::as_str)
+        .chain(settings.iter().copied());
+    let settings = settings.flat_map(|setting| ["--set", setting]);
+    let all = ["--redis-url", url.expose()].into_iter().chain(settings);
+    all.map(str::to_owned).collect()
+}
+
 /// A store with a prefix of its own, and raw access to what it keeps.
 pub struct World {
     pub store: Store,
@@ -200,16 +212,9 @@ impl World {
         self.prefix = prefix.to_owned();
     }
 
-    /// What a command of the program is told to find this world.
-    pub fn settings(&self) -> [String; 4] {
-        let (url, prefix) = (self.url.expose(), &self.prefix);
-        let settings = [
-            "--redis-url",
-            url,
-            "--set",
-            &format!("redis.prefix={prefix}"),
-        ];
-        settings.map(str::to_owned)
+    /// What the program is told to work in this world, with these settings.
+    pub fn arguments(&self, settings: &[&str]) -> Vec<String> {
+        arguments(&self.url, &self.prefix, settings)
     }
 
     /// Creates a sale and stocks it.

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::support::app::TestApp;
 use crate::support::buyer::{Buyer, Reply};
-use crate::support::process::{ServerProcess, free_address, seckill};
+use crate::support::process::{Ended, ServerProcess, free_address, seckill};
 use crate::support::redis::World;
 use crate::support::wechat::{
     Heard, TOKEN, deliver, event, numbered_text, office, on_show, open, path, signed, text, xml,
@@ -200,20 +200,10 @@ async fn signatures_are_ignored_only_when_asked_to() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_open_door_is_told_loudly() {
     let world = World::new().await;
-    let prefix = format!("redis.prefix={}", world.prefix);
     let token = format!("wechat.token={TOKEN}");
-    let common = [
-        "--redis-url",
-        world.url.expose(),
-        "--set",
-        &prefix,
-        "--set",
-        &token,
-    ];
     for is_open in [true, false] {
         let ignores = format!("wechat.ignore_signature={is_open}");
-        let mut arguments = common.to_vec();
-        arguments.extend(["--set", &ignores]);
+        let mut arguments = world.arguments(&[&token, &ignores]);
         let (server, record) = ServerProcess::recorded(free_address(), &arguments).await;
         server.kill();
         assert_eq!(
@@ -226,8 +216,8 @@ async fn an_open_door_is_told_loudly() {
                 .contains("WARNING: wechat.ignore_signature is on"),
             is_open
         );
-        arguments.push("doctor");
-        let findings = String::from_utf8(seckill(&arguments).stdout).expect("UTF-8");
+        arguments.push("doctor".to_owned());
+        let findings = Ended::from(seckill(&arguments)).printed;
         let line = findings.lines().find(|line| line.contains("signatures"));
         let line = line.expect("a finding");
         assert_eq!(line.contains("WRONG"), is_open, "{line}");

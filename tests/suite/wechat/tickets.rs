@@ -301,13 +301,9 @@ async fn nobody_gives_back_the_ticket_of_another() {
 
 /// A server in a process of its own, which logs.
 async fn logging_office(world: &World) -> (ServerProcess, Record) {
-    let prefix = format!("redis.prefix={}", world.prefix);
     let token = format!("wechat.token={TOKEN}");
     let operators = format!("admin.token={}", operator::TOKEN);
-    let mut arguments = vec!["--redis-url", world.url.expose()];
-    for setting in [&prefix, &token, &operators] {
-        arguments.extend(["--set", setting]);
-    }
+    let arguments = world.arguments(&[&token, &operators]);
     ServerProcess::recorded(free_address(), &arguments).await
 }
 

@@ -4,19 +4,14 @@ use seckill::domain::sale::{SaleEdit, StockKind};
 use serde_json::Value;
 
 use super::{Office, PAST};
-use crate::support::process::seckill;
+use crate::support::process::{Ended, seckill};
 
 /// The menu as it is printed, and the exit code.
 async fn menu(office: &Office) -> (Value, Option<i32>) {
-    let prefix = format!("redis.prefix={}", office.world.prefix);
-    let url = office.world.url.expose().to_owned();
-    let arguments = ["wechat", "menu", "--redis-url", &url, "--set", &prefix];
-    let output = seckill(&arguments);
-    let printed = serde_json::from_slice(&output.stdout);
-    (
-        printed.expect("JSON and nothing else"),
-        output.status.code(),
-    )
+    let mut arguments = office.world.arguments(&[]);
+    arguments.extend(["wechat", "menu"].map(str::to_owned));
+    let ended = Ended::from(seckill(&arguments));
+    (ended.json(), ended.code)
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! What the log tells of a change by an operator.
 
-use super::{PUT_A, recorded};
+use super::PUT_A;
 use crate::support::operator::{Operator, TOKEN};
+use crate::support::process::ServerProcess;
 use crate::support::table::rows;
 
 /// Request for sale a, body, what the log says of it.
@@ -21,7 +22,7 @@ const CHANGES: &str = r#"
 #[tokio::test]
 async fn every_change_is_logged_with_who_and_what() {
     let token = format!("admin.token={TOKEN}");
-    let (server, record) = recorded(&["--set", &token]).await;
+    let (server, record) = ServerProcess::apart(&["--set", &token]).await;
     let operator = Operator::new(&server.buyer, TOKEN);
     for row in rows(CHANGES) {
         let [request, body, line] = row.cells();

@@ -7,20 +7,11 @@ mod stock;
 mod token;
 
 use crate::support::app::TestApp;
-use crate::support::process::{Record, ServerProcess, free_address};
-use crate::support::redis::{World, new_prefix, shared_url};
+use crate::support::redis::World;
 use crate::support::table::rows;
 
 const PUT_A: &str = "/admin/sales/a";
 const STOCK_A: &str = "/admin/sales/a/stock";
-
-/// A server in a process of its own, on the shared Redis.
-async fn recorded(arguments: &[&str]) -> (ServerProcess, Record) {
-    let (url, prefix) = (shared_url(), format!("redis.prefix={}", new_prefix()));
-    let mut all = vec!["--redis-url", url.expose(), "--set", &prefix];
-    all.extend(arguments);
-    ServerProcess::recorded(free_address(), &all).await
-}
 
 /// Method, path below sale a, body.
 const REQUESTS: &str = r#"

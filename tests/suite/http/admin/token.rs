@@ -1,14 +1,13 @@
 //! The operators' token: made up where none is configured, and refused where nobody can send it.
 
-use super::recorded;
 use crate::support::operator::Operator;
-use crate::support::process::seckill;
+use crate::support::process::{ServerProcess, seckill};
 
 #[tokio::test]
 async fn a_server_without_a_token_makes_one_up_and_prints_a_line_that_works() {
     let mut tokens = Vec::new();
     for (arguments, status) in [(&[][..], 201), (&["--demo"], 200)] {
-        let (server, record) = recorded(arguments).await;
+        let (server, record) = ServerProcess::apart(arguments).await;
         let printed = record.printed();
         let line = printed.lines().find(|line| line.contains("Authorization"));
         let words = shell_words(line.expect("a line"));
