@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use seckill::config::RedisUrl;
 use seckill::domain::durability::Durability;
 use seckill::domain::sale::{SaleEdit, StockKind};
 
 use crate::fault::failover::Pair;
-use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::bids::terms;
-use crate::support::buyer::Reply;
+use crate::support::buyer::{Reply, settled};
+use crate::support::orders::{closing, opening, paused};
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{World, sale_id};
 use crate::support::table::rows;
@@ -140,20 +139,11 @@ async fn a_world_of_refusals() -> World {
     world.target("p.open", 100, &terms(20, 0)).await;
     world.target("p.full", 0, &terms(1, 0)).await;
     world.sale("p.list", StockKind::List, 5).await;
-    let edit = SaleEdit::default();
-    let paused = SaleEdit {
-        paused: Some(true),
-        ..edit.clone()
-    };
-    let early = SaleEdit {
-        opens_at: Some(Some(99_999_999_999_999)),
-        ..edit.clone()
-    };
-    let over = SaleEdit {
-        closes_at: Some(Some(1)),
-        ..edit
-    };
-    for (id, change) in [("p.paused", paused), ("p.early", early), ("p.over", over)] {
+    for (id, change) in [
+        ("p.paused", paused(true)),
+        ("p.early", opening(Some(99_999_999_999_999))),
+        ("p.over", closing(Some(1))),
+    ] {
         world.target(id, 100, &change).await;
     }
     world.set_accounts("p", &[("x", 1000), ("poor", 29)]).await;
@@ -323,15 +313,7 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
         unavailable(app.buyer.bid(&user, "r", "p", 100).await, "unknown");
         proxy.set(Fault::None);
         proxy.close_all().await; // what is silent stays so
-        let deadline = std::time::Instant::now() + PATIENCE;
-        let settled = loop {
-            let reply = app.buyer.bid(&user, "r", "p", 100).await;
-            if reply.status != 503 {
-                break reply;
-            }
-            assert!(std::time::Instant::now() < deadline, "never settled");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        };
+        let settled = settled(async || app.buyer.bid(&user, "r", "p", 100).await).await;
         let executed = matches!(fault, Fault::CutAfter | Fault::SwallowReply);
         let code = if executed {
             "already_bid"
@@ -345,10 +327,7 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
     world.assert_holds(&loan).await;
     app.stop().await;
 
-    let nowhere = TestApp::with(&world, |config| {
-        config.redis.url = Some(RedisUrl::new("redis://127.0.0.1:1"));
-    });
-    let nowhere = nowhere.await;
+    let nowhere = TestApp::without_redis(&world).await;
     unavailable(nowhere.buyer.bid("x", "r", "p", 1).await, "busy");
     nowhere.stop().await;
 }
@@ -378,15 +357,7 @@ async fn a_bid_that_too_few_replicas_have_is_unknown() {
     }
     pair.link.set(Fault::None);
     pair.link.close_all().await;
-    let deadline = std::time::Instant::now() + PATIENCE;
-    let told = loop {
-        let reply = app.buyer.bid("x", "r", "p.loan", 100).await;
-        if reply.status != 503 {
-            break reply;
-        }
-        assert!(std::time::Instant::now() < deadline, "{reply:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let told = settled(async || app.buyer.bid("x", "r", "p.loan", 100).await).await;
     assert_eq!(told.result, "already_bid");
     assert_eq!(told.json()["accepted"], 100);
     assert_eq!(world.left(&loan).await, 0);

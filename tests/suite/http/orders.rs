@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use seckill::config::RedisUrl;
 use seckill::domain::ids::SaleId;
 use seckill::domain::sale::{SaleEdit, StockKind};
 
@@ -424,11 +423,7 @@ async fn messages_come_in_english_too() {
 #[tokio::test]
 async fn without_redis_nothing_is_said_of_an_order() {
     let world = World::new().await;
-    let app = TestApp::with(&world, |config| {
-        config.redis.url = Some(RedisUrl::new("redis://127.0.0.1:1"));
-        config.redis.timeout = Duration::from_millis(300);
-    })
-    .await;
+    let app = TestApp::without_redis(&world).await;
     for (method, change) in [
         ("GET", ""),
         ("POST", "/confirm"),
@@ -508,11 +503,7 @@ async fn buyers_are_not_told_where_redis_is_or_what_a_broken_record_says() {
     let _: i64 = world.run(&["HSET", &orders, &order, &kept]).await;
     shop.close().await;
 
-    let app = TestApp::with(&World::new().await, |config| {
-        config.redis.url = Some(RedisUrl::new("redis://127.0.0.1:1"));
-        config.redis.timeout = Duration::from_millis(300);
-    })
-    .await;
+    let app = TestApp::without_redis(&World::new().await).await;
     let told = app.buyer.get(&format!("/orders/{NOBODY}?username=x")).await;
     assert_eq!(told.told(), (503, "busy"));
     assert!(!told.body.contains("127.0.0.1"), "{}", told.body);

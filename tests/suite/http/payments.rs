@@ -1,7 +1,6 @@
 //! Money that operators put into accounts and take out of them, and balances that they set only as
 //! long as they are what was seen.
 
-use seckill::config::RedisUrl;
 use serde_json::json;
 
 use crate::support::app::TestApp;
@@ -193,10 +192,7 @@ async fn busy_and_unknown_may_be_asked_again() {
     }
     app.stop().await;
 
-    let nowhere = TestApp::with(&world, |config| {
-        config.redis.url = Some(RedisUrl::new("redis://127.0.0.1:1"));
-    });
-    let nowhere = nowhere.await;
+    let nowhere = TestApp::without_redis(&world).await;
     for cents in [5, -5] {
         let reply = pay(&nowhere.operator(), ALICE, "r", cents).await;
         assert_eq!(reply.told(), (503, "busy"));

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use seckill::config::RedisUrl;
 use seckill::domain::durability::Durability;
 use seckill::domain::sale::StockKind;
 
-use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::bids::FAR;
-use crate::support::buyer::{Reply, placement};
+use crate::support::buyer::{Reply, placement, settled};
 use crate::support::orders::{closing, held_for, opening, paused};
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{World, sale_id};
@@ -261,15 +259,7 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
         unavailable(app.buyer.place(&user, "r", &[("e", 1)]).await, "unknown");
         proxy.set(Fault::None);
         proxy.close_all().await; // what is silent stays so
-        let deadline = std::time::Instant::now() + PATIENCE;
-        let settled = loop {
-            let reply = app.buyer.place(&user, "r", &[("e", 1)]).await;
-            if reply.status != 503 {
-                break reply;
-            }
-            assert!(std::time::Instant::now() < deadline, "never settled");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        };
+        let settled = settled(async || app.buyer.place(&user, "r", &[("e", 1)]).await).await;
         let executed = matches!(fault, Fault::CutAfter | Fault::SwallowReply);
         let status = if executed { 200 } else { 201 };
         assert_eq!(settled.status, status, "{fault:?}: {settled:?}");
@@ -277,10 +267,7 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
     world.assert_holds(&sale).await;
     app.stop().await;
 
-    let nowhere = TestApp::with(&world, |config| {
-        config.redis.url = Some(RedisUrl::new("redis://127.0.0.1:1"));
-    });
-    let nowhere = nowhere.await;
+    let nowhere = TestApp::without_redis(&world).await;
     unavailable(nowhere.buyer.place("x", "r", &[("e", 1)]).await, "busy");
     nowhere.stop().await;
 }

@@ -13,6 +13,7 @@ use crate::support::PATIENCE;
 use crate::support::app::{TestApp, config_for};
 use crate::support::bids::terms;
 use crate::support::buyer::Buyer;
+use crate::support::orders::{closing, opening, paused};
 use crate::support::process::{Ended, seckill};
 use crate::support::proxy::Proxy;
 use crate::support::redis::{PrivateRedis, World};
@@ -132,10 +133,7 @@ async fn what_changed_is_seen_soon() {
     until(buyer, "/sales/a", |sale| sale["remaining"] == 2).await;
     assert_eq!(buyer.code("/seckill", "a", "x", "2").await, "grabbed");
     until(buyer, "/sales/a", |sale| sale["remaining"] == 0).await;
-    let edit = SaleEdit {
-        paused: Some(true),
-        ..SaleEdit::default()
-    };
+    let edit = paused(true);
     world.put(&id, &edit).await;
     until(buyer, "/sales/a", |sale| sale["phase"] == "paused").await;
     world.assert_holds(&id).await;
@@ -180,13 +178,7 @@ async fn a_target_to_which_nothing_is_left_is_full() {
     assert_eq!(phase(&app, &world, "p.loan").await, "full");
     let edit = SaleEdit::default;
     for (change, expected) in [
-        (
-            SaleEdit {
-                paused: Some(true),
-                ..edit()
-            },
-            "paused",
-        ),
+        (paused(true), "paused"),
         (
             SaleEdit {
                 paused: Some(false),
@@ -195,23 +187,14 @@ async fn a_target_to_which_nothing_is_left_is_full() {
             },
             "ended",
         ),
-        (
-            SaleEdit {
-                closes_at: Some(None),
-                ..edit()
-            },
-            "full",
-        ),
+        (closing(None), "full"),
     ] {
         world.put(&loan, &change).await;
         assert_eq!(phase(&app, &world, "p.loan").await, expected);
     }
     world.store.stock_add_count(&loan, 1).await.expect("added");
     assert_eq!(phase(&app, &world, "p.loan").await, "open");
-    let later = SaleEdit {
-        opens_at: Some(Some(99_999_999_999_999)),
-        ..edit()
-    };
+    let later = opening(Some(99_999_999_999_999));
     let early = world.target("p.early", 0, &later).await;
     assert_eq!(phase(&app, &world, "p.early").await, "upcoming");
     for sale in [&loan, &early] {
@@ -252,10 +235,7 @@ async fn opens_soon(world: &World, id: &SaleId, buyer: &Buyer) -> u64 {
     for wait_ms in [700, 1_400, 2_800].into_iter().chain(repeat(5_600)) {
         let now = buyer.get("/sales/a").await.json();
         let opens_at = now["server_time"].as_u64().expect("a time") + wait_ms;
-        let edit = SaleEdit {
-            opens_at: Some(Some(opens_at)),
-            ..SaleEdit::default()
-        };
+        let edit = opening(Some(opens_at));
         world.put(id, &edit).await;
         let seen = until(buyer, "/sales/a", |sale| sale["opens_at"] == opens_at).await;
         if seen["server_time"].as_u64() < Some(opens_at) {

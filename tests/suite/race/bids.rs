@@ -13,6 +13,7 @@ use crate::fault::rounds;
 use crate::support::app::TestApp;
 use crate::support::bids::terms;
 use crate::support::buyer::{Buyer, Reply};
+use crate::support::crowd::at_once;
 use crate::support::redis::World;
 
 fn number(reply: &Reply, field: &str) -> u64 {
@@ -23,15 +24,14 @@ fn number(reply: &Reply, field: &str) -> u64 {
 async fn twenty_bids_of_30_at_once_for_a_target_of_100() {
     for _ in 0..5 {
         let world = World::new().await;
-        let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
+        let servers = TestApp::two(&world).await;
         let loan = world.target("loan", 100, &terms(1, 0)).await;
         let addresses = servers.each_ref().map(|app| app.buyer.address());
         let bids = (0..20).map(|bid| {
             let buyer = Buyer::new(addresses[bid % 2]);
-            tokio::spawn(async move { buyer.bid(&format!("u{bid}"), "r", "loan", 30).await })
+            async move { buyer.bid(&format!("u{bid}"), "r", "loan", 30).await }
         });
-        let replies = join_all(bids.collect::<Vec<_>>()).await;
-        let replies: Vec<Reply> = replies.into_iter().map(|r| r.expect("an answer")).collect();
+        let replies = at_once(bids).await;
         let mut accepted: Vec<u64> = replies.iter().map(|r| number(r, "accepted")).collect();
         accepted.sort_unstable();
         assert_eq!(accepted[16..], [10, 30, 30, 30]);
@@ -43,16 +43,14 @@ async fn twenty_bids_of_30_at_once_for_a_target_of_100() {
             assert_eq!(is_refused, number(reply, "accepted") == 0);
         }
         world.assert_holds(&loan).await;
-        for app in servers {
-            app.stop().await;
-        }
+        TestApp::stop_all(servers).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_request_from_fifty_connections_has_one_effect() {
     let world = World::new().await;
-    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
+    let servers = TestApp::two(&world).await;
     let loan = world.target("p.loan", 10_000, &terms(1, 1_000)).await;
     world.set_accounts("p", &[("x", 10_000)]).await;
     let addresses = servers.each_ref().map(|app| app.buyer.address());
@@ -61,10 +59,9 @@ async fn one_request_from_fifty_connections_has_one_effect() {
             // A client of its own is a connection of its own.
             let buyer = Buyer::new(addresses[bid % 2]);
             let request = format!("r{round}");
-            tokio::spawn(async move { buyer.bid("x", &request, "p.loan", 1_000).await })
+            async move { buyer.bid("x", &request, "p.loan", 1_000).await }
         });
-        let replies = join_all(bids.collect::<Vec<_>>()).await;
-        let replies: Vec<Reply> = replies.into_iter().map(|r| r.expect("an answer")).collect();
+        let replies = at_once(bids).await;
         let orders: BTreeSet<_> = replies.iter().map(|reply| reply.order()).collect();
         assert_eq!(orders.len(), 1, "{orders:?}");
         let new = replies.iter().filter(|r| r.result == "bid_accepted");
@@ -73,9 +70,7 @@ async fn one_request_from_fifty_connections_has_one_effect() {
         assert_eq!(world.balance("p", "x").await, Some(10_000 - round * 900));
     }
     world.assert_holds(&loan).await;
-    for app in servers {
-        app.stop().await;
-    }
+    TestApp::stop_all(servers).await;
 }
 
 const BONUS_BP: u32 = 250;
@@ -133,7 +128,7 @@ const BIDS: u32 = 10_000;
 impl Crowd {
     async fn start() -> Self {
         let world = World::new().await;
-        let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
+        let servers = TestApp::two(&world).await;
         // Less than all bids together, more than those that go through before it is nearly full.
         let target = u64::from(BIDS) * 1_200 + 77;
         let loan = world.target("p.loan", target, &terms(100, BONUS_BP)).await;
@@ -165,11 +160,9 @@ impl Crowd {
             // Some have one more: together they are all.
             let share = BIDS / connections + u32::from(number < BIDS % connections);
             let seed = seed.wrapping_add(number.into());
-            tokio::spawn(bid_at_random(buyer, number, share, users, seed))
+            bid_at_random(buyer, number, share, users, seed)
         });
-        let seen = join_all(crowd.collect::<Vec<_>>()).await;
-        let seen = seen.into_iter().flat_map(|seen| seen.expect("bids"));
-        seen.collect()
+        at_once(crowd).await.concat()
     }
 
     /// What the buyers were told is all that happened.
@@ -189,9 +182,7 @@ impl Crowd {
             assert!(expected.is_some(), "{name} paid more than there was");
         }
         self.world.assert_holds(&self.loan).await;
-        for app in self.servers {
-            app.stop().await;
-        }
+        TestApp::stop_all(self.servers).await;
     }
 }
 

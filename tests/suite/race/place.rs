@@ -14,7 +14,7 @@ use seckill::domain::sale::StockKind;
 use super::gate::{STALE_MAX, door, until_closed};
 use crate::support::app::TestApp;
 use crate::support::buyer::{Buyer, Reply};
-use crate::support::crowd::ask;
+use crate::support::crowd::{ask, at_once};
 use crate::support::redis::{World, sale_id};
 
 const LIST: StockKind = StockKind::List;
@@ -27,7 +27,7 @@ async fn left(world: &World, sales: &[SaleId]) -> Vec<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_request_from_fifty_connections_gets_one_order() {
     let mut world = World::new().await;
-    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
+    let servers = TestApp::two(&world).await;
     let sales = [
         world.sale("e.a", LIST, 10).await,
         world.sale("e.b", COUNTER, 10).await,
@@ -39,11 +39,9 @@ async fn one_request_from_fifty_connections_gets_one_order() {
         let asks = (0..50).map(|number| {
             // A client of its own is a connection of its own.
             let (buyer, user) = (Buyer::new(addresses[number % 2]), user.clone());
-            let asked = async move { buyer.place(&user, request, &[("e.a", 2), ("e.b", 1)]).await };
-            tokio::spawn(asked)
+            async move { buyer.place(&user, request, &[("e.a", 2), ("e.b", 1)]).await }
         });
-        let replies = join_all(asks.collect::<Vec<_>>()).await;
-        let replies: Vec<Reply> = replies.into_iter().map(|r| r.expect("an answer")).collect();
+        let replies = at_once(asks).await;
         let orders: BTreeSet<_> = replies.iter().map(|reply| reply.order()).collect();
         assert_eq!(orders.len(), 1, "{orders:?}");
         let mut statuses: Vec<_> = replies.iter().map(|reply| reply.status).collect();
@@ -57,9 +55,7 @@ async fn one_request_from_fifty_connections_gets_one_order() {
     for sale in &sales {
         world.assert_holds(sale).await;
     }
-    for app in servers {
-        app.stop().await;
-    }
+    TestApp::stop_all(servers).await;
 }
 
 /// What a buyer asks for, and what came back.
@@ -132,10 +128,9 @@ async fn a_crowd_shops(servers: &[TestApp; 2]) -> Vec<Asked> {
         let buyer = servers[number % 2].buyer.clone();
         let random = StdRng::seed_from_u64(random.random());
         let (user, sales) = (format!("user-{number}"), SALES.map(|(goods, ..)| goods));
-        tokio::spawn(async move { shop(buyer, user, random, &sales).await })
+        async move { shop(buyer, user, random, &sales).await }
     });
-    let asked = join_all(shops.collect::<Vec<_>>()).await;
-    asked.into_iter().flat_map(|a| a.expect("a shop")).collect()
+    at_once(shops).await.into_iter().flatten().collect()
 }
 
 /// Asserts that an order has all that was asked for, with a unit for each of a list.
@@ -161,7 +156,7 @@ fn assert_names_a_sale(asked: &Asked) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_buyers_of_overlapping_sales_get_all_or_nothing() {
     let mut world = World::new().await;
-    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
+    let servers = TestApp::two(&world).await;
     for (goods, kind, stock) in SALES {
         world.sale(goods, kind, stock).await;
     }
@@ -194,9 +189,7 @@ async fn two_hundred_buyers_of_overlapping_sales_get_all_or_nothing() {
     let key = world.store.keys().orders("e");
     assert_eq!(world.run::<usize>(&["HLEN", &key]).await, orders.len());
     assert!(orders.len() > 20, "only {} orders: no race", orders.len());
-    for app in servers {
-        app.stop().await;
-    }
+    TestApp::stop_all(servers).await;
 }
 
 /// How a buyer can come to know of an order at the server whose gate is closed.
@@ -215,7 +208,7 @@ enum Way {
 async fn a_gate_hears_of_an_order_before_its_buyer_does() {
     let world = World::new().await;
     let sale = world.sale("e.rush", LIST, 0).await;
-    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
+    let servers = TestApp::two(&world).await;
     let [here, there] = servers.each_ref().map(|app| app.buyer.clone());
     let lines = [("e.rush", 1)];
     for round in 0..8 {
@@ -242,9 +235,7 @@ async fn a_gate_hears_of_an_order_before_its_buyer_does() {
         }
     }
     world.assert_holds(&sale).await;
-    for app in servers {
-        app.stop().await;
-    }
+    TestApp::stop_all(servers).await;
 }
 
 /// Another server's gate lags by one probe, as with the doors, however many strangers ask.
@@ -252,7 +243,7 @@ async fn a_gate_hears_of_an_order_before_its_buyer_does() {
 async fn the_gate_of_another_server_hears_of_an_order_with_the_next_probe() {
     let world = World::new().await;
     let sale = world.sale("e.rush", LIST, 0).await;
-    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
+    let servers = TestApp::two(&world).await;
     let [here, there] = servers.each_ref().map(|app| app.buyer.clone());
     for round in 0..5 {
         let user = format!("user-{round}");
@@ -272,7 +263,5 @@ async fn the_gate_of_another_server_hears_of_an_order_with_the_next_probe() {
         assert_eq!(again.code, "already_grabbed", "round {round}");
     }
     world.assert_holds(&sale).await;
-    for app in servers {
-        app.stop().await;
-    }
+    TestApp::stop_all(servers).await;
 }

@@ -44,6 +44,11 @@ impl TestApp {
         }
     }
 
+    /// Two servers of one shop.
+    pub async fn two(world: &World) -> [Self; 2] {
+        [Self::start(world).await, Self::start(world).await]
+    }
+
     /// A server that cannot reach its Redis.
     pub async fn without_redis(world: &World) -> Self {
         let nowhere = |config: &mut Config| config.redis.url = Some(RedisUrl::new(NO_REDIS));
@@ -53,6 +58,12 @@ impl TestApp {
     /// Someone who has the operators' token of this server.
     pub fn operator(&self) -> Operator {
         Operator::new(&self.buyer, TOKEN)
+    }
+
+    pub async fn stop_all(servers: impl IntoIterator<Item = Self>) {
+        for server in servers {
+            server.stop().await;
+        }
     }
 
     pub async fn stop(self) {

@@ -16,6 +16,19 @@ pub struct Buyer {
     address: SocketAddr,
 }
 
+/// Asks until the answer is no longer that nobody knows.
+pub async fn settled(ask: impl AsyncFn() -> Reply) -> Reply {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let reply = ask().await;
+        if reply.status != 503 {
+            return reply;
+        }
+        assert!(Instant::now() < deadline, "never settled: {reply:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// What came back, whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {

@@ -33,6 +33,16 @@ pub async fn office(world: &World) -> TestApp {
     TestApp::with(world, open).await
 }
 
+/// An office that books so many tickets of the activity `a`, whose keyword is `key`, and a follower
+/// `o-1` with a student number.
+pub async fn booking(tickets: u64) -> (World, SaleId, TestApp, Follower) {
+    let world = World::new().await;
+    let sale = world.activity("a", tickets, &on_show("key")).await;
+    let app = office(&world).await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    (world, sale, app, follower)
+}
+
 /// Opens the ticket office in a configuration.
 pub fn open(config: &mut Config) {
     config.wechat.token = Some(Secret::new(TOKEN));

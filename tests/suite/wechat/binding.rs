@@ -6,7 +6,7 @@ use seckill::config::NumberPattern;
 use crate::support::app::TestApp;
 use crate::support::bindings::{number, openid};
 use crate::support::redis::World;
-use crate::support::wechat::{Follower, Heard, binding_page, office, on_show, open};
+use crate::support::wechat::{Follower, Heard, binding_page, booking, office, open};
 
 const BOUND: &str = "学号2019010001绑定成功！回复“帮助”查看使用指南。";
 const ALREADY: &str = "您已经绑定了学号2019010001，若要解绑请回复“解绑”";
@@ -137,10 +137,7 @@ async fn fifty_followers_bind_at_once_and_one_number_has_one_owner() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_gives_up_his_number_books_no_more() {
-    let world = World::new().await;
-    let sale = world.activity("a", 5, &on_show("key")).await;
-    let app = office(&world).await;
-    let one = world.bound(&app, "o-1", "2019010001").await;
+    let (world, sale, app, one) = booking(5).await;
     let two = world.bound(&app, "o-2", "2019010002").await;
     let ticket = one.says("抢票 key").await.ticket();
     for follower in [&one, &two] {

@@ -8,9 +8,10 @@ use seckill::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind};
 
 use crate::support::PATIENCE;
 use crate::support::buyer::Reply;
+use crate::support::orders::paused;
 use crate::support::redis::{PrivateRedis, World};
 use crate::support::stalls::Stalls;
-use crate::support::wechat::{FAR, Follower, Heard, SITE, office, on_show};
+use crate::support::wechat::{FAR, Follower, Heard, SITE, booking, office, on_show};
 
 const BOOKED: &str = "恭喜您，抢票成功！";
 const BEFORE: &str = "您已经抢到票了，请不要重复抢票！";
@@ -183,19 +184,13 @@ async fn why_there_is_no_ticket_is_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_holds_a_ticket_sees_it_in_every_state_of_the_sale() {
-    let world = World::new().await;
-    let sale = world.activity("a", 1, &on_show("key")).await;
-    let app = office(&world).await;
-    let follower = world.bound(&app, "o-1", "2019010001").await;
+    let (world, sale, app, follower) = booking(1).await;
     let stranger = world.bound(&app, "o-2", "2019010002").await;
     let ticket = follower.says("抢票 key").await.ticket();
     let mut over = on_show("key");
     over.closes_at = Some(Some(1_546_185_600_000));
     hears(&stranger, "抢票 key", SOLD_OUT).await;
-    let paused = SaleEdit {
-        paused: Some(true),
-        ..SaleEdit::default()
-    };
+    let paused = paused(true);
     for (edit, told) in [(over, "抢票已经结束"), (paused, "抢票暂停中，请稍后再试")]
     {
         world.put(&sale, &edit).await;

@@ -13,7 +13,7 @@ use crate::support::operator::{self, Operator};
 use crate::support::process::{Record, ServerProcess, free_address};
 use crate::support::redis::World;
 use crate::support::wechat::{
-    BUSY, FAR, Follower, Heard, SITE, TOKEN, deliver, event, office, on_show, text,
+    BUSY, FAR, Follower, Heard, SITE, TOKEN, booking, deliver, event, office, on_show, text,
 };
 
 const BOOKED: &str = "恭喜您，抢票成功！";
@@ -287,10 +287,7 @@ async fn what_cannot_go_back_is_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_gives_back_the_ticket_of_another() {
-    let world = World::new().await;
-    let sale = world.activity("a", 5, &on_show("key")).await;
-    let app = office(&world).await;
-    let owner = world.bound(&app, "o-1", "2019010001").await;
+    let (world, sale, app, owner) = booking(5).await;
     let stranger = world.bound(&app, "o-2", "2019010002").await;
     let ticket = owner.says("抢票 key").await.ticket();
     assert_eq!(stranger.says("退票 key").await.text, NO_TICKET);

@@ -1,9 +1,10 @@
 //! `seckill wechat menu`, as its operator runs it. Its limits are tested where it is made.
 
-use seckill::domain::sale::{SaleEdit, StockKind};
+use seckill::domain::sale::StockKind;
 use serde_json::Value;
 
 use super::{Office, PAST};
+use crate::support::orders::closing;
 use crate::support::process::{Ended, seckill};
 
 /// The menu as it is printed, and the exit code.
@@ -27,10 +28,7 @@ async fn the_menu_has_what_can_be_booked() {
 
     let sale = office.activity("gala", "马兰花开", 1).await;
     let over = office.activity("over", "旧活动", 1).await;
-    let closed = SaleEdit {
-        closes_at: Some(Some(PAST)),
-        ..SaleEdit::default()
-    };
+    let closed = closing(Some(PAST));
     office.put(&over, closed).await;
     let plain = office.world.sale("plain", StockKind::List, 1).await;
     let (full, _) = menu(&office).await;

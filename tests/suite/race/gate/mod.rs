@@ -17,7 +17,7 @@ use seckill::domain::sale::StockKind;
 use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::buyer::Buyer;
-use crate::support::crowd::{Door, HttpDoor, ask};
+use crate::support::crowd::{Door, HttpDoor, ask, at_once};
 use crate::support::history::{Answer, Entry, History};
 use crate::support::orders::{closing, opening};
 use crate::support::redis::{PrivateRedis, World};
@@ -89,7 +89,7 @@ async fn push(world: &mut World, sale: &SaleId, units: impl Iterator<Item = u64>
 async fn after_the_sell_out_every_server_returns_the_order() {
     let world = World::new().await;
     let sale = world.sale("rush", LIST, 2).await;
-    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
+    let servers = TestApp::two(&world).await;
     let doors = servers.each_ref().map(|app| door(&app.buyer, &sale));
     let bought = ask(&doors[0], "buyer", 2).await.answer;
     assert_eq!(bought.code, "grabbed");
@@ -105,22 +105,17 @@ async fn after_the_sell_out_every_server_returns_the_order() {
         }
     }
     world.assert_holds(&sale).await;
-    for app in servers {
-        app.stop().await;
-    }
+    TestApp::stop_all(servers).await;
 }
 
 /// A hundred new users buy the hundred units that came back at `since`.
 async fn a_hundred_buy(door: &Arc<HttpDoor>, name: &str, since: Instant) -> Vec<Entry> {
     let tasks = (0..100).map(|number| {
         let (door, user) = (door.clone(), format!("{name}-{number}"));
-        tokio::spawn(async move { keep_asking(&*door, &user, since).await })
+        async move { keep_asking(&*door, &user, since).await }
     });
-    let bought = join_all(tasks.collect::<Vec<_>>()).await;
-    let bought = bought.into_iter().map(|task| task.expect("a task"));
-    bought
-        .collect::<Result<_, _>>()
-        .unwrap_or_else(|late| panic!("{late}"))
+    let bought: Result<_, _> = at_once(tasks).await.into_iter().collect();
+    bought.unwrap_or_else(|late| panic!("{late}"))
 }
 
 /// A sale that granted nothing can become an activity, which another door sells. There people keep
