@@ -12,9 +12,6 @@ use crate::support::table::rows;
 const DOORS: [(&str, StockKind); 2] =
     [("/seckill", StockKind::List), ("/incr", StockKind::Counter)];
 
-/// User, quantity, expected code.
-type Ask = (&'static str, &'static str, &'static str);
-
 /// An answer of these bytes.
 fn answer(told: &str, body: String) -> Reply {
     let (status, code) = told.split_once(' ').expect("status and code");
@@ -182,72 +179,44 @@ async fn strict_status_turns_refusals_into_4xx() {
     app.stop().await;
 }
 
-/// The vectors that systems of this kind fail: stock, then asks and expected answers.
+/// The vectors that systems of this kind fail: name, stock, what is left, and who asks for how many
+/// and is told what.
+const VECTORS: &str = r"
+    last-unit          1  0  x 1 grabbed
+    one-for-two        1  1  x 2 insufficient_stock
+    last-two           2  0  x 2 grabbed, y 1 sold_out
+    three              3  0  x 2 grabbed, y 2 insufficient_stock, z 1 grabbed, y 2 sold_out
+    never-stocked      0  0  x 1 sold_out, x 2 sold_out
+    bad-after-success  5  4  \
+        x 1 grabbed, x 3 invalid_purchase, x 0 invalid_purchase, x 2 already_grabbed
+    already-wins       1  0  x 1 grabbed, x 2 already_grabbed, x 1 already_grabbed
+";
+
 #[tokio::test]
 async fn the_vectors_of_the_field() {
     let world = World::new().await;
     let app = TestApp::start(&world).await;
-    let vectors: [(&str, u64, &[Ask], u64); 7] = [
-        ("last-unit", 1, &[("x", "1", "grabbed")], 0),
-        ("one-for-two", 1, &[("x", "2", "insufficient_stock")], 1),
-        (
-            "last-two",
-            2,
-            &[("x", "2", "grabbed"), ("y", "1", "sold_out")],
-            0,
-        ),
-        (
-            "three",
-            3,
-            &[
-                ("x", "2", "grabbed"),
-                ("y", "2", "insufficient_stock"),
-                ("z", "1", "grabbed"),
-                ("y", "2", "sold_out"),
-            ],
-            0,
-        ),
-        (
-            "never-stocked",
-            0,
-            &[("x", "1", "sold_out"), ("x", "2", "sold_out")],
-            0,
-        ),
-        (
-            "bad-after-success",
-            5,
-            &[
-                ("x", "1", "grabbed"),
-                ("x", "3", "invalid_purchase"),
-                ("x", "0", "invalid_purchase"),
-                ("x", "2", "already_grabbed"),
-            ],
-            4,
-        ),
-        (
-            "already-wins",
-            1,
-            &[
-                ("x", "1", "grabbed"),
-                ("x", "2", "already_grabbed"),
-                ("x", "1", "already_grabbed"),
-            ],
-            0,
-        ),
-    ];
     for (path, kind) in DOORS {
-        for (name, stock, asks, left) in vectors {
+        for row in rows(VECTORS) {
+            let [name, stock, left, asks] = row.cells();
             let goods = format!("{}.{name}", kind.as_str());
-            let id = world.sale(&goods, kind, stock).await;
-            for (user, purchase, code) in asks {
+            let id = world.sale(&goods, kind, number(stock)).await;
+            for ask in asks.split(", ") {
+                let [user, purchase, code] = ask.split(' ').collect::<Vec<_>>()[..] else {
+                    panic!("{ask} is no ask");
+                };
                 let got = app.buyer.code(path, &goods, user, purchase).await;
-                assert_eq!(got, *code, "{goods}: {user} asks {purchase}");
+                assert_eq!(got, code, "{goods}: {ask}");
             }
-            assert_eq!(world.left(&id).await, left, "{goods}");
+            assert_eq!(world.left(&id).await, number(left), "{goods}");
             world.assert_holds(&id).await;
         }
     }
     app.stop().await;
+}
+
+fn number(text: &str) -> u64 {
+    text.parse().expect("a number")
 }
 
 #[tokio::test]

@@ -288,7 +288,7 @@ async fn who_may_not_see_an_order_cannot_tell_it_from_none() {
 }
 
 #[tokio::test]
-async fn who_shows_nothing_is_asked_who_he_is_of_every_order() {
+async fn who_shows_nothing_is_asked_for_a_name_of_every_order() {
     let shop = Shop::open().await;
     let order = shop.grab("alice").await;
     let buyer = &shop.app.buyer;

@@ -22,7 +22,7 @@ async fn a_lost_record_keeps_nobody_else_from_buying() {
     let (server, log) = ServerProcess::recorded(free_address(), &arguments).await;
     let door = door(&server.buyer, &sale);
 
-    // They come all at once, so whoever cannot be answered is in the same batches.
+    // They come all at once, so those who cannot be answered are in the same batches.
     let users = (0..400).map(|number| match number % 2 {
         0 => format!("user-{number}"),
         _ => "poor".to_owned(),

@@ -210,7 +210,7 @@ impl Buyer {
         Reply::read(request.send().await?).await
     }
 
-    /// What the server counts, and the figures of Redis with it: in time for whoever scrapes, who
+    /// What the server counts, and the figures of Redis with it: in time for a scraper, which
     /// gets no figures while the machine stands still.
     pub async fn metrics(&self) -> String {
         self.metrics_that(|metrics| metrics.contains("seckill_figures_up 1\n"))

@@ -273,7 +273,7 @@ impl World {
     }
 
     /// Everything that is stored under this prefix and means something, to compare before and
-    /// after, but the version of the data: whoever makes the first change writes it.
+    /// after, but the version of the data, which the first change writes.
     pub async fn dump(&mut self) -> Vec<(String, Vec<u8>)> {
         let mut keys: Vec<String> = self.run(&["KEYS", &format!("{}*", self.prefix)]).await;
         let version = format!("{}data_version", self.prefix);

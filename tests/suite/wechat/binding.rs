@@ -136,7 +136,7 @@ async fn fifty_followers_bind_at_once_and_one_number_has_one_owner() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_gives_up_his_number_books_no_more() {
+async fn who_gives_up_a_number_books_no_more() {
     let (world, sale, app, one) = booking(5).await;
     let two = world.bound(&app, "o-2", "2019010002").await;
     let ticket = one.says("抢票 key").await.ticket();
@@ -168,7 +168,7 @@ async fn whoever_gives_up_his_number_books_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_leaves_is_forgotten_without_a_word() {
+async fn who_leaves_is_forgotten_without_a_word() {
     let world = World::new().await;
     let app = office(&world).await;
     let follower = world.bound(&app, "o-1", "2019010001").await;

@@ -96,7 +96,7 @@ async fn a_ticket_is_booked_once_by_menu_or_by_keyword() {
     }
 }
 
-/// The other doors believe whoever names a student number.
+/// The other doors believe anybody who names a student number.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_other_door_sells_tickets_or_shows_them() {
     let number = "2019010001";
@@ -183,7 +183,7 @@ async fn why_there_is_no_ticket_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_holds_a_ticket_sees_it_in_every_state_of_the_sale() {
+async fn who_holds_a_ticket_sees_it_in_every_state_of_the_sale() {
     let (world, sale, app, follower) = booking(1).await;
     let stranger = world.bound(&app, "o-2", "2019010002").await;
     let ticket = follower.says("抢票 key").await.ticket();
@@ -308,7 +308,7 @@ async fn an_activity_is_found_by_the_keyword_that_it_has_just_got() {
     assert_eq!(follower.says("查票").await.text, "您没有未使用的票！");
     world.activity("a", 5, &on_show("key2")).await;
     waits.push(hears(&follower, "抢票 key2", BOOKED).await);
-    // Whoever has a ticket finds it by the new word, and nobody can hide it any more.
+    // A user who has a ticket finds it by the new word, and nobody can hide it any more.
     world.put(&sale, &on_show("key3")).await;
     waits.push(hears(&follower, "抢票 key3", BEFORE).await);
     // A reading lives 250 ms, or nine times as long as it took: one may have met a standstill of

@@ -68,7 +68,7 @@ async fn fifty_users_share_ten_tickets() {
     let tickets: BTreeSet<_> = booked.map(Heard::ticket).collect();
     assert_eq!(tickets.len(), 10);
     assert_eq!(world.left(&sale).await, 0);
-    // Whoever has one hears so again, in the same crowd.
+    // A user who has one hears so again, in the same crowd.
     let again = all_say(asks).await;
     assert_eq!((count(&again, BEFORE), count(&again, SOLD_OUT)), (10, 40));
     let repeated = again.iter().flat_map(Heard::tickets).collect();

@@ -109,15 +109,15 @@ async fn other_messages_are_other_messages() {
     let mine = follower
         .delivers(&numbered_text("o-1", "抢票 key", id))
         .await;
-    let his = other.delivers(&numbered_text("o-2", "抢票 key", id)).await;
-    assert_ne!(mine.ticket(), his.ticket());
+    let theirs = other.delivers(&numbered_text("o-2", "抢票 key", id)).await;
+    assert_ne!(mine.ticket(), theirs.ticket());
     assert_eq!(world.left(&sale).await, 3);
     world.assert_holds(&sale).await;
     app.stop().await;
 }
 
-/// What a server that died left behind: a claim that nobody will ever settle. Whoever is asked
-/// next, be it at once, takes it over in time.
+/// What a server that died left behind: a claim that nobody will ever settle. The next server that
+/// is asked takes it over in time, even when it is asked at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_claim_of_a_dead_server_is_taken_over() {
     let (world, sale, app, follower) = booking(5).await;
@@ -303,7 +303,7 @@ async fn what_was_chosen_and_cannot_go_back_any_more_is_told() {
     app.stop().await;
 }
 
-/// Whoever lost the message to another delivery changes nothing, and says what that one said.
+/// A server that lost the message to another delivery changes nothing, and says what that one said.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_cannot_note_what_changes_changes_nothing() {
     let redis = PrivateRedis::forgetful();

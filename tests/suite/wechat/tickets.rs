@@ -88,7 +88,7 @@ async fn tickets_are_listed_and_shown() {
     // Somebody else has none of them.
     let stranger = world.bound(&app, "o-2", "2019010002").await;
     assert_eq!(stranger.says("查票").await.text, NO_TICKETS);
-    // A used ticket is none to show any more.
+    // A used ticket is not shown any more.
     world
         .store
         .order_use(&order_id(&ticket))
