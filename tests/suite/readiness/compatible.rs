@@ -225,7 +225,7 @@ impl Walk {
     }
 
     /// The commands find everything right, without a server.
-    async fn is_right_in_the_end(self) {
+    async fn ends_right(self) {
         self.app.stop().await;
         let prefix = &self.world.prefix;
         run_all(&self.url, prefix, &LOOKED_AT);
@@ -252,7 +252,7 @@ async fn walk(url: &str) {
     walk.sells_several_at_once_and_takes_bids().await;
     walk.cancels_and_delivers().await;
     walk.loads_its_scripts_again().await;
-    walk.is_right_in_the_end().await;
+    walk.ends_right().await;
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {
