@@ -171,7 +171,8 @@ async fn every_refusal_is_a_problem_that_names_its_sale() {
     app.stop().await;
 }
 
-/// Body, answer, words of its sentence. `ASK` is a buyer and a request, `ONE` one line, `MANY` are 21.
+/// Body, answer, words of its sentence. `ASK` is a buyer and a request, `ONE` one line, `MANY` are
+/// 21.
 const WRONG_ORDERS: &str = r#"
     ""                                                      400 invalid_request   JSON
     []                                                      400 invalid_request   JSON

@@ -211,8 +211,8 @@ async fn a_sale_that_begins_anew_has_other_buyers() {
     app.stop().await;
 }
 
-/// The same, sold out by others: this server heard nothing of the new buyer before the buyer asks here.
-/// Redis forgets everything, or, as a replica may that takes over, the last orders.
+/// The same, sold out by others: this server heard nothing of the new buyer before the buyer asks
+/// here. Redis forgets everything, or, as a replica may that takes over, the last orders.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sale_that_others_sold_again_has_other_buyers() {
     for all in [true, false] {
