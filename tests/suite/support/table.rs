@@ -84,9 +84,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_are_two_spaces_apart() {
+    fn cells_are_two_spaces_apart_or_in_the_next_line() {
         let table = r#"
-            a b  {"c":1}     400 wrong
+            a b  {"c":1}  \
+                400 wrong
 
             # no case
             "d  \n"  "秒\""  ""
