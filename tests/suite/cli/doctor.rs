@@ -39,8 +39,8 @@ async fn the_doctor_asks_for_the_replicas_that_are_missing() {
     }
 }
 
-/// Durability, `min-replicas-to-write`, `min-replicas-max-lag`, and the grade of the finding if there
-/// is one.
+/// Durability, `min-replicas-to-write`, `min-replicas-max-lag`, and the grade of the finding, if
+/// there is one.
 const CUT_OFF: &str = "
     replicated:1    0  10  warning
     replicated:1    1  10  warning
