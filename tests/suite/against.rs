@@ -10,16 +10,13 @@ use seckill::domain::sale::StockKind;
 use serde_json::Value;
 
 use crate::support::orders::held_for;
-use crate::support::process::seckill;
+use crate::support::process::{Ended, program};
 use crate::support::redis::World;
 
 /// Runs a command at a world: its exit code, what it printed, and what it said.
 fn run(world: &World, words: &[&str]) -> (Option<i32>, String, String) {
-    let prefix = format!("redis.prefix={}", world.prefix);
-    let at = ["--redis-url", world.url.expose(), "--set", &prefix];
-    let ran = seckill(&[words, &at].concat());
-    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    (ran.status.code(), text(ran.stdout), text(ran.stderr))
+    let ended = Ended::of(program().args(words).args(world.arguments(&[])));
+    (ended.code, ended.printed, ended.said)
 }
 
 /// A sale with so many orders of one unit, of which the first is confirmed; and an export of it.

@@ -67,7 +67,9 @@ impl<'a> Header<'a> {
         let line = |start: &str| text.lines().find_map(|line| line.strip_prefix(start));
         let flags = line("-- Flags: ").unwrap_or_default();
         // The list may go on in further lines, which begin with blanks.
-        let uses = text.lines().skip_while(|line| !line.starts_with("-- Uses: "));
+        let uses = text
+            .lines()
+            .skip_while(|line| !line.starts_with("-- Uses: "));
         let uses = uses.flat_map(|line| line.split([' ', ',']));
         Self {
             text,

@@ -18,18 +18,11 @@ async fn a_lost_record_keeps_nobody_else_from_buying() {
     let orders = world.store.keys().orders("rush");
     let record: String = world.run(&["HGET", &orders, lost.as_str()]).await;
     let _: i64 = world.run(&["HDEL", &orders, lost.as_str()]).await;
-    let arguments = [
-        "--redis-url",
-        world.url.expose(),
-        "--set",
-        &format!("redis.prefix={}", world.prefix),
-        "--set",
-        "http.workers=1",
-    ];
+    let arguments = world.arguments(&["http.workers=1"]);
     let (server, log) = ServerProcess::recorded(free_address(), &arguments).await;
     let door = door(&server.buyer, &sale);
 
-    // They come all at once, so whoever cannot be answered is in the same batches.
+    // They come all at once, so those who cannot be answered are in the same batches.
     let users = (0..400).map(|number| match number % 2 {
         0 => format!("user-{number}"),
         _ => "poor".to_owned(),

@@ -27,4 +27,5 @@ pub mod proxy;
 pub mod receiver;
 pub mod redis;
 pub mod stalls;
+pub mod table;
 pub mod wechat;

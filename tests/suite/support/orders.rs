@@ -75,6 +75,30 @@ pub fn at_most(orders: Option<u32>) -> SaleEdit {
     }
 }
 
+/// A change of nothing but the pause.
+pub fn paused(paused: bool) -> SaleEdit {
+    SaleEdit {
+        paused: Some(paused),
+        ..SaleEdit::default()
+    }
+}
+
+/// A change of nothing but the opening.
+pub fn opening(at: Option<EpochMs>) -> SaleEdit {
+    SaleEdit {
+        opens_at: Some(at),
+        ..SaleEdit::default()
+    }
+}
+
+/// A change of nothing but the end.
+pub fn closing(at: Option<EpochMs>) -> SaleEdit {
+    SaleEdit {
+        closes_at: Some(at),
+        ..SaleEdit::default()
+    }
+}
+
 impl World {
     /// Creates and stocks a sale whose orders are held for an hour.
     pub async fn held_sale(&self, id: &str, kind: StockKind, stock: u64) -> SaleId {
