@@ -46,7 +46,7 @@ local before = redis.call("HGET", payments, request)
 if before then
   local amount_then, balance_then = string.match(before, "^(%-?[1-9]%d*)\t(.*)$")
   if not amount_then then
-    error({ err = "ERR request " .. request_id .. " of " .. username
+    error({ err = "UNREADABLE request " .. request_id .. " of " .. username
       .. " is no payment: " .. before })
   elseif amount_then ~= amount then
     return { "request_id_reused" }
@@ -67,7 +67,7 @@ elseif change < 0 and balance < cents then
 elseif total > limit then
   return { "limit_passed" }
 elseif total < 0 then
-  error({ err = "ERR account " .. username .. " has more than was ever paid in" })
+  error({ err = "UNREADABLE account " .. username .. " has more than was ever paid in" })
 end
 balance = (balance or 0) + change
 

@@ -45,7 +45,7 @@ for n, user in ipairs(users) do
   if total > limit then
     return { "limit_passed", user }
   elseif total < 0 then
-    error({ err = "ERR account " .. user .. " has more than was ever paid in" })
+    error({ err = "UNREADABLE account " .. user .. " has more than was ever paid in" })
   end
   if not balances[n] or cents ~= before then
     created = created + (balances[n] and 0 or 1)

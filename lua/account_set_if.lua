@@ -35,7 +35,7 @@ local total = paid + cents - before
 if total > limit then
   return { "limit_passed" }
 elseif total < 0 then
-  error({ err = "ERR account " .. username .. " has more than was ever paid in" })
+  error({ err = "UNREADABLE account " .. username .. " has more than was ever paid in" })
 end
 if cents ~= before then
   account_write(accounts, changes, username, cents)

@@ -37,13 +37,13 @@ end
 local line = order.lines[1]
 local bid = line.bid
 if #order.lines ~= 1 or line.goods ~= goods or not bid then
-  error({ err = "ERR order " .. id .. " is no bid for " .. goods })
+  error({ err = "UNREADABLE order " .. id .. " is no bid for " .. goods })
 end
 
 if order.state == "cancelled" then
   return unchanged("repeated", orders, order, waits)
 elseif order.state ~= "confirmed" then
-  error({ err = "ERR order " .. id .. " is a bid, but " .. order.state })
+  error({ err = "UNREADABLE order " .. id .. " is a bid, but " .. order.state })
 end
 
 -- Read. Every key is read with the type that it is written with, and every number is one.
@@ -52,11 +52,12 @@ local now = now_ms()
 local kind, cancel_until, fed, confirmed =
   unpack(redis.call("HMGET", sale, "kind", "cancel_until", "feed", "confirmed"))
 if kind ~= "target" then
-  error({ err = "ERR sale " .. goods .. " has " .. (kind and "the kind " .. kind or "no kind") })
+  error({ err = "UNREADABLE sale " .. goods .. " has "
+    .. (kind and "the kind " .. kind or "no kind") })
 end
 confirmed = whole(confirmed, 0, "confirmed")
 if confirmed < line.purchase then
-  error({ err = "ERR order " .. id .. " has " .. digits(line.purchase) .. " cents and sale "
+  error({ err = "UNREADABLE order " .. id .. " has " .. digits(line.purchase) .. " cents and sale "
     .. goods .. " counts only " .. digits(confirmed) })
 end
 if stock_left(kind, stock) == 0 or now > whole(cancel_until, -1, "cancel_until") then
@@ -64,7 +65,8 @@ if stock_left(kind, stock) == 0 or now > whole(cancel_until, -1, "cancel_until")
 end
 local balance = account_balance(accounts, changes, order.username)
 if bid.paid and not balance then
-  error({ err = "ERR order " .. id .. " was paid by " .. order.username .. ", who has no account" })
+  error({ err = "UNREADABLE order " .. id .. " was paid by " .. order.username
+    .. ", who has no account" })
 end
 
 -- Write. Only the entry of the feed can fail, when somebody has written other entries into it by

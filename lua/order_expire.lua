@@ -51,7 +51,7 @@ end
 -- The word for one order, which then is part of the change if it expires.
 local function judge(id, record)
   if not record then
-    error({ err = "ERR order " .. id .. " has no record" })
+    error({ err = "UNREADABLE order " .. id .. " has no record" })
   end
   local order = order_read(id, record)
   if order.state ~= "held" or seen[id] then

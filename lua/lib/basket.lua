@@ -25,7 +25,7 @@ local function line_look(line, username, now)
     return false
   end
   if sale.kind ~= "list" and sale.kind ~= "counter" and sale.kind ~= "target" then
-    error({ err = "ERR order_place: sale " .. line.goods .. " has the kind " .. sale.kind })
+    error({ err = "UNREADABLE order_place: sale " .. line.goods .. " has the kind " .. sale.kind })
   end
   sale_look(sale, line.past, now)
   whole(sale.held, 0, "held")

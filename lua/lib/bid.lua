@@ -14,7 +14,7 @@ local function bid_look(key, stock, past, now)
   whole(confirmed, 0, "confirmed")
   grants, granted_at = whole(grants, 0, "grants"), whole(granted_at, 0, "granted_at")
   if bonus_bp > 10000 then
-    error({ err = "ERR bonus_bp is more than 10000: " .. bonus_bp })
+    error({ err = "UNREADABLE bonus_bp is more than 10000: " .. bonus_bp })
   end
   history, opens_at = history or "1-", whole(opens_at, 0, "opens_at")
   local lost = is_lost(past, history, grants, granted_at)

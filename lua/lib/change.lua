@@ -44,7 +44,8 @@ local function change_sale(change, goods)
     unpack(redis.call("HMGET", sale.key, "kind", "feed", change.from, change.to, "paused",
       "clearing", "gone", "gone_most"))
   if kind ~= "list" and kind ~= "counter" then
-    error({ err = "ERR sale " .. goods .. " has " .. (kind and "the kind " .. kind or "no kind") })
+    error({ err = "UNREADABLE sale " .. goods .. " has "
+      .. (kind and "the kind " .. kind or "no kind") })
   end
   sale.counted = whole(counted, 0, change.from .. " of sale " .. goods)
   whole(counted_to, 0, change.to .. " of sale " .. goods)
@@ -64,11 +65,11 @@ local function change_check(change, order, line)
   local sale = change_sale(change, line.goods)
   local named = sale.kind == "list" and line.purchase or 0
   if #line.units ~= named then
-    error({ err = "ERR order " .. order.id .. " names " .. #line.units .. " units of "
+    error({ err = "UNREADABLE order " .. order.id .. " names " .. #line.units .. " units of "
       .. sale.kind .. " sale " .. line.goods .. " and counts " .. line.purchase })
   end
   if sale.counted - sale.moved < line.purchase then
-    error({ err = "ERR order " .. order.id .. " has " .. line.purchase .. " units and sale "
+    error({ err = "UNREADABLE order " .. order.id .. " has " .. line.purchase .. " units and sale "
       .. line.goods .. " counts only " .. sale.counted - sale.moved .. " as " .. change.from })
   end
   if sale.deaths then

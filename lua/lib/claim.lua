@@ -12,7 +12,7 @@ local function remembered(key)
   end
   local owner, ends, note = string.match(found, "^%?([^\t]*)\t(%d+)\t(.*)$")
   if not owner then
-    error({ err = "ERR " .. key .. " is neither a claim nor a reply" })
+    error({ err = "UNREADABLE " .. key .. " is neither a claim nor a reply" })
   end
   return { owner = owner, ends = tonumber(ends), note = note }
 end

@@ -5,7 +5,7 @@
 local function history_number(history)
   local number = #history <= 48 and string.match(history, "^([1-9]%d*)%-[%l%d]*$")
   if not number then
-    error({ err = "ERR history is not N-word: " .. history })
+    error({ err = "UNREADABLE history is not N-word: " .. history })
   end
   return whole(number, nil, "history")
 end

@@ -7,7 +7,7 @@ local function whole(text, default, what)
     return default
   end
   if #text > 15 or not (text == "0" or string.find(text, "^[1-9]%d*$")) then
-    error({ err = "ERR " .. what .. " is not a whole number: " .. text })
+    error({ err = "UNREADABLE " .. what .. " is not a whole number: " .. text })
   end
   return text + 0 -- the same as tonumber, in half the time
 end

@@ -13,7 +13,7 @@ local order_states = {
 }
 
 local function order_unreadable(id)
-  error({ err = "ERR order " .. id .. " has a malformed record" })
+  error({ err = "UNREADABLE order " .. id .. " has a malformed record" })
 end
 
 -- The lines of a record: one entry for each sale, also when somebody wrote two lines of one sale.

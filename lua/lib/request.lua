@@ -9,7 +9,7 @@ end
 local function request_order(orders, id)
   local record = redis.call("HGET", orders, id)
   if not record then
-    error({ err = "ERR order " .. id .. " of a request is missing" })
+    error({ err = "UNREADABLE order " .. id .. " of a request is missing" })
   end
   return id .. "\n" .. record, order_read(id, record).lines
 end

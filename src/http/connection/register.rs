@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn a_half_head_behind_answers_that_are_not_taken_has_its_time_afterwards() {
         System::new().block_on(async {
-            let (register, streams) = self::register(9, &[Phase::Head]).await;
+            let (register, streams) = register(9, &[Phase::Head]).await;
             stall(&streams[0]);
             for _ in 0..2 * HEAD_TICKS_MAX {
                 register.tick();

@@ -24,6 +24,10 @@ const NOT_EXECUTED: [&str; 16] = [
     "WRONGPASS",
 ];
 
+/// What scripts raise, and what Redis raises inside of them, when a key or field is not as it
+/// should be. They do so only before their first write.
+const UNREADABLE: [&str; 2] = ["UNREADABLE", "WRONGTYPE"];
+
 /// True when Redis refused a command before any effect. A command that it does not know, because it
 /// was renamed away, is refused without a code of its own; inside of a script that reads otherwise.
 fn is_not_executed(code: &str, error: &RedisError) -> bool {
@@ -35,9 +39,12 @@ fn is_not_executed(code: &str, error: &RedisError) -> bool {
 pub fn of_call(name: &str, error: &RedisError) -> Failure {
     match error.code() {
         Some(code) if is_not_executed(code, error) => Failure::Busy(format!("{name}: {error}")),
-        Some(_) => {
+        Some(code) => {
             raised(name, error);
-            Failure::Unknown(format!("{name}: {error}"))
+            match UNREADABLE.contains(&code) {
+                true => Failure::Unreadable(format!("{name}: {error}")),
+                false => Failure::Unknown(format!("{name}: {error}")),
+            }
         }
         None => Failure::Unknown(format!("{name}: {error}")),
     }

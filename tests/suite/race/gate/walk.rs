@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use proptest::prelude::*;
-use seckill::domain::audit::ledger::Figures;
+use seckill::domain::audit::figures::Figures;
 use seckill::domain::audit::violation::Violation;
 use seckill::domain::ids::SaleId;
 use seckill::domain::sale::PURCHASE_MAX_DEFAULT;
