@@ -158,7 +158,7 @@ async fn a_redis_that_forgot_everything_sells_nothing_until_it_is_resumed() {
     assert_eq!(audit.result, "violated");
     let audit = audit.json();
     let named = audit["violations"][0].as_str().expect("a sentence");
-    assert!(named.contains("Redis has forgotten orders"), "{named}");
+    assert!(named.contains("Redis lost orders"), "{named}");
     shop.resume("a").await;
     shop.sells("a", ["x", "y"]).await;
     shop.world.assert_holds(&sale_id("a")).await;
