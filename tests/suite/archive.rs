@@ -561,7 +561,7 @@ async fn the_command_makes_one_private_file_and_says_what_it_did() {
     fs::write(&file, "precious").expect("written");
     let (code, said, _) = run(&mut command(&world, &file));
     assert_eq!(code, Some(1));
-    assert!(said.contains("is there already"), "{said}");
+    assert!(said.contains("exists already"), "{said}");
     assert_eq!(fs::read_to_string(&file).expect("read"), "precious");
     fs::remove_file(&file).expect("removed");
 

@@ -134,7 +134,7 @@ async fn a_token_from_a_file_opens_and_one_on_the_command_line_is_warned_of() {
         let put = operator.json("PUT", "/admin/sales/a", r#"{"kind":"list"}"#);
         assert_eq!(put.await.status, 201);
         let (logged, printed) = (record.logged(), record.printed());
-        let told = "WARN seckill::cli: admin.token stands on the command line";
+        let told = "WARN seckill::cli: admin.token is on the command line";
         assert_eq!(logged.contains(told), is_told, "{logged}");
         assert!(!logged.contains(TOKEN) && !printed.contains(TOKEN));
     }
