@@ -1,4 +1,4 @@
-//! The names of things: sales, buyers, orders, and who speaks on a chat platform.
+//! The names of things: sales, buyers, requests, orders, and users of the chat platform.
 
 use std::fmt;
 
@@ -121,7 +121,7 @@ impl Username {
     }
 }
 
-/// Some text without control characters, so that it fits into records and lines.
+/// Text without control characters, so that it fits into records and lines.
 fn is_plain(text: &str, bytes_max: usize) -> bool {
     (1..=bytes_max).contains(&text.len()) && !text.chars().any(char::is_control)
 }
@@ -132,8 +132,8 @@ impl fmt::Display for Username {
     }
 }
 
-/// A client's own name for one request: the same name again is the same request, not a second
-/// one. 1 to 128 bytes of UTF-8 without control characters.
+/// A client's name for one request. The same name again is a retry of the same request. 1 to 128
+/// bytes of UTF-8 without control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RequestId(String);
 
@@ -157,8 +157,8 @@ impl RequestId {
 
 /// An order: its event, a hyphen, then 20 random letters and digits, the first one a letter.
 ///
-/// Any node finds the keys of an order from its id alone; nobody can guess it; and it never
-/// looks like a number, which scanners and scripts would otherwise round or reformat.
+/// The id names the event, so any server finds the keys of the order. Nobody can guess it. It never
+/// looks like a number, which scanners and scripts would round or reformat.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OrderId(String);
 
@@ -177,7 +177,8 @@ impl OrderId {
         Self(text)
     }
 
-    /// Accepts any `event-suffix` whose event is one; the store knows whether the order exists.
+    /// Accepts any `event-suffix` with a valid event. Only the store knows whether the order
+    /// exists.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let well_formed = text.rsplit_once('-').is_some_and(|(event, suffix)| {
             is_part(event)
@@ -198,7 +199,7 @@ impl OrderId {
         &self.0
     }
 
-    /// The random part as a number: the event and this number are the id.
+    /// The random part as a number. The event and this number make the id.
     pub fn to_number(&self) -> u128 {
         let suffix = self.0.bytes().rev().take(ORDER_ID_RANDOM_BYTES).rev();
         suffix.fold(0, |number, byte| {
@@ -229,7 +230,7 @@ impl fmt::Display for OrderId {
     }
 }
 
-/// Somebody on the chat platform, as the platform names him: `[A-Za-z0-9_-]{1,64}`.
+/// A user of the chat platform, by the id that the platform sends: `[A-Za-z0-9_-]{1,64}`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OpenId(String);
 
@@ -257,12 +258,12 @@ impl fmt::Display for OpenId {
     }
 }
 
-/// A student number: `[A-Za-z0-9_-]{1,32}`. It owns the tickets, whoever is bound to it.
+/// A student number: `[A-Za-z0-9_-]{1,32}`. It owns its tickets, whichever user is bound to it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Number(String);
 
 impl Number {
-    /// Accepts exactly the grammar above; which of these are numbers of students is configuration.
+    /// Accepts exactly the grammar above. The settings say which of these are student numbers.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if !is_token(text, NUMBER_BYTES_MAX) {
             return Err(Invalid {
@@ -278,7 +279,7 @@ impl Number {
         &self.0
     }
 
-    /// The buyer that it is to the sales.
+    /// The buyer that this number is in sales.
     pub fn username(&self) -> Username {
         Username(self.0.clone())
     }
@@ -290,7 +291,7 @@ impl fmt::Display for Number {
     }
 }
 
-/// Text that stands anywhere without quotes: in addresses, keys and lines.
+/// True for text that needs no quotes in addresses, keys and lines.
 fn is_token(text: &str, bytes_max: usize) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     (1..=bytes_max).contains(&text.len()) && text.bytes().all(plain)

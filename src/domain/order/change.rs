@@ -1,39 +1,39 @@
-//! Changes of an order that somebody asks for, and the closed set of answers.
+//! Requested changes of an order, and all possible answers.
 
 use super::Order;
 use crate::domain::ids::Username;
 use crate::domain::sale::Door;
 
-/// A change of an order that somebody asks for.
+/// A requested change of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// It was paid: a held order becomes a sold one.
+    /// It was paid: a held order becomes a confirmed one.
     Confirm,
-    /// The buyer or the shop gives it back.
+    /// The buyer or the shop cancels it.
     Cancel,
     /// It was handed out.
     Use,
 }
 
-/// A buyer who asks for an order of his.
+/// A buyer who asks for an order of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asker<'a> {
-    /// Somebody names this buyer, and is believed. That is too little for a ticket: whoever saw
-    /// one knows its number, too.
+    /// The request names this buyer, and the name is believed. That is not enough for a ticket:
+    /// anyone who saw one knows its number, too.
     Named(&'a Username),
     /// The ticket office knows that it is this buyer.
     Known(&'a Username),
 }
 
 impl<'a> Asker<'a> {
-    /// Whose order it must be.
+    /// The buyer whose order it must be.
     pub fn username(self) -> &'a Username {
         match self {
             Self::Named(username) | Self::Known(username) => username,
         }
     }
 
-    /// The word in Lua for where he asks: `office`, or nothing for anywhere else.
+    /// The word in Lua for where the request came from: `office`, or empty for anywhere else.
     pub fn door(self) -> &'static str {
         match self {
             Self::Named(_) => "",
@@ -42,25 +42,26 @@ impl<'a> Asker<'a> {
     }
 }
 
-/// What became of it. Failures to decide are errors, not outcomes.
+/// The result of a change. A failure to decide is an error, not an outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangeOutcome {
-    /// The order came into the state just now.
+    /// The order changed to the state now.
     Changed(Order),
-    /// It had come into it before: the first result again. A used order had been confirmed.
+    /// It had the state before: the first result again. A used order had been confirmed.
     Repeated(Order),
     /// Its state, or the sale, does not allow it. Nothing changed.
     Refused(ChangeRefusal, Order),
-    /// No such order, or not one of this buyer; or it is a ticket, and he is only named.
+    /// The order does not exist, or does not belong to this buyer; or it is a ticket, and the
+    /// buyer is only named.
     NoSuchOrder,
 }
 
 /// Why an order was not changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeRefusal {
-    /// It expired first: who paid for it gets a refund.
+    /// It expired first. If it was paid, a refund is due.
     Expired,
-    /// It was cancelled first: who paid for it gets a refund.
+    /// It was cancelled first. If it was paid, a refund is due.
     Cancelled,
     /// It was handed out.
     Used,
@@ -100,8 +101,8 @@ impl ChangeRefusal {
         }
     }
 
-    /// Whether money must go back: a confirmation means that somebody paid, and the order is dead.
-    /// A bid is nothing that a confirmation pays for.
+    /// Whether a refund is due: a confirmation means that the order was paid, and it is dead. A bid
+    /// is not paid by a confirmation.
     pub fn refund_due(self, change: Change) -> bool {
         match self {
             Self::Expired | Self::Cancelled => change == Change::Confirm,

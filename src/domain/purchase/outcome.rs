@@ -1,9 +1,9 @@
-//! The closed set of answers to an attempt that the store decided.
+//! All possible answers to an attempt that the store decided.
 
 use crate::domain::ids::OrderId;
 use crate::domain::order::Line;
 
-/// What an attempt got, or had got before: an order, and what that order has of this sale.
+/// The order that an attempt got, now or before, and what it has of this sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The order.
@@ -12,31 +12,31 @@ pub struct Grant {
     pub line: Line,
 }
 
-/// What became of an attempt. Failures to decide are errors, not outcomes.
+/// The result of an attempt. A failure to decide is an error, not an outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Units taken, order written.
     Grabbed(Grant),
-    /// The buyer holds an order of this sale already: here it is.
+    /// The buyer already holds this order of the sale.
     AlreadyGrabbed(Grant),
     /// Nothing was taken.
     Refused(Refusal),
 }
 
-/// What an answer rests on. It is true only as long as Redis does not forget that.
+/// What an answer depends on. It is true as long as Redis does not lose that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RestsOn {
     /// An order that exists.
     Order,
     /// What others got, or what this buyer did before: stock that is gone, money that is spent,
-    /// orders that died, a request that was for something else.
+    /// dead orders, a request id that was used for a different request.
     Stock,
-    /// What an operator decided, the request itself, or the time.
+    /// What an operator set, the request itself, or the time.
     Terms,
 }
 
 impl Outcome {
-    /// What the answer rests on.
+    /// What the answer depends on.
     pub fn rests_on(&self) -> RestsOn {
         match self {
             Self::Grabbed(_) | Self::AlreadyGrabbed(_) => RestsOn::Order,
@@ -44,7 +44,7 @@ impl Outcome {
         }
     }
 
-    /// True when this attempt was granted.
+    /// True if this attempt got units.
     pub fn is_grabbed(&self) -> bool {
         match self {
             Self::Grabbed(_) => true,
@@ -52,7 +52,7 @@ impl Outcome {
         }
     }
 
-    /// True when the buyer learns of an order.
+    /// True if the answer names an order.
     pub fn shows_an_order(&self) -> bool {
         match self {
             Self::Grabbed(_) | Self::AlreadyGrabbed(_) => true,
@@ -61,12 +61,12 @@ impl Outcome {
     }
 }
 
-/// Why nothing was taken. A refusal changes nothing in the store.
+/// Why no units were taken. A refusal changes nothing in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// No units left, or the sale was never stocked.
     SoldOut,
-    /// Some units left, but fewer than asked for.
+    /// Some units left, but fewer than requested.
     InsufficientStock,
     /// Before the window.
     NotStarted,
@@ -74,15 +74,15 @@ pub enum Refusal {
     Ended,
     /// Stopped by an operator.
     Paused,
-    /// Stopped because Redis has forgotten orders of the sale.
+    /// Stopped because Redis lost orders of the sale.
     Forgot,
     /// The sale does not allow this many units.
     InvalidPurchase,
     /// There is no such sale.
     NoSuchSale,
-    /// The sale's stock is of the other kind.
+    /// Another endpoint sells this kind of sale.
     WrongDoor,
-    /// The buyer has had as many orders of the sale as it allows, and none of them is alive.
+    /// The buyer has had as many orders of the sale as it allows, and all of them are dead.
     TooManyOrders,
 }
 
@@ -101,7 +101,7 @@ impl Refusal {
         Self::TooManyOrders,
     ];
 
-    /// What the refusal rests on.
+    /// What the refusal depends on.
     pub fn rests_on(self) -> RestsOn {
         match self {
             Self::SoldOut | Self::InsufficientStock | Self::TooManyOrders => RestsOn::Stock,
@@ -128,7 +128,7 @@ impl Refusal {
         }
     }
 
-    /// Why the sale refuses with this code, when the code alone does not say it.
+    /// The reason, if the code alone does not say it.
     pub fn reason(self) -> Option<&'static str> {
         matches!(self, Self::Forgot).then_some("forgot")
     }
@@ -148,7 +148,7 @@ impl Refusal {
         }
     }
 
-    /// The refusal of a Lua word; `None` for a word that is none.
+    /// The refusal of a Lua word; `None` if the word is unknown.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|refusal| refusal.word() == word)
     }
