@@ -256,7 +256,10 @@ async fn data_of_newer_programs_are_refused_in_one_sentence() {
     refused_with("version", "99.1.2".into(), &words);
     refused_with("format", 2.into(), &["its format is 2", "a newer seckill"]);
     std::fs::write(&path, "rubbish").expect("written");
-    assert_refused(folder.path(), &["does not name who wrote the data"]);
+    assert_refused(
+        folder.path(),
+        &["does not say which program wrote the data"],
+    );
     std::fs::write(&path, named.to_string()).expect("written");
     assert_eq!(orders_in(folder.path()).await, ORDERS);
 }
