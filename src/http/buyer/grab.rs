@@ -1,5 +1,5 @@
-//! `POST /seckill` sells from list stock, `POST /incr` from counter stock. Same request, same
-//! answers.
+//! `POST /seckill` sells from list stock, `POST /incr` from counter stock. Both take the same
+//! request and give the same answers.
 
 use actix_web::web::{self, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -16,17 +16,17 @@ use crate::http::extract::values::{digits, required, sale, text};
 use crate::http::respond::answer;
 use crate::http::standstill;
 
-/// What a buying door knows.
+/// The fields that a buying endpoint reads.
 const FIELDS: [FieldName; 3] = ["username", "purchase", "goods"];
 
-/// What a buyer asked for.
+/// A buyer's request for units.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AttemptRequest {
-    /// Who asks.
+    /// The buyer.
     pub username: Username,
-    /// For how many units.
+    /// How many units.
     pub purchase: Purchase,
-    /// From which sale.
+    /// The sale.
     pub goods: SaleId,
 }
 
@@ -85,7 +85,7 @@ async fn buy(
 }
 
 impl AttemptRequest {
-    /// Reads and checks a whole request. `default_goods` is the door's sale.
+    /// Reads and checks a whole request. `default_goods` is the default sale of the endpoint.
     pub async fn read(
         request: &HttpRequest,
         body: Payload,
@@ -118,7 +118,7 @@ impl AttemptRequest {
 }
 
 fn buyer(named: Option<Value>, purchase: Option<Value>) -> Result<(Username, Purchase), Fault> {
-    // What is missing or of a wrong type is named before what breaks a rule.
+    // A missing field or a wrong type is reported before a broken rule.
     let named = text(required(named, "username")?, "username")?;
     let purchase = digits(purchase, "purchase")?;
     let username = Username::parse(named).map_err(|_| Fault::Username)?;

@@ -1,4 +1,4 @@
-//! Who asks: a buyer, whose name is believed, or an operator, who shows a token.
+//! Who sends a request: a buyer, whose name is believed, or an operator, who has a token.
 
 pub mod operator;
 pub mod token;
@@ -11,19 +11,19 @@ use super::extract::fields::Fields;
 use super::extract::values::username;
 use crate::domain::ids::Username;
 
-/// The address of who asks, for the log.
+/// The address of the sender, for the log.
 pub fn who(request: &HttpRequest) -> String {
     let address = request.peer_addr();
     address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
 }
 
-/// Who asks in a body, for doors that need to know nothing else.
+/// The buyer in a body, for endpoints that read no other field.
 pub fn username_in_body(request: &HttpRequest, body: &[u8]) -> Result<Username, Fault> {
     let [named] = Fields::parse(is_form(request), body, ["username"])?.into_values();
     username(named)
 }
 
-/// Who asks in a query, if it says so.
+/// The buyer in a query, if it names one.
 pub fn username_in_query(query: &str) -> Result<Option<Username>, Fault> {
     let [named] = Fields::from_form(["username"], query.as_bytes())?.into_values();
     named.map(|named| username(Some(named))).transpose()

@@ -1,4 +1,4 @@
-//! The values of fields: from what was sent to types of the domain.
+//! Parses the values of fields into types of the domain.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ pub fn sale(goods: Value) -> Result<SaleId, Fault> {
     SaleId::parse(&text(goods, "goods")?).map_err(|_| Fault::Goods)
 }
 
-/// Who asks.
+/// The buyer.
 pub fn username(value: Option<Value>) -> Result<Username, Fault> {
     let named = text(required(value, "username")?, "username")?;
     Username::parse(named).map_err(|_| Fault::Username)
@@ -24,7 +24,7 @@ pub fn digits(value: Option<Value>, name: FieldName) -> Result<String, Fault> {
     }
 }
 
-/// A field that must be there.
+/// A field that is required.
 pub fn required(value: Option<Value>, name: FieldName) -> Result<Value, Fault> {
     let value = value.filter(|value| !value.is_null());
     value.ok_or(Fault::Missing(name))
