@@ -1,4 +1,4 @@
-//! The parts of replies. A reply that is not what the script's header says is [`Failure::Unreadable`].
+//! Decodes parts of replies. A reply that breaks the script's header is [`Failure::Unreadable`].
 
 use redis::{FromRedisValue, Value};
 
@@ -17,7 +17,7 @@ pub fn number(script: &str, value: &Value) -> Result<u64> {
     u64::from_redis_value_ref(value).map_err(|e| unexpected(script, &e.to_string()))
 }
 
-/// Reads what is left in stock: below 0 when somebody decremented a counter by hand.
+/// Reads what is left in stock: below 0 if a counter was decremented by hand.
 pub fn left_over(script: &str, value: &Value) -> Result<i64> {
     i64::from_redis_value_ref(value).map_err(|e| unexpected(script, &e.to_string()))
 }

@@ -10,14 +10,14 @@ use crate::domain::sale::history::Past;
 use crate::domain::time::EpochMs;
 use crate::failure::{Failure, Result};
 
-/// One transition of the store, as Redis runs it.
+/// One Lua script.
 #[derive(Debug)]
 pub struct Script {
     /// Name of the file in `lua/`.
     pub name: &'static str,
-    /// Everything that Redis is given to run.
+    /// The whole source that Redis gets.
     pub source: &'static str,
-    /// Whether its last argument is a deadline, as `lua/lib/deadline.lua` takes it.
+    /// Whether its last argument is a deadline, as `lua/lib/deadline.lua` reads it.
     pub has_deadline: bool,
     hash: String,
 }
@@ -58,7 +58,7 @@ pub static SALE_GRAB: LazyLock<Script> = script!(
     flags: "",
     uses: ["clock", "deadline", "stock", "history", "window", "attempts", "gone", "order", "feed"]
 );
-/// Decides a placement.
+/// Decides a basket.
 pub static ORDER_PLACE: LazyLock<Script> = script!(
     "order_place",
     flags: "",
@@ -80,7 +80,7 @@ pub static SALE_RESUME: LazyLock<Script> = script!(
 /// Reads a sale in one instant.
 pub static SALE_SNAPSHOT: LazyLock<Script> =
     script!("sale_snapshot", flags: " flags=no-writes", uses: ["clock", "stock"]);
-/// Stops sales that are to be reset or deleted.
+/// Stops sales that will be reset or deleted.
 pub static CLEAR_BEGIN: LazyLock<Script> = script!(
     "clear_begin",
     flags: " flags=allow-oom",
@@ -105,7 +105,7 @@ pub static SALE_DELETE: LazyLock<Script> = script!(
     flags: " flags=allow-oom",
     uses: ["clock", "deadline", "stock", "history", "clear"]
 );
-/// Keeps sales from being created in an event that is about to be deleted.
+/// Prevents that sales are created in an event that is about to be deleted.
 pub static EVENT_CLOSE: LazyLock<Script> =
     script!("event_close", flags: " flags=allow-oom", uses: ["clock", "deadline"]);
 /// Deletes everything of an event.
@@ -114,7 +114,7 @@ pub static EVENT_DELETE: LazyLock<Script> = script!(
     flags: " flags=allow-oom",
     uses: ["clock", "deadline", "stock", "history", "groups"]
 );
-/// Closes an event for good that is to be archived.
+/// Closes an event for good before it is archived.
 pub static ARCHIVE_BEGIN: LazyLock<Script> = script!(
     "archive_begin",
     flags: " flags=allow-oom",
@@ -130,18 +130,18 @@ pub static ARCHIVE_ORDERS: LazyLock<Script> = script!(
 /// Drops exported requests or payments.
 pub static ARCHIVE_FIELDS: LazyLock<Script> =
     script!("archive_fields", flags: " flags=allow-oom", uses: ["clock", "deadline"]);
-/// Takes names of persons out of what stays.
+/// Replaces the names of persons in what stays.
 pub static ARCHIVE_ERASE: LazyLock<Script> = script!(
     "archive_erase", flags: " flags=allow-oom", uses: ["clock", "deadline", "stock", "order"]
 );
-/// Takes entries out of a feed.
+/// Removes entries from a feed.
 pub static FEED_DROP: LazyLock<Script> =
     script!("feed_drop", flags: " flags=allow-oom", uses: ["clock", "deadline", "groups"]);
 /// Adds units to a stock.
 pub static STOCK_ADD: LazyLock<Script> = script!(
     "stock_add", flags: "", uses: ["clock", "deadline", "stock"]
 );
-/// Takes unsold units out of a stock.
+/// Removes unsold units from a stock.
 pub static STOCK_REMOVE: LazyLock<Script> =
     script!("stock_remove", flags: " flags=allow-oom", uses: ["clock", "deadline", "stock"]);
 /// Writes something, so that replicas can be waited for.
@@ -151,31 +151,31 @@ pub static WAIT_MARK: LazyLock<Script> =
 pub static PEAK_RECORD: LazyLock<Script> =
     script!("peak_record", flags: " flags=allow-oom", uses: ["stock"]);
 
-/// Sells a held order.
+/// Confirms a held order.
 pub static ORDER_CONFIRM: LazyLock<Script> = script!(
     "order_confirm",
     flags: " flags=allow-oom",
     uses: ["clock", "deadline", "stock", "order", "feed", "gone", "deaths", "change"]
 );
-/// Gives an order back.
+/// Cancels an order.
 pub static ORDER_CANCEL: LazyLock<Script> = script!(
     "order_cancel",
     flags: " flags=allow-oom",
     uses: ["clock", "deadline", "stock", "order", "feed", "gone", "deaths", "change"]
 );
-/// Takes a bid back.
+/// Cancels a bid.
 pub static BID_CANCEL: LazyLock<Script> = script!(
     "bid_cancel",
     flags: " flags=allow-oom",
     uses: ["clock", "deadline", "stock", "order", "feed", "account", "gone", "deaths", "change"]
 );
-/// Marks an order as handed out.
+/// Marks an order as used.
 pub static ORDER_USE: LazyLock<Script> = script!(
     "order_use",
     flags: " flags=allow-oom",
     uses: ["clock", "deadline", "stock", "order", "feed", "gone", "deaths", "change"]
 );
-/// Gives back what nobody confirmed in time.
+/// Expires orders that were not confirmed in time.
 pub static ORDER_EXPIRE: LazyLock<Script> = script!(
     "order_expire",
     flags: " flags=allow-oom",
@@ -186,7 +186,7 @@ pub static ORDER_EXPIRE: LazyLock<Script> = script!(
 pub static ACCOUNT_SET: LazyLock<Script> = script!(
     "account_set", flags: "", uses: ["clock", "deadline", "stock"]
 );
-/// Sets a balance that is the one that was seen.
+/// Sets a balance if it is the given one.
 pub static ACCOUNT_SET_IF: LazyLock<Script> =
     script!("account_set_if", flags: "", uses: ["clock", "deadline", "stock", "account"]);
 /// Pays into an account or out of it.
@@ -197,10 +197,10 @@ pub static ACCOUNT_PAY: LazyLock<Script> =
 pub static NUMBER_BIND: LazyLock<Script> = script!(
     "number_bind", flags: "", uses: ["clock", "deadline"]
 );
-/// Frees an openid and its student number from each other.
+/// Unbinds an openid and its student number.
 pub static NUMBER_UNBIND: LazyLock<Script> =
     script!("number_unbind", flags: " flags=allow-oom", uses: ["clock", "deadline"]);
-/// Decides who answers a message.
+/// Decides which server answers a message.
 pub static REPLY_CLAIM: LazyLock<Script> = script!(
     "reply_claim", flags: " flags=allow-oom", uses: ["clock", "deadline", "stock", "claim"]
 );
@@ -260,8 +260,7 @@ impl Call<'_> {
         self
     }
 
-    /// Adds what the caller saw acknowledged of a sale: three arguments, as `lua/lib/history.lua`
-    /// takes them.
+    /// Adds the acknowledged past of a sale: three arguments, as `lua/lib/history.lua` reads them.
     pub fn past(self, past: Option<&Past>) -> Self {
         match past {
             None => self.arg("").arg(0).arg(0),
@@ -272,18 +271,18 @@ impl Call<'_> {
         }
     }
 
-    /// Lets the script start until then, by the clock of Redis. Without this, it may start whenever
-    /// it comes.
+    /// Lets the script start until then, by the clock of Redis. Without this, it may start at any
+    /// time.
     pub fn start_by(mut self, deadline: EpochMs) -> Self {
         self.start_by = Some(deadline);
         self
     }
 
-    /// Sends the call once. When Redis does not know the script (a restart or a flush), nothing
-    /// has run yet: the script is loaded and the call sent again. Nothing else is ever re-sent.
+    /// Sends the call once. If Redis does not know the script (a restart or a flush), nothing has
+    /// run yet: the script is loaded and the call sent again. Nothing else is ever sent twice.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when the call certainly did not run, [`Failure::Unknown`] when it may have.
+    /// [`Failure::Busy`]: the call was not executed. [`Failure::Unknown`]: it may have been.
     pub async fn send(self, connection: &mut impl ConnectionLike) -> Result<Value> {
         self.run(connection, failure::of_call).await
     }
@@ -291,8 +290,7 @@ impl Call<'_> {
     /// The same for a script that writes nothing.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when there is no answer, [`Failure::Unreadable`] when the script cannot read
-    /// what it finds.
+    /// [`Failure::Busy`]: no answer. [`Failure::Unreadable`]: the script cannot read the data.
     pub async fn look(self, connection: &mut impl ConnectionLike) -> Result<Value> {
         self.run(connection, failure::of_look).await
     }

@@ -1,10 +1,10 @@
-//! What a failed call means: certainly not executed, or perhaps.
+//! What an error of a call means: not executed, outcome unknown, or data that cannot be read.
 
 use redis::RedisError;
 
 use crate::failure::Failure;
 
-/// Answers by which Redis refuses a command before any effect.
+/// Error codes with which Redis refuses a command before any effect.
 const NOT_EXECUTED: [&str; 16] = [
     "ASK",
     "BUSY",
@@ -24,8 +24,8 @@ const NOT_EXECUTED: [&str; 16] = [
     "WRONGPASS",
 ];
 
-/// True when Redis refused a command before any effect. A command that it does not know, because it
-/// was renamed away, is refused without a code of its own; inside of a script that reads otherwise.
+/// True if Redis refused a command before any effect. An unknown command (it was renamed) is
+/// refused without a code of its own; inside of a script the error text is different.
 fn is_not_executed(code: &str, error: &RedisError) -> bool {
     let detail = || error.detail().unwrap_or_default();
     NOT_EXECUTED.contains(&code) || (code == "ERR" && detail().starts_with("unknown command"))
@@ -43,8 +43,8 @@ pub fn of_call(name: &str, error: &RedisError) -> Failure {
     }
 }
 
-/// The same for a script that writes nothing: whatever kept its answer away, nothing is in doubt,
-/// and what it raises is about what it read.
+/// The same for a script that writes nothing: a missing answer leaves nothing in doubt, and an
+/// error of the script is about the data that it read.
 pub fn of_look(name: &str, error: &RedisError) -> Failure {
     match error.code() {
         Some(code) if !is_not_executed(code, error) => {
@@ -55,9 +55,9 @@ pub fn of_look(name: &str, error: &RedisError) -> Failure {
     }
 }
 
-/// The same for commands that read these keys, one key for each: one that is of another type than
-/// it should be stays so, however often it is read. A reply that cannot be parsed may have broken
-/// off in the middle.
+/// The same for commands that read these keys, one key for each. A key of the wrong type is an
+/// error that a retry does not change. A reply that cannot be parsed may have broken off in the
+/// middle.
 pub fn of_read(keys: &[&str], error: &RedisError) -> Failure {
     let answers = error.clone().into_server_errors();
     let mut answers = answers.iter().flat_map(|answers| answers.iter());
@@ -70,7 +70,8 @@ pub fn of_read(keys: &[&str], error: &RedisError) -> Failure {
     }
 }
 
-/// A script raised. It does so only before its first write, but that is what broke.
+/// A script raised an error. It should do so only before its first write, but an error means that
+/// something broke.
 fn raised(name: &str, error: &RedisError) {
     tracing::error!(script = name, %error, "script failed: run `seckill doctor` and `seckill audit`");
 }

@@ -11,11 +11,11 @@ use crate::store::decode::{number, unexpected, word};
 use crate::store::script::ACCOUNT_PAY;
 
 impl Store {
-    /// Makes a payment. The same again gets the answer of the first time, and pays nothing.
+    /// Makes a payment. A repeat gets the first answer and pays nothing.
     ///
     /// # Errors
-    /// [`Failure::Busy`](crate::failure::Failure::Busy) when nothing was executed; anything else means
-    /// that it may have been.
+    /// [`Failure::Busy`](crate::failure::Failure::Busy): not executed. Any other failure: it may
+    /// have been executed.
     pub async fn account_pay(&self, event: &Event, payment: &Payment) -> Result<PayOutcome> {
         let keys = self.keys.of_payment(event.as_str());
         let call = ACCOUNT_PAY

@@ -1,4 +1,4 @@
-//! Histories: what replies say of them, and the new one that follows a loss.
+//! Histories: their form in replies, and the new one that follows a loss.
 
 use redis::Value;
 
@@ -46,12 +46,12 @@ fn resumed(reply: &Value) -> Result<ResumeOutcome> {
 }
 
 impl Store {
-    /// Lets a sale sell again after Redis has forgotten orders of it, with a new history. It sells
-    /// on from what Redis has now.
+    /// Lets a sale sell again after Redis lost orders of it, with a new history. It goes on with
+    /// what Redis has now.
     ///
     /// # Errors
-    /// [`Failure::Busy`](crate::failure::Failure::Busy) when nothing was executed; anything else means
-    /// that it may have been. It may safely be sent again.
+    /// [`Failure::Busy`](crate::failure::Failure::Busy): not executed. Any other failure: it may
+    /// have been executed. A repeat is safe.
     pub async fn sale_resume_after_loss(&self, id: &SaleId) -> Result<ResumeOutcome> {
         let keys = [self.keys.sale(id), self.keys.deleted(id.event())];
         let call = SALE_RESUME.on(&keys).arg(id.as_str()).arg(new_word());
@@ -59,10 +59,10 @@ impl Store {
         self.change_as(call, |reply| resumed(&reply), changes).await
     }
 
-    /// The number of the last history of a sale that an operator deleted; `None` when nobody did.
+    /// The number of the last history of a deleted sale; `None` if no operator deleted it.
     ///
     /// # Errors
-    /// [`Failure::Busy`](crate::failure::Failure::Busy) when there is no answer within the timeout.
+    /// [`Failure::Busy`](crate::failure::Failure::Busy): no answer within the timeout.
     pub async fn sale_deleted(&self, id: &SaleId) -> Result<Option<u64>> {
         let key = self.keys.deleted(id.event());
         let found = self.hash_field(key.clone(), id.as_str()).await?;

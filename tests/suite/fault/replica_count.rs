@@ -58,7 +58,7 @@ async fn of_a_new_master_nothing_is_known_before_its_replicas_stood_still() {
     let ready = app.operator().get("/readyz").await;
     assert_eq!(ready.status, 503);
     assert!(
-        ready.body.contains("must be the same for 3 s"),
+        ready.body.contains("must be stable for 3 s"),
         "{}",
         ready.body
     );
