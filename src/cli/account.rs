@@ -401,8 +401,8 @@ mod tests {
     fn a_wrong_line_is_named_and_nothing_is_changed() {
         for (text, named) in [
             ("a,1\nb,2\na,3\n", "line 3: a stands in line 1"),
-            ("a,1\nb\n", "line 2: it must be user,cents, and has 1"),
-            ("a,1,2\n", "line 1: it must be user,cents, and has 3"),
+            ("a,1\nb\n", "line 2: it must be user,cents, but has 1"),
+            ("a,1,2\n", "line 1: it must be user,cents, but has 3"),
             ("a,1\nb,-1\n", "line 2: \"-1\""),
             ("a,1.5\n", "line 1: \"1.5\""),
             ("a,\n", "line 1: \"\""),
