@@ -259,10 +259,10 @@ mod tests {
     #[test]
     fn what_is_no_export_is_refused() {
         for (text, words) in [
-            ("", "no export"),
-            ("order,state\n", "no export"),
+            ("", "not an export"),
+            ("order,state\n", "not an export"),
             ("{\"order\":1}", "line 1"),
-            ("{\"error\":\"broken\"}", "could not be read then"),
+            ("{\"error\":\"broken\"}", "could not be read when"),
         ] {
             let refused = Export::read(text, &sale()).expect_err(text).to_string();
             assert!(refused.contains(words), "{text:?}: {refused}");

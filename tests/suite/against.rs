@@ -99,7 +99,7 @@ async fn what_is_no_export_is_refused() {
     assert_eq!(orders.len(), 5);
     let path = file.to_str().expect("plain");
     for (text, words) in [
-        (Some("order,state\n"), "no export"),
+        (Some("order,state\n"), "not an export"),
         (Some("{\"order\":1}\n"), "line 1"),
         (None, "No such file"),
     ] {
