@@ -277,7 +277,7 @@ mod tests {
 
     fn refused(case: &Case) -> String {
         let said = contents(&case.dir).expect_err("refused").to_string();
-        for way in ["restore the whole directory", "move it away"] {
+        for way in ["Restore the whole directory", "move it away"] {
             assert!(said.contains(way), "{said}");
         }
         assert!(!said.contains('\n'), "one sentence: {said}");

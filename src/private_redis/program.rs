@@ -272,7 +272,7 @@ mod tests {
         let unfit = find(Some(&path), None)
             .expect_err("none is fit")
             .to_string();
-        for words in ["6.2.14", "broken/redis-server does not tell its version"] {
+        for words in ["6.2.14", "broken/redis-server does not report its version"] {
             assert!(unfit.contains(words), "{unfit}");
         }
 

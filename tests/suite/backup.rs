@@ -198,7 +198,7 @@ async fn nothing_starts_on_a_backup_that_was_killed() {
     assert!(!base.with_file_name("appendonly.aof.manifest").exists());
     let started = EmbeddedRedis::start(&path, Options::default());
     let said = started.err().expect("refused").to_string();
-    for way in ["restore the whole directory", "move it away"] {
+    for way in ["Restore the whole directory", "move it away"] {
         assert!(said.contains(way), "{said}");
     }
 }

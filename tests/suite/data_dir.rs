@@ -73,7 +73,7 @@ fn assert_refused(folder: &Path, words: &[&str]) {
 async fn assert_needed(folder: &Path, path: &Path, words: &str) {
     let away = folder.with_extension("away");
     std::fs::rename(path, &away).expect("moved");
-    let both_ways = ["restore the whole directory", "move it away", words];
+    let both_ways = ["Restore the whole directory", "move it away", words];
     assert_refused(folder, &both_ways);
     std::fs::rename(&away, path).expect("moved back");
     assert_eq!(orders_in(folder).await, ORDERS, "{words}");
