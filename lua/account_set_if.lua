@@ -1,16 +1,16 @@
--- account_set_if: states the balance of one account, if it has the one that the caller saw.
+-- account_set_if: sets the balance of one account, if it has the balance that the caller expects.
 --
 -- KEYS[1] accounts [hash]   username -> balance in cents
--- KEYS[2] paid_in  [hash]   username -> cents that operators put in, less what they took out
+-- KEYS[2] paid_in  [hash]   username -> cents that operators put in, minus what they took out
 -- KEYS[3] changes  [string] how often the accounts changed
 -- ARGV[1] username   [text]  whose account
 -- ARGV[2] if_balance [cents] what it must have now
 -- ARGV[3] balance    [cents] what it has from now on
 -- ARGV[4] limit      [cents] the most that may ever be paid into one account
 --
--- Returns {set}, or a refusal that changes nothing: {no_such_account} | {balance_changed, balance} |
---   {limit_passed}
--- Writes only for "set", and only a balance that is another one; the difference is what is paid in.
+-- Returns {set}, or a refusal that changes nothing: {no_such_account} | {balance_changed, balance}
+--   | {limit_passed}
+-- Writes only for "set", and only a balance that differs; the difference is paid in.
 -- Flags: none, so nothing is set when Redis is read-only, full or cannot persist.
 -- Uses: lib/clock, lib/deadline, lib/stock, lib/account
 

@@ -1,4 +1,4 @@
--- archive_begin: closes an event that is over for good, so that what nobody needs of it may be dropped.
+-- archive_begin: closes for good an event that is over, so that its unneeded data may be dropped.
 --
 -- KEYS[1] archived [string]  when the event was archived for the first time [ms]
 -- KEYS[2] deleted  [hash]    sale id -> number of its last history; * while no sale may be created
@@ -8,8 +8,8 @@
 --
 -- Returns {begun}, or a refusal that changes nothing: {no_such_event} | {not_ended, id} |
 --   {not_ended, id, closes_at [ms]} | {being_cleared, command} | {feed_needed, group}
--- Writes archived for "begun", and ends in each case what event_close began. From then on no sale of
---   the event opens again, none is created in it, and no payment is made.
+-- Writes archived for "begun", and always ends what event_close began. From then on no sale of the
+--   event opens again, none is created in it, and no payment is made.
 -- Flags: allow-oom, because what follows shrinks.
 -- Uses: lib/clock, lib/deadline, lib/stock, lib/groups, lib/clear
 
@@ -21,7 +21,7 @@ if #KEYS < 3 or #ARGV ~= #KEYS - 3 then
 end
 local now = now_ms()
 
--- Why the event cannot be archived yet; nil: it can.
+-- Why the event cannot be archived yet; nil if it can.
 local function refusal()
   for n, id in ipairs(ARGV) do
     local kind, closes_at, clearing =

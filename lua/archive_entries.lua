@@ -1,13 +1,13 @@
--- archive_entries: drops exported entries of the feed, or of its dead letters, of an archived event.
+-- archive_entries: drops exported entries of the feed of an archived event, or of its dead letters.
 --
 -- KEYS[1] archived [string]  when the event was archived
 -- KEYS[2] feed     [stream]  what happened to orders
--- KEYS[3] stream   [stream]  which of both the entries are in: the feed, or the dead letters
+-- KEYS[3] stream   [stream]  which of the two has the entries: the feed, or the dead letters
 -- ARGV[1...] ids   [entry id]  at most 1000
 --
 -- Returns {dropped, entries}, or a refusal that changes nothing: {not_archived}: the event was
---   deleted meanwhile | {feed_needed, group}: it has not read and acknowledged all of the feed
--- Writes for "dropped". The same again changes nothing more. The feed counts on from its last entry.
+--   deleted meanwhile | {feed_needed, group}: it has not read and acknowledged the whole feed
+-- Writes for "dropped". A repeat changes nothing more. The feed counts on from its last entry.
 -- Flags: allow-oom, because it shrinks.
 -- Uses: lib/clock, lib/deadline, lib/groups
 

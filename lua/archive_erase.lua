@@ -1,4 +1,4 @@
--- archive_erase: takes names of persons out of what stays of an archived event.
+-- archive_erase: replaces the names of persons in what stays of an archived event.
 --
 -- KEYS[1] archived [string] when the event was archived
 -- KEYS[2] orders   [hash]   order id -> record
@@ -6,13 +6,14 @@
 -- KEYS[4] paid_in  [hash]   username -> cents that operators put in
 -- KEYS[5] changes  [string] how often the accounts changed
 -- KEYS[6...] buyers [hash]  username -> order id: one for each sale of the event
--- ARGV[1...] goods [sale id], one for each sale, in the order of the keys; then for each person: name,
---   word [text] in its place, how many orders, and the ids of all orders of that person in the event
+-- ARGV[1...] goods [sale id], one for each sale, in the order of the keys; then for each person:
+--   name, the new word [text], how many orders, and the ids of all orders of that person in the
+--   event
 --
--- Returns {erased, persons, kept}: persons whose names were replaced, and those who keep theirs: an order
---   of them is held, cannot be read or is somebody else's. Or {not_archived}: the event was deleted
---   meanwhile, and nothing changes
--- Writes all of a person or nothing: orders, buyers and account have the same name at every instant.
+-- Returns {erased, persons, kept}: persons whose names were replaced, and those who keep theirs: an
+--   order of them is held, cannot be read or belongs to another person. Or {not_archived}: the
+--   event was deleted meanwhile, and nothing changes
+-- Writes all of a person or nothing: orders, buyers and account always have the same name.
 -- Flags: allow-oom, because a full Redis must be archived, too; words are about as long as names.
 -- Uses: lib/clock, lib/deadline, lib/stock, lib/order
 
@@ -39,7 +40,7 @@ redis.call("HLEN", accounts)
 redis.call("HLEN", paid_in)
 whole(redis.call("GET", changes), 0, changes)
 
--- The record of an order of this person, and the order; nothing when it is gone.
+-- The record of an order of this person, and the order; nothing if it is gone.
 local function record_of(name, id)
   local record = redis.call("HGET", orders, id)
   if not record then
@@ -52,7 +53,7 @@ local function record_of(name, id)
   return record, order
 end
 
--- Everything of a person as it will be: raises when it must stay.
+-- Everything of a person after the change; raises if the name must stay.
 local function person_read(name, ids)
   local person = { records = {}, entries = {} }
   for _, id in ipairs(ids) do

@@ -1,11 +1,11 @@
--- archive_fields: drops exported fields of a hash of an archived event: its requests, or its payments.
+-- archive_fields: drops exported fields of the requests or payments of an archived event.
 --
 -- KEYS[1] archived [string]  when the event was archived
 -- KEYS[2] hash     [hash]    requests or payments
 -- ARGV[1...] pairs of a field and the value that was exported: at most 1000 pairs
 --
--- Returns {dropped, fields}, or {not_archived}: the event was deleted meanwhile, and nothing changes
--- Writes only for fields that have this value. The same again changes nothing more.
+-- Returns {dropped, fields}; or {not_archived}: the event was deleted meanwhile, nothing changes
+-- Writes only for fields that have this value. A repeat changes nothing more.
 -- Flags: allow-oom, because it shrinks.
 -- Uses: lib/clock, lib/deadline
 

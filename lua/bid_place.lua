@@ -5,7 +5,7 @@
 -- KEYS[3] feed     [stream] what happened to orders
 -- KEYS[4] sale     [hash]   kind, window, paused, bid_min, bonus_bp, feed, history, counters
 -- KEYS[5] stock    [string] cents left to the target
--- KEYS[6] accounts [hash]   username -> balance in cents; absent: the event keeps none
+-- KEYS[6] accounts [hash]   username -> balance in cents; absent: the event keeps no accounts
 -- KEYS[7] changes  [string] how often the accounts changed
 -- ARGV[1] username   [text]     who bids
 -- ARGV[2] request_id [text]     the client's name for this request
@@ -13,7 +13,7 @@
 -- ARGV[4] waits      [0|1]      the caller waits for replicas: every answer writes a little
 -- ARGV[5] goods      [sale id]  the target
 -- ARGV[6] amount     [cents]    how much is offered
--- ARGV[7] history    [N-word]   of the past of the target that the caller saw acknowledged, or empty
+-- ARGV[7] history    [N-word]   of the acknowledged past of the target, or empty
 -- ARGV[8] grants     [orders]   of that past
 -- ARGV[9] granted_at [ms]       of that past
 --
@@ -25,11 +25,11 @@
 --   not_started     when the target opens [ms]
 --   no_such_sale | wrong_door | request_id_reused | paused | forgot | ended | target_reached |
 --   no_such_account | insufficient_balance, with an empty about
--- Writes only for "bid_accepted": a confirmed order, the counters, the request, a feed entry when
---   the sale has a feed, and the balance when the event keeps accounts: less what was accepted, plus
---   the bonus on it. With waits, every other answer about a target writes its field waited_at:
---   replicas are waited for from the last write on, and what the answer rests on was written before.
---   A target that has forgotten some of the past is stopped, and accepts nothing.
+-- Writes only for "bid_accepted": a confirmed order, the counters, the request, a feed entry if the
+--   sale has a feed, and the balance if the event keeps accounts: minus what was accepted, plus the
+--   bonus on it. With waits, every other answer about a target writes its field waited_at: replicas
+--   are waited for from the last write on, and what the answer depends on was written before. A
+--   target that lost some of the past is stopped, and accepts nothing.
 -- Flags: none, so bidding stops before any effect when Redis is read-only, full or cannot persist.
 -- Uses: lib/clock, lib/deadline, lib/stock, lib/history, lib/window, lib/order, lib/feed, lib/account
 
@@ -47,7 +47,7 @@ if amount == 0 then
   error({ err = "ERR bid_place: amount must be at least 1" })
 end
 
--- Read. Every key is read with the type that it is written with, and every number is one.
+-- Read. Every key is read with the type that it is written with, and every number is checked.
 
 local kind, opens_at, closes_at, paused, bid_min, bonus_bp, fed, confirmed, grants, granted_at, history =
   unpack(redis.call("HMGET", sale, "kind", "opens_at", "closes_at", "paused", "bid_min", "bonus_bp",
@@ -91,7 +91,7 @@ if lost then
   sale_stop(sale, past, paused)
 end
 
--- Repeat what this request got before.
+-- Repeat the first answer to this request.
 
 if before then
   local record = redis.call("HGET", orders, before)
@@ -125,8 +125,8 @@ end
 -- In two steps, because a product of this size would lose its last digits.
 local bonus = math.floor(accepted / 10000) * bonus_bp + math.floor(accepted % 10000 * bonus_bp / 10000)
 
--- Write. Only the entry of the feed can fail, when somebody has written other entries into it by
--- hand; nothing is written then.
+-- Write. Only the entry of the feed can fail, if other entries were written into it by hand; then
+-- nothing is written.
 
 local at = ms_text(now)
 if fed ~= "0" then

@@ -1,17 +1,18 @@
--- clear_begin: stops sales that are to be reset or deleted, before their orders are dropped.
+-- clear_begin: stops sales that will be reset or deleted, before their orders are dropped.
 --
 -- KEYS[1] feed        [stream]  what happened to orders
 -- KEYS[2...] sale     [hash]    paused, clearing, counters: one for each sale
 -- ARGV[1] command     [text]    reset or delete, and the ids of all its sales
--- ARGV[2] with_orders [0|1]     orders that are alive are dropped, too
--- ARGV[3] feed_too    [0|1]     entries of the feed that a consumer group has not read may be dropped
+-- ARGV[2] with_orders [0|1]     living orders are dropped, too
+-- ARGV[3] feed_too    [0|1]     unread entries of the feed may be dropped, too
 -- ARGV[4...] ids      [sale id] one for each sale, in the order of the keys
 --
--- Returns {begun}, or a refusal that changes nothing: {no_such_sale, id} | {orders_alive, id, units} |
---   {feed_needed, group} | {being_cleared, command}: another command has begun and must end first
--- Writes only for "begun": each sale is paused, and its field clearing keeps what paused was before and
---   the command, so that the same command goes on where it was. A sale with this field grants nothing,
---   takes no edit, and nothing of it expires.
+-- Returns {begun}, or a refusal that changes nothing: {no_such_sale, id} | {orders_alive, id,
+--   units} | {feed_needed, group} | {being_cleared, command}: another command has begun and must
+--   end first
+-- Writes only for "begun": each sale is paused. Its field clearing keeps the former value of paused
+--   and the command, so that a repeat of the command goes on where it was. A sale with this field
+--   grants nothing and takes no edit, and no order of it expires.
 -- Flags: allow-oom, because what follows shrinks.
 -- Uses: lib/clock, lib/deadline, lib/stock, lib/groups, lib/clear
 

@@ -3,8 +3,8 @@
 -- KEYS[1...] sale [hash]  paused, clearing: one for each sale
 --
 -- Returns how many sales go on
--- Writes only to sales that have the field clearing. The same again changes nothing more.
--- Flags: allow-oom, so that it works when Redis is full.
+-- Writes only to sales that have the field clearing. A repeat changes nothing more.
+-- Flags: allow-oom, so that it works if Redis is full.
 -- Uses: lib/clock, lib/deadline, lib/clear
 
 if came_late() then return "late" end

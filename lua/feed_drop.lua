@@ -1,11 +1,11 @@
--- feed_drop: takes entries out of a feed, also when a consumer group has not read them.
+-- feed_drop: removes entries from a feed, even if a consumer group has not read them.
 --
 -- KEYS[1] feed [stream]  what happened to orders
 -- ARGV[1...] ids [entry id]  at most 1000
 --
 -- Returns how many entries were dropped
--- Writes what drops them; a group for which no entry is left has then read all of the feed. The same
---   again changes nothing more.
+-- Writes what drops them. A group for which no entry is left has then read the whole feed. A repeat
+--   changes nothing more.
 -- Flags: allow-oom, because it shrinks.
 -- Uses: lib/clock, lib/deadline, lib/groups
 

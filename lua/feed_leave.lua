@@ -1,11 +1,11 @@
--- feed_leave: takes a consumer out of a group of the feed, unless entries wait for it.
+-- feed_leave: removes a consumer from a group of the feed, unless entries are pending for it.
 --
 -- KEYS[1] feed      [stream]        what happened to orders
 -- ARGV[1] group     [text]          whose consumer
 -- ARGV[2] consumer  [text]          who leaves
 --
--- Returns left; or pending: it was given entries that it did not acknowledge, which others take over
---   from it; or no_such_group
+-- Returns left; or pending: it was given entries that it did not acknowledge, which other consumers
+--   will take over; or no_such_group
 -- Writes only for left: deletes the consumer, if the group has it.
 -- Flags: allow-oom, because it frees memory.
 -- Uses: lib/groups

@@ -1,5 +1,5 @@
--- order_cancel: gives a held or confirmed order back: its units to their stocks, at the head and in
--- their order, and its buyer free to grab again.
+-- order_cancel: cancels a held or confirmed order. Its units go back to the head of their stocks,
+-- in their order, and its buyer may grab again.
 --
 -- KEYS[1] orders  [hash]    order id -> record
 -- KEYS[2] holds   [zset]    order id by deadline
@@ -8,16 +8,16 @@
 --   sale [hash] kind, cancel_until, feed, counters; stock [list or string]; buyers [hash]
 -- ARGV[1] order   [id]      which one
 -- ARGV[2] waits   [0|1]     the caller waits for replicas: an answer about the past writes a little
--- ARGV[3] buyer   [name]    whose order it must be; empty: anybody's
--- ARGV[4] door    [word]    where he asks: office, where it is known who he is; empty: anywhere else
+-- ARGV[3] buyer   [name]    whose order it must be; empty: any buyer's
+-- ARGV[4] door    [word]    office if the chat platform vouches for the buyer; empty: anywhere else
 -- ARGV[5...] goods [sale id], one for each sale, in the order of the keys
 --
 -- Returns {changed | repeated | expired | used | not_cancellable, record}, or {no_such_order}:
---   repeated when the order had been cancelled before, the others when nothing changed. A confirmed
---   order is not_cancellable when one of its sales has no cancel_until, or that has passed. A ticket,
---   an order of a sale that has the field keyword, is no order to a buyer outside the office
--- Writes only for "changed", so a repeat is safe. With waits, an order that was not changed has its
---   record written again as it is: replicas are waited for from the last write on.
+--   repeated if the order had been cancelled before, the others if nothing changed. A confirmed
+--   order is not_cancellable if one of its sales has no cancel_until, or that has passed. A ticket,
+--   an order of a sale that has the field keyword, does not exist for a buyer outside the office
+-- Writes only for "changed", so a repeat is safe. With waits, the record of an order that was not
+--   changed is written again: replicas are waited for from the last write on.
 -- Flags: allow-oom, so that what was granted is settled when Redis is full.
 -- Uses: lib/clock, lib/deadline, lib/stock, lib/order, lib/feed, lib/gone, lib/deaths, lib/change
 
@@ -40,7 +40,7 @@ local order = order_of(orders, id, buyer)
 if not order then
   return { "no_such_order" }
 end
--- Whoever saw a ticket knows whose it is, too: to name him is not enough.
+-- Anyone who saw a ticket knows its buyer's number, so the name is not enough.
 if buyer ~= "" and door ~= "office" then
   for _, sale in pairs(sales) do
     if redis.call("HEXISTS", sale.key, "keyword") == 1 then
@@ -55,7 +55,7 @@ if before[order.state] then
   return unchanged(before[order.state], orders, order, waits)
 end
 
-redis.call("ZCARD", holds) -- raises here, before the first write, if it is no zset
+redis.call("ZCARD", holds) -- raises here, before the first write, if it is not a zset
 local change = change_of(order.state, "cancelled", ms_text(now), sales)
 change_add(change, order)
 if order.state == "confirmed" then

@@ -1,4 +1,4 @@
--- order_confirm: makes a held order a sold one.
+-- order_confirm: confirms a held order.
 --
 -- KEYS[1] orders  [hash]    order id -> record
 -- KEYS[2] holds   [zset]    order id by deadline
@@ -9,11 +9,11 @@
 -- ARGV[3...] goods [sale id], one for each sale, in the order of the keys
 --
 -- Returns {changed | repeated | expired | cancelled | not_confirmable, record}, or {no_such_order}:
---   repeated when the order had been confirmed before, expired or cancelled when that came first and
---   nothing changed; a bid is not_confirmable, whatever its state: no payment waits for a word here
--- Writes only for "changed", so a repeat is safe. The deadline plays no part: until the order is
---   expired, it can be confirmed. With waits, an order that was not changed has its record written
---   again as it is: replicas are waited for from the last write on.
+--   repeated if the order had been confirmed before, expired or cancelled if that came first and
+--   nothing changed. A bid is not_confirmable in every state: it was accepted when it was made
+-- Writes only for "changed", so a repeat is safe. The deadline does not count: until the order is
+--   expired, it can be confirmed. With waits, the record of an order that was not changed is
+--   written again: replicas are waited for from the last write on.
 -- Flags: allow-oom, so that what was granted is settled when Redis is full.
 -- Uses: lib/clock, lib/deadline, lib/stock, lib/order, lib/feed, lib/gone, lib/deaths, lib/change
 
@@ -41,7 +41,7 @@ if answer then
   return unchanged(answer, orders, order, waits)
 end
 
-redis.call("ZCARD", holds) -- raises here, before the first write, if it is no zset
+redis.call("ZCARD", holds) -- raises here, before the first write, if it is not a zset
 local change = change_of("held", "confirmed", ms_text(now_ms()), sales)
 change_add(change, order)
 return { "changed", change_write(change, orders, holds, feed)[1] }

@@ -1,5 +1,5 @@
--- order_expire: gives back the orders of a batch that nobody confirmed in time: their units to their
--- stocks, at the head and in their order, and their buyers free to grab again.
+-- order_expire: expires the orders of a batch that were not confirmed in time. Their units go back
+-- to the head of their stocks, in their order, and their buyers may grab again.
 --
 -- KEYS[1] orders  [hash]    order id -> record
 -- KEYS[2] holds   [zset]    order id by deadline
@@ -11,12 +11,12 @@
 --
 -- Returns {late, answer...}: how late the latest expired order is [ms], and one answer for each id:
 --   expired: just now; not_due: its deadline has not passed; settled: it is not held any more;
---   stopped: Redis has forgotten orders of a sale of it, or that is being cleared; or, with the reason
+--   stopped: a sale of it is being cleared, or Redis lost orders of that sale; or, with the reason
 --   in the same text, broken: it or a sale of it cannot be read or does not add up
--- Writes for "expired" what the change needs. Puts the hold right for the others, so that they are
---   not in the way of the next batch: it gets the deadline of the record, or goes, or, when broken
---   or stopped, comes up again later. The same batch again changes nothing more.
--- Flags: allow-oom, so that what was granted is settled when Redis is full.
+-- Writes for "expired" what the change needs. Corrects the hold of the others, so that they do not
+--   block the next batch: it gets the deadline of the record, or is removed, or, if broken or
+--   stopped, comes up again later. A repeat of the batch changes nothing more.
+-- Flags: allow-oom, so that what was granted is settled if Redis is full.
 -- Uses: lib/clock, lib/stock, lib/order, lib/feed, lib/gone, lib/deaths, lib/change
 
 local orders, holds, feed = KEYS[1], KEYS[2], KEYS[3]

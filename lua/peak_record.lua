@@ -1,4 +1,4 @@
--- peak_record: records most replicas that a master has had, for those who connect later.
+-- peak_record: records the most replicas that a master has had, for later connections.
 --
 -- KEYS[1] peaks   [hash]       run id of a master → its number
 -- ARGV[1] run_id  [text]       the master that this runs on
@@ -6,9 +6,9 @@
 -- ARGV[3] number  [integer]    the number to record
 --
 -- Returns the number that is recorded afterwards.
--- Writes the number if none is recorded of this master, if it is larger, or if `from` is recorded.
---   The first of a master drops those of others: they are masters no more.
--- Flags: allow-oom, so that orders are acknowledged again when Redis is full.
+-- Writes the number if none is recorded for this master, if it is larger, or if `from` is recorded.
+--   The first record of a master drops those of others: they are not masters any more.
+-- Flags: allow-oom, so that orders are acknowledged again if Redis is full.
 -- Uses: lib/stock
 
 local peaks = KEYS[1]

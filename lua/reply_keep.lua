@@ -1,14 +1,14 @@
 -- reply_keep: remembers the reply to a claimed message for its next deliveries.
 --
--- KEYS[1] reply   [string] "?", the owner of a claim, TAB, the end of his lease in ms, TAB, his
+-- KEYS[1] reply   [string] "?", the owner of a claim, TAB, the end of its lease in ms, TAB, its
 --   note; or "=" and the reply
 -- ARGV[1] owner   [text]   who claimed the message
--- ARGV[2] text    [text]   what he answers
+-- ARGV[2] text    [text]   the reply
 -- ARGV[3] memory  [ms]     how long to remember it
 --
--- Returns kept; or lost: the lease ran out, and somebody else claimed or answered the message
--- Writes only for kept: the reply, which is forgotten after its time.
--- Flags: allow-oom, so what was begun is finished when Redis is full.
+-- Returns kept; or lost: the lease ran out, and another owner claimed or answered the message
+-- Writes only for kept: the reply, which is deleted after its time.
+-- Flags: allow-oom, so what was begun is finished if Redis is full.
 -- Uses: lib/clock, lib/deadline, lib/claim
 
 if came_late() then return "late" end
@@ -20,7 +20,7 @@ if #KEYS ~= 1 or #ARGV ~= 3 or owner == "" then
 end
 
 local found = remembered(reply)
--- A message that was forgotten is nobody else's: the reply is still the only one.
+-- A message that is not remembered has no other owner: the reply is still the only one.
 if found and found.owner ~= owner then
   return "lost"
 end

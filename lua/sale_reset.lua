@@ -1,4 +1,4 @@
--- sale_reset: gives sales whose orders were dropped a new beginning: their terms and units stay.
+-- sale_reset: begins sales anew whose orders were dropped: their terms and units stay.
 --
 -- KEYS[1] deleted [hash]  sale id -> number of its last history
 -- KEYS[2...] four for each sale:
@@ -7,8 +7,8 @@
 -- ARGV[1] word    [text]  of the new histories
 -- ARGV[2...] ids  [sale id], one for each sale, in the order of the keys
 --
--- Returns {reset, id...}: the sales that are still stopped, because they were stopped before the reset,
---   or because Redis has forgotten orders of them; or {not_cleared, id}, when another command ended it
+-- Returns {reset, id...}: the sales that are still stopped, because they were stopped before the
+--   reset, or because Redis lost orders of them; or {not_cleared, id} if another command ended it
 -- Writes only for "reset". Units that are numbered later get numbers that no unit had before.
 -- Flags: allow-oom, because it shrinks.
 -- Uses: lib/clock, lib/deadline, lib/stock, lib/history, lib/clear
@@ -20,7 +20,7 @@ if count < 1 or count ~= #ARGV - 1 then
   error({ err = "ERR sale_reset takes deleted, 4 keys for each sale, word and the ids" })
 end
 
--- What a sale is after the reset; nil when nobody is clearing it.
+-- The state of a sale after the reset; nil if nobody is clearing it.
 local function reset_of(id, sale, stock)
   local kind, paused, clearing, history, known, added, counted = unpack(redis.call("HMGET", sale, "kind",
     "paused", "clearing", "history", "known", "added", "counted"))

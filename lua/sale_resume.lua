@@ -1,4 +1,4 @@
--- sale_resume: lets a sale sell again after Redis has forgotten orders of it, with a new history.
+-- sale_resume: lets a sale sell again after Redis lost orders of it, with a new history.
 --
 -- KEYS[1] sale    [hash]     kind, paused, history, known, clearing
 -- KEYS[2] deleted [hash]     sale id -> number of its last history
@@ -6,9 +6,9 @@
 -- ARGV[2] word    [text]     of the new history
 --
 -- Returns resumed, or a refusal that changes nothing: no_such_sale | being_cleared
--- Writes only for "resumed", whatever stopped the sale, and also when nothing did: so an operator who
---   knows of a loss resumes the sale before any server finds out. The same again is one more history.
--- Flags: allow-oom, so that a sale can be resumed when Redis is full.
+-- Writes only for "resumed", whatever stopped the sale, and even if nothing did. So an operator who
+--   knows of a loss can resume the sale before a server finds out. A repeat makes one more history.
+-- Flags: allow-oom, so that a sale can be resumed if Redis is full.
 -- Uses: lib/clock, lib/deadline, lib/stock, lib/history
 
 if came_late() then return "late" end

@@ -1,13 +1,13 @@
--- sale_snapshot: reads everything about sales of one event, all of them in one instant.
+-- sale_snapshot: reads everything about sales of one event, all at one instant.
 --
 -- KEYS[1...] three for each sale:
 --   sale   [hash]            kind, window, purchase_max, paused, counters
 --   stock  [list or string]  the units, or the number left, of a target in cents
 --   buyers [hash]            username -> order id
 --
--- Returns for each sale {now [ms], left [units], buyers, field, value, ...} with all fields of the sale,
---   or no_such_sale; left is below 0 when somebody decremented a counter by hand. A sale that cannot be
---   read raises when it is asked for alone; among several it is broken, and the others are read.
+-- Returns for each sale {now [ms], left [units], buyers, field, value, ...} with all fields of the
+--   sale, or no_such_sale; left is below 0 if a counter was decremented by hand. A sale that cannot
+--   be read raises if it is the only one; among several it is broken, and the others are read.
 -- Writes nothing.
 -- Flags: no-writes, so it runs in every state of Redis, on replicas too.
 -- Uses: lib/clock, lib/stock

@@ -1,4 +1,4 @@
--- stock_add: puts units into a sale's stock, also while it sells.
+-- stock_add: adds units to a sale's stock, also while it sells.
 --
 -- KEYS[1] sale    [hash]            kind, counted, counters
 -- KEYS[2] stock   [list or string]  the units, or the number left, of a target in cents
@@ -7,9 +7,9 @@
 -- ARGV[3] target_limit [cents]      the same of a target
 -- ARGV[4...] the number of units, or the units
 --
--- Returns {added, left}: units ever added and units left after this call (still below 0 when a
---   counter was further below it than this adds), or a refusal:
---   no_such_sale | needs_count (only list stock has identities) | limit_passed
+-- Returns {added, left}: units ever added and units left after this call (still below 0 if a
+--   counter was further below it than this adds), or a refusal: no_such_sale | needs_count (only
+--   list stock has named units) | limit_passed
 -- Writes only when it returns numbers. Not idempotent: each call adds.
 -- Flags: none, so nothing is added when Redis is read-only, full or cannot persist.
 -- Uses: lib/clock, lib/deadline, lib/stock
@@ -37,7 +37,7 @@ if added + count > (kind == "target" and target_limit or limit) then
   return "limit_passed"
 end
 
--- Counted units of a list are numbered on from all that were ever numbered, so no number comes twice.
+-- The numbers of counted list units go on from the last one ever used, so no number comes twice.
 local function unit_at(i)
   return mode == "units" and ARGV[3 + i] or string.format("sn-%.0f", numbered + i)
 end

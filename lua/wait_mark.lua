@@ -1,11 +1,11 @@
 -- wait_mark: writes something, so that replicas can be waited for.
 --
--- KEYS[1] mark [string]  when the last one was written [ms]; it means nothing
+-- KEYS[1] mark [string]  when the last one was written [ms]; it is never read
 --
 -- Returns marked
 -- Writes always: WAIT counts from the last write of its connection on, and a replica that has this
---   one has everything that was written before it, by any connection.
--- Flags: allow-oom, so that what was done when Redis was full can be waited for.
+--   write has everything that was written before it, on any connection.
+-- Flags: allow-oom, so that writes to a full Redis can be waited for.
 -- Uses: lib/clock
 
 if #KEYS ~= 1 or #ARGV ~= 0 then
