@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(alarms(log).len(), 1);
     }
 
-    /// A reason that is an alarm is quoted once, and one that is none is not read back as an alarm.
+    /// An alarm among the reasons is quoted once. A reason that is not an alarm is not read as one.
     #[test]
     fn the_end_of_a_server_is_said_once() {
         let folder = tempfile::tempdir().expect("folder");
