@@ -45,7 +45,8 @@ local before = redis.call("HGET", payments, request)
 if before then
   local amount_then, balance_then = string.match(before, "^(%-?[1-9]%d*)\t(.*)$")
   if not amount_then then
-    error({ err = "ERR request " .. request_id .. " of " .. username .. " is no payment: " .. before })
+    error({ err = "ERR request " .. request_id .. " of " .. username .. " is not a payment: "
+      .. before })
   elseif amount_then ~= amount then
     return { "request_id_reused" }
   end
