@@ -1,5 +1,5 @@
-//! `seckill audit ID --against FILE`: what people were told before a failover, against what the
-//! sale has now.
+//! `seckill audit ID --against FILE`: compares an export from before a failover with what the sale
+//! has now.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What nobody needs of an event that is over is exported and then dropped, and nothing else.
+//! Archiving an event exports and then drops exactly what the event does not need any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

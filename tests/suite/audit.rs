@@ -1,5 +1,5 @@
-//! Audits of what somebody changed by hand: nothing holds that keeps a script from deciding, and
-//! each violation is said so that whoever reads it knows where to look.
+//! Audits of data that were changed by hand: a sale never holds while a script would fail on it,
+//! and the text of each violation shows where to look.
 
 use seckill::domain::ids::SaleId;
 use seckill::domain::order::Order;

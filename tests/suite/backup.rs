@@ -1,5 +1,5 @@
-//! Backups of running sales, and the ways on that `docs/OPERATIONS.md` tells: its commands are run
-//! here as they stand there.
+//! Backups of running sales, and how to restore them: the commands of `docs/OPERATIONS.md` are run
+//! here exactly as written.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,4 +1,4 @@
-//! Sales are reset and deleted, and events deleted: all that belongs to them goes, nothing else.
+//! Sales are reset and deleted, and events deleted: everything that belongs to them, nothing else.
 
 use futures_util::future::join_all;
 use redis::Value;

@@ -1,5 +1,5 @@
-//! The expirer as a part of the server: what nobody confirms is sold again, whatever is broken
-//! beside it, and nothing of it outlives the server.
+//! The expirer as a part of the server: unconfirmed units are sold again, even next to broken
+//! orders, and the expirer ends with the server.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn what_nobody_confirms_is_sold_again_at_once() {
     let grab = |user| app.buyer.code("/seckill", "a", user, "1");
     let asked_at = Instant::now();
     assert_eq!(grab("x").await, "grabbed");
-    // Whoever gets the unit next keeps it.
+    // The buyer who gets the unit next keeps it.
     world.put(&sale, &held_for(LONG_HOLD_MS)).await;
     while grab("y").await != "grabbed" {
         assert!(asked_at.elapsed() < PATIENCE, "never returned");

@@ -1,5 +1,5 @@
-//! Logging in as operators have it: a TLS port that wants certificates of its own authority, and a
-//! password in a file that changes. What is wrong is named with its file or setting.
+//! The login at Redis: a TLS port that requires certificates of its own authority, and a password
+//! in a file that changes. Errors name the file or the setting.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What other users of the machine and of the network may not learn: files of the private Redis,
+//! What other users of the machine and the network must not learn: files of the private Redis,
 //! secrets, and the operators' token.
 
 use std::fs::Permissions;

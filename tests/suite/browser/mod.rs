@@ -1,5 +1,5 @@
-//! The pages in a real Chromium with the screen of a phone. It must be installed: so these tests
-//! run only when they are asked for, with `make test-browser`.
+//! The pages in a real Chromium with the screen of a phone. It must be installed, so these tests
+//! run only with `make test-browser`.
 
 use seckill::domain::sale::activity::ActivityEdit;
 

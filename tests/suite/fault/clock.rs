@@ -1,5 +1,5 @@
-//! The clock of Redis is set while orders are held, or the next Redis behind the address has
-//! another one: nothing expires for a minute, and everything else goes on.
+//! The clock of Redis is set while orders are held, or the address leads to a Redis with another
+//! clock: nothing expires for a minute, and everything else goes on.
 
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::OrderState;

@@ -1,6 +1,6 @@
 //! The master is killed under load and the replica takes over. At `replicated:1` and
-//! `replicated:all` no order that anybody saw is lost; without them, the same fault must show
-//! losses, or the test proves nothing.
+//! `replicated:all` no acknowledged order is lost. Without them the same fault must show losses, or
+//! the test proves nothing.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,7 +58,7 @@ pub struct Pair {
     pub replica: PrivateRedis,
     /// Between the replica and its master.
     pub link: Proxy,
-    /// Between the server and whoever is master.
+    /// The proxy between the server and the current master.
     pub front: Proxy,
 }
 
@@ -520,7 +520,7 @@ async fn a_change_of_an_order_is_answered_when_a_replica_has_it() {
     };
     tokio::select! {
         biased;
-        outcome = &mut changing => panic!("whoever looks waits for it: {outcome:?}"),
+        outcome = &mut changing => panic!("a reader must not wait for it: {outcome:?}"),
         seen = looking => assert!(seen.expect("read").is_some()),
     }
     drop(changing);

@@ -1,5 +1,5 @@
-//! Redis forgets: everything, one sale, or the last orders. A server that knew more stops the sale,
-//! says so, and sells on when an operator resumes it after the loss.
+//! Redis loses data: everything, one sale, or the last orders. A server that knew more stops the
+//! sale, logs it, and sells again when an operator resumes the sale after the loss.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
-//! The crowd again, while the server or Redis is killed with `-9` in the middle. Afterwards every
-//! order that anybody saw is there, every retry gets it, and the law holds. The control: a Redis
-//! that keeps nothing on disk is convicted of forgetting.
+//! The crowd again, while the server or Redis is killed with `-9`. Afterwards every acknowledged
+//! order is there, every retry gets it, and the audit holds. The control: the test finds the losses
+//! of a Redis that keeps nothing on disk.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! Calls that a network holds back for longer than their buyers wait. What was `unknown` then does
-//! not happen afterwards: the buyer may have decided otherwise elsewhere.
+//! Calls that a network delays for longer than their buyers wait. A call whose outcome was
+//! `unknown` has no effect later: the buyer may have decided otherwise elsewhere.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! More attempts than can be decided: who finds no room is `busy` at once, who waited too long is
-//! `busy` before anything is sent, and of neither was anything executed.
+//! More attempts than Redis can decide. An attempt that finds no room is `busy` at once; one that
+//! waited too long is `busy` before it is sent. Neither was executed.
 
 use std::sync::Arc;
 use std::time::Duration;

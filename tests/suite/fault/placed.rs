@@ -1,7 +1,6 @@
-//! Orders over several sales, while the server or Redis is killed with `-9` in the middle.
-//! Afterwards each request that got an order gets that order again, with all its lines, and no
-//! other one; what nobody was promised is in stock. The control: a Redis that keeps nothing on
-//! disk is convicted of forgetting.
+//! Orders over several sales, while the server or Redis is killed with `-9`. Afterwards each
+//! request that got an order gets the same order again, with all its lines, and all other units are
+//! in stock. The control: the test finds the losses of a Redis that keeps nothing on disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
-//! One of two replicas is promoted while the old master stays writable, as a failover by Sentinel
-//! or by `REPLICAOF NO ONE` does it. At `replicated:all` nothing is acknowledged any more that the
-//! promoted one lacks, by whoever asks. The control waits for the replicas that are attached, and
-//! is convicted of losing orders.
+//! One of two replicas is promoted while the old master stays writable, as Sentinel or `REPLICAOF
+//! NO ONE` may do it. At `replicated:all` nothing is acknowledged from then on that the promoted
+//! one lacks. The control waits only for the replicas that are attached, and the test finds its
+//! losses.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,6 +1,5 @@
-//! Networks forget quiet connections and tell neither end: NAT gateways and load balancers do.
-//! After a quiet night the first buyers hear `busy` at most, and not for longer than one
-//! `redis.timeout`.
+//! Networks (NAT gateways, load balancers) forget quiet connections and tell neither end. After a
+//! quiet night the first buyers get `busy` at most, and not for longer than one `redis.timeout`.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! A connection to Redis that is cut before, cut after, silent or gone: `busy` means that
-//! nothing ran, `unknown` means that it may have, and a retry settles it.
+//! A connection to Redis that is cut before a call, cut after it, silent or gone: `busy` means that
+//! nothing ran, `unknown` means that it may have run, and a retry settles it.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -270,10 +270,10 @@ async fn a_stopped_redis_process_answers_in_time_and_recovers() {
     app.stop().await;
 }
 
-/// The answer of each who was answered, by his number.
+/// The answer of each buyer who was answered, by number.
 type Answers = BTreeMap<usize, String>;
 
-/// Somebody new asks every few milliseconds, whoever is still waiting.
+/// A new buyer asks every few milliseconds, even while others wait.
 async fn keep_coming(buyer: Buyer, asked: Arc<AtomicUsize>, answers: Arc<Mutex<Answers>>) {
     loop {
         // No more than a stall makes wait: a slow machine would never catch up.
@@ -341,7 +341,7 @@ async fn doors_recover_under_load_when_connecting_takes_long() {
     scene.end().await;
 }
 
-/// Whoever only looks is never told that what is in Redis is wrong because the connection broke.
+/// A broken connection is never reported to readers as wrong data in Redis.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reading_that_is_cut_off_may_be_tried_again() {
     let world = World::new().await;
@@ -371,7 +371,7 @@ async fn a_reading_that_is_cut_off_may_be_tried_again() {
     cutting.abort();
 }
 
-/// There are few connections for all that is not a door: whoever reads for long takes turns.
+/// There are few connections for everything but the buying endpoints, so long readings take turns.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn audits_under_way_keep_nobody_from_looking_at_an_order() {
     let mut world = World::new().await;

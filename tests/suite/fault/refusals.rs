@@ -1,5 +1,5 @@
-//! A master that is cut off from its replica still has a stock, and sells it out to buyers who all
-//! hear `unknown`. Nobody may hear that there is nothing left: the replica has it all.
+//! A master that is cut off from its replica still has a stock, and sells it to buyers who all get
+//! `unknown`. Nobody may be told that it is sold out: the replica has the whole stock.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! How many replicas must have an order at `replicated:all`, from the first look at a master on,
-//! and what is said of a `replicated:K` that is too small.
+//! How many replicas must have an order at `replicated:all`, from the first reading of a master on,
+//! and the warning if the K of `replicated:K` is too small.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -74,7 +74,7 @@ async fn of_a_new_master_nothing_is_known_before_its_replicas_stood_still() {
     until_recorded(&world, 1).await;
     app.stop().await;
 
-    // Whoever comes later counts as those did who came before.
+    // Later connections count as the earlier ones did.
     let (run_id, _) = peaks(&world, &mut raw).await;
     let () = run(
         &mut raw,

@@ -1,6 +1,6 @@
-//! A failover that is planned (`FAILOVER`, by which no write is lost), in the middle of a scan. A
-//! cursor of one server is nonsense at another: whoever went on with it would miss entries. So
-//! gates learn all buyers, audits have the right verdict or none, exports are complete or fail.
+//! A planned failover (`FAILOVER`, which loses no write) in the middle of a scan. Another server
+//! does not know the cursor, so a scan that went on there would miss entries. So gates read all
+//! buyers, audits have the right verdict or none, and exports are complete or fail.
 
 use std::collections::BTreeSet;
 use std::process::Output;

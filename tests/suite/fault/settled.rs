@@ -1,6 +1,6 @@
-//! Redis or the server is killed with `-9` while orders are confirmed and expire: a confirmation
-//! that somebody was told of never expires, and what was not confirmed comes back, once. The
-//! control: a Redis that keeps nothing on disk is convicted of forgetting.
+//! Redis or the server is killed with `-9` while orders are confirmed and expire. An acknowledged
+//! confirmation never expires, and units of unconfirmed orders come back exactly once. The control:
+//! the test finds the losses of a Redis that keeps nothing on disk.
 
 use std::collections::HashMap;
 use std::sync::Arc;

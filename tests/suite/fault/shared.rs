@@ -1,5 +1,5 @@
-//! Crowds that change orders share connections: `busy` still means that nothing ran, and `unknown`
-//! that it may have.
+//! Crowds that change orders over shared connections: `busy` still means that nothing ran, and
+//! `unknown` that it may have run.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Ctrl-C and TERM: everything that was accepted is answered before the server ends.
+//! Ctrl-C and TERM: every accepted request is answered before the server ends.
 
 use std::time::{Duration, Instant};
 

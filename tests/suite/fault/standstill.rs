@@ -1,6 +1,6 @@
-//! The server is stopped for a while, as a virtual machine is that moves. What its clients asked
-//! meanwhile they have given up, and perhaps done elsewhere: it is not done when the server goes
-//! on.
+//! The server stands still for a while, like a virtual machine that is moved. Its clients have
+//! given up and perhaps decided otherwise elsewhere, so requests from that time are not executed
+//! when the server goes on.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! A flood of invented names: it costs Redis little, and a new sale is sold all the same.
+//! A flood of invented names costs Redis little, and a new sale is sold all the same.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

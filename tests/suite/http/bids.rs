@@ -82,7 +82,7 @@ async fn a_cancelled_bid_is_repeated_as_what_it_is() {
     app.stop().await;
 }
 
-/// Whoever goes by `refund_due` must not pay for a bid what its account has back already.
+/// A shop that follows `refund_due` must not pay back a bid that its account has back already.
 #[tokio::test]
 async fn a_bid_is_never_confirmed_and_owes_no_refund() {
     let world = World::new().await;
@@ -91,7 +91,7 @@ async fn a_bid_is_never_confirmed_and_owes_no_refund() {
     let loan = world.target("p.loan", 100, &terms(1, 0)).await;
     world.set_accounts("p", &[("x", 50)]).await;
     let bid = world.accepted("x", "r", &loan, 50).await;
-    // Whoever hands out is told that the bid is dead, if it is, as of any order.
+    // Staff who hand out are told that the bid is dead, as for any order.
     for used in ["not_usable", "cancelled"] {
         let reply = operator.post(&format!("/orders/{}/confirm", bid.id)).await;
         let expected = r#"{"status":409,"code":"not_confirmable","title":"Conflict","detail":"投标无需确认。"}"#;

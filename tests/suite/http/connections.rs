@@ -1,5 +1,5 @@
-//! Connections of clients: silence has a deadline, work has none; places are kept free for those
-//! who ask.
+//! Connections of clients: silence has a deadline, running requests have none, and some places are
+//! kept free.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! `http.admin_listen`: what is for operators is there, and nowhere else.
+//! `http.admin_listen`: the endpoints of operators are there, and nowhere else.
 
 use seckill::domain::sale::StockKind;
 use seckill::http::routes;

@@ -1,4 +1,4 @@
-//! What many lookers share, and what they cost: the list of sales, metrics, probes.
+//! What many readers share, and what they cost: the list of sales, metrics, probes.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The life of an order over HTTP: every code, byte by byte.
+//! The endpoints of one order: every code, byte by byte.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! Money that operators put into accounts and take out of them, and balances that they set only as
-//! long as they are what was seen.
+//! Money that operators put into accounts and take out of them, and balances that are set only if
+//! they have the expected value.
 
 use seckill::config::RedisUrl;
 use serde_json::json;
@@ -231,7 +231,7 @@ async fn every_wrong_payment_is_named_and_changes_nothing() {
     app.stop().await;
 }
 
-/// Whoever hears nothing asks again, and is told what was done.
+/// A client that got no answer retries, and gets the answer of the first time.
 #[tokio::test]
 async fn busy_and_unknown_may_be_asked_again() {
     let mut world = World::new().await;

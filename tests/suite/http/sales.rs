@@ -1,4 +1,4 @@
-//! `GET /sales`: what buyers may know, and what a crowd of lookers costs.
+//! `GET /sales`: the public facts of sales, and what a crowd of readers costs.
 
 use std::iter::repeat;
 use std::time::{Duration, Instant};

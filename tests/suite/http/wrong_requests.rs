@@ -1,4 +1,4 @@
-//! Every wrong input gets its code; none is a 500, a panic or a closed door for the next one.
+//! Every wrong input gets its code. None causes a 500 or a panic, or blocks later requests.
 
 use proptest::prelude::*;
 use seckill::domain::sale::StockKind;
@@ -277,7 +277,7 @@ async fn a_broken_connection_harms_nobody() {
     app.stop().await;
 }
 
-/// Every door where somebody without a token may send what he likes.
+/// Every endpoint where a client without a token may send anything.
 const DOORS: [(&str, (&str, &str)); 9] = [
     ("/seckill", FORM),
     ("/seckill", JSON),

@@ -1,5 +1,5 @@
-//! The clock of Redis is set while requests are on their way: forward, they are `busy`; back, they
-//! may happen later by as much, and no later.
+//! The clock of Redis is set while requests are in flight. Set forward, they are `busy`; set back,
+//! they may be executed later by as much, and no later.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Bytes on their way to Redis that the network keeps, and lets go long after everybody was told
-//! `unknown` or `busy`: they do nothing any more.
+//! The network delays bytes to Redis until long after all clients were told `unknown` or `busy`:
+//! the bytes have no effect any more.
 
 use std::time::Duration;
 

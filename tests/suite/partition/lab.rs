@@ -1,5 +1,5 @@
-//! Hosts of our own: network namespaces around a switch whose wires fail as a test says. No packet
-//! leaves them. All of it is gone when the test ends, however it ends.
+//! Hosts for tests: network namespaces around a switch, with wires that fail on command. No packet
+//! leaves them. They are removed when the test ends, however it ends.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
@@ -245,7 +245,7 @@ fn ip(arguments: &[&str], lines: &str) -> Result<(), String> {
     let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("ip runs");
     let mut input = child.stdin.take().expect("its input");
-    // Whoever does not read it says what is wrong.
+    // If `ip` does not read its input, its standard error says why.
     let _ = input.write_all(lines.as_bytes());
     drop(input);
     let done = child.wait_with_output().expect("its end");

@@ -1,4 +1,4 @@
-//! What people ask for in the tests of late effects, and what happened of it too late.
+//! The requests in the tests of late effects, and what happened too late.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

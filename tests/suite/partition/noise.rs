@@ -1,4 +1,4 @@
-//! Networks that lose, delay, double and overtake: slow, and never wrong.
+//! Networks that lose, delay, duplicate and reorder packets: answers are slow, and never wrong.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! Packets of one direction are lost: nothing is acknowledged that the other Redis lacks, and soon
-//! after the wire is mended everybody is served.
+//! Packets of one direction are lost: nothing is acknowledged that the other Redis lacks, and
+//! buyers are served soon after the wire is repaired.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ async fn cut_one_way(shop: &mut Shop, from: Host, to: Host) -> (History, Vec<Str
     let name = format!("{from:?}-{to:?}");
     let goods = format!("list.{}", name.to_lowercase());
     shop.sale(Way::List, &goods, STOCK).await;
-    // Whoever is cut off: the servers if their master is, else the one that is.
+    // The servers that are cut off: both if their master is, else the one that is.
     let cut_off: &[usize] = if from == Host::S1 || to == Host::S1 {
         &[0]
     } else {

@@ -1,5 +1,5 @@
-//! An isolated master whose stock goes to buyers who only hear `unknown`: at `replicated:1` nobody
-//! is told that there is nothing left, because the replica has it and sells it when it takes over.
+//! An isolated master whose stock goes to buyers who only get `unknown`. At `replicated:1` nobody
+//! is told that it is sold out, because the replica has the stock and sells it when it takes over.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Two Redis and two servers on hosts of their own, and what a test looks at and breaks there.
+//! Two Redis servers and two seckill servers on hosts of their own, which a test reads and breaks.
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -1,4 +1,5 @@
-//! The network splits, and the replica is promoted on the other side while the old master sells on.
+//! The network splits. The replica is promoted on the other side while the old master goes on
+//! selling.
 
 use super::lab::{Host, Lab, in_lab};
 use super::shop::Shop;

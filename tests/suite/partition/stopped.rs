@@ -1,5 +1,5 @@
-//! A process that stands still while people ask, give up, and decide otherwise elsewhere: when it
-//! goes on, it does nothing of what was given up.
+//! A process that stands still while clients ask, give up, and decide otherwise elsewhere: when it
+//! goes on, it executes nothing of what was given up.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! A backlog of overdue orders is worked off while the doors are busy: how fast, and what the
-//! buyers feel of it. `SECKILL_TEST_ROUNDS=500 cargo test --release --test suite backlog --
+//! A backlog of overdue orders expires while the buying endpoints are busy: how fast, and how slow
+//! buyers are meanwhile. `SECKILL_TEST_ROUNDS=500 cargo test --release --test suite backlog --
 //! --nocapture` does it with a million orders and prints the figures.
 
 use std::sync::Arc;

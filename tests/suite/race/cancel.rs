@@ -1,5 +1,5 @@
-//! What a buyer gave back over HTTP is there for the next attempt: no closed gate keeps strangers
-//! from it until a probe has seen it.
+//! Units of an order that was cancelled over HTTP are there for the next attempt: no closed gate
+//! refuses it until a probe has passed.
 
 use std::time::Instant;
 
@@ -111,8 +111,8 @@ async fn all_sales_of_a_cancelled_order_sell_at_once() {
     app.stop().await;
 }
 
-/// Whoever cancels opens a gate, and a gate that wants to close learns all buyers: nobody may make
-/// it do so each time.
+/// A cancellation opens a gate, and a gate that wants to close reads all buyers: a buyer must not
+/// be able to cause that each time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_cancels_are_not_as_many_learnings() {
     let world = World::new().await;

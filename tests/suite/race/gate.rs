@@ -1,7 +1,7 @@
-//! Gates (`src/admission/gate/`) under changes: restocks of both kinds, removals, pauses,
-//! restarts, in any order. A gate may lag, for a bounded time; it may never refuse a buyer whose
-//! order it has seen, and never stay closed. The controls: a door that never opens again, and the
-//! lies that the model must convict.
+//! Gates (`src/admission/gate/`) under changes: restocks of both kinds, removals, pauses, restarts,
+//! in any order. A gate may lag, for a bounded time. It may never refuse a buyer whose order it has
+//! seen, and never stay closed. The controls: a gate that never opens again, and the lies that the
+//! model must find.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -28,7 +28,7 @@ use crate::support::wechat::{office, on_show};
 /// How old the news may be by which a gate refuses: its own 100 ms and a margin. News are aged
 /// from when a request was sent, so a slow machine makes no gate look slower.
 pub(super) const STALE_MAX: Duration = Duration::from_millis(150);
-/// From then on after a restock, whoever asks gets a unit.
+/// From then on after a restock, every attempt gets a unit.
 const REOPEN_MAX: Duration = Duration::from_secs(1);
 const LIST: StockKind = StockKind::List;
 
@@ -216,8 +216,8 @@ async fn a_sale_that_begins_anew_has_other_buyers() {
     app.stop().await;
 }
 
-/// The same, sold out by others: this server heard nothing of the new buyer until he asks here.
-/// Redis forgets everything, or, as a replica may that takes over, the last orders.
+/// The same, sold out by others: this server knows nothing of the new buyer until the buyer asks
+/// here. Redis loses everything, or only the last orders, as after a failover.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sale_that_others_sold_again_has_other_buyers() {
     for all in [true, false] {

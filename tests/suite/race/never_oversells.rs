@@ -1,6 +1,6 @@
-//! Stock 50, 1,000 users, 5 requests each, 200 connections: exactly the stock is granted, nobody
-//! gets two orders, nobody is told two stories. And the control: a door with the bug that most
-//! systems have is convicted by the same crowd.
+//! Stock 50, 1,000 users, 5 requests each, 200 connections: exactly the stock is granted, no buyer
+//! gets two orders, and no buyer gets two different answers. The control: the same crowd finds the
+//! bug of an endpoint that checks and acts in two steps, as many systems do.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

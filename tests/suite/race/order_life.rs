@@ -1,6 +1,6 @@
-//! Confirm, cancel and expire the same orders at the same time: exactly one of them wins, everybody
-//! is told so, and each unit comes back once. And the controls: a cancel that does not look at the
-//! state and an expiry that does not look at the deadline are convicted by the same checks.
+//! Confirm, cancel and expire the same orders at the same time: exactly one of them wins, all
+//! clients are told so, and each unit comes back once. The controls: the same checks find a cancel
+//! that ignores the state and an expiry that ignores the deadline.
 
 use std::collections::HashMap;
 use std::sync::Arc;

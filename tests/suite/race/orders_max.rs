@@ -1,5 +1,5 @@
 //! One buyer grabs and cancels over many connections at the same time: never more orders than the
-//! sale allows. And the control: without a limit the same check counts more.
+//! sale allows. The control: without a limit the same check counts more.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-//! Accounts that are topped up while their owners bid and cancel: not a cent is lost or made. The
-//! books are read from the raw keys and added up here, beside the product.
+//! Payments into accounts while their owners bid and cancel: not a cent is lost or created. The
+//! sums are computed here from the raw keys, without the product.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
 //! Orders over several sales under a crowd: never oversold, never in part, one order for each
-//! request; and the gates hear of every grant that a buyer hears of.
+//! request. The gates learn of every order before its buyer does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! An order that cannot be read, because somebody deleted or overwrote its record by hand: its
-//! buyer is told that nobody knows, the log names it, and everybody else buys on.
+//! An order that cannot be read, because its record was deleted or overwritten by hand: its buyer
+//! gets an error, the log names the order, and all other buyers can buy.
 
 use futures_util::future::join_all;
 use seckill::domain::sale::StockKind;
@@ -29,7 +29,7 @@ async fn a_lost_record_keeps_nobody_else_from_buying() {
     let (server, log) = ServerProcess::recorded(free_address(), &arguments).await;
     let door = door(&server.buyer, &sale);
 
-    // They come all at once, so whoever cannot be answered is in the same batches.
+    // They come all at once, so the ones that cannot be answered are in the same batches.
     let users = (0..400).map(|number| match number % 2 {
         0 => format!("user-{number}"),
         _ => "poor".to_owned(),

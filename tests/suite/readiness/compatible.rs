@@ -1,4 +1,4 @@
-//! The walk that every supported server passes, with no more rights than the documents ask for.
+//! The test that every supported server passes, with no more permissions than the documents name.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -1,4 +1,4 @@
-//! `seckill:data_version`: set once, and a program that does not know it touches nothing.
+//! `seckill:data_version` is set once. A program that does not know the version changes nothing.
 
 use seckill::domain::sale::StockKind;
 

@@ -1,5 +1,4 @@
-//! A Redis that hides what it is: INFO, CONFIG and ROLE are in the categories that are often
-//! forbidden.
+//! A Redis that hides what it is: INFO, CONFIG and ROLE are in categories that are often forbidden.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! A user who may not run a command of the scripts: nothing is sold, nothing is half done, and
-//! everybody is told; as soon as it is allowed, sales go on.
+//! A user who may not run a command of the scripts: nothing is sold, nothing is executed in part,
+//! and all clients get an error. As soon as the command is allowed, sales go on.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

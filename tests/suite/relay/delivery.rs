@@ -1,4 +1,4 @@
-//! Days on which nothing fails.
+//! Deliveries without any fault.
 
 use std::time::Duration;
 

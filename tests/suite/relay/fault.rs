@@ -1,4 +1,4 @@
-//! Whatever fails, every entry arrives, and what arrives twice is known by its seq.
+//! Whatever fails, every entry arrives, and a receiver recognises repeats by their seq.
 
 use std::time::Duration;
 

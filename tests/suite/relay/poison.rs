@@ -1,4 +1,4 @@
-//! Entries that the receiver never wants, and those that nobody can deliver.
+//! Entries that the receiver always refuses, and entries that cannot be delivered.
 
 use std::time::{Duration, Instant};
 

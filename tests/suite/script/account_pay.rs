@@ -219,7 +219,10 @@ async fn broken_data_raises_before_the_first_write() {
     assert_broken_data_raises(&ACCOUNT_PAY, &KEYS, &args, &seeds, less).await;
     let requests: [(Words, &str); 5] = [
         (&["HSET", "payments", "x\tr", ""], "r of x is not a payment"),
-        (&["HSET", "payments", "x\tr", "-2"], "r of x is not a payment"),
+        (
+            &["HSET", "payments", "x\tr", "-2"],
+            "r of x is not a payment",
+        ),
         (
             &["HSET", "payments", "x\tr", "02\t5"],
             "r of x is not a payment",

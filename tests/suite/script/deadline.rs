@@ -1,5 +1,5 @@
-//! What a person asked for is done in time or not at all: each script that changes something for
-//! somebody looks at its deadline before anything else.
+//! A change that a person asked for is made in time or not at all: each script that makes one
+//! checks its deadline before anything else.
 
 use std::sync::LazyLock;
 

@@ -14,7 +14,7 @@ async fn unbind(world: &World, who: &str) -> Option<Number> {
     unbound.expect("answered")
 }
 
-/// An operator frees a number; who it is bound to is what he is shown before.
+/// An operator frees a number after they were shown which openid it is bound to.
 async fn free(world: &World, what: &str) -> Option<OpenId> {
     let shown = world.store.openid_of(&number(what)).await.expect("read");
     let freed = world.store.number_free(&number(what)).await;

@@ -87,7 +87,8 @@ async fn until_given_up(world: &mut World, before: u64) {
     }
 }
 
-/// Whoever claims does not hear of it: whenever Redis does so after all, nobody else has to wait.
+/// The owner of a claim gets no reply from Redis. Even if Redis executes the claim later, no other
+/// delivery has to wait.
 #[tokio::test]
 async fn a_claim_that_nobody_heard_of_is_given_up() {
     let redis = PrivateRedis::forgetful();

@@ -341,7 +341,7 @@ async fn the_window_includes_both_ends_to_the_millisecond() {
             (closes_at, None),
             (closes_at + 1, Some(&ended)),
         ] {
-            // New for each instant: whoever holds an order gets it back at any time.
+            // A new buyer for each instant: a buyer with an order gets it back at any time.
             let mut world = World::new().await;
             let sale = world.sale("a", StockKind::Counter, 1).await;
             set_window(&mut world, &sale, Some(opens_at), Some(closes_at)).await;

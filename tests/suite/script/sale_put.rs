@@ -684,7 +684,7 @@ async fn the_door_of_a_sale_with_orders_is_fixed() {
     }
 }
 
-/// Otherwise whoever takes an activity off show would sell its tickets to anybody elsewhere.
+/// Otherwise hiding an activity would let any endpoint sell its tickets.
 #[tokio::test]
 async fn an_activity_off_show_is_sold_nowhere() {
     for kind in [StockKind::List, StockKind::Counter] {

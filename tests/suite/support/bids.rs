@@ -1,4 +1,4 @@
-//! Targets, bids and accounts as the tests need them.
+//! Targets, bids and accounts for tests.
 
 use seckill::domain::ids::{Event, RequestId, SaleId};
 use seckill::domain::money::Amount;

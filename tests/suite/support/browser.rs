@@ -1,4 +1,4 @@
-//! A real Chromium with the screen of a phone, told what to do by its driver.
+//! A real Chromium with the screen of a phone, controlled by its driver.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;

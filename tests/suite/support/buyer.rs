@@ -1,4 +1,4 @@
-//! A client of the doors.
+//! A client of the buyers' endpoints.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -175,8 +175,8 @@ impl Buyer {
         Reply::read(request.send().await?).await
     }
 
-    /// What the server counts, and the figures of Redis with it: in time for whoever scrapes, who
-    /// gets no figures while the machine stands still.
+    /// The counters of the server with the figures of Redis, in time for a scrape. A scrape gets no
+    /// figures while the machine stands still.
     pub async fn metrics(&self) -> String {
         self.metrics_that(|metrics| metrics.contains("seckill_figures_up 1\n"))
             .await

@@ -1,4 +1,4 @@
-//! What a crowd saw, and whether it can be the truth.
+//! What a crowd was told, and whether it can be true.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;

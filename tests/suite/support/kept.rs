@@ -1,4 +1,4 @@
-//! What a Redis keeps of a sale, by its raw keys, against what a crowd was told.
+//! Compares what a Redis keeps of a sale, by its raw keys, with what a crowd was told.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};

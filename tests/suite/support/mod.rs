@@ -1,4 +1,4 @@
-//! What the tests are told in: servers, buyers, crowds, faults.
+//! The tools of the tests: servers, buyers, crowds, faults.
 
 use std::time::Duration;
 

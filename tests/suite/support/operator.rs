@@ -1,4 +1,4 @@
-//! A client of the operators' door.
+//! A client of the operators' endpoints.
 
 use super::buyer::{Buyer, Reply};
 

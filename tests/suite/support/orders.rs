@@ -1,4 +1,4 @@
-//! Orders as the tests need them: granted at the lane, read, and written by hand.
+//! Orders for tests: granted at the lane, read, and written by hand.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A Redis that somebody else runs, on data in a folder; and one whose clock can be set.
+//! A Redis that someone else runs on data in a folder, and one with a clock that can be set.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

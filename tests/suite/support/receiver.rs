@@ -1,5 +1,5 @@
-//! A small order system of a shop: it writes down what the relay delivers, after it has verified
-//! the signature, and fails as it is told.
+//! A small order system of a shop: it verifies the signature of each delivery, records the
+//! delivery, and fails on command.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

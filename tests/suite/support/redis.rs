@@ -255,8 +255,8 @@ impl World {
         calls.map_or(0, |calls| calls.parse().expect("a number"))
     }
 
-    /// Everything that is stored under this prefix and means something, to compare before and
-    /// after, but the version of the data: whoever makes the first change writes it.
+    /// Everything that is stored under this prefix and matters, for a comparison before and after.
+    /// Without the version of the data, which the first change writes.
     pub async fn dump(&mut self) -> Vec<(String, Vec<u8>)> {
         let mut keys: Vec<String> = self.run(&["KEYS", &format!("{}*", self.prefix)]).await;
         let version = format!("{}data_version", self.prefix);

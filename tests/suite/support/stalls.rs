@@ -1,4 +1,4 @@
-//! How long this machine stood still: time that nobody can be blamed for.
+//! How long this machine stood still. The product is not to blame for that time.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// A look that comes so much later is a stall, and not work of this process.
 const LATE: Duration = Duration::from_millis(100);
 
-/// Whoever is asked may begin so late: a stall until then delays all that follows.
+/// A watcher may begin this late: a stall until then delays everything after it.
 const START: Duration = Duration::from_millis(500);
 
 /// Watches until it is asked.

@@ -83,7 +83,7 @@ pub struct Follower {
 pub struct Heard {
     /// The body, as it came.
     pub body: String,
-    /// `text` or `news`; empty when he is shown nothing.
+    /// `text` or `news`; empty if the user sees nothing.
     pub kind: String,
     /// The text, or the titles of the cards, a line each.
     pub text: String,
@@ -210,7 +210,7 @@ impl Follower {
         &self.openid
     }
 
-    /// Delivers a message of his.
+    /// Delivers a message of this user.
     pub async fn delivers(&self, message: &str) -> Heard {
         let heard = Heard::of(&deliver(&self.buyer, message).await);
         let to = format!("<xml><ToUserName><![CDATA[{}]]>", self.openid);
@@ -239,7 +239,7 @@ impl Follower {
         }
     }
 
-    /// The path of the page where he binds a number: the link in the answer to 绑定.
+    /// The path of the page that binds a number: the link in the answer to 绑定.
     pub async fn binding_path(&self) -> String {
         let heard = self.says("绑定").await;
         let link = heard.text.split_once(&format!("<a href=\"{SITE}"));

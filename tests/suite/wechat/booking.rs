@@ -95,7 +95,7 @@ async fn a_ticket_is_booked_once_by_menu_or_by_keyword() {
     }
 }
 
-/// The other doors believe whoever names a student number.
+/// The other endpoints believe any client that names a student number.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_other_door_sells_tickets_or_shows_them() {
     let number = "2019010001";
@@ -313,7 +313,7 @@ async fn an_activity_is_found_by_the_keyword_that_it_has_just_got() {
     assert_eq!(follower.says("查票").await.text, "您没有未使用的票！");
     world.activity("a", 5, &on_show("key2")).await;
     waits.push(hears(&follower, "抢票 key2", BOOKED).await);
-    // Whoever has a ticket finds it by the new word, and nobody can hide it any more.
+    // A user with a ticket finds it by the new word, and nobody can hide it any more.
     world.put(&sale, &on_show("key3")).await;
     waits.push(hears(&follower, "抢票 key3", BEFORE).await);
     // A reading lives 250 ms, or nine times as long as it took: one may have met a standstill of

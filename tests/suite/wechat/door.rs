@@ -1,4 +1,4 @@
-//! Who is let in, and what is read.
+//! Which requests are accepted, and which messages are read.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

@@ -1,4 +1,4 @@
-//! The platform waits 5 s: each delivery is answered before, with an apology if it must be.
+//! The platform waits 5 s: each delivery is answered before that, if necessary with an apology.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! Many messages at once: never more tickets than there are, never two for one, and each comes
-//! back once.
+//! Many messages at once: never more tickets than units, never two for one number, and each
+//! cancelled ticket comes back once.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -75,7 +75,7 @@ async fn fifty_users_share_ten_tickets() {
     let tickets: BTreeSet<_> = booked.map(Heard::ticket).collect();
     assert_eq!(tickets.len(), 10);
     assert_eq!(world.left(&sale).await, 0);
-    // Whoever has one hears so again, in the same crowd.
+    // A user with a ticket is told so again, in the same crowd.
     let again = at_once(asks).await;
     assert_eq!((count(&again, BEFORE), count(&again, SOLD_OUT)), (10, 40));
     let repeated = again.iter().flat_map(Heard::tickets).collect();

@@ -1,5 +1,5 @@
-//! The platform delivers a message again when it hears nothing in time: the same reply, byte for
-//! byte, and one effect.
+//! The platform delivers a message again if it gets no answer in time: it gets the same reply, byte
+//! for byte, and the effect happens once.
 
 use std::time::{Duration, Instant};
 
@@ -123,8 +123,8 @@ async fn other_messages_are_other_messages() {
     app.stop().await;
 }
 
-/// What a server that died left behind: a claim that nobody will ever settle. Whoever is asked
-/// next, be it at once, takes it over in time.
+/// A server that died leaves a claim that is never settled. The next delivery takes it over in
+/// time, even if it comes at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_claim_of_a_dead_server_is_taken_over() {
     let world = World::new().await;
@@ -322,7 +322,8 @@ async fn what_was_chosen_and_cannot_go_back_any_more_is_told() {
     app.stop().await;
 }
 
-/// Whoever lost the message to another delivery changes nothing, and says what that one said.
+/// A delivery that lost the message to another one changes nothing, and returns the reply of that
+/// one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_cannot_note_what_changes_changes_nothing() {
     let redis = PrivateRedis::forgetful();

@@ -1,4 +1,4 @@
-//! What whoever sets the office up is told: at the start, by `seckill doctor`, in the log.
+//! The warnings about the settings of the office: at the start, by `seckill doctor`, in the log.
 
 use crate::support::process::{ServerProcess, free_address, seckill};
 use crate::support::redis::World;

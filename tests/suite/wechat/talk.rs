@@ -1,4 +1,4 @@
-//! Help, activities, and everything that nobody understands.
+//! Help, activities, and messages that are no command.
 
 use crate::support::app::TestApp;
 use crate::support::redis::World;

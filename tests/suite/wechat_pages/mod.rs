@@ -1,4 +1,4 @@
-//! The pages of the ticket office and the door where tickets are checked, over HTTP.
+//! The pages of the ticket office and the check-in endpoint, over HTTP.
 
 mod activity;
 mod bind;
@@ -153,7 +153,7 @@ impl Office {
     }
 }
 
-/// Who follows the link that the chat gave him, and fills in the form there.
+/// A user who follows the link from the chat and fills in the form there.
 #[derive(Clone)]
 pub struct Visitor {
     buyer: Buyer,

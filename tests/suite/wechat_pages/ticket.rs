@@ -1,4 +1,4 @@
-//! The page of a ticket: who sees it, and what it says in each state.
+//! The page of a ticket: who can see it, and what it says in each state.
 
 use seckill::domain::ids::SaleId;
 use seckill::domain::sale::StockKind;
@@ -135,7 +135,7 @@ async fn a_ticket_is_shown_to_its_number_alone() {
     assert_eq!(foreign, absent, "nobody learns which tickets there are");
     assert_page(&office.get(&path("oC", &ticket)).await, 404, "尚未绑定学号");
 
-    // The ticket belongs to the number, whoever is bound to it.
+    // The ticket belongs to the number, whichever user is bound to it.
     let unbound = office.world.store.number_unbind(&openid("oA")).await;
     unbound.expect("unbound");
     assert_page(&office.get(&path("oA", &ticket)).await, 404, "尚未绑定学号");

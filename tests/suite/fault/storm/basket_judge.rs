@@ -1,4 +1,4 @@
-//! The judge of a storm of baskets: what was asked and answered against the raw keys.
+//! The judge of a storm of baskets: compares requests and answers with the raw keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! The negative control of the storm of baskets: after a calm one, each lie and each wrong key is
-//! told to the judge, which convicts it, and for what is wrong.
+//! The negative control of the storm of baskets: after a calm one, the judge gets each possible lie
+//! and each wrong key, and must name what is wrong.
 
 use super::basket_judge::{Books, judge};
 use super::baskets::{Basket, Goods, end_soon, stock_up, storm};

@@ -1,4 +1,4 @@
-//! The judge of a storm of bids: what was asked and answered against the raw keys.
+//! The judge of a storm of bids: compares requests and answers with the raw keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -408,7 +408,7 @@ impl<'a> Case<'a> {
     }
 }
 
-/// These sums after a change by one of these amounts: for sure, perhaps, or not.
+/// These sums after a change by one of these amounts: certain, possible, or not.
 fn added(
     sums: BTreeSet<i64>,
     waves: &Waves,

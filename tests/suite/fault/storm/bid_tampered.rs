@@ -1,5 +1,5 @@
-//! The negative control of the storm of bids: after a calm one, each lie and each wrong key is told
-//! to the judge, which convicts it, and for what is wrong.
+//! The negative control of the storm of bids: after a calm one, the judge gets each possible lie
+//! and each wrong key, and must name what is wrong.
 
 use super::bid_judge::{Books, judge};
 use super::bids::{Asked, Deed, EVENT, Event, TARGETS};

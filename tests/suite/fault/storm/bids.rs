@@ -1,5 +1,5 @@
 //! A storm of bids: 64 clients bid for four targets of one event, cancel, raise and lower the
-//! targets, state balances, pay in and out and make accounts, at two servers, while Redis is
+//! targets, set balances, pay in and out and create accounts, at two servers, while Redis is
 //! killed.
 
 use std::sync::{Arc, Mutex};

@@ -1,6 +1,6 @@
-//! Storms over HTTP, while the private Redis is killed with `-9` and comes back. Afterwards the law
-//! is added up from the raw keys and from what was answered: not by the code of the product, which
-//! could be wrong in the same way twice. Here is what both storms have in common.
+//! Storms over HTTP, while the private Redis is killed with `-9` and comes back. Afterwards the
+//! sums are checked from the raw keys and the answers, without the code of the product, which could
+//! be wrong in the same way twice. This module has the parts that both storms share.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
