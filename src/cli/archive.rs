@@ -23,9 +23,9 @@ use crate::store::archive::Keeper;
 const NOTES: &str = "\
 All sales of the event must have ended, and all consumer groups must have read and acknowledged its
 feed. The event is then closed for good: no sale of it opens again, none is created in it, and no
-payment is made. Orders that are held, confirmed or used stay, with their buyers, the stocks and the
+payment is made. Held, confirmed and used orders stay, with their buyers, the stocks and the
 balances. The file is on disk before anything is dropped. If the command breaks off, run it again:
-it exports what is left, into a file of its own.";
+it exports what is left into another file.";
 
 /// `seckill event archive`
 #[derive(Debug, Args)]

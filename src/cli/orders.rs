@@ -15,8 +15,8 @@ use crate::store::Store;
 
 /// What the list contains if orders change meanwhile.
 const NOTES: &str = "\
-Times are epoch milliseconds. An order that exists all the while is printed, rarely twice. A record
-that cannot be read is named on standard error, and the exit code is 1. It is 1, too, when the list
+Times are epoch milliseconds. An order that exists all the time is printed, rarely twice. A record
+that cannot be read is named on standard error, and the exit code is 1. It is also 1 if the list
 breaks off: the connection to Redis was lost, or a failover left it at a replica.";
 
 /// `seckill orders`

@@ -18,11 +18,11 @@ use crate::store::Store;
 /// What the exit code says; the codes are a contract with scripts.
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  it was paid, now or when the same request came first
+  0  it was paid, now or by an earlier request with the same id
   1  refused: nothing was paid
-  2  the command line or the configuration was wrong
-  3  Redis is not there, or did not take it: nothing was paid
-  4  nobody knows: say the same again with the same --request-id";
+  2  the command line or a setting cannot be used
+  3  Redis cannot be reached, or did not execute it: nothing was paid
+  4  the outcome is unknown: repeat with the same --request-id";
 
 /// `seckill account deposit`, `seckill account withdraw`
 #[derive(Debug, Args)]

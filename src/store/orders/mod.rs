@@ -70,7 +70,6 @@ impl Store {
     ///
     /// # Errors
     /// Redis cannot be reached or not read, or an index has another type.
-    /// Redis is not there, or not in a state to answer; or an index is none.
     pub async fn orders_of_buyer(
         &self,
         sales: &[&SaleId],

@@ -1,7 +1,8 @@
 //! Every sentence that buyers, shops and check-in staff get in an answer, in both languages.
 //!
 //! The pages of the ticket office have theirs in `templates/wechat`, its chat in
-//! [`crate::wechat::wording`]. Operators get English only, beside the rules of [`crate::operation`].
+//! [`crate::wechat::wording`]. Operators get English only: most of it is in
+//! [`crate::operation`], next to the rules.
 
 pub mod faults;
 pub mod orders;
