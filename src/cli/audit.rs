@@ -20,11 +20,11 @@ use crate::store::recount::Progress;
 /// What the exit code says; the codes are a contract with scripts.
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  the sale holds: nothing was oversold or lost
-  1  the sale is VIOLATED; each violation is named
+  0  the law holds
+  1  the law is VIOLATED; each violation is named
   2  the command line or a setting cannot be used
-  3  no verdict: Redis cannot be reached, the sale does not exist, its data cannot be read,
-     or it moved while it was read";
+  3  it could not be judged: Redis cannot be reached, the sale does not exist, its data cannot
+     be read, or it moved while it was read";
 
 /// `seckill audit`
 #[derive(Debug, Args)]
