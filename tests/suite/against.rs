@@ -21,7 +21,7 @@ fn run(world: &World, words: &[&str]) -> (Option<i32>, String, String) {
     (ran.status.code(), text(ran.stdout), text(ran.stderr))
 }
 
-/// A sale with so many orders of one unit, of which the first is confirmed; and an export of it.
+/// A sale with this many orders of one unit, the first of them confirmed, and an export of it.
 async fn exported(world: &World, format: &str, file: &Path) -> Vec<OrderId> {
     let sale = world.sale("a", StockKind::List, 10).await;
     world.put(&sale, &held_for(3_600_000)).await;
@@ -56,7 +56,7 @@ async fn what_was_acknowledged_and_is_missing_is_named() {
         assert_eq!(code, Some(0), "{printed}{said}");
         assert!(printed.contains("5 orders of the export"), "{printed}");
 
-        // A failover forgets: an order, a confirmation; and a unit is sold again.
+        // A failover loses an order and a confirmation, and a unit is sold again.
         let records = world.store.keys().orders("a");
         let record: String = world.run(&["HGET", &records, orders[0].as_str()]).await;
         let held = record.replacen("confirmed", "held", 1);

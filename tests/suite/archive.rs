@@ -30,7 +30,7 @@ use crate::support::orders::new_order_id;
 use crate::support::process::program;
 use crate::support::redis::{PrivateRedis, World, sale_id};
 
-/// Keeps pieces in memory, so many times; then it fails.
+/// Keeps pieces in memory this many times; then it fails.
 struct Memory {
     pieces: Vec<Piece>,
     times: usize,
@@ -401,7 +401,7 @@ async fn nothing_is_archived_while_a_sale_of_the_event_runs() {
     world.assert_holds(&running).await;
 }
 
-/// A request that was dropped would be judged like a new one, so nothing can be asked again.
+/// A dropped request would count as a new one, so nothing can be asked again.
 #[tokio::test]
 async fn an_archived_event_is_closed_for_good_until_it_is_deleted() {
     let world = World::new().await;

@@ -419,7 +419,7 @@ async fn a_broken_term_is_named_once_and_no_bid_for_it() {
     }
 }
 
-/// Cancels an order by a script that forgets to count, or counts twice.
+/// Cancels an order with a script that does not count, or counts twice.
 async fn cancel_by(world: &mut World, sale: &SaleId, user: &str, from: &str, to: &str) {
     let id = world.granted(sale, user, 1).await;
     let source = ORDER_CANCEL.source;

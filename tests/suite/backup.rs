@@ -72,7 +72,7 @@ async fn orders_at(url: RedisUrl) -> Vec<String> {
     world.run(&["HKEYS", "seckill:{a}:orders"]).await
 }
 
-/// A folder with `data`, in which so many orders of the sale `a` are.
+/// A folder with `data`, which has this many orders of the sale `a`.
 async fn sold(orders: usize) -> TempDir {
     let folder = tempfile::tempdir().expect("folder");
     let redis = EmbeddedRedis::start(&folder.path().join("data"), Options::default());

@@ -329,7 +329,7 @@ async fn a_tail_that_was_cut_off_is_told_once_and_named_by_the_doctor() {
     assert!(finding(&doctor(folder.path()), "redis log").contains("ok"));
 }
 
-/// A server whose files may not grow over so many KiB: to Redis a disk that is full.
+/// A server whose files may not grow above this many KiB: for Redis, the disk is full.
 #[tokio::test]
 async fn a_full_disk_is_told_and_named_by_the_doctor_and_loses_nothing() {
     let folder = sold().await;

@@ -167,7 +167,7 @@ async fn a_redis_that_cannot_start_quotes_its_log() {
     assert!(error.contains("maxmemory-policy"), "{error}");
 }
 
-/// A process of the program that runs beside this test; killed when dropped.
+/// A process of the program that runs next to this test; killed when dropped.
 struct Beside {
     child: Child,
     stderr: PathBuf,

@@ -36,7 +36,7 @@ fn everything_in(folder: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-/// True when another user can read the file; nobody can tell who may not become one.
+/// True if another user can read the file: any user may run code one day.
 fn others_read(path: &Path) -> bool {
     let mut command = Command::new("cat");
     let command = command.arg(path).uid(NOBODY).gid(NOBODY);

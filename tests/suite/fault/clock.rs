@@ -17,7 +17,7 @@ const HOLD_MS: u64 = 600_000;
 const STEP_SECONDS: i64 = 660;
 const ORDERS: usize = 5;
 
-/// A sale with a hold, and orders that nobody has confirmed.
+/// A sale with a hold, and orders that are not confirmed.
 async fn held(world: &World, app: &TestApp) -> Vec<String> {
     let sale = world.sale("a", StockKind::List, ORDERS as u64 + 1).await;
     world.put(&sale, &held_for(HOLD_MS)).await;

@@ -27,7 +27,7 @@ use crate::support::{PATIENCE, TIMEOUT};
 
 /// More rounds tell nothing new.
 pub(super) const ROUNDS_MAX: usize = 20;
-/// More than all who come before the failover can buy, less than all who come.
+/// More units than the buyers before the failover can take, fewer than all buyers can.
 const STOCK: u64 = 1_700;
 const CROWD: Crowd = Crowd {
     name: "user",
@@ -82,7 +82,7 @@ impl Pair {
         Store::new(&self.replica.url(), &world.prefix, TIMEOUT).expect("a store")
     }
 
-    /// Waits until the replica hears no more of the storm, and gives back how far it has come.
+    /// Waits until the replica gets nothing more of the storm; returns how far it has come.
     async fn until_deaf(&self, world: &World) -> u128 {
         let store = self.replicated(world);
         let mut before = granted(&store).await;
@@ -171,7 +171,7 @@ pub async fn until_linked(master: &PrivateRedis) {
     until_linked_to(master, 1).await;
 }
 
-/// The same for so many replicas, when there are no others.
+/// The same for this many replicas, if there are no others.
 pub(super) async fn until_linked_to(master: &PrivateRedis, replicas: usize) {
     let mut raw = connect(&master.url()).await;
     until_in_step(&mut raw, replicas).await;
@@ -187,7 +187,7 @@ pub async fn until_in_step(raw: &mut MultiplexedConnection, replicas: usize) {
     assert_eq!(linked, replicas, "a replica hears nothing");
 }
 
-/// Waits until so many replicas are attached and in step, and no others.
+/// Waits until exactly this many replicas are attached and in step.
 pub(super) async fn until_online(raw: &mut MultiplexedConnection, replicas: usize) {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -220,7 +220,7 @@ async fn scene(durability: Option<Durability>) -> (History, bool) {
     });
     let app = app.await;
     until_ready(&app.buyer).await;
-    // A storm that is not over before anybody notices that it has begun.
+    // A storm that is not over before the fault is seen.
     pair.front.set_latency(Duration::from_millis(50));
     let buyers = vec![app.buyer.clone()];
     let door = Arc::new(HttpDoor {
@@ -231,7 +231,7 @@ async fn scene(durability: Option<Durability>) -> (History, bool) {
     let storm = tokio::spawn(CROWD.storm(door.clone()));
     until_granted(&world.store, 200).await;
     pair.link.set(Fault::Stall);
-    // Grants that nobody may hear of at `replicated:1`, and that everybody hears of without it.
+    // Grants that no buyer may learn of at `replicated:1`, and that all buyers learn of without it.
     let replicated = pair.until_deaf(&world).await;
     let late = tokio::spawn(LATE.storm(door.clone()));
     until_granted(&world.store, replicated + 1).await;
@@ -549,7 +549,7 @@ async fn a_change_of_an_order_is_answered_when_a_replica_has_it() {
     world.assert_holds(&sale).await;
 }
 
-/// Waits until somebody waits for replicas.
+/// Waits until a call waits for replicas.
 async fn until_blocked(world: &mut World) {
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -94,11 +94,11 @@ impl Shop {
         for (server, user) in users.into_iter().enumerate() {
             self.sold(server, goods, user).await;
         }
-        // The first one hears of the order that the second one granted.
+        // The first server learns of the order that the second one granted.
         assert_eq!(self.code(0, goods, users[0]).await, "already_grabbed");
     }
 
-    /// Redis forgets everything.
+    /// Redis loses everything.
     async fn forgets(&mut self) {
         let () = self.world.run(&["FLUSHALL"]).await;
     }

@@ -42,14 +42,15 @@ fn door(buyer: &Buyer, path: &'static str, sale: &SaleId) -> Arc<HttpDoor> {
     })
 }
 
-/// When to kill: after so many units. Each round has another one, and says it.
+/// When to kill: after this many units. Each round has another number, and prints it.
 fn moment() -> u64 {
     let units = rand::random_range(1..=STOCK * 3 / 4);
     println!("killed after {units} of {STOCK} units");
     units
 }
 
-/// Waits until the sale has granted so many units, so that a fault hits the storm on every machine.
+/// Waits until the sale has granted this many units, so that a fault hits the storm on every
+/// machine.
 async fn until_granted(world: &World, sale: &SaleId, units: u64) {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -173,7 +174,7 @@ async fn redis_is_killed_and_restarted() {
     }
 }
 
-/// The negative control: the same storm on a Redis that keeps nothing must be convicted.
+/// The negative control: the same storm on a Redis that keeps nothing must fail the check.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_forgets_is_convicted() {
     let redis = PrivateRedis::forgetful();

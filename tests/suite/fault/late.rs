@@ -55,7 +55,7 @@ impl Shop {
         }
     }
 
-    /// What everybody hears who asks now.
+    /// The answers to all clients that ask now.
     async fn all_ask(&self, asking: &[Asking]) -> Vec<String> {
         let heard = asking.iter().map(|one| self.asks(one));
         futures_util::future::join_all(heard).await

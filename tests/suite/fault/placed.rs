@@ -54,7 +54,7 @@ impl Asked {
         }
     }
 
-    /// Sends the request until somebody knows what became of it.
+    /// Sends the request until its outcome is known.
     async fn settle(&mut self, buyer: &Buyer) {
         let give_up = Instant::now() + PATIENCE;
         loop {
@@ -166,7 +166,7 @@ async fn storm(buyer: &Buyer) -> JoinHandle<Vec<Asked>> {
     })
 }
 
-/// Everybody asks once more: what they hear must agree with what they heard.
+/// Every client asks once more: the answers must agree with the earlier ones.
 async fn everybody_asks_again(asked: &mut [Asked], buyer: &Buyer) {
     for asked in asked {
         asked.settle(buyer).await;

@@ -213,7 +213,7 @@ async fn a_lane_opens_a_new_connection_only_when_it_needs_one() {
     assert_eq!(proxy.connections(), 3);
 }
 
-/// What is no door uses a connection again as long as it is good.
+/// Everything except the buying endpoints uses a connection again as long as it is good.
 #[tokio::test]
 async fn a_store_opens_a_new_connection_only_when_it_needs_one() {
     let world = World::new().await;
@@ -307,7 +307,7 @@ fn is_open(answer: &str) -> bool {
     matches!(answer, "busy" | "unknown")
 }
 
-/// How many in a row got a definite answer, of those who asked from this number on.
+/// How many in a row got a definite answer, of the buyers from this number on.
 fn longest_run(answers: &Answers, from: usize) -> usize {
     let (mut run, mut longest) = (0, 0);
     for number in from..answers.keys().next_back().map_or(0, |last| last + 1) {

@@ -15,7 +15,7 @@ use crate::support::redis::World;
 
 const TIMEOUT: Duration = Duration::from_millis(300);
 
-/// Waits until the relay was given so many entries that it did not acknowledge.
+/// Waits until the relay was given this many entries that it did not acknowledge.
 async fn until_taken(world: &mut World, entries: u64) {
     let feed = format!("{}{{spring}}:feed", world.prefix);
     let deadline = Instant::now() + PATIENCE;
@@ -30,7 +30,7 @@ async fn until_taken(world: &mut World, entries: u64) {
     }
 }
 
-/// Sells while no replica hears of it. The relay takes the entries, and keeps them to itself.
+/// Sells while no replica gets the orders. The relay takes the entries and does not deliver them.
 async fn sell_unheard(pair: &Pair, world: &mut World, receiver: &Receiver, first: usize) {
     let before = receiver.entries("spring").len();
     pair.link.set(Fault::Stall);

@@ -126,7 +126,7 @@ async fn a_replica_that_comes_counts_at_once_and_one_that_left_until_it_is_gone(
     world.assert_holds(&sale).await;
 }
 
-/// A store at `replicated:all` that nobody but this test uses.
+/// A store at `replicated:all` that only this test uses.
 fn store_at_all(world: &World, url: &seckill::config::RedisUrl) -> (Store, Option<Watch>) {
     let store = Store::new(url, &world.prefix, Duration::from_secs(1)).expect("a store");
     let store = store
@@ -193,7 +193,7 @@ async fn a_command_counts_by_itself_where_no_server_did() {
     assert!(said.contains("only 0 of 1 replica confirmed it"), "{said}");
 }
 
-/// Without INFO nobody knows how many replicas there are.
+/// Without INFO the number of replicas is not known.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_user_who_may_not_ask_hears_unknown_and_why() {
     let pair = Pair::start().await;

@@ -25,9 +25,9 @@ use crate::support::proxy::Proxy;
 use crate::support::redis::{PrivateRedis, World, connect, run};
 use crate::support::{PATIENCE, TIMEOUT};
 
-/// A page takes so long that the failover comes before the last one.
+/// A page takes this long, so the failover comes before the last one.
 const LATENCY: Duration = Duration::from_millis(30);
-/// Holders who ask again.
+/// Buyers with an order who ask again.
 const ASKING: usize = 1_000;
 
 /// Buyers, and rounds: many of both when there is time.
@@ -62,7 +62,7 @@ impl Switch {
         &self.servers[self.master].0
     }
 
-    /// Sells one unit to each of so many buyers; then nothing is left.
+    /// Sells one unit to each of this many buyers; then nothing is left.
     async fn sold_out(&self, buyers: usize) -> (World, SaleId) {
         let world = World::at(self.master().url()).await;
         let stock = buyers as u64;
@@ -302,7 +302,7 @@ async fn an_export_over_http_breaks_off_when_its_server_becomes_a_replica() {
     app.stop().await;
 }
 
-/// A recount of a sale that nobody changes.
+/// A recount of a sale that does not change.
 pub(super) async fn recounted(store: &Store, sale: &SaleId) -> Result<(), Failure> {
     match store.recount(sale, &|_| {}).await {
         Ok(_) => Ok(()),

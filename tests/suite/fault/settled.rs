@@ -132,7 +132,7 @@ async fn until_granted(progress: &Progress, orders: usize) {
     }
 }
 
-/// Orders of which somebody was told a state that they are not in.
+/// Orders that are not in a state that a client was told.
 async fn broken_promises(world: &World, known: &Knowledge) -> Vec<String> {
     let mut broken = Vec::new();
     for (id, told) in known {
@@ -177,7 +177,7 @@ async fn redis_is_killed_while_orders_are_settled() {
             until_granted(&progress, orders).await;
             redis.kill_and_wait().await;
         }
-        // The buyers sleep at the same times, and a kill that falls in between hits nobody.
+        // The buyers sleep at the same times, and a kill in between hits none of them.
         while progress.failures.load(Ordering::SeqCst) == 0 {
             let orders = progress.orders.load(Ordering::SeqCst);
             assert!(orders < BUYERS * ORDERS_EACH, "no kill hit anybody");
@@ -212,7 +212,7 @@ async fn the_server_is_killed_while_orders_expire() {
     }
 }
 
-/// The negative control: the same storm on a Redis that keeps nothing must be convicted.
+/// The negative control: the same storm on a Redis that keeps nothing must fail the check.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_forgets_confirmations_is_convicted() {
     let redis = PrivateRedis::forgetful();

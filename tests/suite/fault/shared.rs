@@ -23,7 +23,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// A Redis of its own with so many held orders, for which nobody waits longer than so.
+    /// A Redis of its own with this many held orders, and this timeout.
     async fn new(orders: usize, timeout: Duration) -> Self {
         let redis = PrivateRedis::forgetful();
         let world = World::at(redis.url()).await;
@@ -49,7 +49,7 @@ impl Scene {
     }
 }
 
-/// One after the other on four connections, these would take longer than anybody waits.
+/// One after the other on four connections, these would take longer than any client waits.
 #[tokio::test]
 async fn a_crowd_changes_orders_on_two_connections() {
     let scene = Scene::new(200, Duration::from_secs(20)).await;

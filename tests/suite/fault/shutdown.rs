@@ -139,7 +139,7 @@ async fn until_ended(server: &mut ServerProcess) {
     }
 }
 
-/// After TERM, balancers see that a draining server is not ready, and it serves who still comes.
+/// After TERM, balancers see that a draining server is not ready, and it still serves new clients.
 #[tokio::test]
 async fn a_server_that_drains_is_not_ready_and_serves_on() {
     let (_redis, mut server, _record) = selling(&["--set", "http.drain=1h"]).await;

@@ -149,7 +149,7 @@ async fn nothing_that_lay_unread_while_the_server_stood_still_is_done() {
     }
 }
 
-/// A pause that is shorter, or no pause at all, costs nobody an answer.
+/// A shorter pause, or none, costs no client an answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_short_pause_changes_nothing() {
     let scene = Scene::open().await;

@@ -27,12 +27,12 @@ use crate::support::{PATIENCE, TIMEOUT};
 
 /// Questions for unknown names that a server asks in any second.
 const ASKS_PER_SECOND: usize = 50;
-/// The longest time that a buyer of a new sale may hear `busy`, by the documents.
+/// The longest time that a buyer of a new sale may get `busy`, by the documents.
 const NEW_SALE_WAIT_MAX: Duration = Duration::from_secs(1);
 /// The walk over the keys as it is sent. What the server asks about its permissions names it, too.
 const WALK: &str = "\r\nSCAN\r\n";
 
-/// Buyers who ask for a name after the other that no sale has, until they are told to stop.
+/// Buyers who ask for one nonexistent name after the other until they are stopped.
 struct Flood {
     stop: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
@@ -60,7 +60,7 @@ impl Flood {
         flood
     }
 
-    /// Waits until so many more have asked.
+    /// Waits until this many more have asked.
     async fn goes_on_for(&self, more: usize) {
         let deadline = Instant::now() + PATIENCE;
         let asked = self.asked.load(Ordering::Relaxed) + more;

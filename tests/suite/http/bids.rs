@@ -376,7 +376,7 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
     nowhere.stop().await;
 }
 
-/// While no replica hears of it, what shows a bid is unknown, and so is whether the target is full.
+/// While no replica gets it, an answer that shows a bid is unknown, and so is a full target.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bid_that_too_few_replicas_have_is_unknown() {
     let pair = Pair::start().await;

@@ -294,7 +294,7 @@ fn gauge(metrics: &str, name: &str) -> usize {
     line.expect(name).parse().expect("a number")
 }
 
-/// Requests that nobody reads the answers of wait where they cost little.
+/// Requests whose answers are not read wait where they cost little.
 #[tokio::test]
 async fn a_client_that_asks_and_does_not_read_costs_little_memory() {
     const CLIENTS: usize = 100;
@@ -345,7 +345,7 @@ async fn thousands_of_connections_are_answered_though_the_soft_limit_is_low() {
     assert!(open > 2_000, "{open}");
 }
 
-/// All places are taken by clients who hold them: buyers still come in, one after the other.
+/// Clients hold all places: buyers can still connect, one after the other.
 #[tokio::test]
 async fn with_few_files_silent_connections_make_room_for_buyers() {
     let world = World::new().await;

@@ -308,7 +308,7 @@ async fn who_shows_nothing_is_asked_who_he_is_of_every_order() {
         assert!(detail.contains(words), "{detail}");
     }
     let asked = buyer.send("POST", &path, &[], Vec::new()).await;
-    // The same of orders that exist and of others: nobody learns which do.
+    // The same for orders that exist and for others: a client does not learn which do.
     for path in [
         format!("/orders/{order}"),
         format!("/orders/{order}?user=alice"),

@@ -68,7 +68,7 @@ async fn the_bytes_of_an_order_are_a_contract() {
         assert!(metrics.contains(&counted), "{metrics}");
     }
 
-    // The doors know their lines, and the buyer is told when the order is dead.
+    // The buying endpoints know its lines, and the buyer is told when the order is dead.
     for (path, goods) in [("/seckill", "e.tea"), ("/incr", "e.cup")] {
         let code = app.buyer.code(path, goods, "秒", "1").await;
         assert_eq!(code, "already_grabbed", "{path}");

@@ -104,7 +104,7 @@ fn while_the_replica_is_away_nothing_is_sold_out() {
     });
 }
 
-/// The control: where the master alone counts, the same buyers hear that all is sold.
+/// The control: if only the master counts, the same buyers are told that everything is sold.
 #[test]
 #[ignore = "needs root and iproute2: make test-partition"]
 fn where_the_master_alone_counts_it_sells_out_without_the_replica() {

@@ -12,7 +12,8 @@ use super::till::{Way, codes, disbelieved};
 use crate::support::PATIENCE;
 use crate::support::history::History;
 
-/// A way to buy, what is there, what everybody asks for, and how much is sold before the cut.
+/// A way to buy, the stock, the quantity that all buyers ask for, and how much is sold before the
+/// cut.
 struct Case {
     way: Way,
     goods: &'static str,
@@ -21,7 +22,7 @@ struct Case {
     before: usize,
 }
 
-/// Of the pairs one unit stays, which is not enough for anybody.
+/// Of the pairs one unit stays, which is not enough for any buyer.
 const CASES: [Case; 5] = [
     Case {
         way: Way::List,

@@ -125,7 +125,7 @@ impl Shop {
         contents
     }
 
-    /// A connection from a server's host to Redis that nobody guards.
+    /// A connection from a server's host to Redis without the protection.
     pub fn plain(&self, from: Host) -> Plain {
         let to = SocketAddr::from((SHARED, REDIS_PORT));
         let stream = self.lab.on(from, || TcpStream::connect(to));

@@ -10,7 +10,7 @@ use super::late::{Desk, WATCH, change, change_at_last};
 use super::shop::{Shop, Stopped};
 use crate::fault::rounds;
 
-/// How long somebody waits for a server that stands still.
+/// How long a client waits for a server that stands still.
 const GIVES_UP: Duration = Duration::from_millis(800);
 
 /// Seconds for which a process stands still, one time after the other.
@@ -64,7 +64,7 @@ fn a_redis_that_stood_still_does_nothing_that_is_late() {
             plain.set("late");
             desk.ask_until(end, &format!("stop-{seconds}")).await;
             drop(stopped);
-            // The control: what nobody guards is done now.
+            // The control: without the protection, the request is executed now.
             shop.until_done("late").await;
             sleep(WATCH).await;
             println!("after {seconds} s Redis went on");

@@ -25,11 +25,11 @@ impl Way {
     pub const ALL: [Self; 4] = [Self::List, Self::Counter, Self::Basket, Self::Bid];
 }
 
-/// Refusals that are only true while nobody gives anything back.
+/// Refusals that are only true while no buyer cancels.
 const STOCK_REFUSALS: [&str; 3] = ["sold_out", "insufficient_stock", "target_reached"];
-/// Of every ten requests so many are from users who are new.
+/// Of every ten requests, this many are from new users.
 const NEW_OF_TEN: u32 = 6;
-/// Buyers who ask at the same time what became of their requests.
+/// Buyers who ask at the same time for the outcome of their requests.
 const ASKING_AGAIN: usize = 8;
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -53,7 +53,7 @@ impl Till {
         }
     }
 
-    /// The same for buyers who give up and hang up.
+    /// The same for buyers who give up and close the connection.
     pub fn giving_up_after(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
@@ -176,7 +176,7 @@ impl Rush {
                     let refused = entry.answer.order.is_none();
                     heard.lock().expect("not poisoned").entries.push(entry);
                     if refused {
-                        // As people do who are refused.
+                        // As refused buyers do.
                         tokio::time::sleep(PAUSE).await;
                     }
                 }

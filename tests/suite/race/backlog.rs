@@ -22,7 +22,7 @@ const BUYERS: u32 = 10;
 /// Between two requests of a buyer, whether or not the last one was answered in time.
 const PERIOD: Duration = Duration::from_millis(20);
 
-/// Buyers at the doors until told to stop: how long each waited, in µs, from when it wanted to ask.
+/// Buyers at the endpoints until stopped: how long each waited, in µs, from when it wanted to ask.
 async fn rush(buyer: &Buyer, wave: &'static str, stop: Arc<AtomicBool>) -> Histogram<u64> {
     let buyers = (0..BUYERS).map(|number| {
         let (buyer, stop) = (buyer.clone(), stop.clone());

@@ -15,7 +15,7 @@ use crate::support::orders::{LONG_HOLD_MS, held_for};
 use crate::support::redis::World;
 
 const LIST: StockKind = StockKind::List;
-/// Strangers who ask at the same time.
+/// New buyers who ask at the same time.
 const CROWD: usize = 8;
 
 /// Buyers whom a gate learns.

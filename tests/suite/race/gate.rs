@@ -62,7 +62,7 @@ pub(super) async fn until_closed(buyer: &Buyer, sale: &SaleId) {
     until_gate_says("sold_out", buyer, sale).await;
 }
 
-/// Strangers ask, and all hear this, until the server says it without Redis.
+/// New buyers ask, and all get this answer, until the server gives it without Redis.
 async fn until_gate_says(code: &str, buyer: &Buyer, sale: &SaleId) {
     let door = door(buyer, sale);
     let gauge = format!("seckill_gate_buyers{{refusal=\"{code}\",sale=\"{sale}\"}}");
@@ -318,7 +318,7 @@ async fn a_gate_opens_with_its_sale_and_closes_when_that_ends() {
     app.stop().await;
 }
 
-/// The control: the same patience convicts a gate that never opens again.
+/// The control: the same check finds a gate that never opens again.
 #[tokio::test]
 async fn a_gate_that_never_opens_is_convicted() {
     struct ClosedDoor;
@@ -448,7 +448,7 @@ impl Held {
     }
 }
 
-/// The sale as somebody sees it who knows everything.
+/// The sale, if everything is known.
 struct Model {
     paused: bool,
     left: u64,
@@ -470,7 +470,7 @@ impl Model {
         model
     }
 
-    /// The sale is no longer as it was; when exactly within this time, nobody knows.
+    /// The sale changed at an unknown moment within this time.
     fn changed(&mut self, began: Instant, ended: Instant) {
         if let Some(last) = self.stood.last_mut() {
             last.until = Some(ended);
@@ -546,7 +546,7 @@ impl Model {
             return Err(format!("a buyer was refused: {entry:?}"));
         }
         let code = &entry.answer.code;
-        // Only what holds for everybody is said by gates; the rest must be true now.
+        // Gates give only refusals that are the same for all buyers; the others must be true now.
         let stale = if code == "insufficient_stock" {
             Duration::ZERO
         } else {
@@ -686,7 +686,8 @@ impl Case {
             let bought = keep_asking(&door, &format!("last-{server}"), began).await?;
             self.saw(began, &[(life, bought)])?;
         }
-        // Refusals by a gate that lags are judged above; here is what orders say of each other.
+        // Refusals by a gate that lags are checked above; this checks the orders against each
+        // other.
         let violations = self.history.violations(self.model.stocked);
         if !violations.is_empty() {
             return Err(violations.join("; "));
@@ -740,7 +741,7 @@ proptest! {
     }
 }
 
-/// The control of the model: it convicts what a broken gate would say, and only that.
+/// The control of the model: it finds what a broken gate would say, and only that.
 #[test]
 fn every_lie_of_a_gate_is_caught() {
     let start = Instant::now() + Duration::from_secs(1);

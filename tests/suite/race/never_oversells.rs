@@ -29,7 +29,7 @@ async fn assert_exact(world: &World, sale: &SaleId, stock: u64, history: &Histor
     world.assert_holds(sale).await;
 }
 
-/// Lets the crowd in at one door of the servers that these buyers talk to.
+/// Sends the crowd to one endpoint of the servers that these buyers talk to.
 async fn storm(crowd: Crowd, path: &'static str, buyers: Vec<Buyer>, sale: &SaleId) -> History {
     let door = HttpDoor {
         buyers,
@@ -116,7 +116,7 @@ async fn one_user_a_hundred_times_at_once() {
     }
 }
 
-/// The negative control: the crowd finds both classic crimes in a door that checks, then acts.
+/// The negative control: the crowd finds both classic bugs of an endpoint that checks, then acts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_door_that_checks_then_acts_is_convicted() {
     let prefix = new_prefix();

@@ -14,7 +14,7 @@ use crate::support::orders::at_most;
 use crate::support::redis::World;
 
 const CONNECTIONS: usize = 16;
-/// With so many orders nobody need ask on: there is no limit.
+/// If a buyer gets this many orders, there is no limit.
 const ENOUGH: usize = 40;
 
 /// Grabs, and cancels whatever is shown, until the buyer gets no more; what was granted.

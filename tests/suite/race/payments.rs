@@ -172,7 +172,7 @@ async fn top_ups_beside_bids_and_cancels_lose_and_make_no_cent() {
     }
 }
 
-/// Adds a cent so many times, each time to the balance that the last answer told.
+/// Adds a cent this many times, each time to the balance of the last answer.
 async fn add_by_comparing(operator: Operator, times: usize) {
     let (mut done, mut seen) = (0, 0);
     while done < times {

@@ -243,7 +243,7 @@ async fn a_gate_hears_of_an_order_before_its_buyer_does() {
     }
 }
 
-/// Another server's gate lags by one probe, as with the doors, however many strangers ask.
+/// Another server's gate lags by one probe, as with the buying endpoints, in any crowd.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_gate_of_another_server_hears_of_an_order_with_the_next_probe() {
     let world = World::new().await;

@@ -46,7 +46,7 @@ async fn a_lost_record_keeps_nobody_else_from_buying() {
     let named = |line: &str| line.contains("sale=rush") && line.contains(lost.as_str());
     assert!(logged.lines().any(named), "{logged}");
 
-    // The gate closes, lets them pass, and stays closed whatever they hear.
+    // The gate closes, lets them pass, and stays closed whatever answers they get.
     until_closed(&server.buyer, &sale).await;
     let learnings = learnings(&server.buyer).await;
     for _ in 0..20 {
@@ -61,7 +61,7 @@ async fn a_lost_record_keeps_nobody_else_from_buying() {
     world.assert_holds(&sale).await;
 }
 
-/// How often the server learned who the buyers are.
+/// How often the server read the buyers.
 async fn learnings(buyer: &Buyer) -> String {
     let metrics = buyer.get("/metrics").await.body;
     let count = metrics

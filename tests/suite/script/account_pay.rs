@@ -427,7 +427,7 @@ async fn every_seeded_bug_is_convicted() {
             "balance + 1 < cents then",
             &[Judge::Everybody],
         ),
-        // Money that goes in and out beside the books.
+        // Money that goes in and out and is not recorded.
         (
             "redis.call(\"HSET\", paid_in, username, cents_text(total))",
             "",

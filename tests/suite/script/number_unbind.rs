@@ -150,7 +150,7 @@ async fn broken_data_raises_before_the_first_write() {
         (&["openids", "numbers", "n", "o"], "number", "n"),
     ];
     for (places, by, name) in cases {
-        // One hash is whole, the other key is none; then both are none.
+        // One hash is whole and the other key has another type; then both have.
         let mut world = World::new().await;
         let [whole, broken] = [places[0], places[1]].map(|key| format!("{}{key}", world.prefix));
         let _: Value = world.run(&["HSET", &whole, places[2], places[3]]).await;

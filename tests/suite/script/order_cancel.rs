@@ -362,7 +362,7 @@ async fn a_count_that_is_none_raises_before_the_first_write() {
     assert_eq!(world.dump().await, before);
 }
 
-/// Of an older sale nobody counted; it begins with the first order that dies.
+/// An older sale did not count; it begins with the first order that dies.
 #[tokio::test]
 async fn an_older_sale_begins_to_count_with_its_next_death() {
     let mut world = World::new().await;

@@ -132,7 +132,7 @@ async fn an_order_over_sales_of_both_kinds_takes_all_and_writes_each_key() {
     }
     let held: u64 = world.run(&["EXISTS", &keys.holds("e")]).await;
     assert_eq!(held, 0, "nothing waits");
-    // The doors show its own line of the order.
+    // The buying endpoints show their own line of the order.
     for sale in [&tea, &cup] {
         let Outcome::AlreadyGrabbed(grant) = world.grab(sale, "秒 x", 1).await else {
             panic!("the door of {sale} does not know the order");
@@ -745,7 +745,7 @@ fn said(outcome: &PlaceOutcome) -> (String, Option<&OrderId>) {
 enum Step {
     /// User, request, lines by the place of their sale.
     Place(u8, u8, Vec<(usize, u32)>),
-    /// The order of this number, if there are so many.
+    /// The order of this number, if there are that many.
     Cancel(usize),
 }
 

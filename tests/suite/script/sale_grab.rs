@@ -323,7 +323,7 @@ async fn an_activity_is_sold_by_the_office_whatever_its_stock() {
                 StockKind::Counter | StockKind::Target => 0,
             }
         );
-        // Elsewhere nobody is shown whose ticket it is.
+        // Elsewhere no client is shown whose ticket it is.
         let told = refusals(&world, &sale, kind.door(), &[("x", 1), ("z", 1)]).await;
         assert_eq!(told, [Refusal::WrongDoor; 2]);
         world.assert_holds(&sale).await;
@@ -519,7 +519,7 @@ async fn units_pushed_by_hand_are_sold_whatever_their_bytes() {
         ["tab\tline\nend", "100%"]
     );
     assert_eq!(grabbed(&batch.outcomes[1]).line.units, ["%FF\0"]);
-    // The audit says that nobody accounted for them.
+    // The audit says that they are not accounted for.
     let judged = world.store.recount(&sale, &|_| {}).await.expect("recount");
     let violations = judged.expect("exists").violations;
     assert!(
@@ -760,7 +760,7 @@ async fn an_order_that_cannot_be_read_is_the_trouble_of_its_buyer_alone() {
     }
 }
 
-/// What somebody wrote by hand: the id that the buyer is said to hold, and its record.
+/// Written by hand: the id that the buyer is said to hold, and its record.
 const BROKEN: [(&str, Option<&str>); 9] = [
     ("a-lost", None),
     ("a-lost\u{1e}=free", None),

@@ -41,7 +41,7 @@ impl TestApp {
         }
     }
 
-    /// Someone who has the operators' token of this server.
+    /// A client with the operators' token of this server.
     pub fn operator(&self) -> Operator {
         Operator::new(&self.buyer, TOKEN)
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::PATIENCE;
 
-/// Someone who asks at the doors over kept connections.
+/// A client of the buying endpoints with kept connections.
 #[derive(Clone)]
 pub struct Buyer {
     client: Client,
@@ -153,7 +153,7 @@ impl Buyer {
         Reply::read(request.send().await?).await
     }
 
-    /// Offers so many cents for `goods`.
+    /// Offers this many cents for `goods`.
     pub async fn bid(&self, user: &str, request: &str, goods: &str, cents: u64) -> Reply {
         let cents = cents.to_string();
         let fields = [

@@ -5,7 +5,7 @@ use super::buyer::{Buyer, Reply};
 /// The token of the servers in tests.
 pub const TOKEN: &str = "operators-token-1";
 
-/// Someone who shows a token.
+/// A client that sends a token.
 #[derive(Clone)]
 pub struct Operator {
     buyer: Buyer,

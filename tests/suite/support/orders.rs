@@ -104,7 +104,7 @@ impl World {
         decided.expect("decided")
     }
 
-    /// Decides one attempt, at the door that fits.
+    /// Decides one attempt, at the endpoint that sells the sale.
     pub async fn grab(&self, sale: &SaleId, user: &str, purchase: u32) -> Outcome {
         let snapshot = self.store.sale_snapshot(sale).await.expect("read");
         let door = snapshot.expect("the sale exists").sale.door();

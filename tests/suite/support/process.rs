@@ -219,7 +219,7 @@ impl Record {
         self.read("logged")
     }
 
-    /// What its log has beyond so many lines, once there is something.
+    /// The log after this many lines, once it has more.
     pub async fn logged_after(&self, lines: usize) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {

@@ -131,7 +131,7 @@ impl Receiver {
         }
     }
 
-    /// Takes so long for every answer.
+    /// Takes this long for every answer.
     pub fn set_delay(&self, delay: Duration) {
         *self.shared.delay.lock().expect("not poisoned") = delay;
     }
@@ -168,7 +168,7 @@ impl Receiver {
         entries
     }
 
-    /// Waits until so many deliveries were tried.
+    /// Waits until this many deliveries were tried.
     pub async fn until_calls(&self, calls: u64) {
         let deadline = Instant::now() + PATIENCE;
         while self.calls() < calls {
@@ -178,7 +178,7 @@ impl Receiver {
         }
     }
 
-    /// Waits until so many different entries of an event were accepted.
+    /// Waits until this many different entries of an event were accepted.
     pub async fn until(&self, event: &str, entries: usize) {
         let deadline = Instant::now() + PATIENCE;
         loop {

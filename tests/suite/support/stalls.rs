@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// Between two looks at the clock.
+/// Pause between two readings of the clock.
 const TICK: Duration = Duration::from_millis(10);
-/// A look that comes so much later is a stall, and not work of this process.
+/// A reading that comes this much later is a stall, and not work of this process.
 const LATE: Duration = Duration::from_millis(100);
 
 /// A watcher may begin this late: a stall until then delays everything after it.

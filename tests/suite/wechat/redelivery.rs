@@ -110,7 +110,7 @@ async fn other_messages_are_other_messages() {
     let second = follower.says("抢票 key").await;
     assert_ne!(first.text, second.text);
     assert_eq!(first.ticket(), second.ticket());
-    // The same number and words of somebody else.
+    // The same number and words from another user.
     let other = world.bound(&app, "o-2", "2019010002").await;
     let id = "7";
     let mine = follower
@@ -200,7 +200,7 @@ async fn what_a_dead_server_booked_is_told_and_nothing_else_is_booked() {
     app.stop().await;
 }
 
-/// What replicas do not have may be forgotten: nobody is told of it yet.
+/// What replicas do not have may be lost, so no user is told of it yet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_dead_server_booked_is_told_when_a_replica_has_it() {
     let pair = Pair::start().await;

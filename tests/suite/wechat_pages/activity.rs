@@ -95,7 +95,7 @@ async fn what_an_activity_is_may_change_while_it_runs() {
     };
     let refused = |code: &str| (409, code.to_owned());
     let updated = (200, "updated".to_owned());
-    // Open, but nobody has a ticket yet.
+    // Open, but no user has a ticket yet.
     assert_eq!(put(r#"{"opens_at":1}"#).await, updated);
     office.bind("oA", "2016013265").await;
     let follower = Follower::new(&office.app, "oA");

@@ -108,7 +108,7 @@ async fn a_number_is_freed_and_keeps_its_tickets() {
     let refused = office.fails("unbind", NUMBER, 1);
     assert_eq!(refused, format!("seckill: number {NUMBER} is not bound\n"));
 
-    // Who had it can bind another one; who binds it has its tickets.
+    // The former user can bind another number; the next user of this number has its tickets.
     office.bind("oA", OTHER).await;
     office.bind("oB", NUMBER).await;
     let page = format!("/wechat/ticket?openid=oB&ticket={ticket}");

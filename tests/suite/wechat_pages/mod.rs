@@ -101,7 +101,7 @@ impl Office {
         self.app.buyer.get(path).await
     }
 
-    /// Somebody who asks in the chat where to bind a number.
+    /// A user who asks in the chat where to bind a number.
     pub async fn visitor(&self, openid: &str) -> Visitor {
         let path = Follower::new(&self.app, openid).binding_path().await;
         Visitor {

@@ -7,7 +7,7 @@ use super::{Servers, Waves, add, busy, named};
 use crate::support::app::TestApp;
 use crate::support::redis::World;
 
-/// What is changed, and what the judge says then.
+/// What is changed, and what the judge must say then.
 type Tampering = (&'static str, fn(&mut [Basket], &mut Books));
 
 const KEYS: [Tampering; 11] = [

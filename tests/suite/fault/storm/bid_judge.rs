@@ -168,7 +168,7 @@ impl<'a> Case<'a> {
         wrong
     }
 
-    /// Each bid that somebody was told of is there, as it was told.
+    /// Each bid that a client was told of exists, as it was told.
     fn promises(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         for ((user, request), asked) in self.asked_bids() {

@@ -70,7 +70,7 @@ pub enum Deed {
         request: String,
         cents: i64,
     },
-    /// States the balance of a new account, of which nobody else knows yet.
+    /// Sets the balance of a new account, which no other client knows yet.
     Open {
         user: String,
         cents: u64,
@@ -315,7 +315,7 @@ impl Client {
         users.choose(&mut self.random).expect("an account").clone()
     }
 
-    /// A name that nobody has used.
+    /// A name that was never used.
     fn new_name(&self, kind: &str) -> String {
         format!("{kind}-{}-{}", self.number, self.asked.len())
     }
@@ -353,7 +353,7 @@ impl Client {
         self.ask(pay).await;
     }
 
-    /// Looks at a balance by a guess, and states another one if nobody was faster.
+    /// Guesses a balance, and sets another one if no other client was faster.
     async fn set_what_was_seen(&mut self) {
         let (user, mut seen, mut cents) = (self.user(), 0, 0);
         for _ in 0..3 {
