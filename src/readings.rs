@@ -70,7 +70,7 @@ impl<S> Clone for Readings<S> {
 }
 
 impl<S: Send + Sync + 'static> Readings<S> {
-    /// Starts the task on the current runtime. It reads when somebody asks.
+    /// Starts the task on the current runtime. It reads when a client asks.
     pub fn start(reader: impl Reader<Seen = S>) -> Self {
         // One waiting wish is enough: one reading serves all.
         let (wishes, wished) = mpsc::channel(1);

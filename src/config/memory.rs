@@ -13,7 +13,7 @@ const UNITS: [(&str, u64); 3] = [("gb", 1 << 30), ("mb", 1 << 20), ("kb", 1 << 1
 pub enum MemoryMax {
     /// A share of the memory of the machine or of its control group (cgroup), whichever is less.
     Percent(u8),
-    /// So many bytes; 0 is no limit.
+    /// This many bytes; 0 is no limit.
     Bytes(u64),
 }
 

@@ -175,7 +175,7 @@ impl UnitReader {
 mod tests {
     use super::*;
 
-    /// Reads a text in pieces of so many bytes.
+    /// Reads a text in pieces of this many bytes.
     fn read(text: &[u8], piece: usize) -> Result<UnitList, WrongLine> {
         let mut reader = UnitReader::default();
         for piece in text.chunks(piece) {

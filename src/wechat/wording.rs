@@ -26,7 +26,7 @@ pub const NO_ACTIVITIES: &str = "您好，现在没有推荐的抢票活动哟~"
 pub const NO_SUCH_ACTIVITY: &str = "活动不存在";
 /// For a keyword of several activities, when booking.
 pub const SAME_KEYWORD: &str = "存在重名活动，请利用菜单抢票";
-/// For a keyword of several activities of which the user has tickets, when returning.
+/// For a keyword of several activities of which the user has tickets, when cancelling.
 pub const SAME_KEYWORD_RETURN: &str = "您持有多个重名活动的票，无法确定要退哪一张，请联系主办方。";
 /// If the user has no unused ticket of the activity.
 pub const NO_TICKET: &str = "您没有该活动未使用的票！";
@@ -36,7 +36,7 @@ pub const WRONG_NUMBER: &str = "学号格式不正确，请检查后重新绑定
 pub const NUMBER_TAKEN: &str = "该学号已被占用！";
 /// After 解绑 of a user who has no number.
 pub const NOT_BOUND: &str = "对不起，您还没有绑定，不能解绑。";
-/// A ticket was given back.
+/// A ticket was cancelled.
 pub const RETURNED: &str = "退票成功！";
 /// Title of the answer to a user who just got a ticket.
 pub const BOOKED: &str = "恭喜您，抢票成功！";

@@ -386,7 +386,7 @@ mod tests {
         opens_in: 0,
     };
 
-    /// So many grants, each at the millisecond of its number.
+    /// This many grants, each at the millisecond of its number.
     const fn grants(count: u64) -> Grants {
         let last_at = count;
         Grants { last_at, count }
@@ -412,7 +412,7 @@ mod tests {
             self.start + Duration::from_millis(ms)
         }
 
-        /// Hears of a reply that granted nothing; whether the buyers are to be learned.
+        /// Passes a reply that granted nothing; returns whether the buyers should be read.
         fn hear(&self, standing: Standing, ms: u64) -> bool {
             self.gates.hear(&self.sale, &standing, false, self.at(ms))
         }
@@ -546,7 +546,7 @@ mod tests {
 
     #[test]
     fn as_many_grants_of_another_time_are_others() {
-        // Redis forgot the sale, or the last of its orders, and as many were granted again.
+        // Redis lost the sale, or the last of its orders, and as many were granted again.
         for last_at in [6, 8] {
             let anew = Standing {
                 grants: Grants { last_at, count: 7 },
@@ -568,7 +568,7 @@ mod tests {
 
     #[test]
     fn a_grant_that_the_count_does_not_show_opens_the_gate() {
-        // Redis forgot the sale, and as many orders were granted again, to others.
+        // Redis lost the sale, and as many orders were granted again, to others.
         let scene = Scene::closed();
         let gates = &scene.gates;
         assert!(!gates.hear(&scene.sale, &SOLD_OUT, true, scene.at(5)));
@@ -643,7 +643,7 @@ mod tests {
     fn one_learns_at_a_time_and_closes_nothing_after_a_doubt() {
         let scene = Scene::learning();
         scene.gates.open(&scene.sale);
-        // The order in doubt was granted, to a buyer whom the learning may have passed by.
+        // The order was granted after all, to a buyer whom the reading may have missed.
         let granted = Standing {
             grants: grants(8),
             ..SOLD_OUT

@@ -32,7 +32,7 @@ pub enum BidViolation {
         order: OrderId,
         /// Cents that were accepted.
         accepted: u64,
-        /// Cents that were asked for.
+        /// Cents that were requested.
         requested: u64,
     },
     /// A buyer is in the buyers' index of a target, which must be empty.

@@ -270,7 +270,7 @@ mod tests {
         }
     }
 
-    /// A register with so many places, and connections in these phases.
+    /// A register with this many places, and connections in these phases.
     async fn register(places: usize, phases: &[Phase]) -> (Rc<Register>, Vec<Stream>) {
         let metrics = Arc::new(Metrics::new().expect("registered"));
         let addresses = None;

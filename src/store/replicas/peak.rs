@@ -139,7 +139,7 @@ mod tests {
             }
         }
 
-        /// Looks for so long, and gives back the last number.
+        /// Reads for this long, and returns the last number.
         fn sees(&mut self, online: u16, seconds: f64) -> Option<u32> {
             let end = self.now + Duration::from_secs_f64(seconds);
             while self.now < end {
