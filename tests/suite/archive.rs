@@ -315,8 +315,8 @@ async fn a_command_that_broke_off_anywhere_loses_nothing() {
     assert_eq!(payments, BTreeSet::from(["p0", "p1", "p2"]));
 }
 
-/// While orders are confirmed, used and given back, what is alive is never dropped, and what died
-/// is dropped only after it was exported.
+/// While orders are confirmed, used and cancelled, no living order is dropped, and dead ones are
+/// dropped only after they were exported.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_sold_or_used_meanwhile_is_never_dropped() {
     let mut world = World::new().await;
@@ -368,7 +368,7 @@ async fn what_is_sold_or_used_meanwhile_is_never_dropped() {
     world.assert_holds(&sale).await;
 }
 
-/// A running sale beside it, and buyers who come and go all the while: nothing is archived.
+/// Next to a running sale, whose buyers come and go all the time: nothing is archived.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_archived_while_a_sale_of_the_event_runs() {
     let mut world = World::new().await;

@@ -37,7 +37,7 @@ const CROWD: Crowd = Crowd {
     purchase_max: 2,
     patience: Duration::ZERO,
 };
-/// They come when the replica hears no more: the crowd may have asked for all it wants by then.
+/// They come when the replica gets nothing more: the crowd may have sent everything by then.
 const LATE: Crowd = Crowd {
     name: "late",
     users: 20,
@@ -131,7 +131,7 @@ impl Pair {
     }
 
     /// Kills the master, promotes the replica, gives it a replica of its own (without one,
-    /// `replicated:1` rightly acknowledges nothing), leads everybody there.
+    /// `replicated:1` rightly acknowledges nothing), and leads all clients there.
     pub(super) async fn fail_over(&self) -> PrivateRedis {
         // First: the old master is started again, empty, and would answer for itself.
         self.front.lead_next_to(self.replica.socket());
@@ -164,8 +164,8 @@ pub(super) fn follower_of(link: &Proxy) -> PrivateRedis {
     with_arguments(&["--replicaof", "127.0.0.1", &link.address.port().to_string()])
 }
 
-/// Waits until what is written to `master` comes to its replica, and the master hears of it. That
-/// it calls the replica online is too early: it sends it nothing before the first acknowledgement,
+/// Waits until what is written to `master` reaches its replica and is acknowledged. To see the
+/// replica online is not enough: the master sends it nothing before its first acknowledgement,
 /// which may take a second.
 pub async fn until_linked(master: &PrivateRedis) {
     until_linked_to(master, 1).await;
@@ -206,8 +206,8 @@ pub(super) async fn online(raw: &mut MultiplexedConnection) -> usize {
     info.matches("state=online").count()
 }
 
-/// Runs the whole scene at this level, and gives back what the crowd saw, and whether the server
-/// found that Redis had forgotten orders.
+/// Runs the whole scene at this level; returns what the crowd was told, and whether the server
+/// found that Redis had lost orders.
 async fn scene(durability: Option<Durability>) -> (History, bool) {
     let pair = Pair::start().await;
     let mut world = World::at(pair.master.url()).await;
@@ -312,8 +312,8 @@ async fn without_waiting_for_the_replica_the_loss_is_seen() {
     );
 }
 
-/// A server that was a master keeps its connections open, and says only that it is none any more.
-/// When the address leads to the new master, everybody must leave for it.
+/// A server that was a master keeps its connections open, and only says that it is not a master any
+/// more. When the address leads to the new master, all connections must move there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_no_master_is_left_for_the_one_that_is() {
     for code in ["ReadOnly", "MasterDown"] {

@@ -89,7 +89,7 @@ impl Shop {
         }
     }
 
-    /// Everybody buys at both servers, so both know what there is.
+    /// Both servers sell, so both know the orders.
     async fn sells(&self, goods: &str, users: [&str; 2]) {
         for (server, user) in users.into_iter().enumerate() {
             self.sold(server, goods, user).await;

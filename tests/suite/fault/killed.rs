@@ -66,7 +66,7 @@ async fn until_granted(world: &World, sale: &SaleId, units: u64) {
     }
 }
 
-/// The bug of asking too early is not excused: nobody may be left without a definite answer.
+/// The bug of asking too early is not excused: every buyer must get a definite answer.
 fn assert_settled(history: &History) {
     let mut last = std::collections::HashMap::new();
     for entry in &history.entries {

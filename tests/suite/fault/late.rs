@@ -73,8 +73,9 @@ impl Shop {
 }
 
 impl Shop {
-    /// Holds back what is asked until everybody has given up, then lets it go: nothing happens. How
-    /// many heard that it might.
+    /// Holds requests back until all clients have given up, then lets them go: nothing happens.
+    /// Returns
+    /// how many were told that it might happen.
     async fn holds_back(&mut self, asking: &[Asking]) -> usize {
         let before = self.world.dump().await;
         self.link.set(Fault::Hold);

@@ -21,8 +21,8 @@ use crate::support::orders::attempt;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{PrivateRedis, World, run};
 
-/// Longest wait of a buyer here: long enough for an answer, also when the machine stands still for
-/// a while, and not too long where there is none.
+/// Longest wait of a buyer here: long enough for an answer, even if the machine stands still for a
+/// while, and not too long if there is none.
 const TIMEOUT: Duration = Duration::from_millis(2_500);
 /// An answer that took so much longer than the timeout was not bound by it.
 const LATE: Duration = Duration::from_secs(25);
@@ -61,8 +61,8 @@ impl Scene {
         reply
     }
 
-    /// Asks for somebody new under this fault until it is sent: who waited too long in the queue,
-    /// or met a lane that was quiet for too long, because the machine stood still, is `busy`.
+    /// Asks for a new buyer under this fault until the call is sent. An attempt is `busy` if it
+    /// waited too long in the queue, or met a quiet lane, because the machine stood still.
     async fn ask(&self, fault: Fault, user: &str) -> Reply {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -227,7 +227,7 @@ async fn a_store_opens_a_new_connection_only_when_it_needs_one() {
     proxy.close_all().await;
     store.sale_snapshot(&sale).await.expect("read");
     assert_eq!(proxy.connections(), 2);
-    // Nobody waits for long at a server that hangs.
+    // No client waits long at a server that hangs.
     proxy.set(Fault::Stall);
     let since = Instant::now();
     let hung = store.sale_snapshot(&sale).await;

@@ -145,7 +145,7 @@ async fn until_confirmed(store: &Store, order: &OrderId) {
     }
 }
 
-/// The address leads to another master, and nobody closes the connections to the old one.
+/// The address leads to another master, and the connections to the old one stay open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_counts_for_the_master_that_it_leads_to() {
     let trio = Trio::start().await;
@@ -167,7 +167,7 @@ async fn a_connection_counts_for_the_master_that_it_leads_to() {
     front.lead_next_to(trio.replicas[0].socket());
     let told: Result<_> = store.order_confirm(&orders[1]).await;
     assert!(matches!(told, Err(Failure::Unknown(_))), "{told:?}");
-    // Somebody connects, and so it is known that the address has moved.
+    // A client connects, which shows that the address has moved.
     let promoted = World::at(trio.replicas[0].url()).await;
     let other = store.clone().with_own_lanes();
     let told = other.order_confirm(&orders[1]).await;

@@ -148,7 +148,7 @@ async fn ask(buyer: &Buyer, user: &str) -> String {
     }
 }
 
-/// Strangers ask until the gate of the sale is closed.
+/// New buyers ask until the gate of the sale is closed.
 async fn until_closed(buyer: &Buyer) {
     let deadline = Instant::now() + PATIENCE;
     while !buyer.metrics().await.contains("\nseckill_gate_buyers{") {

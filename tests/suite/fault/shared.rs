@@ -56,7 +56,7 @@ async fn a_crowd_changes_orders_on_two_connections() {
     let [first, crowd @ ..] = scene.orders.as_slice() else {
         panic!("no orders");
     };
-    // Everybody sends a script that Redis does not know yet, which is much.
+    // All send a script that Redis does not know yet, which is long.
     let loaded = scene.store.order_confirm(first).await;
     assert!(matches!(loaded, Ok(ChangeOutcome::Changed(_))));
     scene.proxy.set_latency(Duration::from_millis(450));

@@ -141,8 +141,8 @@ async fn invented_names_are_asked_for_so_often_and_a_new_sale_is_sold_within_the
     app.stop().await;
 }
 
-/// What one worker answers to more unknown names at once than may be asked for: how many heard that
-/// there is no such sale, and how many that it is busy.
+/// The answers of one worker to more unknown names at once than may be asked for: how many were
+/// told that the sale does not exist, and how many that it is busy.
 async fn answers<T, F: Future<Output = Result<T>>>(
     ask: impl Fn(SaleId, usize) -> F,
     is_denied: impl Fn(&T) -> bool,
@@ -223,7 +223,7 @@ async fn a_sale_put_at_this_server_is_sold_at_once() {
     let flood = Flood::start(&app.buyer).await;
     for number in 0..20 {
         let name = format!("new-{number}");
-        // Somebody was too early: at other servers that may be repeated for a moment.
+        // One asked too early: at other servers that answer may be repeated for a moment.
         app.buyer.code("/incr", &name, "early", "1").await;
         let operator = app.operator();
         let path = format!("/admin/sales/{name}");

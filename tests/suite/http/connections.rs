@@ -407,7 +407,7 @@ async fn an_address_has_as_many_connections_as_it_may() {
     assert!(refusal.contains("too_many_connections"), "{refusal}");
     let (other, _stream) = asks(from([127, 0, 0, 3]).await).await;
     assert!(other.starts_with("HTTP/1.1 200 "), "{other}");
-    // A place that is given back is there for the next one.
+    // A place that becomes free is there for the next connection.
     kept.pop();
     let deadline = Instant::now() + PATIENCE;
     loop {

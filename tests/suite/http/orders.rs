@@ -55,7 +55,7 @@ impl Shop {
         .await;
     }
 
-    /// Grabs two units, and gives back the order's id.
+    /// Grabs two units, and returns the order's id.
     async fn grab(&self, username: &str) -> String {
         let fields = [("username", username), ("purchase", "2"), ("goods", "a")];
         let reply = self.app.buyer.form("/seckill", &fields).await;

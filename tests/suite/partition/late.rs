@@ -63,8 +63,8 @@ impl Desk {
         desk
     }
 
-    /// Everybody gets what they ask for, in the end: the control of what is late. It leaves all
-    /// connections warm.
+    /// All get what they ask for in the end: the control of what is late. It leaves all connections
+    /// warm.
     pub async fn works(&self, shop: &Shop, name: &str) {
         change_at_last(shop, 0, "resume", 1).await;
         for mut told in self.asked(name, WARM).await.into_iter().zip(&self.tills) {

@@ -20,5 +20,5 @@ mod till;
 
 /// `redis.timeout` of the servers.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
-/// So long after it was asked for, something may still happen.
+/// For this long after the request, something may still happen.
 const EFFECT_WITHIN: Duration = Duration::from_millis(1_100);

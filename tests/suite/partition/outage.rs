@@ -30,7 +30,7 @@ fn before(history: &History, end: Instant) -> History {
     }
 }
 
-/// Waits until the master has heard from its replica a second ago or later.
+/// Waits until the last message of the replica to the master is at least a second old.
 async fn until_heard_of(shop: &mut Shop) -> Instant {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -49,8 +49,8 @@ async fn until_heard_of(shop: &mut Shop) -> Instant {
     }
 }
 
-/// Sells through an outage of the replica. What was told in each sale until it was over and in
-/// the end, and how long it took from the return of the replica until somebody was served.
+/// Sells through an outage of the replica. Returns the answers in each sale until it was over and
+/// in the end, and how long it took from the return of the replica until a buyer was served.
 async fn sold_through(shop: &mut Shop) -> ([(History, History); 2], Duration) {
     for (goods, stock) in [FEW, MANY] {
         shop.sale(Way::List, goods, stock).await;

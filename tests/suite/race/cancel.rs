@@ -27,8 +27,8 @@ struct Owned {
     order: String,
 }
 
-/// Cancels an order for its buyer while the gates of these sales are closed: each has just heard
-/// how its sale stands, and asks Redis no more for the next 20 ms.
+/// Cancels an order for its buyer while the gates of these sales are closed. Each has just learned
+/// the standing of its sale, and does not ask Redis for the next 20 ms.
 async fn cancel_behind_gates(buyer: &Buyer, owned: &Owned, sales: &[SaleId]) {
     for sale in sales {
         until_closed(buyer, sale).await;

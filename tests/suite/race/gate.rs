@@ -57,7 +57,7 @@ async fn keep_asking(door: &impl Door, user: &str, since: Instant) -> Result<Ent
     }
 }
 
-/// Strangers ask until the server answers them without Redis that nothing is left.
+/// New buyers ask until the server answers without Redis that the sale is sold out.
 pub(super) async fn until_closed(buyer: &Buyer, sale: &SaleId) {
     until_gate_says("sold_out", buyer, sale).await;
 }
@@ -123,8 +123,8 @@ async fn a_hundred_buy(door: &Arc<HttpDoor>, name: &str, since: Instant) -> Vec<
         .unwrap_or_else(|late| panic!("{late}"))
 }
 
-/// A sale that granted nothing can become an activity, which another door sells. There people keep
-/// asking, so what the gate says stays fresh; it must not go on saying it at the old door.
+/// A sale that granted nothing can become an activity, which another endpoint sells. Buyers keep
+/// asking there, so the gate stays up to date; it must not go on refusing at the old endpoint.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gate_gives_way_when_its_sale_moves_to_another_door() {
     let world = World::new().await;
@@ -196,8 +196,8 @@ async fn sold_out_by_one(world: &World) -> (SaleId, TestApp, HttpDoor) {
     (sale, app, door)
 }
 
-/// Somebody empties Redis and sells the same again, to others, as load testers do: as many orders
-/// are granted as before, and the gate must not take the old buyers for the new ones.
+/// Redis is emptied and the same is sold again, to others, as load testers do. As many orders are
+/// granted as before, and the gate must not mistake the old buyers for the new ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sale_that_begins_anew_has_other_buyers() {
     let redis = PrivateRedis::forgetful();
@@ -489,7 +489,7 @@ impl Model {
         self.changed(began, Instant::now());
     }
 
-    /// Takes in what a burst that began then saw, then judges all of it.
+    /// Takes in the answers of a burst that began then, then checks all of it.
     fn burst(&mut self, began: Instant, seen: &[(Life, Entry)]) -> Result<(), String> {
         let before = self.left;
         for (server, entry) in seen {

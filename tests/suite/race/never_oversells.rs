@@ -127,8 +127,8 @@ async fn a_door_that_checks_then_acts_is_convicted() {
         .query_async(&mut connection)
         .await;
     set.expect("seeded");
-    // The first request of each connection finds all the stock. That these are all of different
-    // users, so that nobody is served twice, happens once in ten billion times.
+    // The first request of each connection finds all the stock. The chance that these are all of
+    // different users, so that no user is served twice, is one in ten billion.
     let crowd = Crowd {
         connections: 250,
         ..Crowd::SPEC

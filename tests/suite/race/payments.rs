@@ -65,8 +65,8 @@ async fn pay(operator: &Operator, door: &str, request: &str, cents: u64) -> Repl
     operator.json("POST", &format!("{AL}/{door}"), &body).await
 }
 
-/// So many payments of one task, each third of them asked for at two servers at once, each fifth
-/// again at the end; how many were made.
+/// This many payments of one task, each third one sent to two servers at once, each fifth again at
+/// the end; returns how many were made.
 async fn pay_often(
     operators: [Operator; 2],
     door: &'static str,

@@ -88,7 +88,7 @@ async fn a_later_version_is_refused_in_one_sentence() {
     app.stop().await;
 }
 
-/// Nobody asks: the server reads it again each second.
+/// Without any request: the server reads it again each second.
 #[tokio::test]
 async fn a_running_server_notices_it() {
     let redis = PrivateRedis::forgetful();

@@ -134,7 +134,7 @@ const CROWD: Crowd = Crowd {
     patience: Duration::ZERO,
 };
 
-/// Nobody asks the server whether it is ready: it finds out by itself.
+/// Without a request to `/readyz`: the server finds out by itself.
 #[tokio::test]
 async fn a_server_that_starts_without_a_command_loses_nothing_and_sells_when_it_gets_it() {
     let mut guarded = Guarded::start(&["+@all", "-hset", "-zadd", "~*"]).await;
@@ -185,7 +185,7 @@ async fn a_command_that_is_taken_away_in_mid_sale_stops_the_doors() {
     app.stop().await;
 }
 
-/// A Redis that is busy answers no question about the user, so what was heard before still counts.
+/// A busy Redis answers no question about the user, so the last answer still counts.
 #[tokio::test]
 async fn questions_without_an_answer_give_no_permit() {
     let mut guarded = Guarded::start(&["+@all", "~*"]).await;

@@ -77,8 +77,8 @@ async fn replies_of_redis_get_lost() {
     assert_complete(&receiver, "spring", 2000);
 }
 
-/// What was given to a worker and lost on the way is found by it; nobody else would ever look,
-/// because the worker lives.
+/// A worker finds the entries that it was given and that were lost on the way. No other worker
+/// would look for them, because this one lives.
 #[tokio::test]
 async fn a_worker_finds_what_it_was_given_and_never_saw() {
     let world = World::new().await;
@@ -178,7 +178,7 @@ async fn a_relay_that_hangs_gives_way_and_a_live_one_does_not() {
         .feed_keep("spring", "hangs", 100, &Default::default())
         .await;
     assert!(kept.expect("kept").ids.is_empty(), "it has lost them");
-    // What a worker gives back goes to the next at once, the rest does not.
+    // Entries that a worker hands over go to the next one at once, the others do not.
     store
         .feed_give_back("spring", "heir", &["0-2".to_owned()])
         .await

@@ -85,8 +85,8 @@ async fn an_openid_that_has_another_number_keeps_it() {
     assert_eq!(world.contents().await, whole);
 }
 
-/// A hand took one half. A number is bound to whom it says, and to nobody if it says nothing; an
-/// openid frees whichever half it has.
+/// One half was deleted by hand. The entry of the number says who is bound to it. An openid frees
+/// whichever half it has.
 #[tokio::test]
 async fn half_a_binding_is_freed_from_the_side_that_has_it() {
     let mut world = World::new().await;

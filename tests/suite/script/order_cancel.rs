@@ -179,8 +179,8 @@ async fn nobody_cancels_the_order_of_another() {
     assert_eq!(none.expect("decided"), ChangeOutcome::NoSuchOrder);
 }
 
-/// The number stands on the ticket: naming it is not enough, whatever became of the ticket. A
-/// keyword that was taken away leaves a trace, and still says what the sale is.
+/// The number is on the ticket, so naming it is never enough, whatever the state of the ticket. A
+/// keyword that was removed leaves an empty field, which still says what the sale is.
 #[tokio::test]
 async fn only_the_office_and_operators_cancel_a_ticket() {
     for keyword in ["key", ""] {

@@ -651,7 +651,7 @@ struct Model {
     left: Vec<u32>,
     held: HashMap<(u8, usize), usize>,
     requests: HashMap<(u8, u8), (BTreeMap<usize, u32>, usize)>,
-    /// Who got what, in the order of the grants; nobody's when it was cancelled.
+    /// The holder of each unit, in the order of the grants; none if the order was cancelled.
     orders: Vec<Option<(u8, BTreeMap<usize, u32>)>>,
 }
 

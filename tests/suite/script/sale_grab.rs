@@ -709,8 +709,8 @@ async fn broken_data_raises_before_the_first_write() {
     }
 }
 
-/// Somebody deletes, overwrites or invents what belongs to one buyer: nobody else of the batch is
-/// concerned, in whatever place they are.
+/// The data of one buyer are deleted, overwritten or invented by hand: the others of the batch are
+/// not affected, at whatever place they are.
 #[tokio::test]
 async fn an_order_that_cannot_be_read_is_the_trouble_of_its_buyer_alone() {
     for (kind, broken) in [StockKind::List, StockKind::Counter]

@@ -195,7 +195,7 @@ impl Buyer {
         }
     }
 
-    /// Asks for `purchase` units of `goods` and gives back the code.
+    /// Asks for `purchase` units of `goods` and returns the code.
     pub async fn code(&self, path: &str, goods: &str, username: &str, purchase: &str) -> String {
         let fields = [
             ("goods", goods),

@@ -123,7 +123,7 @@ impl Crowd {
         entries
     }
 
-    /// Everybody asks for one unit: what they see must agree with what they saw.
+    /// All users ask for one unit: the answers must agree with the earlier ones.
     pub async fn ask_once_more(self, door: &impl Door) -> Vec<Entry> {
         let mut entries = Vec::with_capacity(self.users);
         for number in 0..self.users {

@@ -120,7 +120,7 @@ impl World {
         }
     }
 
-    /// An order that the buyer is granted and gives back.
+    /// An order that the buyer is granted and cancels.
     pub async fn given_back(&self, sale: &SaleId, user: &str) -> OrderId {
         let id = self.granted(sale, user, 1).await;
         let changed = self.store.order_cancel(&id, None).await.expect("decided");

@@ -170,7 +170,7 @@ impl RelayProcess {
         self.0.id()
     }
 
-    /// Waits for its own end, and gives back the exit code.
+    /// Waits until the process ends, and returns the exit code.
     pub async fn ended(&mut self) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;
         loop {

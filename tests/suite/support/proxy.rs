@@ -142,8 +142,8 @@ impl Proxy {
         *self.shared.socket.lock().expect("not poisoned") = socket;
     }
 
-    /// Forgets every open connection, as a NAT does, and tells neither end: nothing comes through
-    /// any more. New connections work.
+    /// Drops every open connection silently, as a NAT does: nothing comes through any more. New
+    /// connections work.
     pub fn forget_all(&self) {
         let connections = self.connections();
         self.shared.forgotten.store(connections, Ordering::SeqCst);

@@ -110,8 +110,8 @@ impl Receiver {
         *self.shared.mood.lock().expect("not poisoned") = Box::new(mood);
     }
 
-    /// Refuses everything once it has accepted so many entries. Gives back what waits until it has
-    /// refused twice.
+    /// Refuses everything once it has accepted this many entries. Returns a future that waits until
+    /// it has refused twice.
     pub fn refuse_after(&self, entries: usize) -> impl Future<Output = ()> {
         let (accepted, refused) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
         let count = Arc::clone(&refused);

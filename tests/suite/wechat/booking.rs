@@ -268,7 +268,8 @@ async fn a_keyword_means_what_can_be_booked() {
     edit.closes_at = Some(Some(1_000));
     edit.activity.ends_at = Some(Some(1_000));
     world.put(&old, &edit).await;
-    // Alone, it is meant: here is the ticket again, and to somebody else the reason.
+    // If it is the only one, it is meant: here is the ticket again, and for another user the
+    // reason.
     assert_eq!(follower.says("抢票 key").await.ticket(), last_year);
     let other = world.bound(&app, "o-2", "2019010002").await;
     hears(&other, "抢票 key", "抢票已经结束").await;

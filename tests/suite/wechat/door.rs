@@ -257,7 +257,7 @@ fn long(bytes: usize) -> String {
     text("o-1", &"x".repeat(bytes - envelope))
 }
 
-/// Nobody says beforehand how long it is.
+/// Its length is not known in advance.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_in_chunks_is_measured_as_it_comes() {
     let world = World::new().await;

@@ -362,7 +362,7 @@ pub async fn forget_messages(world: &mut World) {
     }
 }
 
-/// Answers the only message as soon as it is claimed, and gives back what it said.
+/// Answers the only message as soon as it is claimed, and returns the reply.
 async fn taken_over(world: &mut World) -> String {
     let said = "<xml><ToUserName><![CDATA[o-1]]></ToUserName>\
                 <FromUserName><![CDATA[gh_1]]></FromUserName>\
@@ -374,8 +374,8 @@ async fn taken_over(world: &mut World) -> String {
     said.to_owned()
 }
 
-/// The platform hangs up while its message is worked on: that goes on, and the next delivery hears
-/// what came of it.
+/// The platform hangs up while its message is worked on: the work goes on, and the next delivery
+/// gets its result.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_whose_sender_hangs_up_is_answered() {
     let redis = PrivateRedis::forgetful();
@@ -408,7 +408,7 @@ async fn a_message_whose_sender_hangs_up_is_answered() {
     app.stop().await;
 }
 
-/// Waits until what is kept of the only message begins so, and gives back the rest.
+/// Waits until what is kept of the only message begins like this, and returns the rest.
 pub async fn until_kept(world: &mut World, head: &str) -> String {
     let deadline = Instant::now() + PATIENCE;
     loop {

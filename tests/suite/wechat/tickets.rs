@@ -85,7 +85,7 @@ async fn tickets_are_listed_and_shown() {
     };
     let links = link(&ticket, "马兰花开（代称 key）") + &link(&second, "活动 key2（代称 key2）");
     assert_eq!(said(&typed), ("text", &*format!("您的票：{links}")));
-    // Somebody else has none of them.
+    // Another user has none of them.
     let stranger = world.bound(&app, "o-2", "2019010002").await;
     assert_eq!(stranger.says("查票").await.text, NO_TICKETS);
     // A used ticket is not shown any more.
@@ -127,7 +127,7 @@ async fn tickets_come_in_the_order_in_which_they_are_needed() {
         let mut edit = on_show(id);
         edit.activity.starts_at = Some(starts_at);
         let sale = world.activity(id, 5, &edit).await;
-        // Nobody books what is over: it ends when there are tickets.
+        // No user books what is over: an activity ends while there are tickets.
         edit.closes_at = Some(ends_at);
         edit.activity.ends_at = Some(ends_at);
         sales.push((sale, edit));
@@ -162,7 +162,7 @@ async fn tickets_come_in_the_order_in_which_they_are_needed() {
     app.stop().await;
 }
 
-/// The platform shows eight cards. Nobody loses sight of a ninth ticket, nor of a thirtieth.
+/// The platform shows eight cards. A ninth ticket is still shown, and a thirtieth, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_tickets_than_cards_are_links_and_the_rest_is_told() {
     let world = World::new().await;
@@ -311,7 +311,7 @@ async fn logging_office(world: &World) -> (ServerProcess, Record) {
     ServerProcess::recorded(free_address(), &arguments).await
 }
 
-/// Somebody deleted its record by hand.
+/// Its record was deleted by hand.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unreadable_ticket_hides_no_other() {
     let mut world = World::new().await;

@@ -76,7 +76,7 @@ async fn an_activity_says_where_its_booking_stands() {
     };
     office.put(&sale, paused).await;
     let paused = office.shows(path, "抢票暂停").await;
-    // Nobody is told to ask for what there is not.
+    // No page advises to ask for something that does not exist.
     for page in [sold_out, ended, paused] {
         assert!(!page.body.contains("class=\"how\""), "{page:?}");
     }
@@ -163,7 +163,7 @@ async fn a_keyword_of_two_activities_is_not_asked_for() {
     office.change(&other, same).await;
     let page = office.shows(path, ">请利用菜单抢票<").await;
     assert!(!page.body.contains(HOW), "{page:?}");
-    // Nobody means the one of last year.
+    // The one of last year is not meant.
     office.end(&other, PAST).await;
     office.shows(path, &format!(">{HOW}<")).await;
     office.close(&[&one, &other]).await;

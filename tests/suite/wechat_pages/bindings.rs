@@ -42,7 +42,7 @@ impl Office {
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
-    /// The same, which must fail and print nothing; gives back what it says.
+    /// The same for a command that must fail and print nothing; returns its error.
     fn fails(&self, command: &str, number: &str, code: i32) -> String {
         let output = self.wechat(command, number, &[]);
         assert_eq!(output.status.code(), Some(code), "{output:?}");
@@ -70,7 +70,7 @@ async fn a_number_is_shown_with_its_tickets() {
     let returned = office.book(&ball, NUMBER).await;
     office.cancel(&returned).await;
     let unused = office.book(&ball, NUMBER).await;
-    // Somebody else's, and what is no ticket.
+    // The ticket of another user, and an id that is not a ticket.
     office.book(&ball, OTHER).await;
     office.book(&plain, NUMBER).await;
     let tickets = json!([

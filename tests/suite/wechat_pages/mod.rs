@@ -43,8 +43,8 @@ impl Office {
         }
     }
 
-    /// An activity on show, with tickets that may be given back. The server shows it: a reading
-    /// that began earlier is over.
+    /// An activity on show, with tickets that can be cancelled. The server shows it: a reading that
+    /// began earlier is over.
     pub async fn activity(&self, id: &str, title: &str, tickets: u64) -> SaleId {
         let sale = sale_id(id);
         let activity = ActivityEdit {
@@ -182,7 +182,7 @@ pub fn assert_page(reply: &Reply, status: u16, text: &str) {
     assert!(reply.body.contains(text), "no {text:?} in {reply:?}");
 }
 
-/// What nobody's text may become.
+/// What a text of a user must never become.
 pub fn assert_harmless(reply: &Reply) {
     let body = reply.body.replace("<script src=\"checkin.js\" defer>", "");
     for danger in ["<script", "<img src=x", "onerror=\""] {

@@ -84,7 +84,7 @@ const ANSWERS: [Tampering; 6] = [
     }),
 ];
 
-/// The first basket, whose order was granted and confirmed at once and stays so: nobody touches it.
+/// The first basket whose order was granted and confirmed at once and did not change any more.
 fn plain() -> Basket {
     let goods = Goods::all().filter(|goods| !goods.holds()).take(6);
     let lines = goods.map(|goods| (goods.name(), 2));

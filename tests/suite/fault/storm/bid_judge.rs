@@ -323,8 +323,8 @@ impl<'a> Case<'a> {
         wrong
     }
 
-    /// What this account may have been paid in by the answers, and by payments, which are judged
-    /// apart; nothing when somebody stated its balance without a look.
+    /// What this account may have been paid in, by the answers, without payments, which are checked
+    /// separately; nothing if its balance was set without a condition.
     fn paid_in(&self, user: &str) -> Option<BTreeSet<i64>> {
         let own = self.books.payments.iter().filter_map(|(field, entry)| {
             let (owner, (cents, _)) = (field.split('\t').next()?, entry.split_once('\t')?);

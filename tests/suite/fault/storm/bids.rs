@@ -388,7 +388,7 @@ impl Client {
     }
 }
 
-/// The law of each target by the audit of the product, too.
+/// The audit of each target by the product, too.
 async fn assert_all_hold(world: &World) {
     for (goods, _) in TARGETS {
         world.assert_holds(&sale_id(goods)).await;

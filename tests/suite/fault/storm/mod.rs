@@ -255,7 +255,7 @@ impl Tally {
         }
     }
 
-    /// Kills Redis so often, each time after so many results, and ends the storm after as many
+    /// Kills Redis this often, each time after this many results. Ends the storm after as many
     /// more, and these at last.
     async fn kill_in_between(
         &self,
