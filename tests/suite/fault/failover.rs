@@ -184,7 +184,7 @@ pub async fn until_in_step(raw: &mut MultiplexedConnection, replicas: usize) {
     let () = run(raw, &["DEL", "linked"]).await;
     let (wanted, patience) = (replicas.to_string(), PATIENCE.as_millis().to_string());
     let linked: usize = run(raw, &["WAIT", &wanted, &patience]).await;
-    assert_eq!(linked, replicas, "a replica hears nothing");
+    assert_eq!(linked, replicas, "a replica gets nothing");
 }
 
 /// Waits until exactly this many replicas are attached and in step.
@@ -304,7 +304,7 @@ async fn no_acknowledged_order_is_lost_when_all_replicas_have_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_waiting_for_the_replica_the_loss_is_seen() {
     let (history, forgot) = scene(None).await;
-    assert!(forgot, "the server obeys a Redis that forgot");
+    assert!(forgot, "the server did not notice the loss");
     assert_ne!(
         history.violations(STOCK),
         [""; 0],
@@ -365,7 +365,7 @@ async fn a_server_that_is_no_master_is_left_for_the_one_that_is() {
         front.lead_next_to(pair.master.socket());
         let deadline = Instant::now() + PATIENCE;
         while app.buyer.code("/seckill", "a", "y", "1").await == "busy" {
-            assert!(Instant::now() < deadline, "{code}: the door stays busy");
+            assert!(Instant::now() < deadline, "{code}: the endpoint stays busy");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let confirmed = loop {
@@ -557,7 +557,7 @@ async fn until_blocked(world: &mut World) {
         if !info.contains("blocked_clients:0") {
             return;
         }
-        assert!(Instant::now() < deadline, "nobody waits: {info}");
+        assert!(Instant::now() < deadline, "no call waits: {info}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -116,7 +116,7 @@ async fn the_server_is_killed_and_restarted() {
             let history = storm.await.expect("the storm ends");
             assert!(
                 history.count("no_answer") > 0,
-                "round {round}: the kill hit nobody"
+                "round {round}: the kill hit no client"
             );
             assert_safe(&world, &sale, history, &*door).await;
             drop(server);
@@ -144,7 +144,7 @@ async fn the_server_with_its_private_redis_is_killed_and_restarted() {
         let history = storm.await.expect("the storm ends");
         assert!(
             !history.open().is_empty(),
-            "round {round}: the kill hit nobody"
+            "round {round}: the kill hit no client"
         );
         assert_safe(&world, &sale, history, &*door).await;
         drop(server);
@@ -166,7 +166,7 @@ async fn redis_is_killed_and_restarted() {
             let history = storm.await.expect("the storm ends");
             assert!(
                 !history.open().is_empty(),
-                "round {round}: the kill hit nobody"
+                "round {round}: the kill hit no client"
             );
             assert_safe(&world, &sale, history, &*door).await;
             app.stop().await;
@@ -193,7 +193,7 @@ async fn a_redis_that_forgets_is_convicted() {
         ..SaleEdit::default()
     };
     let outcome = world.store.sale_put(&sale, &edit).await.expect("put");
-    assert_eq!(outcome, EditOutcome::Created, "Redis forgot the sale");
+    assert_eq!(outcome, EditOutcome::Created, "Redis lost the sale");
     world
         .store
         .stock_add_count(&sale, STOCK)

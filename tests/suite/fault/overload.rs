@@ -159,7 +159,11 @@ async fn who_waited_too_long_is_busy_and_nothing_was_executed() {
         .count();
     let busy = |outcome: &&Result<Outcome>| matches!(outcome, Err(Failure::Busy(_)));
     let busy = outcomes.iter().filter(busy).count();
-    assert_eq!(granted + busy, outcomes.len(), "nobody is left in doubt");
+    assert_eq!(
+        granted + busy,
+        outcomes.len(),
+        "every outcome must be known"
+    );
     assert!(granted > 0 && busy > 0, "{granted} granted, {busy} busy");
     let left = world.left(&sale).await;
     assert_eq!(

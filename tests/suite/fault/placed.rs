@@ -157,7 +157,7 @@ async fn storm(buyer: &Buyer) -> JoinHandle<Vec<Asked>> {
     let shoppers: Vec<_> = shoppers.collect();
     let deadline = Instant::now() + PATIENCE;
     while granted.load(Ordering::SeqCst) < SHOPPERS {
-        assert!(Instant::now() < deadline, "nobody gets an order");
+        assert!(Instant::now() < deadline, "no buyer gets an order");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     tokio::spawn(async move {
@@ -190,10 +190,10 @@ async fn assert_bound(asked: &[Asked], buyer: &Buyer) {
 async fn assert_safe(world: &mut World, mut asked: Vec<Asked>, buyer: &Buyer) {
     let hit = asked.iter().flat_map(|asked| &asked.replies);
     let hit = hit.filter(|reply| reply.as_ref().is_none_or(|reply| reply.status == 503));
-    assert!(hit.count() > 0, "the kill hit nobody");
+    assert!(hit.count() > 0, "the kill hit no client");
     everybody_asks_again(&mut asked, buyer).await;
     assert_eq!(lies(&asked), [""; 0]);
-    assert!(!asked.iter().any(Asked::is_open), "somebody knows nothing");
+    assert!(!asked.iter().any(Asked::is_open), "outcomes are unknown");
     assert_bound(&asked, buyer).await;
     for (goods, _, stock) in SALES {
         let buyers = asked.iter().filter(|asked| asked.order().is_some());

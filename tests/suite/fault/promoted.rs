@@ -245,7 +245,7 @@ async fn all_replicas_have_what_is_acknowledged_whichever_is_promoted() {
 
         let after = told.iter().filter(|told| told.asked > promoted_at);
         let after: Vec<_> = after.map(|told| told.code.as_str()).collect();
-        assert!(after.contains(&"unknown"), "nobody asked: {after:?}");
+        assert!(after.contains(&"unknown"), "no buyer asked: {after:?}");
         let closed = after
             .iter()
             .find(|code| !["unknown", "busy"].contains(code));

@@ -328,10 +328,10 @@ async fn doors_recover_under_load_when_connecting_takes_long() {
     let (asked, answers) = (Arc::default(), Arc::<Mutex<Answers>>::default());
     let buyer = scene.app.buyer.clone();
     let crowd = tokio::spawn(keep_coming(buyer, Arc::clone(&asked), answers.clone()));
-    until_answers(&answers, "nobody is answered", |answers| answers.len() > 50).await;
+    until_answers(&answers, "no answers come", |answers| answers.len() > 50).await;
     scene.proxy.set(Fault::Stall);
     let hit = |answers: &Answers| answers.values().filter(|a| is_open(a)).count() > 50;
-    until_answers(&answers, "the stall hit nobody", hit).await;
+    until_answers(&answers, "the stall hit no client", hit).await;
     scene.proxy.set(Fault::None);
     let from = asked.load(Ordering::SeqCst);
     let recovered = |answers: &Answers| longest_run(answers, from) >= 300;

@@ -146,7 +146,7 @@ async fn no_stock_is_gone_before_a_replica_has_heard_of_it() {
         "a gate that closed before says {stranger}"
     );
     let holder = shop.app.buyer.code("/incr", "e.empty", "first", "1").await;
-    assert_eq!(holder, "unknown", "what is shown must not be forgotten");
+    assert_eq!(holder, "unknown", "what is shown must not be lost");
 
     // The replica takes over, and it has the units that no buyer got.
     let _second = shop.pair.fail_over().await;

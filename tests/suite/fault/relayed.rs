@@ -81,6 +81,6 @@ async fn nothing_is_delivered_that_a_failover_can_undo() {
     for (seq, entry) in receiver.entries("spring") {
         let id = OrderId::parse(entry["order"].as_str().expect("an id")).expect("an id");
         let order = world.store.order(&id).await.expect("read");
-        assert!(order.is_some(), "{seq} told of an order that never was");
+        assert!(order.is_some(), "{seq} names an order that does not exist");
     }
 }

@@ -77,7 +77,7 @@ impl Switch {
         let mut old = World::at(self.master().url()).await;
         let deadline = Instant::now() + PATIENCE;
         while old.calls("hscan").await < scans_before + 3 {
-            assert!(Instant::now() < deadline, "nobody scans");
+            assert!(Instant::now() < deadline, "no scan runs");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let (next, port) = &self.servers[1 - self.master];
@@ -307,6 +307,6 @@ pub(super) async fn recounted(store: &Store, sale: &SaleId) -> Result<(), Failur
     match store.recount(sale, &|_| {}).await {
         Ok(_) => Ok(()),
         Err(NoVerdict::Failed(failure)) => Err(failure),
-        Err(NoVerdict::Moved(why)) => panic!("nobody changed it: {why}"),
+        Err(NoVerdict::Moved(why)) => panic!("nothing changed it: {why}"),
     }
 }

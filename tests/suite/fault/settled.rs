@@ -180,7 +180,7 @@ async fn redis_is_killed_while_orders_are_settled() {
         // The buyers sleep at the same times, and a kill in between hits none of them.
         while progress.failures.load(Ordering::SeqCst) == 0 {
             let orders = progress.orders.load(Ordering::SeqCst);
-            assert!(orders < BUYERS * ORDERS_EACH, "no kill hit anybody");
+            assert!(orders < BUYERS * ORDERS_EACH, "no kill hit a client");
             redis.kill_and_wait().await;
         }
         let known = buyers.await.expect("the storm ends");
@@ -226,7 +226,7 @@ async fn a_redis_that_forgets_confirmations_is_convicted() {
     assert_ne!(
         broken_promises(&world, &known).await,
         [""; 0],
-        "nothing was forgotten"
+        "nothing was lost"
     );
     app.stop().await;
 }

@@ -312,7 +312,7 @@ async fn every_wrong_request_is_named() {
     assert_eq!(app.buyer.get("/bids").await.status, 405);
     assert_eq!(world.left(&loan).await, 100);
     let reply = app.buyer.raw_form("/bids", good.as_bytes()).await;
-    assert_eq!(reply.result, "bid_accepted", "the door is still open");
+    assert_eq!(reply.result, "bid_accepted", "the endpoint still works");
     let metrics = app.buyer.get("/metrics").await.body;
     let counted = "seckill_bids_total{outcome=\"bid_accepted\"} 1";
     assert!(metrics.contains(counted), "{metrics}");

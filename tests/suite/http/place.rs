@@ -312,7 +312,7 @@ async fn every_wrong_request_is_named() {
     assert_eq!(reply.status, 405);
     assert_eq!(world.left(&sale).await, 5);
     let placed = app.buyer.json("/orders", &good).await;
-    assert_eq!(placed.status, 201, "the door is still open");
+    assert_eq!(placed.status, 201, "the endpoint still works");
     app.stop().await;
 }
 

@@ -87,7 +87,7 @@ async fn every_wrong_form_is_named() {
     assert_eq!(
         app.buyer.code("/seckill", "a", "x", "1").await,
         "grabbed",
-        "the door is still open"
+        "the endpoint still works"
     );
     app.stop().await;
 }

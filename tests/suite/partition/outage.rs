@@ -60,7 +60,7 @@ async fn sold_through(shop: &mut Shop) -> ([(History, History); 2], Duration) {
     let [few, many] = [0, 1].map(|at| Rush::start(&tills[at], "user", BUYERS[at]));
     tokio::time::sleep(outage()).await;
     let left = shop.master.left(&sale_id(FEW.0)).await;
-    assert_eq!(left, 0, "there was no lie to be told");
+    assert_eq!(left, 0, "the stock was not sold out");
     let end = Instant::now();
     shop.lab.heal();
     let back = until_heard_of(shop).await;
@@ -94,12 +94,12 @@ fn while_the_replica_is_away_nothing_is_sold_out() {
             let open = away.entries.iter().filter(|told| told.answer.is_open());
             lies += away.entries.len() - open.count();
             let last = away.entries.iter().map(|told| told.answered).max();
-            disbelieved(&mut all, last.expect("somebody asked"));
+            disbelieved(&mut all, last.expect("a buyer asked"));
             for world in [&mut shop.master, &mut shop.replica] {
                 assert_eq!(Shop::wrong(world, goods, &all).await, [""; 0]);
             }
         }
-        assert_eq!(lies, 0, "told while no replica heard of it");
+        assert_eq!(lies, 0, "told while no replica had it");
         assert!(served < SERVED_WITHIN, "{served:?}");
     });
 }

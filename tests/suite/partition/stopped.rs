@@ -46,7 +46,7 @@ fn a_server_that_stood_still_does_nothing_that_was_given_up() {
             desk.tills = patient.clone();
             desk.works(&shop, &format!("after-{seconds}")).await;
         }
-        assert_eq!(wrong, [""; 0], "done after everybody had gone");
+        assert_eq!(wrong, [""; 0], "executed after all clients had gone");
     });
 }
 

@@ -118,7 +118,7 @@ impl Till {
             if !open {
                 return entries;
             }
-            assert!(Instant::now() < deadline, "{user} never hears of it");
+            assert!(Instant::now() < deadline, "{user} never gets an answer");
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -207,7 +207,7 @@ impl Rush {
             if let (Some(first), true) = (good.iter().min(), good.len() >= orders) {
                 return *first;
             }
-            assert!(Instant::now() < deadline, "nobody gets anything");
+            assert!(Instant::now() < deadline, "no buyer gets anything");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

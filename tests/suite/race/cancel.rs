@@ -59,7 +59,7 @@ async fn one_of_a_crowd_gets_it(buyer: &Buyer, sale: &SaleId, round: usize) -> O
         .filter(|entry| entry.answer.code == "grabbed");
     let winner = granted
         .next()
-        .unwrap_or_else(|| panic!("round {round}: nobody got what came back: {codes:?}"));
+        .unwrap_or_else(|| panic!("round {round}: no buyer got what came back: {codes:?}"));
     assert!(granted.next().is_none(), "round {round}: {codes:?}");
     let promise = winner.answer.order.as_ref().expect("an order");
     Owned {
@@ -138,7 +138,7 @@ async fn two_hundred_cancels_are_not_as_many_learnings() {
     // cancels take very long.
     let took = began.elapsed().as_secs_f64();
     let (learnings, learning) = learnings(&app.buyer).await;
-    assert!(learnings >= 1.0, "nobody learned");
+    assert!(learnings >= 1.0, "no gate read its buyers");
     assert!(
         learnings <= 20.0 || learning * 3.0 < took,
         "learned {learnings} times, {learning} of {took} s"

@@ -152,7 +152,7 @@ async fn a_gate_gives_way_when_its_sale_moves_to_another_door() {
         if hear().await == "wrong_door" {
             break;
         }
-        assert!(asked < REOPEN_MAX, "the old door still answers");
+        assert!(asked < REOPEN_MAX, "the old endpoint still answers");
     }
     for _ in 0..50 {
         assert_eq!(hear().await, "wrong_door");
@@ -351,7 +351,7 @@ async fn a_crowd_after_the_sell_out_costs_redis_almost_nothing() {
     // A slow machine takes longer than the second, and a gate probes as long as it is asked.
     let allowed = 200 * started.elapsed().as_millis() / 1000;
     let cost = world.calls("evalsha").await - before;
-    assert!(cost > 0, "nobody looked whether stock came back");
+    assert!(cost > 0, "no attempt checked whether stock came back");
     assert!(
         u128::from(cost) <= allowed.max(200),
         "2000 refusals cost {cost} calls, at most {allowed}"

@@ -151,7 +151,7 @@ async fn a_server_that_starts_without_a_command_loses_nothing_and_sells_when_it_
         .iter()
         .filter(|entry| entry.answer.code == "busy")
         .count();
-    assert_eq!(busy, CROWD.users, "everybody hears busy");
+    assert_eq!(busy, CROWD.users, "all buyers get busy");
     assert_eq!(guarded.world.left(&sale).await, 5_000);
     guarded.set_user(&["+hset", "+zadd"]).await;
     let since = Instant::now();

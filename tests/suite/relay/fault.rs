@@ -133,7 +133,7 @@ async fn a_relay_that_ends_leaves_the_rest_to_the_next_one() {
     relay.stop().await;
     assert_eq!(receiver.seqs("spring"), [0; 0]);
     let left = consumers(&mut world, "spring").await;
-    assert_eq!(left, 1, "what waits for it would be forgotten with it");
+    assert_eq!(left, 1, "what is pending for it would be lost with it");
     receiver.set_mood(|_| 200);
     let relay = Running::start(&world, &settings);
     receiver.until("spring", 30).await;

@@ -452,7 +452,7 @@ async fn every_seeded_bug_is_convicted() {
                     Some(_) => {}
                 }
             };
-            assert!(convicted, "nobody noticed {wrong:?} ({by:?})");
+            assert!(convicted, "nothing noticed {wrong:?} ({by:?})");
         }
     }
 }

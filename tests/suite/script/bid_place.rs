@@ -738,7 +738,7 @@ fn every_seeded_bug_is_convicted() {
                     std::panic::AssertUnwindSafe(|| on_a_runtime(judge(&source, &case, by)));
                 std::panic::catch_unwind(judged).is_ok_and(|judged| judged.is_err())
             });
-            assert!(convicted, "nobody noticed {wrong:?} ({by:?})");
+            assert!(convicted, "nothing noticed {wrong:?} ({by:?})");
         }
     }
 }

@@ -135,7 +135,7 @@ async fn an_order_over_sales_of_both_kinds_takes_all_and_writes_each_key() {
     // The buying endpoints show their own line of the order.
     for sale in [&tea, &cup] {
         let Outcome::AlreadyGrabbed(grant) = world.grab(sale, "秒 x", 1).await else {
-            panic!("the door of {sale} does not know the order");
+            panic!("the endpoint of {sale} does not know the order");
         };
         assert_eq!(
             (grant.order.as_str(), Some(&grant.line)),

@@ -121,7 +121,7 @@ async fn every_tampering_with_a_storm_of_baskets_is_convicted() {
         tamper(&mut baskets, &mut books);
         let wrong = judge(&baskets, &books);
         let is_seen = wrong.iter().any(|wrong| wrong.contains(words));
-        assert!(is_seen, "nobody saw that {words:?}: {wrong:?}");
+        assert!(is_seen, "the judge did not see that {words:?}: {wrong:?}");
     }
     drop(servers);
     for app in apps {

@@ -228,7 +228,7 @@ async fn every_tampering_with_a_storm_of_bids_is_convicted() {
         tamper(&mut asked, &mut books);
         let wrong = judge(&asked, &books);
         let is_seen = wrong.iter().any(|wrong| wrong.contains(words));
-        assert!(is_seen, "nobody saw that {words:?}: {wrong:?}");
+        assert!(is_seen, "the judge did not see that {words:?}: {wrong:?}");
     }
 
     // A wrong key in Redis: the audit of the product finds it, too.

@@ -407,7 +407,7 @@ async fn redis_is_killed_in_a_storm_of_bids() {
         let kills = tally.kill_in_between(&redis, kills, &EACH_PHASE, &[]);
         let (storm, ()) = tokio::join!(event.storm(), kills);
         asked.extend(storm);
-        assert!(tally.open() > 0, "the kill hit nobody");
+        assert!(tally.open() > 0, "the kill hit no client");
 
         let mut after = World::at(redis.url()).await;
         after.use_prefix(&world.prefix);
