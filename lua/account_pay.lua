@@ -1,13 +1,13 @@
 -- account_pay: pays into an account of an event, or out of it, once for each request.
 --
 -- KEYS[1] accounts [hash]   username -> balance in cents
--- KEYS[2] paid_in  [hash]   username -> cents that operators put in, less what they took out
+-- KEYS[2] paid_in  [hash]   username -> cents that operators put in, minus what they took out
 -- KEYS[3] changes  [string] how often the accounts changed
 -- KEYS[4] payments [hash]   username TAB request id -> signed amount TAB balance after it, in cents
 -- KEYS[5] archived [string] when the event was archived
 -- ARGV[1] username   [text]  whose account
 -- ARGV[2] request_id [text]  the operator's name for this payment
--- ARGV[3] amount     [cents] how much is put in; with a minus in front, how much is taken out
+-- ARGV[3] amount     [cents] how much is put in; with a minus, how much is taken out
 -- ARGV[4] limit      [cents] the most that may ever be paid into one account
 --
 -- Returns {paid, balance}: what the account had after this payment, also when it was made before;
@@ -34,14 +34,14 @@ end
 local limit = whole(ARGV[4], nil, "limit")
 local change = minus == "-" and -cents or cents
 
--- Read. Every key is read with the type that it is written with, and every number is one.
+-- Read. Every key is read with the type that it is written with, and every number is checked.
 
 local balance = account_balance(accounts, changes, username)
 local paid = whole(redis.call("HGET", paid_in, username), 0, "what was paid in by " .. username)
 local request = username .. "\t" .. request_id
 local before = redis.call("HGET", payments, request)
 
--- Repeat what this request got before.
+-- Repeat the first answer to this request.
 
 if before then
   local amount_then, balance_then = string.match(before, "^(%-?[1-9]%d*)\t(.*)$")

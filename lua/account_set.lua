@@ -1,15 +1,15 @@
--- account_set: states the balances of accounts of an event, and creates those that do not exist.
+-- account_set: sets the balances of accounts of an event, and creates those that do not exist.
 --
 -- KEYS[1] accounts [hash]   username -> balance in cents
--- KEYS[2] paid_in  [hash]   username -> cents that operators put in, less what they took out
+-- KEYS[2] paid_in  [hash]   username -> cents that operators put in, minus what they took out
 -- KEYS[3] changes  [string] how often the accounts changed
 -- ARGV[1] limit    [cents]  the most that may ever be paid into one account
 -- ARGV[2...] one pair for each account: username, balance [cents]; no username twice
 --
--- Returns {created, changed}: accounts that did not exist, and others that had another balance; or
+-- Returns {created, changed}: accounts that did not exist, and others whose balance changed; or
 --   {limit_passed, username}, which changes nothing
--- Writes only accounts that are new or change; the difference is what is paid in. The same call
---   again changes nothing more, unless bids came between.
+-- Writes only accounts that are new or change; the difference is paid in. A repeat changes nothing
+--   more, unless bids came between.
 -- Flags: none, so nothing is set when Redis is read-only, full or cannot persist.
 -- Uses: lib/clock, lib/deadline, lib/number
 

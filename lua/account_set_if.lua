@@ -1,7 +1,7 @@
--- account_set_if: states the balance of one account, if it has the one that the caller saw.
+-- account_set_if: sets the balance of one account, if it has the balance that the caller expects.
 --
 -- KEYS[1] accounts [hash]   username -> balance in cents
--- KEYS[2] paid_in  [hash]   username -> cents that operators put in, less what they took out
+-- KEYS[2] paid_in  [hash]   username -> cents that operators put in, minus what they took out
 -- KEYS[3] changes  [string] how often the accounts changed
 -- ARGV[1] username   [text]  whose account
 -- ARGV[2] if_balance [cents] what it must have now

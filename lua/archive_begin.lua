@@ -22,7 +22,7 @@ if #KEYS < 3 or #ARGV ~= #KEYS - 3 then
 end
 local now = now_ms()
 
--- Why the event cannot be archived yet; nil: it can.
+-- Why the event cannot be archived yet; nil if it can.
 local function refusal()
   for n, id in ipairs(ARGV) do
     local kind, closes_at, clearing =

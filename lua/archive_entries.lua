@@ -3,7 +3,7 @@
 --
 -- KEYS[1] archived [string]  when the event was archived
 -- KEYS[2] feed     [stream]  what happened to orders
--- KEYS[3] stream   [stream]  which of both the entries are in: the feed, or the dead letters
+-- KEYS[3] stream   [stream]  which of the two has the entries: the feed, or the dead letters
 -- ARGV[1...] ids   [entry id]  at most 1000
 --
 -- Returns {dropped, entries}, or a refusal that changes nothing: {not_archived}: the event was

@@ -1,4 +1,4 @@
--- archive_erase: takes names of persons out of what stays of an archived event.
+-- archive_erase: replaces the names of persons in what stays of an archived event.
 --
 -- KEYS[1] archived [string] when the event was archived
 -- KEYS[2] orders   [hash]   order id -> record
@@ -41,7 +41,7 @@ redis.call("HLEN", accounts)
 redis.call("HLEN", paid_in)
 whole(redis.call("GET", changes), 0, changes)
 
--- The record of an order of this person, and the order; nothing when it is gone.
+-- The record of an order of this person, and the order; nothing if it is gone.
 local function record_of(name, id)
   local record = redis.call("HGET", orders, id)
   if not record then
@@ -54,7 +54,7 @@ local function record_of(name, id)
   return record, order
 end
 
--- Everything of a person as it will be: raises when it must stay.
+-- Everything of a person after the change; raises if the name must stay.
 local function person_read(name, ids)
   local person = { records = {}, entries = {} }
   for _, id in ipairs(ids) do

@@ -1,4 +1,4 @@
--- archive_orders: drops exported dead orders of an archived event, and all that names them.
+-- archive_orders: drops exported dead orders of an archived event, and all entries that name them.
 --
 -- KEYS[1] archived [string]  when the event was archived
 -- KEYS[2] feed     [stream]  what happened to orders
@@ -11,7 +11,7 @@
 -- Returns {dropped, orders}, or a refusal that changes nothing: {not_archived}: the event was
 --   deleted meanwhile | {feed_left}: entries of the feed would tell of orders that have no record
 -- Writes only for orders that are cancelled or expired, and counts them in the field archived of
---   their sales. The same batch again changes nothing more.
+--   their sales. A repeat of the batch changes nothing more.
 -- Flags: allow-oom, because it shrinks.
 -- Uses: lib/clock, lib/deadline, lib/number, lib/order, lib/drop
 
@@ -24,7 +24,7 @@ if count < 1 or count % 1 ~= 0 or #ARGV < count + 1 then
 end
 local drop = drop_of("archive_orders", count, orders, holds, requests)
 
--- Read. Every key is read with the type that it is written with, and every number is one.
+-- Read. Every key is read with the type that it is written with, and every number is checked.
 
 if redis.call("EXISTS", archived) == 0 then
   return { "not_archived" }
@@ -52,7 +52,7 @@ local function take(id, record)
   drop_add(drop, id, asked and request or nil)
   for _, line in ipairs(order.lines) do
     local sale = sales[line.goods]
-    if sale then -- else it was deleted
+    if sale then -- if not, it was deleted
       sale.orders = sale.orders + 1
     end
   end
@@ -73,7 +73,7 @@ for _, sale in pairs(sales) do
   if sale.exists and sale.orders > 0 then
     redis.call("HINCRBY", sale.key, "archived", sale.orders)
   end
-  -- What counts the dead orders of each buyer would count what is not there any more.
+  -- The numbers of each buyer would count dead orders that do not exist any more.
   redis.call("UNLINK", sale.gone)
   redis.call("HDEL", sale.key, "gone", "gone_most", "gone_since")
 end

@@ -1,5 +1,5 @@
--- bid_cancel: takes a bid back while its target is not full: the amount goes back to the target and
--- to the account that paid it, and the account gives the bonus back.
+-- bid_cancel: cancels a bid while its target is not full: the amount goes back to the target and to
+-- the account that paid it, and the account gives the bonus back.
 --
 -- KEYS[1] orders   [hash]   order id -> record
 -- KEYS[2] feed     [stream] what happened to orders
@@ -9,14 +9,14 @@
 -- KEYS[6] changes  [string] how often the accounts changed
 -- ARGV[1] order    [id]     which one
 -- ARGV[2] waits    [0|1]    the caller waits for replicas: an answer about the past writes a little
--- ARGV[3] buyer    [name]   whose order it must be; empty: anybody's
--- ARGV[4] goods    [sale id] the target
+-- ARGV[2] waits    [0|1]    the caller waits for replicas: an answer about the past writes a little
+-- ARGV[3] buyer    [name]   whose order it must be; empty: any buyer's
 --
--- Returns {changed | repeated | not_cancellable, record}, or {no_such_order}: repeated when the bid
---   had been cancelled before, not_cancellable when the target is full, or has no cancel_until, or
+-- Returns {changed | repeated | not_cancellable, record}, or {no_such_order}: repeated if the bid
+--   had been cancelled before, not_cancellable if the target is full, or has no cancel_until, or
 --   that has passed
 -- Writes only for "changed", so a repeat is safe. A balance never falls: no bonus is more than what
---   was accepted. With waits, an order that was not changed has its record written again as it is:
+--   was accepted. With waits, the record of an order that was not changed is written again:
 --   replicas are waited for from the last write on.
 -- Flags: allow-oom, so that what was accepted is settled when Redis is full.
 -- Uses: lib/clock, lib/deadline, lib/number, lib/stock, lib/gone, lib/order, lib/feed, lib/account,
@@ -46,7 +46,7 @@ elseif order.state ~= "confirmed" then
   error({ err = "UNREADABLE order " .. id .. " is a bid, but " .. order.state })
 end
 
--- Read. Every key is read with the type that it is written with, and every number is one.
+-- Read. Every key is read with the type that it is written with, and every number is checked.
 
 local now = now_ms()
 local kind, cancel_until, fed, confirmed =
@@ -69,8 +69,8 @@ if bid.paid and not balance then
     .. ", who has no account" })
 end
 
--- Write. Only the entry of the feed can fail, when somebody has written other entries into it by
--- hand; nothing is written then.
+-- Write. Only the entry of the feed can fail, if other entries were written into it by hand; then
+-- nothing is written.
 
 local at = digits(now)
 if fed ~= "0" then

@@ -5,7 +5,7 @@
 -- KEYS[3] feed     [stream] what happened to orders
 -- KEYS[4] sale     [hash]   kind, window, paused, bid_min, bonus_bp, feed, history, counters
 -- KEYS[5] stock    [string] cents left to the target
--- KEYS[6] accounts [hash]   username -> balance in cents; absent: the event keeps none
+-- KEYS[6] accounts [hash]   username -> balance in cents; absent: the event keeps no accounts
 -- KEYS[7] changes  [string] how often the accounts changed
 -- ARGV[1] username   [text]     who bids
 -- ARGV[2] request_id [text]     the client's name for this request
@@ -49,7 +49,7 @@ if amount == 0 then
   error({ err = "ERR bid_place: amount must be at least 1" })
 end
 
--- Read. Every key is read with the type that it is written with, and every number is one.
+-- Read. Every key is read with the type that it is written with, and every number is checked.
 
 local now = now_ms()
 local kind, target = bid_look(key, stock, past, now)
@@ -100,8 +100,8 @@ if keeps_accounts and balance < accepted then
   return nothing_new("insufficient_balance")
 end
 
--- Write. Only the entry of the feed can fail, when somebody has written other entries into it by
--- hand; nothing is written then.
+-- Write. Only the entry of the feed can fail, if other entries were written into it by hand; then
+-- nothing is written.
 
 local at, bonus = digits(now), bid_bonus(accepted, target.bonus_bp)
 if target.fed then

@@ -1,4 +1,4 @@
--- clear_begin: stops sales that are to be reset or deleted, before their orders are dropped.
+-- clear_begin: stops sales that will be reset or deleted, before their orders are dropped.
 --
 -- KEYS[1] feed        [stream]  what happened to orders
 -- KEYS[2...] sale     [hash]    paused, clearing, counters: one for each sale

@@ -1,5 +1,5 @@
--- clear_orders: drops orders of sales that are being reset or deleted, and all that names them but
--- the feed. Units of orders that are alive go back to the head of the stock.
+-- clear_orders: drops orders of sales that are being reset or deleted, and all entries that name
+-- them except the feed. Units of living orders go back to the head of the stock.
 --
 -- KEYS[1] orders   [hash]  order id -> record
 -- KEYS[2] holds    [zset]  order id by deadline
@@ -10,8 +10,8 @@
 --
 -- Returns {dropped, unreadable}: orders that were dropped, and those that stay because they cannot
 --   be read
--- Writes only for orders whose lines are all of these sales, and not for bids that are alive and
---   were paid by an account. The same batch again changes nothing more.
+-- Writes only for orders whose lines are all of these sales, and not for living bids that were paid
+--   from an account. A repeat of the batch changes nothing more.
 -- Flags: allow-oom, because it shrinks.
 -- Uses: lib/clock, lib/deadline, lib/number, lib/stock, lib/order, lib/drop
 
@@ -24,7 +24,7 @@ if count < 1 or count % 1 ~= 0 or #ARGV < count + 1 then
 end
 local drop = drop_of("clear_orders", count, orders, holds, requests)
 
--- Read. Every key is read with the type that it is written with, and every number is one.
+-- Read. Every key is read with the type that it is written with, and every number is checked.
 
 local sales = {}
 for n = 1, count do
@@ -42,7 +42,7 @@ for n = 1, count do
 end
 local records = drop_read(drop)
 
--- Adds a line of an order that is alive to what its sale gets back.
+-- Adds a line of a living order to what its sale gets back.
 local function give_back(line, order)
   local sale = sales[line.goods]
   sale[order.state] = math.max(0, sale[order.state] - line.purchase)
@@ -87,7 +87,7 @@ end
 
 -- Write.
 
--- Frees the buyers of these orders; a buyer whom an index knows with another order keeps that one.
+-- Frees the buyers of these orders. A buyer with another order in an index keeps that one.
 local function free(order)
   for _, line in ipairs(order.lines) do
     local buyers = sales[line.goods].buyers

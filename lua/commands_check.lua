@@ -4,8 +4,8 @@
 -- ARGV[1...] one command each: its words, separated by spaces, with all arguments that it needs;
 --   the word KEY stands for the key
 --
--- Returns the commands among them that Redis would refuse, as they were asked: the access rules
---   forbid them, or the server does not know them.
+-- Returns the commands that Redis would refuse, as they were given: the access rules forbid them,
+--   or the server does not know them.
 -- Writes nothing.
 -- Flags: no-writes, so it runs in every state of Redis, on replicas too.
 -- Uses: nothing
@@ -21,7 +21,7 @@ for _, command in ipairs(ARGV) do
   for word in string.gmatch(command, "%S+") do
     words[#words + 1] = word == "KEY" and key or word
   end
-  if #words == 0 then -- Redis 7.0 crashes when it is asked about no command
+  if #words == 0 then -- Redis 7.0 crashes if it is asked about an empty command
     error({ err = "ERR commands_check takes commands, not an empty text" })
   end
   local known, allowed = pcall(redis.acl_check_cmd, unpack(words))

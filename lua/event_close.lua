@@ -1,9 +1,9 @@
--- event_close: keeps sales from being created in an event that is about to be deleted.
+-- event_close: prevents that sales are created in an event that is about to be deleted.
 --
 -- KEYS[1] deleted [hash]  sale id -> number of its last history; * while the event is being deleted
 --
 -- Returns closed
--- Writes the field * of deleted, which event_delete removes. The same again changes nothing more.
+-- Writes the field * of deleted, which event_delete removes. A repeat changes nothing more.
 -- Flags: allow-oom, because what follows shrinks.
 -- Uses: lib/clock, lib/deadline
 

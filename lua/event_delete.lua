@@ -1,4 +1,4 @@
--- event_delete: deletes everything of an event but the memory of which sales it had.
+-- event_delete: deletes everything of an event except the record of which sales it had.
 --
 -- KEYS[1] deleted  [hash]    sale id -> number of its last history
 -- KEYS[2] feed     [stream]  what happened to orders
@@ -12,8 +12,8 @@
 -- KEYS[10] payments [hash]   username TAB request id -> signed amount TAB balance after it
 -- KEYS[11] archived [string] when the event was archived
 -- KEYS[12...] four for each sale: sale [hash], stock [list or string], buyers [hash], gone [hash]
--- ARGV[1] with_orders [0|1]  orders that are alive and accounts go, too
--- ARGV[2] feed_too [0|1]     entries of the feed that a consumer group has not had go, too
+-- ARGV[1] with_orders [0|1]  living orders and accounts are deleted, too
+-- ARGV[2] feed_too [0|1]     unread entries of the feed are deleted, too
 -- ARGV[3...] ids   [sale id] one for each sale, in the order of the keys
 --
 -- Returns {deleted}, or a refusal that changes nothing: {no_such_event} | {orders_alive, id, units}
@@ -32,7 +32,7 @@ if #KEYS < 11 or count ~= #ARGV - 2 then
     .. "and the ids" })
 end
 
--- The answer, after which sales may be created again.
+-- The answer. After it sales may be created again.
 local function reply(...)
   redis.call("HDEL", deleted, "*")
   return { ... }

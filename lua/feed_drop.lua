@@ -1,4 +1,4 @@
--- feed_drop: takes entries out of a feed, also when a consumer group has not read them.
+-- feed_drop: removes entries from a feed, even if a consumer group has not read them.
 --
 -- KEYS[1] feed [stream]  what happened to orders
 -- ARGV[1...] ids [entry id]  at most 1000

@@ -4,8 +4,8 @@
 -- KEYS[2] dead    [stream]          entries that could not be delivered
 -- ARGV[1] group   [text]            whose deliveries
 --
--- Returns {undelivered, oldest [ms], dead}: entries not delivered yet, the age of the oldest of
---   them (0 when there is none), and dead letters; or no_such_group
+-- Returns {undelivered, oldest [ms], dead}: entries that are not delivered yet, the age of the
+--   oldest of them (0 if there is none), and dead letters; or no_such_group
 -- Writes nothing.
 -- Flags: no-writes, so it runs in every state of Redis, on replicas too.
 -- Uses: lib/clock, lib/number, lib/groups
@@ -21,7 +21,7 @@ if not group then
 end
 
 local last = last_seq(feed)
--- A group that begins after entries were dropped is behind by what is there.
+-- A group that begins after entries were dropped is behind by the entries that are left.
 local unread = math.max(0, last - seq_of(group["last-delivered-id"]))
 unread = math.min(unread, redis.call("XLEN", feed))
 

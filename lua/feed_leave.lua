@@ -1,4 +1,4 @@
--- feed_leave: takes a consumer out of a group of the feed, unless entries wait for it.
+-- feed_leave: removes a consumer from a group of the feed, unless entries are pending for it.
 --
 -- KEYS[1] feed      [stream]        what happened to orders
 -- ARGV[1] group     [text]          whose consumer

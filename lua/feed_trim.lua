@@ -2,8 +2,8 @@
 --
 -- KEYS[1] feed    [stream]          what happened to orders
 --
--- Returns how many entries were dropped. An entry that some group has not read, or has read and
---   not acknowledged, stays, and so do all that come after it. Without a group, everything stays.
+-- Returns how many entries were dropped. An entry stays if some group has not read it, or not
+--   acknowledged it, and so do all later entries. Without a group, everything stays.
 -- Writes the feed. It drops whole nodes of the stream (up to 100 entries) and at most 10,000
 --   entries in a call, so it never takes long; the count goes on from the last entry ever added.
 -- Flags: allow-oom, because it frees memory.

@@ -7,8 +7,8 @@
 --
 -- Returns {bound}; {repeated}: they were bound to each other; {bound_otherwise, number}: the openid
 --   has another number, and keeps it; {taken}: the number has another openid, and keeps it
--- Writes for bound and for repeated, both ways: replicas are waited for from the last write
---   on, and a repeat was written before.
+-- Writes for bound and for repeated, both ways: replicas are waited for from the last write on, and
+--   a repeat was written before.
 -- Flags: none, so nothing is bound when Redis is read-only, full or cannot persist.
 -- Uses: lib/clock, lib/deadline
 
@@ -28,7 +28,7 @@ end
 if holder and holder ~= openid then
   return { "taken" }
 end
--- One way alone was left by hand: the other is put right.
+-- If only one of the two entries is left (by hand), the other is written again.
 redis.call("HSET", numbers, openid, number)
 redis.call("HSET", openids, number, openid)
 return { bound and holder and "repeated" or "bound" }

@@ -1,9 +1,9 @@
--- number_unbind: frees an openid and its student number from each other.
+-- number_unbind: unbinds an openid and its student number.
 --
 -- KEYS[1] numbers [hash]          openid -> number
 -- KEYS[2] openids [hash]          number -> openid
 -- ARGV[1] by      [openid|number] what the name is
--- ARGV[2] name    [text]          the openid who speaks, or the number that an operator frees
+-- ARGV[2] name    [text]          the openid of the user, or the number that an operator frees
 --
 -- Returns {unbound, other}: the number, or the openid, that the name was bound to; {not_bound}
 -- Writes only for unbound, both ways. The tickets of the number stay its own. A repeat finds
@@ -27,7 +27,7 @@ local other = redis.call("HGET", there, name)
 if not other then
   return { "not_bound" }
 end
--- By somebody's hand, the other may be bound to somebody else: that stays.
+-- The other one may be bound to a third one, by hand: that stays.
 local own = redis.call("HGET", back, other) == name
 redis.call("HDEL", there, name)
 if own then

@@ -1,5 +1,5 @@
--- order_cancel: gives a held or confirmed order back: its units to their stocks, at the head and in
--- their order, and its buyer free to grab again.
+-- order_cancel: cancels a held or confirmed order. Its units go back to the head of their stocks,
+-- in their order, and its buyer may grab again.
 --
 -- KEYS[1] orders  [hash]    order id -> record
 -- KEYS[2] holds   [zset]    order id by deadline

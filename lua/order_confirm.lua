@@ -1,4 +1,4 @@
--- order_confirm: makes a held order a sold one.
+-- order_confirm: confirms a held order.
 --
 -- KEYS[1] orders  [hash]    order id -> record
 -- KEYS[2] holds   [zset]    order id by deadline

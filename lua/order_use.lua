@@ -1,4 +1,4 @@
--- order_use: marks a confirmed order as handed out.
+-- order_use: marks a confirmed order as used.
 --
 -- KEYS[1] orders  [hash]    order id -> record
 -- KEYS[2] feed    [stream]  what happened to orders
@@ -8,10 +8,10 @@
 -- ARGV[3...] goods [sale id], one for each sale, in the order of the keys
 --
 -- Returns {changed | repeated | not_confirmed | cancelled | expired | not_usable, record}, or
---   {no_such_order}: repeated when the order had been used before, the others when nothing changed;
---   a bid is not_usable: there is nothing to hand out
--- Writes only for "changed", so a repeat is safe. With waits, an order that was not changed has its
---   record written again as it is: replicas are waited for from the last write on.
+--   {no_such_order}: repeated if the order had been used before, the others if nothing changed. A
+--   bid is not_usable: there is nothing to hand out
+-- Writes only for "changed", so a repeat is safe. With waits, the record of an order that was not
+--   changed is written again: replicas are waited for from the last write on.
 -- Flags: allow-oom, so that what was granted is settled when Redis is full.
 -- Uses: lib/clock, lib/deadline, lib/number, lib/stock, lib/gone, lib/order, lib/feed, lib/deaths,
 --   lib/change

@@ -1,4 +1,4 @@
--- peak_record: records most replicas that a master has had, for those who connect later.
+-- peak_record: records the most replicas that a master has had, for later connections.
 --
 -- KEYS[1] peaks   [hash]       run id of a master → its number
 -- ARGV[1] run_id  [text]       the master that this runs on

@@ -1,4 +1,4 @@
--- reply_claim: decides who answers a message that may be delivered several times.
+-- reply_claim: decides which server answers a message that may be delivered several times.
 --
 -- KEYS[1] reply   [string] "?", the owner of a claim, TAB, the end of the lease in ms, TAB, the
 --   note; or "=" and the reply

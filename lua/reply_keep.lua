@@ -20,7 +20,7 @@ if #KEYS ~= 1 or #ARGV ~= 3 or owner == "" then
 end
 
 local found = remembered(reply)
--- A message that was forgotten is nobody else's: the reply is still the only one.
+-- A message that is not remembered has no other owner: the reply is still the only one.
 if found and found.owner ~= owner then
   return "lost"
 end

@@ -6,7 +6,7 @@
 -- ARGV[1] owner   [text]   who claimed the message
 -- ARGV[2] note    [text]   what the owner will do; replaces an earlier note
 --
--- Returns noted; or lost: somebody else claimed or answered the message, or it was forgotten
+-- Returns noted; or lost: another owner claimed or answered the message, or it is not remembered
 -- Writes only for noted: the note. Lease and memory end when they did.
 -- Flags: allow-oom, so what was begun is finished when Redis is full.
 -- Uses: lib/clock, lib/deadline, lib/number, lib/claim

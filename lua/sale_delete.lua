@@ -1,11 +1,11 @@
--- sale_delete: deletes sales whose orders were dropped, and remembers that they were deleted.
+-- sale_delete: deletes sales whose orders were dropped, and records that they were deleted.
 --
 -- KEYS[1] deleted [hash]  sale id -> number of its last history
 -- KEYS[2...] four for each sale:
 --   sale [hash] clearing, history, known; stock [list or string]; buyers [hash]; gone [hash]
 -- ARGV[1...] ids  [sale id], one for each sale, in the order of the keys
 --
--- Returns {deleted}, or {not_cleared, id}, when another command ended it
+-- Returns {deleted}, or {not_cleared, id} if another command ended it
 -- Writes only for "deleted".
 -- Flags: allow-oom, because it shrinks.
 -- Uses: lib/clock, lib/deadline, lib/number, lib/history, lib/renewal, lib/clear

@@ -1,4 +1,4 @@
--- sale_reset: gives sales whose orders were dropped a new beginning: their terms and units stay.
+-- sale_reset: begins sales anew whose orders were dropped: their terms and units stay.
 --
 -- KEYS[1] deleted [hash]  sale id -> number of its last history
 -- KEYS[2...] four for each sale:
@@ -21,7 +21,7 @@ if count < 1 or count ~= #ARGV - 1 then
   error({ err = "ERR sale_reset takes deleted, 4 keys for each sale, word and the ids" })
 end
 
--- What a sale is after the reset; nil when nobody is clearing it.
+-- The state of a sale after the reset; nil if nobody is clearing it.
 local function reset_of(id, sale, stock)
   local kind, paused, clearing, history, known, added, counted = unpack(redis.call("HMGET", sale,
     "kind", "paused", "clearing", "history", "known", "added", "counted"))

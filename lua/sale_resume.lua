@@ -1,4 +1,4 @@
--- sale_resume: lets a sale sell again after Redis has forgotten orders of it, with a new history.
+-- sale_resume: lets a sale sell again after Redis lost orders of it, with a new history.
 --
 -- KEYS[1] sale    [hash]     kind, paused, history, known, clearing
 -- KEYS[2] deleted [hash]     sale id -> number of its last history

@@ -1,4 +1,4 @@
--- sale_snapshot: reads everything about sales of one event, all of them in one instant.
+-- sale_snapshot: reads everything about sales of one event, all at one instant.
 --
 -- KEYS[1...] three for each sale:
 --   sale   [hash]            kind, window, purchase_max, paused, counters

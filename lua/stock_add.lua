@@ -1,4 +1,4 @@
--- stock_add: puts units into a sale's stock, also while it sells.
+-- stock_add: adds units to a sale's stock, also while it sells.
 --
 -- KEYS[1] sale    [hash]            kind, counted, counters
 -- KEYS[2] stock   [list or string]  the units, or the number left, of a target in cents
@@ -7,9 +7,9 @@
 -- ARGV[3] target_limit [cents]      the same of a target
 -- ARGV[4...] the number of units, or the units
 --
--- Returns {added, left}: units ever added and units left after this call (still below 0 when a
---   counter was further below it than this adds), or a refusal:
---   no_such_sale | needs_count (only list stock has identities) | limit_passed
+-- Returns {added, left}: units ever added and units left after this call (still below 0 if a
+--   counter was further below it than this adds), or a refusal: no_such_sale | needs_count (only
+--   list stock has named units) | limit_passed
 -- Writes only when it returns numbers. Not idempotent: each call adds.
 -- Flags: none, so nothing is added when Redis is read-only, full or cannot persist.
 -- Uses: lib/clock, lib/deadline, lib/number, lib/stock

@@ -1,12 +1,12 @@
--- stock_remove: takes unsold units back out of a sale's stock, also while it sells.
+-- stock_remove: removes unsold units from a sale's stock, also while it sells.
 --
 -- KEYS[1] sale    [hash]            kind, counters
 -- KEYS[2] stock   [list or string]  the units, or the number left, of a target in cents
--- ARGV[1] count   [units]           how many to take; fewer are taken when fewer are left
+-- ARGV[1] count   [units]           how many to take; fewer are taken if fewer are left
 --
--- Returns {taken, left, unit...}: units taken, units left (below 0 when somebody decremented a
---   counter by hand), and which ones for list stock (the last added first), or no_such_sale
--- Writes only when it takes something. Sold units are out of reach. Not idempotent.
+-- Returns {taken, left, unit...}: units taken, units left (below 0 if a counter was decremented by
+--   hand), and which ones for list stock (the last added first), or no_such_sale
+-- Writes only if it takes something. It cannot take sold units. Not idempotent.
 -- Flags: allow-oom, because it only shrinks.
 -- Uses: lib/clock, lib/deadline, lib/number, lib/stock
 

@@ -1,6 +1,6 @@
 -- wait_mark: writes something, so that replicas can be waited for.
 --
--- KEYS[1] mark [string]  when the last one was written [ms]; it means nothing
+-- KEYS[1] mark [string]  when the last one was written [ms]; it is never read
 --
 -- Returns marked
 -- Writes always: WAIT counts from the last write of its connection on, and a replica that has this

@@ -1,13 +1,13 @@
-//! The sales as anybody may see them: read together, rarely, however many look.
+//! The public list of sales. One reading of all sales serves all clients.
 //!
-//! What is changed through this server is shown at once: such a sale is read alone and put into
-//! the last reading. All else is seen with the next reading.
+//! A change through this server is shown at once: the changed sale is read alone and put into the
+//! last reading. Every other change appears with the next reading.
 //!
-//! The readings are those of [`crate::readings`]. The task rests after each of them, several times
-//! as long as that took (within bounds): so lookers cost Redis a part of one connection's time,
-//! however many they are.
+//! [`crate::readings`] makes the readings. After each one the task rests for several times as long
+//! as it took, within bounds. So any number of clients costs Redis only a part of one connection's
+//! time.
 //!
-//! The ids of the sales are read apart from their figures, when somebody asks for a name that no
+//! The ids of the sales are read apart from their figures, when a client names a sale that no
 //! server sold before: the walk over the keys is short, and there may be many sales.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,11 +23,11 @@ use crate::readings::{Missing, Pace, Reader, Readings};
 use crate::store::Store;
 use crate::store::sales::{Clock, SaleRead};
 
-/// How many times as long as a reading the rest after it is.
+/// Length of the rest after a reading, as a multiple of the time that the reading took.
 const REST_FACTOR: u32 = 3;
-/// The shortest rest, which is how old a reading may be while there are few sales.
+/// Shortest rest: the age that a reading may have while there are few sales.
 const REST_MIN: Duration = Duration::from_millis(250);
-/// The longest rest: with so many sales that this is too short, news matters more.
+/// Longest rest: with many sales, fresh data matter more than the load.
 const REST_MAX: Duration = Duration::from_secs(10);
 
 /// All sales as they were read at one time.
@@ -58,7 +58,7 @@ pub struct Catalogue {
 
 impl Catalogue {
     /// Starts the tasks that read, on the current runtime, and their first readings. They end when
-    /// all clones are gone. `timeout` bounds the wait of a looker.
+    /// all clones are gone. `timeout` is the longest wait of a client.
     pub fn start(store: Store, timeout: Duration) -> Self {
         let readings = Readings::start(Figures {
             store: store.clone(),
@@ -79,17 +79,17 @@ impl Catalogue {
         }
     }
 
-    /// Whether there is such a sale, by the last reading of ids, which began at most `age_max` ago;
-    /// `None` without one, or when it failed. Never waits, and sees to it that the next one comes.
+    /// Whether the sale exists, by the last reading of ids, which began at most `age_max` ago.
+    /// `None` without such a reading, or if it failed. Never waits; starts the next reading.
     pub fn has(&self, id: &SaleId, age_max: Duration) -> Option<bool> {
         let ids = self.ids.last(age_max)?;
         Some(ids.as_ref().as_ref().ok()?.contains(id))
     }
 
-    /// The last reading if it is fresh, or else the next one, with all that was changed since.
+    /// The last reading if it is fresh, or else the next one, with all changes since.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when there is none in time.
+    /// [`Failure::Busy`] if no reading ends in time.
     pub async fn look(&self) -> Result<Arc<Reading>> {
         let reading = self.readings.look(None, self.timeout).await;
         let reading = reading.map_err(|missing| {
@@ -101,10 +101,10 @@ impl Catalogue {
         Ok(self.news().added_to(reading))
     }
 
-    /// Reads a sale that was changed just now, so that it is shown from now on.
+    /// Reads a sale that was just changed, so that it is shown from now on.
     pub async fn refresh(&self, id: &SaleId) {
         let asked_at = Instant::now();
-        // What is not known in time, the next reading shows.
+        // If this takes too long, the next reading shows it.
         let Ok(found) = timeout(self.timeout, self.store.sale_snapshot(id)).await else {
             return;
         };
@@ -121,7 +121,7 @@ impl Catalogue {
         self.news().hear(id, told);
     }
 
-    /// When a sale was refreshed last: what was made of a look before may lack it.
+    /// When a sale was last refreshed: an older reading may not show the change.
     pub fn changed_at(&self) -> Option<Instant> {
         self.news().heard_at
     }
@@ -131,18 +131,18 @@ impl Catalogue {
     }
 }
 
-/// Sales that were read alone, because they had been changed, since the last reading began.
+/// Changed sales that were read alone since the last reading began.
 #[derive(Default)]
 struct News {
     told: BTreeMap<SaleId, Told>,
     heard_at: Option<Instant>,
-    /// The reading that was looked at last, and the same with the news.
+    /// The reading that was returned last, and the same with the changed sales.
     shown: Option<(Arc<Reading>, Arc<Reading>)>,
 }
 
 struct Told {
     asked_at: Instant,
-    /// `None`: there is no such sale any more.
+    /// `None`: the sale does not exist any more.
     sale: Option<Arc<SaleRead>>,
     clock: Option<Clock>,
 }
@@ -157,7 +157,7 @@ impl News {
         }
     }
 
-    /// The reading with the news that it may lack: a reading that began later has them.
+    /// The reading with the changes that it may lack. A later reading already has them.
     fn added_to(&mut self, reading: Arc<Reading>) -> Arc<Reading> {
         self.told.retain(|_, told| told.asked_at >= reading.began);
         let Ok(sales) = reading.sales.as_ref() else {
@@ -211,7 +211,7 @@ impl Reader for Figures {
     }
 }
 
-/// Reads which sales there are.
+/// Reads the ids of all sales.
 struct Ids {
     store: Store,
     rests: Rests,
@@ -235,8 +235,8 @@ struct Rests {
 }
 
 impl Rests {
-    /// The rest after a reading that took so long. One that was held up says little of its work:
-    /// the shorter one of two does. A failure may be over soon, and hardly costs Redis anything.
+    /// The rest after a reading that took so long. The shorter of the last two readings counts: a
+    /// delay elsewhere can stretch one. After a failure the rest is short: a retry costs little.
     fn after(&mut self, took: Duration, succeeded: bool) -> Duration {
         if !succeeded {
             return REST_MIN;

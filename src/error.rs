@@ -1,9 +1,9 @@
-//! Why a command of this program fails. What a call to Redis means that failed is a [`Failure`].
+//! Why a command of this program fails. A failed call to Redis is a [`Failure`].
 
 use crate::domain::Invalid;
 use crate::failure::Failure;
 
-/// What went wrong, told apart by the exit code and by who can mend it.
+/// Why a command failed. Each kind has its exit code.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// A setting, file or argument that cannot be used.
@@ -21,7 +21,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The same error, with more to say about it.
+    /// The same error with more text.
     pub fn and(self, more: &str) -> Self {
         let longer = |why: String| format!("{why}; {more}");
         match self {

@@ -1,17 +1,17 @@
-//! What a call to Redis that failed means for the person who asked. A refusal ("sold out") is an
+//! What a failed call to Redis tells the caller about the outcome. A refusal ("sold out") is an
 //! outcome, never a failure.
 
 /// A failed call, told apart by what the caller may conclude.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Failure {
-    /// Certainly not executed: trying again later is safe and needed.
+    /// Not executed. A retry is safe and needed.
     #[error("not executed: {0}")]
     Busy(String),
-    /// Sent, but no answer came: it may or may not have happened. Trying again is safe.
+    /// Sent, but no answer came. It may have been executed. A retry is safe.
     #[error("outcome unknown: {0}")]
     Unknown(String),
-    /// Redis has something that this program cannot read. Nothing was changed, and trying again
-    /// does not help: an operator must mend it.
+    /// Redis has something that this program cannot read. Nothing was changed. A retry does not
+    /// help: an operator must repair the data.
     #[error("unexpected data in Redis: {0}")]
     Unreadable(String),
 }
@@ -26,14 +26,14 @@ impl Failure {
         }
     }
 
-    /// What went wrong, without what may be concluded.
+    /// What went wrong, without what it says about the outcome.
     pub fn reason(&self) -> &str {
         match self {
             Self::Busy(why) | Self::Unknown(why) | Self::Unreadable(why) => why,
         }
     }
 
-    /// The same failure, with how to go on when nobody knows the outcome.
+    /// The same failure; if the outcome is unknown, with what to do next.
     pub fn and_if_unknown(self, more: &str) -> Self {
         match self {
             Self::Unknown(_) => self.and(more),
@@ -41,8 +41,8 @@ impl Failure {
         }
     }
 
-    /// What it means once a call that may change something was sent: an answer that cannot be read
-    /// does not say what became of it.
+    /// The failure of a call that was sent and may change something: if the answer cannot be read,
+    /// the outcome is unknown.
     pub fn once_sent(self) -> Self {
         match self {
             Self::Unreadable(why) | Self::Unknown(why) => Self::Unknown(why),
@@ -50,7 +50,7 @@ impl Failure {
         }
     }
 
-    /// The same failure, with more to say about it.
+    /// The same failure with more text.
     pub fn and(self, more: &str) -> Self {
         let longer = |why: String| format!("{why}; {more}");
         match self {

@@ -1,8 +1,8 @@
-//! What those who watch see: counts, and the figures of sales and feeds, each written once for all
-//! who scrape.
+//! The metrics text: counters of this process, and the figures of sales and feeds from Redis. One
+//! reading of Redis serves all scrapes.
 //!
-//! When Redis does not answer in time the figures are left out, with the sign of it: no figure is
-//! shown that may not be true any more.
+//! If Redis does not answer in time, the figures are left out and a metric says so. A figure that
+//! may be out of date is never shown.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,18 +20,18 @@ use crate::store::Store;
 use crate::store::feed::FeedState;
 use crate::store::sales::snapshot::Snapshot;
 
-/// Longest wait for Redis: when it hangs, what the server itself counted matters most.
+/// Longest wait for Redis. When Redis hangs, the counters of this process matter most.
 const READ_MAX: Duration = Duration::from_secs(1);
-/// Longest wait of someone who scrapes, who may come in the middle of a reading.
+/// Longest wait of a scrape, which may come in the middle of a reading.
 const LOOK_MAX: Duration = Duration::from_secs(3);
-/// How many times as long as the work the rest after it is.
+/// Length of the rest after the work, as a multiple of the time that the work took.
 const REST_FACTOR: u32 = 9;
 /// The shortest rest.
 const REST_MIN: Duration = Duration::from_millis(250);
 /// The longest rest.
 const REST_MAX: Duration = Duration::from_secs(5);
 
-/// Where the figures can be seen. Clones share them.
+/// Reads the figures. Clones share one reading.
 #[derive(Clone)]
 pub struct Figures {
     figures: Readings<String>,
@@ -58,11 +58,11 @@ impl Figures {
         text.unwrap_or_else(|_| Arc::new(figures::text(None)))
     }
 
-    /// What this process counted and which gates are closed, at a moment after the question: only
-    /// those who ask at the same time share it.
+    /// The counters of this process and the closed gates, read after this call. Only scrapes that
+    /// arrive at the same time share one reading.
     ///
     /// # Errors
-    /// It cannot be written, or not in time.
+    /// The text cannot be written, or not in time.
     pub async fn counts(&self) -> Result<Arc<String>> {
         let counts = self.counts.look(Some(Instant::now()), LOOK_MAX).await;
         let late = |_| Failure::Busy(format!("nothing was written within {LOOK_MAX:?}"));
@@ -95,9 +95,9 @@ impl Reader for Scribe {
             Err(_) => REST_MIN,
         };
         if let Err(error) = &read {
-            tracing::debug!(%error, "the figures are left out");
+            tracing::debug!(%error, "cannot read the figures; /metrics leaves them out");
         }
-        // Many sales take long to write, and others work on this thread.
+        // Many sales take long to write, and other tasks use this thread.
         let written = spawn_blocking(move || {
             let read = read.map(|(sales, feeds)| figures_of(&sales, feeds));
             figures::text(read.ok().as_ref())

@@ -1,14 +1,14 @@
-//! `seckill`: an admission engine for flash sales. It decides, for a crowd far larger than the
-//! stock, who gets a unit.
+//! `seckill`: an admission engine for flash sales. It decides who gets a unit when far more buyers
+//! ask than there are units.
 //!
-//! One request, told once:
+//! The way of one request:
 //!
 //! 1. [`http`] reads the request into domain types, or answers what is wrong with it.
 //! 2. [`admission`] gives the attempt an order id and hands it to a lane.
-//! 3. [`store`] sends one script call, once, and knows what a missing reply means.
+//! 3. [`store`] sends one script call, once. If no reply comes, the outcome is unknown.
 //! 4. `lua/sale_grab.lua` decides in one step: who holds an order, the window, the stock.
 //! 5. [`store::orders::grab`] decodes the words of the script into [`domain::purchase::outcome`].
-//! 6. [`http`] says the outcome.
+//! 6. [`http`] writes the answer.
 //!
 //! Modules use only those above them in this list; `tests/tidy` checks it.
 

@@ -9,7 +9,7 @@ use seckill::cli::{self, Arguments, Command};
 use tikv_jemallocator::Jemalloc;
 use tracing_subscriber::EnvFilter;
 
-/// The libraries' own news interest nobody, and malformed HTTP must not fill the log.
+/// Messages of libraries are of no use here, and malformed HTTP must not fill the log.
 const LOG_DEFAULT: &str = "info,actix_http=off,actix_server=warn";
 
 #[global_allocator]
@@ -17,7 +17,7 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    // What this program and its private Redis write is for their user alone.
+    // Files that this program and its private Redis write are for their user only.
     umask(Mode::RWXG | Mode::RWXO);
     let arguments = Arguments::of_process();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));

@@ -1,4 +1,4 @@
-//! The memory of Redis is watched: a full Redis sells nothing, so that is said in time.
+//! Watches the memory of Redis and warns before it is full: a full Redis sells nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::store::Store;
 
-/// Between two looks.
+/// Pause between two readings.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Longest wait for an answer.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
@@ -51,17 +51,17 @@ async fn watch(store: Store, metrics: Arc<Metrics>) {
     }
 }
 
-/// Says once that a level was reached; how full it is now.
+/// Logs once that a level was reached; returns how full it is now.
 fn told(memory: Memory, before: Fullness) -> Fullness {
     let level = memory.fullness_after(before);
     match level {
         Fullness::Full if before < level => tracing::error!(
-            "Redis is full, or nearly so: {memory}. Nothing more is sold then: make its maxmemory \
-             larger, or archive events that are over (`seckill doctor` names them)"
+            "Redis is full, or nearly so: {memory}. A full Redis sells nothing. Raise its \
+             maxmemory, or archive events that are over (`seckill doctor` names them)"
         ),
         Fullness::High if before < level => tracing::warn!(
-            "the memory of Redis fills up: {memory}. When it is full, nothing more is sold: \
-             `seckill doctor` says what can go"
+            "the memory of Redis fills up: {memory}. A full Redis sells nothing. `seckill doctor` \
+             says what can be deleted"
         ),
         Fullness::Fine if before > level => {
             tracing::info!("the memory of Redis has room again: {memory}");

@@ -1,5 +1,5 @@
-//! Readiness: can buyers be served now? A task of its own asks Redis each second, and whenever
-//! somebody asks the server. What it learns also decides whether scripts may be sent at all.
+//! Readiness: whether buyers can be served now. A task asks Redis each second, and also each time a
+//! client asks. What it learns also decides whether scripts may be sent at all.
 
 use std::time::{Duration, Instant};
 
@@ -13,15 +13,15 @@ use crate::store::Store;
 use crate::store::server::Verified;
 use crate::store::server::examiner::{Examination, Examiner};
 
-/// Between two questions of its own.
+/// Pause between two questions of the task itself.
 const PAUSE: Duration = Duration::from_secs(1);
-/// After each examination, so that any number of askers cost Redis little. A verdict is not kept:
-/// who asks meanwhile waits for the next one.
+/// Rest after each examination, so that many clients cost Redis little. A verdict is not kept: a
+/// client that asks meanwhile waits for the next one.
 const PACE: Pace = Pace {
     fresh: Duration::ZERO,
     rest: Duration::from_millis(100),
 };
-/// Longest wait for a verdict: an examination bounds itself.
+/// Longest wait for a verdict. An examination has its own limit.
 const ASK_MAX: Duration = Duration::from_secs(600);
 
 /// Ready, with the durability in force, or why not.
@@ -53,7 +53,7 @@ impl Readiness {
         }
     }
 
-    /// A way to ask it.
+    /// A handle that asks the task.
     pub fn asker(&self) -> Asker {
         self.asker.clone()
     }
@@ -66,11 +66,11 @@ impl Drop for Readiness {
 }
 
 impl Asker {
-    /// The verdict of an examination that begins after this call, at most 100 ms later unless one
-    /// is under way. All who ask meanwhile share it.
+    /// The verdict of an examination that begins after this call: at most 100 ms later, unless one
+    /// is running. All clients that ask meanwhile share it.
     ///
     /// # Errors
-    /// Why buyers cannot be served as they were promised.
+    /// Why buyers cannot be served with the promised durability.
     pub async fn ask(&self) -> Verdict {
         let verdict = self.0.look(Some(Instant::now()), ASK_MAX).await;
         let none = |_| Failure::Busy("the server is stopping".to_owned());
@@ -90,9 +90,9 @@ async fn ask_again_and_again(readings: Readings<Verdict>) {
 struct Inspector {
     examiner: Examiner,
     keeps_replies: bool,
-    /// What the log said last about the verdict; `None`: ready.
+    /// The reason that was logged last; `None`: ready.
     not_ready: Option<String>,
-    /// What the log said last about commands that are missing.
+    /// The missing commands that were logged last.
     missing: Option<String>,
 }
 
@@ -113,7 +113,7 @@ impl Inspector {
         examination.verdict(self.keeps_replies)
     }
 
-    /// Says each reason once, when it comes.
+    /// Logs each reason once, when it appears.
     fn log(&mut self, verdict: &Verdict) {
         let reason = verdict.as_ref().err().map(ToString::to_string);
         match &reason {
@@ -124,7 +124,7 @@ impl Inspector {
         self.not_ready = reason;
     }
 
-    /// The same for commands without which the server sells, but does not do all its work.
+    /// The same for missing commands that stop only a part of the work, and no sale.
     fn log_missing(&mut self, examination: &Examination) {
         let missing = examination.missing();
         let missing = missing.ok().filter(|missing| !missing.stops_sales);

@@ -1,12 +1,12 @@
-//! What is read once for all who ask, however many they are.
+//! One reading for all clients that ask at the same time.
 //!
 //! ```text
-//! askers → the last reading, if it is fresh
-//!        → one wish ─→ one task ─→ one reading for all who wait
+//! clients → the last reading, if it is fresh
+//!         → one wish ─→ one task ─→ one reading for all that wait
 //! ```
 //!
-//! The task rests after each reading, so that the work has a bound, too. Nobody who leaves takes a
-//! reading from the others.
+//! The task rests after each reading, which bounds its work. A client that leaves does not stop the
+//! reading for the others.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,16 +19,16 @@ pub trait Reader: Send + 'static {
     /// What a reading shows.
     type Seen: Send + Sync + 'static;
 
-    /// Reads, and says what becomes of the reading. A failure is a reading, too.
+    /// Reads, and decides how long the reading serves. A failure is a reading, too.
     fn read(&mut self) -> impl Future<Output = (Self::Seen, Pace)> + Send;
 }
 
-/// How long a reading serves those who ask, and what the task does then.
+/// How long a reading serves, and how long the task rests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// So long, from its end on, it is given to those who ask.
+    /// For this time from its end, clients get this reading.
     pub fresh: Duration,
-    /// So long, from its end on, no other begins.
+    /// For this time from its end, no other reading begins.
     pub rest: Duration,
 }
 
@@ -39,10 +39,10 @@ impl Pace {
     }
 }
 
-/// Why nobody sees a reading.
+/// Why there is no reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
-    /// None ended in time.
+    /// No reading ended in time.
     Late,
     /// The server is stopping.
     Ended,
@@ -70,22 +70,22 @@ impl<S> Clone for Readings<S> {
 }
 
 impl<S: Send + Sync + 'static> Readings<S> {
-    /// Starts the task on the current runtime. It reads when somebody asks.
+    /// Starts the task on the current runtime. It reads when a client asks.
     pub fn start(reader: impl Reader<Seen = S>) -> Self {
-        // One waiting wish is enough: a reading is for everybody.
+        // One waiting wish is enough: one reading serves all.
         let (wishes, wished) = mpsc::channel(1);
         let (published, last) = watch::channel(None);
         tokio::spawn(read_as_wished(reader, wished, published));
         Self { wishes, last }
     }
 
-    /// Lets a reading begin, for those who will ask.
+    /// Starts a reading for later callers.
     pub fn wish(&self) {
-        // A full channel holds a wish already.
+        // A full channel already holds a wish.
         let _ = self.wishes.try_send(());
     }
 
-    /// The last reading if it began at most so long ago. Never waits. When it is not fresh, the
+    /// The last reading if it began at most this long ago. Never waits. If it is not fresh, the
     /// next one begins.
     pub fn last(&self, age_max: Duration) -> Option<Arc<S>> {
         let last = self.last.borrow();
@@ -97,11 +97,11 @@ impl<S: Send + Sync + 'static> Readings<S> {
         young.map(|reading| reading.seen.clone())
     }
 
-    /// The last reading if it is fresh, or else the next one. `since`: one that began before is
-    /// not good enough. The wait takes `patience` at most.
+    /// The last reading if it is fresh, or else the next one. `since`: a reading that began before
+    /// does not count. Waits for `patience` at most.
     ///
     /// # Errors
-    /// There is none in time.
+    /// No reading ended in time.
     pub async fn look(
         &self,
         since: Option<Instant>,

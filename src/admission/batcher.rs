@@ -1,6 +1,6 @@
-//! The batcher: drains what is waiting and sends one script call for each sale among it. While a
-//! batch is in flight the next one gathers, so an idle server sends batches of one and a busy one
-//! large batches, and nobody ever waits for a batch to fill.
+//! The batcher: takes the attempts that wait and sends one script call for each sale. While a batch
+//! is in flight, the next one gathers. So an idle server sends batches of one and a busy one sends
+//! large batches, and no attempt waits for a batch to fill.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,20 +54,20 @@ impl Batcher {
         let mut taken = Taken::default();
         while let Some(first) = self.inbox.recv().await {
             self.take(first, &mut taken);
-            // Whoever is ready right now joins the batch: the tasks that are runnable run first,
-            // and no time passes if there are none. A larger batch costs Redis less an attempt.
+            // All tasks that are ready now run first and join the batch. If there are none, no time
+            // passes. A larger batch costs Redis less per attempt.
             tokio::task::yield_now().await;
             self.fill(&mut taken);
             let groups = grouped(taken.in_time.drain(..), self.timeout);
             let decided = join_all(groups.into_iter().map(|group| self.decide(group)));
-            // First the batch leaves: under overload the late are many, and each one that hears of
-            // it keeps this thread busy with an answer.
+            // The batch leaves first. Under overload many attempts are late, and each answer to one
+            // keeps this thread busy.
             join(decided, refuse(&mut taken.late)).await;
         }
     }
 
-    /// Takes what waits, until the batch is full. Those that are late take no room in it: under
-    /// overload they would be most of it.
+    /// Takes waiting attempts until the batch is full. Late ones take no room in it: under overload
+    /// they would fill most of it.
     fn fill(&mut self, taken: &mut Taken) {
         while taken.in_time.len() < BATCH_ATTEMPTS_MAX {
             match self.inbox.try_recv() {
@@ -77,7 +77,7 @@ impl Batcher {
         }
     }
 
-    /// Too late to be answered in time: better not executed than unknown.
+    /// True if it is too late to answer in time: not executed is better than unknown.
     fn take(&self, ask: Ask, taken: &mut Taken) {
         ask.line.leave();
         let waited = ask.asked_at.elapsed();
@@ -108,7 +108,7 @@ impl Batcher {
                 kept,
                 ..
             }) => {
-                // Before any buyer hears of an order, the gate does.
+                // The gate learns of an order before any buyer does.
                 let granted = outcomes.iter().flatten().any(Outcome::is_grabbed);
                 match kept {
                     true => self.learner.hear(sale, &standing, granted, sent_at),
@@ -118,7 +118,7 @@ impl Batcher {
                     if let Err(error) = &outcome {
                         self.failed(sale, error);
                     }
-                    // A buyer who went away gets the same outcome on the retry.
+                    // A buyer who went away gets the same outcome on a retry.
                     let _ = answer.send(outcome);
                 }
             }
@@ -135,7 +135,7 @@ impl Batcher {
         }
     }
 
-    /// Asks Redis, and remembers what it says of the past of the sale.
+    /// Asks Redis, and remembers what it says about the past of the sale.
     async fn ask(
         &self,
         line: &Line,
@@ -173,18 +173,18 @@ impl Batcher {
         Ok(batch)
     }
 
-    /// One attempt of a batch failed: too few replicas have what its answer rests on, or its buyer
-    /// holds an order that cannot be read. Of that no gate need hear: the attempt took nothing, and
-    /// its buyer is in the index from which gates learn.
+    /// One attempt of a batch failed: too few replicas have what its answer depends on, or its
+    /// buyer holds an order that cannot be read. Gates need not learn of it: the attempt took
+    /// nothing, and its buyer is in the index from which gates learn.
     fn failed(&self, sale: &SaleId, error: &Failure) {
         self.metrics.redis_error(error);
         if matches!(error, Failure::Unreadable(_)) {
-            tracing::error!(%sale, %error, "an order cannot be shown: run `seckill audit --deep`");
+            tracing::error!(%sale, %error, "cannot read an order: run `seckill audit --deep`");
         }
     }
 }
 
-/// Tells those who waited too long.
+/// Answers the attempts that waited too long.
 async fn refuse(late: &mut Vec<Ask>) {
     for ask in late.drain(..) {
         let waited = ask.asked_at.elapsed();
@@ -193,7 +193,7 @@ async fn refuse(late: &mut Vec<Ask>) {
     }
 }
 
-/// The asks by sale and door, in their order.
+/// The attempts by sale and endpoint, in their order.
 fn grouped(asks: impl Iterator<Item = Ask>, timeout: Duration) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for ask in asks {

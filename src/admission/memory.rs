@@ -1,4 +1,4 @@
-//! What this process remembers of each sale, so that a Redis that forgets is not obeyed.
+//! What this process remembers of each sale, to detect a Redis that lost orders.
 //!
 //! For each sale the process keeps its newest [`Past`] that was acknowledged at the durability
 //! level in force. Every script that grants is given it, and stops a sale that shows less. A sale
@@ -25,7 +25,7 @@ pub struct Memory {
 
 struct Known {
     past: Past,
-    /// The loss of this past was logged and counted.
+    /// This loss was logged and counted.
     told: bool,
 }
 
@@ -39,12 +39,12 @@ impl Memory {
         }
     }
 
-    /// What is known of a sale. Ask before a call, and judge its reply by it with [`Memory::hear`].
+    /// What is known of a sale. Call it before a script call, and [`Memory::hear`] with the reply.
     pub fn recall(&self, sale: &SaleId) -> Option<Past> {
         self.find(sale).map(|known| lock(&known).past.clone())
     }
 
-    /// What a script is given of `recalled`: nothing when a loss must not stop the sale.
+    /// What a script is given of `recalled`: nothing if a loss must not stop the sale.
     pub fn given<'a>(&self, recalled: &'a Option<Past>) -> Option<&'a Past> {
         match self.on_forgot {
             OnForgot::Stop => recalled.as_ref(),
@@ -85,12 +85,12 @@ impl Memory {
         }
     }
 
-    /// Judges a reply that there is no such sale, when `recalled` was known of it, before
-    /// `deadline`: true when Redis has forgotten the sale, and it must not be taken for one that
-    /// never was.
+    /// Checks a reply that says that the sale does not exist, if `recalled` was known of it, before
+    /// `deadline`. True if Redis lost the sale: then it must not be treated as one that never
+    /// existed. never was.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when Redis does not say whether an operator deleted the sale.
+    /// [`Failure::Busy`] if Redis does not say whether an operator deleted the sale.
     pub async fn has_lost(
         &self,
         store: &Store,
@@ -101,7 +101,7 @@ impl Memory {
         let Some(past) = recalled else {
             return Ok(false);
         };
-        let late = |_| Failure::Busy("no answer from Redis in time".to_owned());
+        let late = |_| Failure::Busy("Redis did not answer in time".to_owned());
         let deleted = timeout_at(deadline, store.sale_deleted(sale)).await;
         let deleted = deleted.map_err(late)??;
         if deleted >= Some(past.history.number()) {
@@ -119,20 +119,20 @@ impl Memory {
         Ok(self.on_forgot == OnForgot::Stop)
     }
 
-    /// Says once that a sale has lost what was known of it.
+    /// Logs once that a sale lost orders that were known.
     fn tell(&self, sale: &SaleId, past: &Past, found: &str) {
         self.metrics.losses.another(sale.as_str());
         let known = format!("{}, {} orders", past.history, past.grants.count);
         match self.on_forgot {
             OnForgot::Stop => tracing::error!(
                 %sale, known, found,
-                "Redis has forgotten orders of this sale, so it is stopped: compare the orders \
-                 that are left with your own records, put the sale again if it is gone, then run \
-                 `seckill sale resume {sale} --after-loss`, and once more if it stops again"
+                "Redis lost orders of this sale, so it is stopped: compare the orders that are \
+                 left with your own records, create the sale again if it is gone, then run \
+                 `seckill sale resume {sale} --after-loss`; run it again if the sale stops again"
             ),
             OnForgot::Warn => tracing::error!(
                 %sale, known, found,
-                "Redis has forgotten orders of this sale, and it sells on (redis.on_forgot = warn)"
+                "Redis lost orders of this sale, which goes on selling (redis.on_forgot = warn)"
             ),
         }
     }

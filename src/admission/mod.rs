@@ -1,9 +1,9 @@
-//! When it is decided: between the doors and the store.
+//! Admission: decides each attempt. It stands between the HTTP endpoints and the store.
 //!
 //! ```text
-//! attempt → gate (refuses who gets nothing anyway) → name → queue → batcher → one script call
+//! attempt → gate (refuses what Redis would refuse) → name → queue → batcher → one script call
 //!   → outcome
-//! placement → placer → one script call → the gates hear of it → outcome
+//! basket → placer → one script call → the gates learn of it → outcome
 //! bid → bidder → one script call → outcome
 //! cancel → one script call → the gates open → outcome
 //! ```
@@ -45,7 +45,7 @@ use crate::failure::{Failure, Result};
 use crate::metrics::Metrics;
 use crate::store::Store;
 
-/// A worker's way to a decision.
+/// Decides the attempts of one worker.
 pub struct Admission {
     store: Store,
     queue: Queue,
@@ -58,15 +58,15 @@ pub struct Admission {
 
 /// Where an attempt goes.
 enum Way {
-    /// Nowhere: Redis would say this.
+    /// Nowhere: Redis would give this refusal.
     Refused(Refusal),
     /// Into this line.
     Wait(Arc<Line>),
 }
 
 impl Admission {
-    /// Starts a batcher on the current runtime. It ends, with everything answered, when this value
-    /// is dropped. What is cancelled goes over the lanes of `store`.
+    /// Starts a batcher on the current runtime. When this value is dropped, it answers everything
+    /// and ends. Cancellations go over the lanes of `store`.
     pub fn start(
         store: &Store,
         gates: Arc<Gates>,
@@ -105,11 +105,11 @@ impl Admission {
         }
     }
 
-    /// Decides one placement, within the timeout.
+    /// Decides one basket, within the timeout.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when it was certainly not executed; anything else means that it may have
-    /// been, and that the same request may safely be sent again.
+    /// [`Failure::Busy`]: not executed. Any other failure: it may have been executed. Sending the
+    /// same request again is safe.
     pub async fn place(
         &self,
         username: Username,
@@ -140,8 +140,8 @@ impl Admission {
     /// Decides one attempt at `door`, within the timeout.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when it was certainly not executed; anything else means that it may have
-    /// been, and that the same buyer may safely ask again.
+    /// [`Failure::Busy`]: not executed. Any other failure: it may have been executed. The same
+    /// buyer may safely ask again.
     pub async fn grab(
         &self,
         sale: &SaleId,
@@ -153,8 +153,8 @@ impl Admission {
         self.grab_as(id, sale, door, username, purchase).await
     }
 
-    /// The same, with an id for the order that no other order has. Nobody asks for the id when the
-    /// gate refuses; the time that it takes is part of the timeout.
+    /// The same with a unique id for the order. The id is not requested if the gate refuses. The
+    /// time that it takes is part of the timeout.
     ///
     /// # Errors
     /// As [`Admission::grab`], and those of `id`, which end the attempt.
@@ -209,12 +209,13 @@ impl Admission {
         Ok(outcome)
     }
 
-    /// A sale was put just now: it is known, whatever was asked before.
+    /// A sale was just put: it is known, whatever Redis said before.
     pub fn put(&self, sale: &SaleId) {
         self.names.confirm(sale);
     }
 
-    /// The way of an attempt that no gate refuses. A name that Redis is not asked for gets no line.
+    /// The way of an attempt that no gate refuses. A name that Redis is not asked for gets no
+    /// queue.
     async fn way(&self, sale: &SaleId) -> Result<Way> {
         let found = match self.queue.find(sale) {
             Some(line) if line.is_known() => return Ok(Way::Wait(line)),
@@ -246,12 +247,12 @@ impl Admission {
         };
         self.queue.enter(ask)?;
         self.metrics.entered_queue();
-        let ended = |_| Failure::Unknown("the batcher ended".to_owned());
+        let ended = |_| Failure::Unknown("the batcher ended by itself".to_owned());
         outcome.await.map_err(ended)?
     }
 }
 
-/// An id for an order of `sale`, and for no other.
+/// A new id for an order of `sale`. It is unique.
 pub fn new_id(sale: &SaleId) -> OrderId {
     OrderId::new(sale, rand::random::<[u8; ORDER_ID_RANDOM_BYTES]>())
 }

@@ -1,18 +1,18 @@
-//! Names: which sales Redis may be asked for, so that invented names cannot crowd out real ones.
+//! Names: which sales Redis may be asked for, so that invented names do not use up its time.
 //!
-//! An invented name costs Redis a call of its own, and there is no end of names. So a name that no
-//! reading of the sales has, and that Redis never confirmed, is *unknown*. Redis is asked for one
-//! at most once in [`PAUSE`] and for all of them at most [`ASKS_PER_SECOND`] times a second. Others
-//! who come with that name meanwhile wait for the answer, and do what it says: a crowd for a sale
-//! that was made just now costs one question, and nobody of it is refused. When Redis said within
-//! [`PAUSE`] that there is no such sale, that is said again; all else is busy.
+//! Each invented name costs Redis a call, and there is no limit to names. So a name that no reading
+//! of the sales has, and that Redis never confirmed, is *unknown*. Redis is asked for one unknown
+//! name at most once in [`PAUSE`], and for all of them at most [`ASKS_PER_SECOND`] times a second.
+//! Other clients with the same name wait for that answer and use it. So a crowd for a sale that was
+//! just made costs one question, and none of them is refused. If Redis said within [`PAUSE`] that
+//! the sale does not exist, that answer is repeated. Everything else is busy.
 //!
-//! A reading says nothing of a sale that was made after it began: a new sale is sold from the next
-//! one on at the latest, whatever others ask for. A reading that is older than [`READING_AGE_MAX`]
-//! makes no name unknown, and nor does a Redis that cannot be read.
+//! A reading says nothing about a sale that was made after it began. The next reading makes such a
+//! sale known, whatever others ask for. A reading that is older than [`READING_AGE_MAX`] makes no
+//! name unknown, and neither does a failed one.
 //!
-//! An answer of Redis may be late. What this process heard of a sale after the question was sent is
-//! newer than a denial, and stands: so no denial hides an order that this process knows of.
+//! An answer of Redis may be late. What this process learned of a sale after the question was sent
+//! is newer than a denial, and wins. So no denial hides an order that this process knows of.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -36,16 +36,16 @@ pub const READING_AGE_MAX: Duration = Duration::from_secs(5);
 type Listed = dyn Fn(&SaleId) -> Option<bool> + Send + Sync;
 
 /// The names of a process, shared by its workers. It remembers every sale that Redis confirmed, and
-/// of unknown names the questions of the last second.
+/// the questions for unknown names of the last second.
 pub struct Names {
     listed: Box<Listed>,
-    /// When each of them was confirmed first.
+    /// When each sale was confirmed first.
     known: RwLock<HashMap<SaleId, Instant>>,
     asked: Mutex<VecDeque<Question>>,
     /// An answer came.
     answered: Notify,
     metrics: Arc<Metrics>,
-    /// Longest wait for the answer to a question of others.
+    /// Longest wait for the answer to another client's question.
     patience: Duration,
 }
 
@@ -55,25 +55,25 @@ struct Question {
     state: State,
 }
 
-/// What became of a question.
+/// What happened to a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// It is on its way.
+    /// It is in flight.
     Pending,
     /// Redis said that there is no such sale.
     Denied,
-    /// The call that carried it ended without a word about the sale: somebody else may ask.
+    /// The call that carried it ended without an answer about the sale: another client may ask.
     Open,
 }
 
 /// What to do with a request for a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
-    /// There is such a sale: ask, and do not look here again until Redis denies it.
+    /// The sale exists: ask, and do not check here again until Redis denies it.
     Known,
     /// Ask, this time.
     Ask,
-    /// Redis has just said that there is no such sale; it need not be asked.
+    /// Redis has just said that the sale does not exist. Do not ask it.
     Denied,
     /// Redis was asked, and has not answered yet.
     Pending,
@@ -81,8 +81,8 @@ pub enum Pass {
 
 impl Names {
     /// Knows no name. `listed` says whether a reading that began at most [`READING_AGE_MAX`] ago
-    /// has a sale, and `None` without such a reading; it must not wait. `patience` is the longest
-    /// wait for the answer to a question of others.
+    /// has a sale, and `None` without such a reading. It must not wait. `patience` is the longest
+    /// wait for the answer to another client's question.
     pub fn new(
         listed: impl Fn(&SaleId) -> Option<bool> + Send + Sync + 'static,
         metrics: Arc<Metrics>,
@@ -99,17 +99,17 @@ impl Names {
     }
 
     /// Whether Redis may be asked for `sale`: never [`Pass::Pending`]. Waits for the answer
-    /// to a question of others.
+    /// to another client's question.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when the name is unknown and there were questions enough.
+    /// [`Failure::Busy`]: the name is unknown, and too many questions were sent.
     pub async fn pass(&self, sale: &SaleId) -> Result<Pass> {
         let settled = async {
             loop {
                 let mut answered = std::pin::pin!(self.answered.notified());
                 answered.as_mut().enable();
                 match self.look(sale, Instant::now()) {
-                    // After a pause, one of those who wait asks.
+                    // After a pause, one of the waiting clients asks.
                     Ok(Pass::Pending) => drop(timeout(PAUSE, answered).await),
                     settled => return settled,
                 }
@@ -119,7 +119,7 @@ impl Names {
         passed.unwrap_or_else(|_| {
             self.metrics.names.another("busy");
             Err(Failure::Busy(format!(
-                "Redis did not say within {:?} whether there is a sale {sale}",
+                "Redis did not say within {:?} whether sale {sale} exists",
                 self.patience
             )))
         })
@@ -149,7 +149,7 @@ impl Names {
         }
     }
 
-    /// There is such a sale: Redis said so.
+    /// The sale exists: Redis said so.
     pub fn confirm(&self, sale: &SaleId) {
         if !self.is_known(sale) {
             let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -159,8 +159,8 @@ impl Names {
         }
     }
 
-    /// There is no such sale: Redis said so to a call that was sent at `sent_at`. That says nothing
-    /// of a sale that was confirmed since.
+    /// The sale does not exist: Redis said so to a call that was sent at `sent_at`. This says
+    /// nothing about a sale that was confirmed since.
     pub fn deny(&self, sale: &SaleId, sent_at: Instant) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.get(sale).is_some_and(|since| *since >= sent_at) {
@@ -169,7 +169,7 @@ impl Names {
         known.remove(sale);
         drop(known);
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        // Not a newer question: what it will hear, nobody knows yet.
+        // Not a newer question: its answer is not known yet.
         let answered =
             |question: &&mut Question| question.asked_at <= sent_at && question.sale == *sale;
         if let Some(question) = asked.iter_mut().rev().find(answered) {
@@ -179,7 +179,7 @@ impl Names {
         self.answered.notify_waiters();
     }
 
-    /// The call that asked for `sale` has ended, whatever it said.
+    /// The call that asked for `sale` has ended, whatever its answer.
     pub fn settle(&self, sale: &SaleId) {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let pending =
@@ -197,7 +197,7 @@ impl Names {
         known.contains_key(sale)
     }
 
-    /// Takes one of the questions for unknown names, if there is one.
+    /// Takes one of the questions for unknown names, if one is left.
     fn question(&self, sale: &SaleId, now: Instant) -> Result<Pass> {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let age = |question: &Question| now.saturating_duration_since(question.asked_at);
@@ -214,7 +214,7 @@ impl Names {
             Some(State::Denied) => Ok(Pass::Denied),
             Some(State::Pending) => Ok(Pass::Pending),
             _ if asked.len() >= ASKS_PER_SECOND => Err(Failure::Busy(format!(
-                "no sale {sale} was seen, and Redis was asked for {ASKS_PER_SECOND} unknown names \
+                "sale {sale} is unknown, and Redis was asked for {ASKS_PER_SECOND} unknown names \
                  in the last second"
             ))),
             Some(State::Open) | None => {

@@ -1,8 +1,7 @@
-//! The queue of a worker: a bounded number of places, of which each sale may take a share.
+//! The queue of a worker: a bounded number of places. Each sale may take a share of them.
 //!
-//! A sale may wait with as many attempts as there are free places, and at least with a batch. So
-//! one crowd fills half of the queue, two take two thirds, and there is room for those who come
-//! next.
+//! A sale may have as many waiting attempts as there are free places, and at least one batch. So
+//! one crowd fills half of the queue, two fill two thirds, and there is room for other sales.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,10 +20,10 @@ use crate::failure::{Failure, Result};
 pub const BATCH_ATTEMPTS_MAX: usize = 128;
 /// Most attempts that wait in one worker.
 const PLACES: usize = 4096;
-/// With so many lines, those that nobody waits in are dropped.
+/// With this many sales, those without waiting attempts are dropped.
 const LINES_MAX: usize = 2 * PLACES;
 
-/// One attempt on its way, and where its outcome goes.
+/// One waiting attempt, and where its outcome goes.
 pub struct Ask {
     pub line: Arc<Line>,
     pub door: Door,
@@ -33,7 +32,7 @@ pub struct Ask {
     pub answer: oneshot::Sender<Result<Outcome>>,
 }
 
-/// Those who wait for one sale.
+/// The attempts that wait for one sale.
 pub struct Line {
     /// The sale.
     pub sale: SaleId,
@@ -41,7 +40,7 @@ pub struct Line {
     waiting: AtomicUsize,
 }
 
-/// The near end of the queue.
+/// The sending end of the queue.
 pub struct Queue {
     asks: mpsc::Sender<Ask>,
     lines: Mutex<Lines>,
@@ -49,7 +48,7 @@ pub struct Queue {
 
 #[derive(Default)]
 struct Lines {
-    /// Most attempts are for the sale of the one before.
+    /// The sale of the last attempt: most attempts are for the same one.
     last: Option<Arc<Line>>,
     all: HashMap<SaleId, Arc<Line>>,
 }
@@ -65,7 +64,7 @@ impl Line {
         self.known.store(known, Ordering::Relaxed);
     }
 
-    /// One attempt waits no more. The batcher says so of each that it takes out.
+    /// One attempt has left. The batcher calls this for each that it takes.
     pub fn leave(&self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
@@ -76,7 +75,7 @@ impl Line {
 }
 
 impl Queue {
-    /// An empty queue and its far end.
+    /// An empty queue and its receiving end.
     pub fn new() -> (Self, mpsc::Receiver<Ask>) {
         let (asks, inbox) = mpsc::channel(PLACES);
         let lines = Mutex::default();
@@ -94,10 +93,10 @@ impl Queue {
         lines.find(sale).unwrap_or_else(|| lines.open(sale))
     }
 
-    /// Lets an attempt wait.
+    /// Adds an attempt.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when its sale has its share of the places, or the batcher has ended.
+    /// [`Failure::Busy`]: its sale has its share of the places, or the batcher has ended.
     pub fn enter(&self, ask: Ask) -> Result<()> {
         let waiting = ask.line.waiting();
         let share = self.asks.capacity().max(BATCH_ATTEMPTS_MAX);

@@ -13,7 +13,7 @@ const DEMO_UNITS: u64 = 50;
 /// Creates and stocks a demo sale, unless it exists.
 ///
 /// # Errors
-/// Redis is not there, or cannot be changed.
+/// Redis cannot be reached, or refuses the change.
 pub async fn put(store: &Store, id: &SaleId, kind: StockKind) -> Result<()> {
     let found = store.sale_snapshot(id).await?;
     let is_demo = found
@@ -29,13 +29,13 @@ pub async fn put(store: &Store, id: &SaleId, kind: StockKind) -> Result<()> {
     }
     let was_stocked = found.is_some_and(|found| found.figures.added > 0);
     if is_demo && !was_stocked {
-        // Adds nothing when another server was faster.
+        // Adds nothing if another server was faster.
         unless_unknown(store.stock_add_first(id, DEMO_UNITS).await)?;
     }
     Ok(())
 }
 
-/// A server that is started while replicas are away is not ready, and starts all the same.
+/// A server also starts, and is not ready, while replicas are missing.
 fn unless_unknown<T>(done: Result<T>) -> Result<()> {
     match done {
         Err(Failure::Unknown(why)) => {

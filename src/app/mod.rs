@@ -46,7 +46,7 @@ impl App {
     /// demo sales. `signals`: stop on Ctrl-C and TERM.
     ///
     /// # Errors
-    /// What cannot be built: the private Redis, the demo sales, the port.
+    /// What cannot be built: the private Redis, the demo sales, or the listener at the port.
     pub async fn build(config: &Config, demo: bool, signals: bool) -> Result<Self> {
         let (url, embedded) = match &config.redis.url {
             Some(url) => (url.clone(), None),
@@ -106,7 +106,7 @@ impl App {
         self.demo
     }
 
-    /// What operators must show: the configured token, or the one that was made up.
+    /// The token that operators must send: the configured one, or a random one.
     pub fn token(&self) -> &AdminToken {
         &self.token
     }
@@ -117,11 +117,11 @@ impl App {
         async move { handle.stop(true).await }
     }
 
-    /// Serves until stopped; then open requests are answered, the relay finishes what is in
-    /// flight, and the private Redis is stopped.
+    /// Serves until stopped. Then it answers the open requests, the relay finishes its in-flight
+    /// deliveries, and the private Redis is stopped.
     ///
     /// # Errors
-    /// What ended the server, or kept the private Redis from stopping.
+    /// The server ended by itself, or the private Redis could not be stopped.
     pub async fn run(self) -> Result<()> {
         let Listening {
             handle, draining, ..
@@ -140,7 +140,8 @@ impl App {
             let ended = relay.await;
             ended.map_err(|e| Error::Config(format!("the relay ended: {e}")))?;
         }
-        // The relay was the last that waited for replicas, and that needed leave to change data.
+        // The relay was the last part that waited for replicas and needed permission to change
+        // data.
         drop(self.replicas);
         drop(self.readiness);
         drop(self.memory);
@@ -151,8 +152,8 @@ impl App {
     }
 }
 
-/// Takes as many open files as this machine allows: each connection of a client needs one. Shells
-/// often start programs with far fewer.
+/// Raises the limit of open files as far as this machine allows: each connection of a client needs
+/// one. Shells often start programs with a far lower limit.
 fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -160,7 +161,7 @@ fn raise_open_files() {
         ..limit
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "the limit of open files stays as it is");
+        tracing::warn!(%error, "cannot raise the limit of open files");
     }
 }
 
@@ -174,7 +175,7 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
     let address = app.address();
     println!("seckill listens on http://{address}");
     if config.http.admin_listen.is_some() {
-        println!("for operators on http://{}", app.admin_address());
+        println!("for operators: http://{}", app.admin_address());
     }
     if app.has_demo() {
         println!("\nbuy from the demo sale {}:\n", config.doors.seckill);
@@ -184,15 +185,15 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
         let site = config.wechat.site(address);
         let site = site.as_str();
         println!(
-            "the ticket office, for the settings of the platform and for the staff at the door:\n"
+            "the ticket office: addresses for the settings of the platform and for check-in\n"
         );
         println!("  {site}/wechat\n  {site}/wechat/checkin\n");
     }
     if config.wechat.is_unguarded() {
         println!(
-            "WARNING: wechat.ignore_signature is on. Whoever reaches /wechat can book and return"
+            "WARNING: wechat.ignore_signature is on. Anyone who reaches /wechat can book and return"
         );
-        println!("tickets for every user. Use it for tests and load plans only.\n");
+        println!("tickets for every user. Use it for tests and load tests only.\n");
     }
     if config.admin.token.is_none() {
         println!("the operators' token of this run (set admin.token_file to choose one):\n");
@@ -201,41 +202,38 @@ pub async fn serve(config: Config, demo: bool) -> Result<()> {
     app.run().await
 }
 
-/// Warns of an operators' token that others than this machine may guess; `seckill doctor` says how
-/// to mend it.
+/// Warns of an operators' token that other machines may guess; `seckill doctor` says what to do.
 fn warn_of_token(config: &Config) {
     if config.admin.has_short_token(&config.http) {
-        tracing::warn!(
-            "admin.token is short: someone who reaches this server may find it by trying"
-        );
+        tracing::warn!("admin.token is short: anyone who reaches this server can try to guess it");
     }
 }
 
-/// What whoever runs the ticket office should mend; `seckill doctor` says how.
+/// Warns of unsafe settings of the ticket office; `seckill doctor` says what to do.
 fn warn_of_office(wechat: &Wechat) {
     if wechat.is_unguarded() {
         tracing::warn!(
-            "wechat.ignore_signature is on: whoever reaches /wechat can speak for every user"
+            "wechat.ignore_signature is on: anyone who reaches /wechat can act for every user"
         );
     }
     if wechat.has_short_token() {
         tracing::warn!(
-            "wechat.token is short: whoever has a link to the binding page may find it by trying"
+            "wechat.token is short: anyone who has a link to the binding page can try to guess it"
         );
     }
     if wechat.has_no_site() {
         tracing::warn!(
-            "wechat.site is not set: links lead to where this server listens, where phones may not find it"
+            "wechat.site is not set: links lead to http.listen, which phones may not reach"
         );
     }
 }
 
-/// The command `seckill relay`: delivers until a signal, then finishes what is in flight; the
-/// second signal ends that, too. It waits for a Redis that is away, and never runs one itself:
-/// whoever ran the private Redis for as long as a relay runs would keep the server out.
+/// The command `seckill relay`: delivers until a signal, then finishes the in-flight deliveries; a
+/// second signal ends those, too. It waits for a Redis that is away, and never starts a private
+/// one: it would hold the private Redis as long as it runs, and the server could not start.
 ///
 /// # Errors
-/// What cannot be used of the configuration.
+/// A setting cannot be used.
 pub async fn relay(config: Config) -> Result<()> {
     let url = match &config.redis.url {
         Some(url) => url.clone(),
@@ -275,7 +273,7 @@ fn build_relay(config: &Config, store: &Store, metrics: &Arc<Metrics>) -> Result
     Relay::new(store, &config.relay, metrics.clone())
 }
 
-/// A line that an operator can run: it looks at the demo sale, or creates a sale.
+/// A command that an operator can run: it audits the demo sale, or creates a sale.
 fn operators_line(app: &App, sale: &SaleId) -> String {
     let (address, token) = (app.admin_address(), app.token().expose());
     let bearer = format!("-H 'Authorization: Bearer {token}'");
@@ -295,10 +293,10 @@ async fn start_embedded(config: &Config) -> Result<EmbeddedRedis> {
     let started = blocking(start).await?;
     let of = limit.of.map_or("an unknown size".to_owned(), shown);
     match limit.bytes {
-        0 => tracing::warn!(%max, "no limit of memory for the private Redis; there are {of}"),
+        0 => tracing::warn!(%max, "the private Redis has no memory limit; the machine has {of}"),
         bytes => {
             let may = shown(bytes);
-            tracing::info!(%max, "the private Redis may use {may} of memory; there are {of}");
+            tracing::info!(%max, "the private Redis may use {may} of memory; the machine has {of}");
         }
     }
     Ok(started)

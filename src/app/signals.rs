@@ -1,4 +1,4 @@
-//! How a program is asked to stop, and what the server does then.
+//! The signals that stop the program, and what the server does then.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,24 +10,24 @@ use tokio::time::sleep;
 use crate::error::{Error, Result};
 use crate::http::Handle;
 
-/// What asks a program to stop.
+/// Receives the signals that stop a program.
 pub struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
-/// Who asked.
+/// Who asked the program to stop.
 #[derive(PartialEq, Eq)]
 pub enum Stop {
-    /// TERM: a supervisor.
+    /// TERM, from a supervisor.
     Terminate,
-    /// Ctrl-C: a person who waits.
+    /// Ctrl-C, from a person who waits.
     Interrupt,
 }
 
 impl StopSignals {
-    /// Listens from now on. HUP stops nothing: there is nothing to reload, and whoever closes a
-    /// terminal or tells all programs to reopen their logs must not end a sale.
+    /// Listens from now on. HUP stops nothing. There is nothing to reload, and a sale must not end
+    /// because someone closes a terminal or tells all programs to reopen their logs.
     pub fn listen() -> Result<Self> {
         let failed = |e| Error::Config(format!("cannot listen to signals: {e}"));
         let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
@@ -50,8 +50,8 @@ impl StopSignals {
     }
 }
 
-/// Stops the server when a signal asks for it; after TERM it serves on for `drain`, while balancers
-/// see that it is not ready. Each further signal ends what the last one waits for.
+/// Stops the server after a signal. After TERM it goes on serving for `drain`, while balancers see
+/// that it is not ready. Each further signal ends the current wait.
 pub async fn stop_in_order(
     mut signals: StopSignals,
     server: Handle,

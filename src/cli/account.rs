@@ -28,30 +28,30 @@ use crate::store::orders::accounts::{ACCOUNTS_PER_CALL_MAX, SetIfOutcome, SetOut
 /// `seckill account ...`
 #[derive(Debug, Subcommand)]
 pub enum AccountCommand {
-    /// State the balance of one account; it is created if it does not exist. From its first account
-    /// on, an event accepts bids only from those who have one
+    /// Set the balance of one account, and create it if it does not exist. From its first account
+    /// on, an event accepts bids only from buyers who have one
     Set {
         /// The event
         #[arg(value_parser = Event::parse)]
         event: Event,
-        /// Whose account
+        /// The buyer
         #[arg(value_parser = username, value_name = "USER")]
         username: Username,
-        /// What it has from now on, in cents
+        /// The new balance, in cents
         #[arg(value_name = "CENTS", value_parser = cents)]
         balance: u64,
-        /// Only if this is what it has now, in cents; else nothing is changed, and the exit code
+        /// Only if this is the balance now, in cents. If not, nothing is changed and the exit code
         /// is 1. An account that does not exist has no balance
         #[arg(long, value_name = "CENTS", value_parser = cents)]
         if_balance: Option<u64>,
     },
-    /// Put money into one account, also while its owner bids; it is created if it does not exist.
-    /// From its first account on, an event accepts bids only from those who have one
+    /// Put money into one account, also while its owner bids. It is created if it does not exist.
+    /// From its first account on, an event accepts bids only from buyers who have one
     Deposit(PayCommand),
     /// Take money out of one account, also while its owner bids
     Withdraw(PayCommand),
-    /// State the balances of many accounts: lines `user,cents`. What stands there is what they have
-    /// from then on, whatever they had; a wrong line or a repeated user changes nothing
+    /// Set the balances of many accounts from lines `user,cents`. Each balance replaces the one
+    /// before. A wrong line or a repeated user changes nothing
     Load {
         /// The event
         #[arg(value_parser = Event::parse)]
@@ -59,12 +59,12 @@ pub enum AccountCommand {
         /// The file, in CSV without a header; `-` is standard input
         file: String,
     },
-    /// All accounts of an event, or one: what it has, and what was paid in
+    /// Show all accounts of an event, or one: the balance, and what was paid in
     Show {
         /// The event
         #[arg(value_parser = Event::parse)]
         event: Event,
-        /// Whose account
+        /// The buyer
         #[arg(value_parser = username, value_name = "USER")]
         username: Option<Username>,
     },
@@ -76,7 +76,7 @@ fn cents(text: &str) -> Result<u64, String> {
 }
 
 impl AccountCommand {
-    /// True for what may be the first thing that is ever written.
+    /// True for a command that may write the first data of all.
     pub fn begins(&self) -> bool {
         matches!(
             self,
@@ -88,7 +88,7 @@ impl AccountCommand {
         )
     }
 
-    /// True for what changes an account.
+    /// True for a command that changes an account.
     pub fn changes(&self) -> bool {
         !matches!(self, Self::Show { .. })
     }
@@ -153,7 +153,7 @@ async fn set(
     done.print(event, first, output)
 }
 
-/// States one balance, if it is the one that was seen. Then the event keeps accounts already.
+/// Sets one balance if it still is the given one. The event must keep accounts already.
 async fn set_if(
     store: &Store,
     event: &Event,
@@ -179,7 +179,7 @@ async fn set_if(
     Err(Error::Refused(refusal))
 }
 
-/// A balance that was seen is set once.
+/// A retry of this command is safe: the condition is true only once.
 fn in_doubt(failure: Failure) -> Failure {
     failure.and_if_unknown("the same again is safe: it sets nothing twice")
 }
@@ -189,7 +189,7 @@ struct Done {
     accounts: u64,
     /// Accounts that did not exist.
     created: u64,
-    /// Other accounts that had another balance.
+    /// Other accounts whose balance changed.
     changed: u64,
 }
 
@@ -217,8 +217,8 @@ impl Done {
     }
 }
 
-/// An error after some accounts may have been set must say so, and what begins with the first of
-/// them, if it is the `first_of` its event.
+/// An error after some accounts may have been set must say so. If the first of them is the
+/// `first_of` its event, it also says what begins with that.
 fn partly(done: usize, of: usize, first_of: Option<&Event>, error: Error) -> Error {
     let (so_far, keeps) = match &error {
         Error::Store(Failure::Unknown(_)) => ("the next ones perhaps", "may keep"),
@@ -288,7 +288,7 @@ fn row(account: &Account) -> Vec<String> {
     ]
 }
 
-/// Reads all accounts before any is set, so that a wrong line changes nothing.
+/// Reads all accounts before it sets any, so that a wrong line changes nothing.
 fn read(file: &str) -> Result<Vec<(Username, u64)>> {
     let mut text = Vec::new();
     let read = match file {
@@ -322,13 +322,13 @@ fn parse(file: &str, text: &[u8]) -> Result<Vec<(Username, u64)>> {
         balances.push((username, balance));
     }
     if balances.is_empty() {
-        return Err(Error::Config(format!("{file}: no accounts in it")));
+        return Err(Error::Config(format!("{file} has no accounts")));
     }
     Ok(balances)
 }
 
-/// Where a record starts. The reader says where it began to look for it, which is before the end of
-/// the line above, or before empty lines.
+/// Where a record starts. The position that the reader gives comes earlier, before the end of the
+/// line above, or before empty lines.
 fn start(text: &[u8], record: &ByteRecord) -> usize {
     let place = record.position().map_or(0, Position::byte);
     let at = usize::try_from(place).map_or(text.len(), |at| at.min(text.len()));
@@ -336,7 +336,7 @@ fn start(text: &[u8], record: &ByteRecord) -> usize {
     at + text[at..].iter().take_while(is_end).count()
 }
 
-/// The number of the line in which this byte is. Lines end as records do: with `\r`, `\n` or both.
+/// The number of the line that has this byte. Lines end as records do: with `\r`, `\n` or both.
 fn line_at(text: &[u8], at: usize) -> usize {
     let is_end = |&at: &usize| match text[at] {
         b'\n' => true,
@@ -351,7 +351,7 @@ fn account(record: &ByteRecord) -> Result<(Username, u64), String> {
     let fields = fields.map_err(|_| "it is not UTF-8".to_owned())?;
     let [name, balance] = fields.as_slice() else {
         let fields = counted(fields.len() as u64, "field");
-        return Err(format!("it must be user,cents, and has {fields}"));
+        return Err(format!("it must be user,cents, but has {fields}"));
     };
     let balance = cents(balance)?;
     Ok((username(name)?, balance))
@@ -401,8 +401,8 @@ mod tests {
     fn a_wrong_line_is_named_and_nothing_is_changed() {
         for (text, named) in [
             ("a,1\nb,2\na,3\n", "line 3: a stands in line 1"),
-            ("a,1\nb\n", "line 2: it must be user,cents, and has 1"),
-            ("a,1,2\n", "line 1: it must be user,cents, and has 3"),
+            ("a,1\nb\n", "line 2: it must be user,cents, but has 1"),
+            ("a,1,2\n", "line 1: it must be user,cents, but has 3"),
             ("a,1\nb,-1\n", "line 2: \"-1\""),
             ("a,1.5\n", "line 1: \"1.5\""),
             ("a,\n", "line 1: \"\""),

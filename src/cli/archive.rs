@@ -1,4 +1,4 @@
-//! `seckill event archive`: what nobody needs of an event that is over goes into a file.
+//! `seckill event archive`: moves what an event that is over does not need any more into a file.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -19,13 +19,13 @@ use crate::operation::archive::{explain, lines, to_json};
 use crate::store::Store;
 use crate::store::archive::Keeper;
 
-/// What stays, and what follows.
+/// What stays, and what else the command changes.
 const NOTES: &str = "\
 All sales of the event must have ended, and all consumer groups must have read and acknowledged its
 feed. The event is then closed for good: no sale of it opens again, none is created in it, and no
-payment is made. Orders that are held, confirmed or used stay, with their buyers, the stocks and the
+payment is made. Held, confirmed and used orders stay, with their buyers, the stocks and the
 balances. The file is on disk before anything is dropped. If the command breaks off, run it again:
-it exports what is left, into a file of its own.";
+it exports what is left into another file.";
 
 /// `seckill event archive`
 #[derive(Debug, Args)]
@@ -37,8 +37,8 @@ pub struct ArchiveCommand {
     /// File that is made [default: EVENT-archive-TIME.ndjson in this folder]
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
-    /// Also take the names of persons out of what stays: each gets a random word instead. Names
-    /// stay in the file
+    /// Also replace the names of persons in what stays: each by a random word. The file keeps the
+    /// names
     #[arg(long)]
     erase: bool,
     /// Do not ask on a terminal
@@ -135,7 +135,7 @@ impl ArchiveFile {
         let shown = path.display();
         let failed = |error: io::Error| match error.kind() {
             ErrorKind::AlreadyExists => Error::Refused(format!(
-                "{shown} is there already: name another file with --to"
+                "{shown} exists already: name another file with --to"
             )),
             _ => Error::Refused(format!("cannot make {shown}: {error}")),
         };
@@ -151,11 +151,11 @@ impl ArchiveFile {
         })
     }
 
-    /// Ends the archive. True when nothing is in it: there is no file then.
+    /// Ends the archive. True if it is empty: then the file is deleted.
     fn close(self) -> bool {
         self.bar.finish_and_clear();
         if self.is_empty {
-            // An empty file that stays harms nobody.
+            // An empty file that stays does no harm.
             let _ = std::fs::remove_file(&self.path);
         }
         self.is_empty
@@ -180,7 +180,7 @@ impl Keeper for ArchiveFile {
     }
 }
 
-/// Without this, a power failure may take away the name of a new file.
+/// Without this, the name of a new file may not survive a power failure.
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path
         .parent()

@@ -1,4 +1,4 @@
-//! `seckill audit`: the conservation check, with its figures and a verdict.
+//! `seckill audit`: checks that nothing was oversold or lost, and prints the figures and a verdict.
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -23,8 +23,8 @@ Exit codes:
   0  the law holds
   1  the law is VIOLATED; each violation is named
   2  the command line or a setting cannot be used
-  3  it could not be judged: Redis is away, there is no such sale, its data cannot be read,
-     or it moved while it was read";
+  3  it could not be judged: Redis cannot be reached, the sale does not exist, its data cannot
+     be read, or it moved while it was read";
 
 /// `seckill audit`
 #[derive(Debug, Args)]
@@ -33,11 +33,11 @@ pub struct AuditCommand {
     /// The sale
     #[arg(value_parser = SaleId::parse)]
     id: SaleId,
-    /// Recount from every order record, buyer and unit; the sale must stand still
+    /// Recount from every order record, buyer and unit. The sale must not change meanwhile
     #[arg(long)]
     deep: bool,
-    /// An export of the sale (`seckill orders`), taken before or at another master: orders that are
-    /// missing or have gone back since then, and units that were sold again, are violations
+    /// An export of the sale (`seckill orders`), taken before or at another master. Orders that are
+    /// missing or went back to an earlier state, and units that were sold again, are violations
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
 }
@@ -99,9 +99,9 @@ fn report(id: &SaleId, verdict: &Verdict) -> String {
 fn comparison(compared: usize, wrong: &[String]) -> String {
     let orders = counted(compared as u64, "order");
     match wrong {
-        [] => format!("\n{orders} of the export: all are there"),
+        [] => format!("\n{orders} of the export: nothing is missing or changed"),
         wrong => format!(
-            "\n{orders} of the export, and some are not as they were:\n- {}",
+            "\n{orders} of the export; these differ:\n- {}",
             wrong.join("\n- ")
         ),
     }

@@ -1,4 +1,4 @@
-//! `seckill backup`: all data of a Redis, in a directory of its own.
+//! `seckill backup`: copies all data of a Redis into a directory.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

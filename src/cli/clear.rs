@@ -29,7 +29,7 @@ pub struct SalesToClear {
 /// What may go, and whether to ask.
 #[derive(Debug, Args)]
 pub struct ClearFlags {
-    /// Also drop orders that are alive: held, confirmed or used. Their buyers are not told
+    /// Also drop living orders: held, confirmed or used. Their buyers are not told
     #[arg(long)]
     with_orders: bool,
     /// Also drop entries of the feed that a consumer group has not read
@@ -43,8 +43,8 @@ pub struct ClearFlags {
 /// `seckill event ...`
 #[derive(Debug, Subcommand)]
 pub enum EventCommand {
-    /// Export to a file, and then drop, what nobody needs of an event that is over: dead orders,
-    /// requests, payments and the feed
+    /// Export to a file, and then drop, what an event that is over does not need any more: dead
+    /// orders, requests, payments and the feed
     Archive(ArchiveCommand),
     /// Delete all sales of an event, their orders, accounts and the feed
     Delete {

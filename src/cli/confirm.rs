@@ -1,13 +1,13 @@
-//! Asks before something is done that cannot be undone.
+//! Asks the operator before a change that cannot be undone.
 
 use std::io::{self, IsTerminal, Write};
 
 use crate::error::{Error, Result};
 
-/// Asks the person at the terminal, if there is one, unless `yes` was said before.
+/// Asks the person at the terminal, if there is one, unless they gave `yes`.
 ///
 /// # Errors
-/// The person does not want it, or cannot be asked.
+/// The person says no, or cannot be asked.
 pub(super) fn confirm(yes: bool, what: &str) -> Result<()> {
     if yes || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Looks for what a command is about, and says so when it is not there.
+//! Looks up the sale or event of a command, and says so if it does not exist.
 
 use crate::domain::ids::SaleId;
 use crate::domain::sale::EditRefusal;
@@ -7,14 +7,14 @@ use crate::operation::sale::explain;
 use crate::store::Store;
 use crate::store::sales::snapshot::Snapshot;
 
-/// The sale, or an error that says that there is none.
+/// The sale, or the error that it does not exist.
 pub async fn existing(store: &Store, id: &SaleId) -> Result<Snapshot> {
     let found = store.sale_snapshot(id).await?;
     found.ok_or_else(|| no_such_sale(id))
 }
 
-/// Asks whether an event is meant of which nothing was found and which has no sale. A hint must not
-/// stop a command: where it cannot be had, there is none.
+/// Prints a hint if nothing was found of an event and it has no sale. A hint must not stop a
+/// command: if it cannot be read, there is none.
 pub async fn doubt(store: &Store, event: &str) {
     let Ok(sales) = store.sales().await else {
         return;
@@ -24,7 +24,7 @@ pub async fn doubt(store: &Store, event: &str) {
     }
 }
 
-/// The error that says that there is no such sale.
+/// The error that the sale does not exist.
 pub fn no_such_sale(id: &SaleId) -> Error {
     Error::Refused(explain(id, EditRefusal::NoSuchSale))
 }

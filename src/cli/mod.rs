@@ -1,4 +1,4 @@
-//! How it is operated: the commands that talk to Redis directly, with the server up or down.
+//! The command line. Its commands talk to Redis directly, whether or not a server runs.
 
 mod account;
 mod activity;
@@ -35,16 +35,16 @@ use crate::store::replicas::Watch;
 
 use self::print::Output;
 
-/// Exit code of a command that could not be understood.
+/// Exit code of a command line or setting that cannot be used.
 const EXIT_USAGE: u8 = 2;
-/// Exit code of an audit that came to no verdict: its 1 means "violated" and nothing else.
+/// Exit code of an audit without a verdict: 1 means "violated" and nothing else.
 const EXIT_NO_VERDICT: u8 = 3;
-/// Exit code of a command that was certainly not done, because Redis could not be asked in time.
+/// Exit code of a command that was not executed, because Redis did not answer in time.
 const EXIT_NO_REDIS: u8 = 3;
-/// Exit code of a command that may have been done: nobody knows.
+/// Exit code of a command that may have been executed: the outcome is unknown.
 const EXIT_UNKNOWN: u8 = 4;
 
-/// The flag that may stand at every level of the command line, and counts at each.
+/// The flag that is accepted and counts at every level of the command line.
 const SET: &str = "set";
 
 /// An admission engine for flash sales: decides in milliseconds who gets a unit.
@@ -76,17 +76,17 @@ pub struct Arguments {
 pub enum Command {
     /// Run the server
     Serve(Serve),
-    /// Deliver what happens to orders to the shop's order system
+    /// Deliver the feed of orders to the shop's order system
     Relay(Delivery),
-    /// Anything else
+    /// A command that talks to Redis
     #[command(flatten)]
     Operate(Operation),
 }
 
-/// What an operator can do, with the server up or down.
+/// Commands of operators, which need no running server.
 #[derive(Debug, Subcommand)]
 pub enum Operation {
-    /// Create, change, look at, stop sales
+    /// Create, change, show, stop sales
     #[command(subcommand)]
     Sale(sale::SaleCommand),
     /// Archive an event that is over, or delete one
@@ -95,26 +95,26 @@ pub enum Operation {
     /// Put units into a sale's stock, or take unsold ones back
     #[command(subcommand)]
     Stock(stock::StockCommand),
-    /// Look at one order, confirm it, give it back, hand it out
+    /// Show one order, confirm it, cancel it, mark it as used
     #[command(subcommand)]
     Order(order::OrderCommand),
-    /// All orders of a sale, as they are found
+    /// List all orders of a sale
     Orders(orders::OrdersCommand),
-    /// Look at what could not be delivered to the shop's order system, and deliver it again
+    /// Show entries that the shop's order system did not accept, and deliver them again
     #[command(subcommand)]
     Feed(feed::FeedCommand),
-    /// Change or look at what buyers may spend on the targets of an event
+    /// Set or show buyers' balances for an event
     #[command(subcommand)]
     Account(account::AccountCommand),
-    /// Look at the bindings of the ticket office, free one, print the menu for the platform
+    /// Show or remove bindings of the ticket office, print the menu for the platform
     #[command(subcommand)]
     Wechat(wechat::WechatCommand),
-    /// Check that nothing was oversold or lost: exit code 0 if the law holds, 1 if it is
-    /// violated, 3 if it could not be judged
+    /// Check that nothing was oversold or lost. Exit code 0: it holds; 1: it is violated; 3: it
+    /// could not be checked
     Audit(audit::AuditCommand),
     /// Write all data to a directory, while sales go on
     Backup(backup::BackupCommand),
-    /// Look for what is wrong with Redis and this machine, and how to mend it
+    /// Find out what is wrong with Redis and this machine, and how to repair it
     Doctor,
 }
 
@@ -129,19 +129,19 @@ pub struct Serve {
     listen: Option<String>,
 }
 
-/// Where the feed is delivered to.
+/// Where the feed is delivered.
 #[derive(Debug, Args)]
 pub struct Delivery {
     /// Address of the receiver, http:// or https:// [default: relay.webhook]
     #[arg(long, value_name = "URL")]
     webhook: Option<String>,
-    /// File with the secret that signs deliveries [default: that of the settings]
+    /// File with the secret that signs deliveries [default: the one of the settings]
     #[arg(long, value_name = "FILE")]
     secret_file: Option<String>,
 }
 
 impl Delivery {
-    /// The settings that these flags stand for.
+    /// These flags as settings.
     fn flags(&self) -> impl Iterator<Item = (String, String)> {
         let flag = |key: &str, value: &String| (key.to_owned(), value.clone());
         let webhook = self.webhook.iter();
@@ -152,7 +152,8 @@ impl Delivery {
 }
 
 impl Operation {
-    /// True for what makes sense without any data: it writes the first, or looks at the machine.
+    /// True for a command that makes sense without data: it writes the first, or checks the
+    /// machine.
     fn begins(&self) -> bool {
         match self {
             Self::Sale(command) => command.begins(),
@@ -169,7 +170,7 @@ impl Operation {
         }
     }
 
-    /// True for what is answered when replicas have it, or says how many must.
+    /// True for a command whose result waits for replicas, or that says how many it needs.
     fn changes(&self) -> bool {
         match self {
             Self::Sale(command) => command.changes(),
@@ -182,7 +183,7 @@ impl Operation {
 }
 
 impl Arguments {
-    /// Reads the command line of this process, or ends it with what is wrong with that.
+    /// Reads the command line of this process. If it is wrong, prints why and exits.
     pub fn of_process() -> Self {
         Self::read(std::env::args_os()).unwrap_or_else(|wrong| wrong.exit())
     }
@@ -190,7 +191,7 @@ impl Arguments {
     /// Reads a command line.
     ///
     /// # Errors
-    /// What is wrong with it, or the help that was asked for.
+    /// What is wrong with it, or the help text if that was requested.
     fn read(
         line: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> Result<Self, clap::Error> {
@@ -239,8 +240,8 @@ impl Command {
     }
 }
 
-/// The command line. `--set` is an argument of each level: of one that is global, clap forgets what
-/// stands before a subcommand when there is more of it behind.
+/// The command line. `--set` is an argument of each level: if it were global, clap would drop the
+/// ones before a subcommand when there are more after it.
 fn command() -> clap::Command {
     let command = Arguments::command();
     let set = command.get_arguments().find(|arg| arg.get_id() == SET);
@@ -257,10 +258,10 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-/// Does what an operator asked for.
+/// Runs a command of an operator.
 ///
 /// # Errors
-/// What kept the command from being done.
+/// Why the command failed.
 pub async fn run(operation: &Operation, arguments: &Arguments, config: Config) -> Result<ExitCode> {
     let output = Output {
         json: arguments.json,
@@ -294,12 +295,12 @@ pub async fn run(operation: &Operation, arguments: &Arguments, config: Config) -
         Operation::Backup(command) => command.run(&store, output).await,
         Operation::Doctor => doctor::run(&store, &config, output).await,
     };
-    drop(attached); // stops our own private Redis, when no other command uses it any more
+    drop(attached); // stops the private Redis if no other command uses it any more
     done
 }
 
-/// The private Redis. Where there is none yet, only a command that begins something makes one:
-/// whoever just looks stands in the wrong folder.
+/// The private Redis. If there is none yet, only a command that begins something creates one. A
+/// command that only reads was started in the wrong folder.
 async fn attach(config: &Config, begins: bool) -> Result<Attached> {
     let data_dir = config.data_dir.clone();
     if !has_data(&data_dir) {
@@ -307,14 +308,14 @@ async fn attach(config: &Config, begins: bool) -> Result<Attached> {
         let path = path.display();
         if !begins {
             return Err(Error::Refused(format!(
-                "there are no data of a private Redis in {path}: go to the folder of the server, or \
-                 name its --data-dir or --redis-url; `seckill serve` and `seckill sale put` begin \
-                 new data"
+                "{path} has no data of a private Redis: go to the folder of the server, or name \
+                 its --data-dir or --redis-url. `seckill serve` and `seckill sale put` create new \
+                 data"
             )));
         }
         eprintln!(
-            "seckill: a new private Redis begins in {path}; name the right --data-dir if yours is \
-             elsewhere"
+            "seckill: a new private Redis begins in {path}; if yours is elsewhere, name it with \
+             --data-dir"
         );
     }
     let limit = MemoryLimit::here(config.redis.maxmemory.unwrap_or_default());
@@ -323,7 +324,7 @@ async fn attach(config: &Config, begins: bool) -> Result<Attached> {
     opened.map_err(|e| Error::PrivateRedis(e.to_string()))?
 }
 
-/// Says an error of this command to a person, and the exit code for it.
+/// Prints the error of a command and returns its exit code.
 pub fn report(command: &Command, error: &Error) -> ExitCode {
     eprintln!("seckill: {error}");
     match error {

@@ -1,4 +1,4 @@
-//! `seckill order`: looks at one order, and changes it as the shop's systems would.
+//! `seckill order`: shows one order, and changes it as the shop's systems would.
 
 use std::process::ExitCode;
 
@@ -20,21 +20,21 @@ use crate::store::Store;
 /// `seckill order ...`
 #[derive(Debug, Subcommand)]
 pub enum OrderCommand {
-    /// One order: who holds it, where it stands, what it has
+    /// Show one order: its buyer, state and units
     Show(Named),
-    /// It was paid: a held order becomes a sold one. Safe to repeat
+    /// Confirm a held order, because it was paid. Safe to repeat
     Confirm(Named),
-    /// Give it back: its units can be sold again at once, and its buyer may grab again. A confirmed
+    /// Cancel an order: its units go back into stock, and its buyer may buy again. A confirmed
     /// order only while its sale allows it, a bid only while its target is not full. Safe to repeat
     Cancel(Named),
-    /// It was handed out: a confirmed order becomes a used one. Safe to repeat
+    /// Mark a confirmed order as used, because it was handed out. Safe to repeat
     Use(Named),
 }
 
-/// Which order.
+/// Names one order.
 #[derive(Debug, Args)]
 pub struct Named {
-    /// Its id
+    /// The id of the order
     #[arg(value_parser = OrderId::parse, value_name = "ORDER")]
     id: OrderId,
 }
@@ -53,7 +53,7 @@ impl OrderCommand {
             Change::Cancel => store.order_cancel(id, &Caller::Operator).await,
             Change::Use => store.order_use(id).await,
         };
-        let again = |failure: Failure| failure.and_if_unknown("say it again, that is safe");
+        let again = |failure: Failure| failure.and_if_unknown("a repeat is safe");
         let outcome = outcome.map_err(again);
         report(change, id, outcome?, output)
     }
@@ -103,7 +103,7 @@ fn line_text(line: &Line) -> String {
     format!("{counted}: {}", line.units.join(", "))
 }
 
-/// A change that happened, now or before.
+/// The result of a change that was made now or before.
 #[derive(Serialize)]
 struct Done<'a> {
     result: String,
@@ -147,8 +147,8 @@ fn refused(change: Change, refusal: ChangeRefusal, order: &Order) -> Error {
             format!("order {id} is held: confirm it first (`seckill order confirm {id}`)")
         }
         ChangeRefusal::NotCancellable if order.bid().is_some() => format!(
-            "order {id} is a bid, and its target is full, or takes no bids back, or not any more \
-             (see `cancel until` in `seckill sale show`)"
+            "order {id} is a bid, and its target is full, or does not take bids back, or not any \
+             more (see `cancel until` in `seckill sale show`)"
         ),
         ChangeRefusal::NotCancellable => format!(
             "order {id} is confirmed, and its sale does not take confirmed orders back, or not any \
@@ -160,7 +160,7 @@ fn refused(change: Change, refusal: ChangeRefusal, order: &Order) -> Error {
         ChangeRefusal::NotUsable => format!("order {id} is a bid: there is nothing to hand out"),
     };
     let refund = if refusal.refund_due(change) {
-        "; whoever paid for it is due a refund"
+        "; a refund is due to the buyer"
     } else {
         ""
     };

@@ -1,4 +1,4 @@
-//! `seckill orders`: all orders of a sale, page by page, however many there are.
+//! `seckill orders`: lists all orders of a sale, page by page.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -13,10 +13,10 @@ use crate::failure::Failure;
 use crate::operation::orders::Format;
 use crate::store::Store;
 
-/// What the command promises about orders that move meanwhile.
+/// What the list contains if orders change meanwhile.
 const NOTES: &str = "\
-Times are epoch milliseconds. An order that exists all the while is printed, rarely twice. A record
-that cannot be read is named on standard error, and the exit code is 1. It is 1, too, when the list
+Times are epoch milliseconds. An order that exists all the time is printed, rarely twice. A record
+that cannot be read is named on standard error, and the exit code is 1. It is also 1 if the list
 breaks off: the connection to Redis was lost, or a failover left it at a replica.";
 
 /// `seckill orders`
@@ -26,7 +26,7 @@ pub struct OrdersCommand {
     /// The sale
     #[arg(value_parser = SaleId::parse)]
     id: SaleId,
-    /// A JSON object for each order, or a row for what each order has of this sale
+    /// A JSON object for each order, or a CSV row for what each order has of this sale
     #[arg(long, value_parser = Format::parse, default_value = "ndjson", value_name = "ndjson|csv")]
     format: Format,
 }

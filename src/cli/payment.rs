@@ -1,4 +1,4 @@
-//! `seckill account deposit` and `withdraw`: pays into an account or out of it, once.
+//! `seckill account deposit` and `withdraw`: pays into an account or out of it, exactly once.
 
 use std::process::ExitCode;
 
@@ -18,11 +18,11 @@ use crate::store::Store;
 /// What the exit code says; the codes are a contract with scripts.
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  it was paid, now or when the same request came first
+  0  it was paid, now or by an earlier request with the same id
   1  refused: nothing was paid
-  2  the command line or the configuration was wrong
-  3  Redis is not there, or did not take it: nothing was paid
-  4  nobody knows: say the same again with the same --request-id";
+  2  the command line or a setting cannot be used
+  3  Redis cannot be reached, or did not execute it: nothing was paid
+  4  the outcome is unknown: repeat with the same --request-id";
 
 /// `seckill account deposit`, `seckill account withdraw`
 #[derive(Debug, Args)]
@@ -31,14 +31,14 @@ pub struct PayCommand {
     /// The event
     #[arg(value_parser = Event::parse)]
     event: Event,
-    /// Whose account
+    /// The buyer
     #[arg(value_parser = username, value_name = "USERNAME")]
     username: Username,
     /// How much, in cents
     #[arg(value_name = "CENTS", value_parser = Amount::parse)]
     amount: Amount,
-    /// Your name for this payment: with the same name it is made once, however often it is asked
-    /// for [default: a new one, which is printed on standard error]
+    /// Your name for this payment. Repeats with the same name pay only once [default: a new
+    /// one, which is printed on standard error]
     #[arg(long, value_name = "ID", value_parser = request_id)]
     request_id: Option<RequestId>,
 }
@@ -77,8 +77,8 @@ impl PayCommand {
         }
     }
 
-    /// The id of the request. A new one is told before anything is sent: whatever happens then, the
-    /// payment can be asked for again.
+    /// The id of the request. A new one is printed before anything is sent, so that the payment can
+    /// be repeated safely whatever happens.
     fn request(&self) -> Result<RequestId> {
         if let Some(request) = &self.request_id {
             return Ok(request.clone());
@@ -90,15 +90,15 @@ impl PayCommand {
     }
 }
 
-/// What was paid, for people.
+/// The line that says what was paid.
 fn line(event: &Event, payment: &Payment, balance: u64) -> String {
     let (username, amount) = (&payment.username, payment.amount.get());
     let paid = payment.direction.code();
     format!("{paid} {amount} cents, account of {username} in event {event}: {balance} cents then")
 }
 
-/// Nobody knows whether it was paid: the error says how to find out, and what may have begun with
-/// the first account of an event.
+/// The outcome is unknown: the error says how to find out, and what may have begun with the first
+/// account of an event.
 fn in_doubt(payment: &Payment, first_of: Option<&Event>, failure: Failure) -> Failure {
     let Failure::Unknown(why) = failure else {
         return failure;

@@ -1,4 +1,4 @@
-//! Prints results: a line for people, or JSON for scripts.
+//! Prints results: lines for people, or JSON for scripts.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -10,10 +10,10 @@ use crate::domain::audit::figures::Figures;
 use crate::domain::sale::StockKind;
 use crate::error::{Error, Result};
 
-/// Shorter operations are over before anybody could read a bar.
+/// Shorter operations end before anyone could read a bar.
 const PROGRESS_MIN: u64 = 1000;
 
-/// How to print.
+/// The form of the output.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     /// JSON instead of lines.
@@ -37,20 +37,20 @@ impl Output {
     }
 }
 
-/// What became of printing. A reader who has seen enough (`head`) is no failure.
+/// The result of printing. A closed pipe (`head`) is not an error.
 ///
 /// # Errors
 /// [`Error::Refused`] when the disk is full, for instance.
 pub fn printed(written: io::Result<()>) -> Result<()> {
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Refused(format!(
-            "what was done or found cannot be printed: {error}"
+            "the result cannot be printed: {error}"
         ))),
         _ => Ok(()),
     }
 }
 
-/// A text on one line: what would move the cursor of a terminal is written as `\u{1b}`.
+/// A text on one line. Characters that would move the cursor of a terminal become `\u{1b}`.
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
@@ -63,7 +63,7 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
-/// Lines of columns, as wide as their widest entry. A cell stays on its line.
+/// A table, with columns as wide as their widest cell. Each cell stays on one line.
 pub fn table(rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<String>> = rows
         .iter()
@@ -85,7 +85,7 @@ pub fn table(rows: &[Vec<String>]) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Lines of a name and what it is.
+/// A list of names and values.
 pub fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> String {
     let rows = rows.into_iter();
     let rows: Vec<_> = rows
@@ -94,7 +94,7 @@ pub fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> String {
     table(&rows)
 }
 
-/// The figures of a sale, as facts. Nobody holds a target, so it has no buyers to count.
+/// The figures of a sale as facts. A target has no buyers to count.
 pub fn figures(figures: &Figures) -> Vec<(&'static str, String)> {
     let mut rows = vec![
         ("added", figures.added.to_string()),
@@ -110,7 +110,7 @@ pub fn figures(figures: &Figures) -> Vec<(&'static str, String)> {
     rows
 }
 
-/// A bar on a terminal that counts `what`; nothing elsewhere, and nothing beside JSON.
+/// A progress bar that counts `what`. Only on a terminal, and not with JSON.
 pub fn progress(what: &str, length: u64, output: Output) -> ProgressBar {
     if output.json || length <= PROGRESS_MIN {
         return ProgressBar::hidden();

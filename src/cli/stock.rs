@@ -1,4 +1,4 @@
-//! `seckill stock`: preload, restock or take back, also while the sale runs.
+//! `seckill stock`: adds units to a sale or removes unsold ones, also while the sale runs.
 
 use std::fs::File;
 use std::io::Read;
@@ -30,13 +30,13 @@ const PIECE_BYTES: usize = 64 << 10;
 pub enum StockCommand {
     /// Put units into stock
     Add(AddCommand),
-    /// Take unsold units out of stock, the last added first, and print which ones: exit code 1 if
-    /// they are fewer than asked for
+    /// Take unsold units out of stock, the last added first, and print them. Exit code 1 if there
+    /// are fewer than requested
     Remove {
         /// The sale
         #[arg(value_parser = SaleId::parse)]
         id: SaleId,
-        /// How many units, or cents of a target; when fewer are left, all of them are taken
+        /// How many units, or cents of a target. If fewer are left, all of them are taken
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=CENTS_MAX))]
         count: u64,
     },
@@ -49,10 +49,10 @@ pub struct AddCommand {
     /// The sale
     #[arg(value_parser = SaleId::parse)]
     id: SaleId,
-    /// So many units, which list stock numbers itself, or so many cents of a target
+    /// How many units, which list stock numbers itself, or how many cents of a target
     #[arg(long, group = "what", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=CENTS_MAX))]
     count: Option<u64>,
-    /// The units of a file, one a line; `-` is standard input
+    /// A file with one unit per line; `-` is standard input
     #[arg(long, group = "what", value_name = "FILE")]
     units: Option<String>,
 }
@@ -90,7 +90,7 @@ async fn add(store: &Store, id: &SaleId, load: &Load, output: Output) -> Result<
     Ok(ExitCode::SUCCESS)
 }
 
-/// The kind of a sale, if some sale of this kind could have so much.
+/// The kind of a sale. Fails if no sale of this kind can have so much.
 async fn checked_kind(store: &Store, id: &SaleId, count: u64) -> Result<StockKind> {
     let kind = existing(store, id).await?.sale.kind;
     check_count(id, kind, count).map_err(Error::Config)?;
@@ -105,7 +105,7 @@ async fn remove(store: &Store, id: &SaleId, count: u64, output: Output) -> Resul
     let ended = removed.take(store, id, count, step, &bar).await;
     bar.finish_and_clear();
     if ended.is_ok() || removed.done > 0 {
-        // Also before an error: this is the last place that knows these units.
+        // Also before an error: only this program knows which units were taken.
         removed.print(id, what, count, ended.is_err(), output)?;
     }
     let is_all = removed.done == count;
@@ -117,7 +117,7 @@ async fn remove(store: &Store, id: &SaleId, count: u64, output: Output) -> Resul
     })
 }
 
-/// What came out of stock so far.
+/// What was taken out of stock so far.
 #[derive(Default)]
 struct Removed {
     done: u64,
@@ -155,7 +155,7 @@ impl Removed {
         Ok(())
     }
 
-    /// The summary, then the units of list stock, one a line.
+    /// Prints the summary, then the units of list stock, one a line.
     fn print(
         &self,
         id: &SaleId,
@@ -190,8 +190,8 @@ impl Removed {
         let done = self.done;
         let so_far = match &error {
             Error::Store(Failure::Unknown(_)) => format!(
-                "removed {done} of {asked}, as printed; the next ones perhaps: compare `removed` in \
-                 `seckill sale show {id}` before you remove the rest"
+                "removed {done} of {asked}, as printed; the next ones perhaps: compare `removed` \
+                 in `seckill sale show {id}` before you remove the rest"
             ),
             _ if done > 0 => {
                 format!("removed {done} of {asked}, as printed; the rest not")

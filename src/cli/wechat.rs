@@ -1,4 +1,4 @@
-//! `seckill wechat`: what the operator of an official account does for its users and its platform.
+//! `seckill wechat`: what the operator of an official account does for its users and the platform.
 
 use std::process::ExitCode;
 
@@ -18,18 +18,18 @@ use crate::wechat::menu::menu;
 /// `seckill wechat ...`
 #[derive(Debug, Subcommand)]
 pub enum WechatCommand {
-    /// Print the menu with the activities that can be booked now, as JSON for the platform: exit
-    /// code 1 if a sale cannot be read, and so may be missing
+    /// Print the menu of the activities that can be booked now, as JSON for the platform. Exit
+    /// code 1 if a sale cannot be read and may be missing
     Menu,
-    /// One student number: which openid it is bound to, and its tickets of the activities on show;
-    /// exit code 1 if one cannot be read
+    /// Show one student number: its openid, and its tickets for the activities on show. Exit code 1
+    /// if one cannot be read
     Show(Named),
-    /// Free a student number from the openid that is bound to it. Its tickets stay its own: whoever
-    /// binds it next has them
+    /// Free a student number from its openid. The tickets stay with the number: the user who binds
+    /// it next has them
     Unbind(Named),
 }
 
-/// Which student number.
+/// Names one student number.
 #[derive(Debug, Args)]
 pub struct Named {
     /// The student number
@@ -38,7 +38,7 @@ pub struct Named {
 }
 
 impl WechatCommand {
-    /// True for what changes a binding.
+    /// True for a command that changes a binding.
     pub fn changes(&self) -> bool {
         matches!(self, Self::Unbind(_))
     }
@@ -59,12 +59,12 @@ async fn print_menu(store: &Store) -> Result<ExitCode> {
     // Without a sale there is no clock, and nothing to close.
     let now = readable.map(|snapshot| snapshot.now).max().unwrap_or(0);
     let menu = menu(&bookable(&sales, now));
-    // JSON it is, for people too: what is printed is what the platform takes.
+    // Always JSON: the platform takes what is printed.
     Output { json: true }.result("", &menu)?;
     Ok(said(unreadable(&sales)))
 }
 
-/// Sales that cannot be read, and so are left out.
+/// Sales that cannot be read and are left out.
 fn unreadable(sales: &[(SaleId, Result<Snapshot, Failure>)]) -> Vec<String> {
     let broken = sales
         .iter()
@@ -74,7 +74,7 @@ fn unreadable(sales: &[(SaleId, Result<Snapshot, Failure>)]) -> Vec<String> {
         .collect()
 }
 
-/// Says what is missing from what was printed, and gives the exit code for it.
+/// Prints what is missing from the output, and returns the exit code for it.
 fn said(missing: Vec<String>) -> ExitCode {
     for what in &missing {
         eprintln!("seckill: {what}");
@@ -125,13 +125,13 @@ async fn show(store: &Store, number: &Number, output: Output) -> Result<ExitCode
 
 async fn unbind(store: &Store, number: &Number, output: Output) -> Result<ExitCode> {
     let freed = store.number_free(number).await.map_err(|failure| {
-        failure.and_if_unknown(&format!("`seckill wechat show {number}` tells"))
+        failure.and_if_unknown(&format!("run `seckill wechat show {number}` to find out"))
     })?;
-    let none = || Error::Refused(format!("number {number} is bound to nobody"));
+    let none = || Error::Refused(format!("number {number} is not bound"));
     let openid = freed.ok_or_else(none)?;
     let line = format!(
-        "freed number {number}, which openid {openid} had; its tickets stay its own, and go with it \
-         to whoever binds it next"
+        "freed number {number} from openid {openid}; its tickets stay with the number, and belong \
+         to the user who binds it next"
     );
     let value = json!({
         "result": "unbound", "number": number.as_str(), "openid": openid.as_str(),

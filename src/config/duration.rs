@@ -13,7 +13,7 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duratio
         .and_then(|duration| Duration::try_from(duration).ok())
         .ok_or_else(|| {
             D::Error::custom(format!(
-                "{text:?} is no duration; write it like 500ms or 15m"
+                "{text:?} is not a duration; write it like 500ms or 15m"
             ))
         })
 }

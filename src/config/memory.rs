@@ -4,16 +4,16 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-/// Less than this holds no data: an empty Redis uses as much.
+/// Least limit: an empty Redis uses about as much.
 const BYTES_MIN: u64 = 1 << 20;
 const UNITS: [(&str, u64); 3] = [("gb", 1 << 30), ("mb", 1 << 20), ("kb", 1 << 10)];
 
 /// How much memory the private Redis may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemoryMax {
-    /// A share of what the machine has, or its control group (cgroup), whichever is less.
+    /// A share of the memory of the machine or of its control group (cgroup), whichever is less.
     Percent(u8),
-    /// So many bytes; 0 is no limit.
+    /// This many bytes; 0 is no limit.
     Bytes(u64),
 }
 

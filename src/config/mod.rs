@@ -1,5 +1,5 @@
-//! Settings: built-in defaults, then `seckill.toml` (or `--config FILE`), then
-//! `SECKILL__SECTION__KEY` from the environment, then flags. Read once, at the start.
+//! The settings. They come from built-in defaults, then `seckill.toml` (or `--config FILE`), then
+//! `SECKILL__SECTION__KEY` in the environment, then flags. They are read once, at the start.
 
 mod duration;
 mod memory;
@@ -36,8 +36,8 @@ const ENV_PREFIX: &str = "SECKILL";
 const WORKERS_MAX: usize = 1024;
 /// Longest time between the signal to stop and the stop.
 const DRAIN_MAX: Duration = Duration::from_secs(3600);
-/// Characters of an operators' token where others than this machine may try to guess it: fewer
-/// stop the start, or are warned of.
+/// Shortest operators' token, and the advised length, of a server that other machines can reach.
+/// A token below the first stops the start; one below the second gets a warning.
 const TOKEN_CHARS_MIN: usize = 16;
 const TOKEN_CHARS_ADVISED: usize = 32;
 
@@ -51,12 +51,12 @@ pub struct Config {
     pub redis: Redis,
     /// Where the private Redis keeps its data, when no `redis.url` is set: `./data`.
     pub data_dir: PathBuf,
-    /// What an acknowledged order must survive; none takes what the connected Redis does.
+    /// What an acknowledged order must survive; none: what the connected Redis offers.
     #[serde(deserialize_with = "durability")]
     pub durability: Option<Durability>,
-    /// Which sale a door sells when the request names none.
+    /// The sales of the buying endpoints when a request names none.
     pub doors: Doors,
-    /// The operators' door.
+    /// The operators' token.
     pub admin: Admin,
     /// The delivery of the feed.
     pub relay: Relay,
@@ -70,20 +70,20 @@ pub struct Config {
 pub struct Http {
     /// Address and port to listen on: `127.0.0.1:8080`. Port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Another address, for operators: `/admin` and `/metrics` are there alone. None: they are at
-    /// `listen`.
+    /// Another address, for operators: then only that one has `/admin` and `/metrics`. None: they
+    /// are at `listen`.
     pub admin_listen: Option<SocketAddr>,
     /// Worker threads: one for each core.
     pub workers: usize,
     /// Connections that may wait to be accepted: 4096. The kernel's somaxconn caps it.
     pub backlog: u32,
-    /// Connections that one address may have, over all workers; none: as many as there are.
+    /// Connections that one address may have, over all workers; none: no limit.
     pub connections_per_address: Option<u32>,
-    /// Proxies in front of this server: their connections are those of many clients.
+    /// Proxies in front of this server: their connections carry many clients.
     pub trusted_proxies: Networks,
     /// Answer refusals with 4xx instead of 200: false.
     pub strict_status: bool,
-    /// How long the server serves on after TERM, while `/readyz` fails: 0 s.
+    /// How long the server goes on serving after TERM, while `/readyz` fails: 0 s.
     #[serde(deserialize_with = "duration::deserialize")]
     pub drain: Duration,
 }
@@ -104,7 +104,7 @@ pub struct Doors {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
-    /// The token of the operators' door; none: a random one for each run of the server.
+    /// The operators' token; none: a random one for each run of the server.
     #[serde(deserialize_with = "token::deserialize")]
     pub token: Option<AdminToken>,
     /// File with that token, read at the start.
@@ -112,32 +112,31 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// True when it is shorter than advised, and others than this machine may try to guess it.
+    /// True if the token is shorter than advised and other machines can try to guess it.
     pub fn has_short_token(&self, http: &Http) -> bool {
         let token = self.token.as_ref().map(|token| token.expose().len());
         token.is_some_and(|chars| chars < TOKEN_CHARS_ADVISED) && !http.is_loopback()
     }
 
-    /// What cannot be used of it, for a server that listens there.
+    /// What is wrong with it, for a server that listens at these addresses.
     fn wrong(&self, http: &Http) -> Option<&'static str> {
         let token = self.token.as_ref().map(|token| token.expose().len());
         let is_short = token.is_some_and(|chars| chars < TOKEN_CHARS_MIN);
         (is_short && !http.is_loopback()).then_some(
-            "admin.token is too short for a server that others than this machine reach \
-             (http.listen, http.admin_listen): it must have at least 16 characters, better 32 \
-             random ones",
+            "admin.token is too short, because other machines reach this server (http.listen, \
+             http.admin_listen): it must have at least 16 characters; 32 random ones are better",
         )
     }
 }
 
 impl Http {
-    /// True when only this machine gets there. Orders take the operators' token at both addresses.
+    /// True if only this machine reaches both addresses. Orders take the operators' token at both.
     fn is_loopback(&self) -> bool {
         let mut addresses = [Some(self.listen), self.admin_listen].into_iter().flatten();
         addresses.all(|address| address.ip().to_canonical().is_loopback())
     }
 
-    /// True when the operators' address is the one of everybody; port 0 is a free one each time.
+    /// True if the operators' address is the public one. Port 0 is a different port each time.
     fn is_one_address(&self) -> bool {
         self.admin_listen == Some(self.listen) && self.listen.port() != 0
     }
@@ -216,7 +215,7 @@ impl Config {
         settings.with_secrets()?.checked()
     }
 
-    /// The same with the secrets that stand in files of their own.
+    /// The same with the secrets from their files.
     fn with_secrets(mut self) -> Result<Self> {
         let token = |text: &str| AdminToken::parse(text).map_err(str::to_owned);
         let any = |text: &str| Ok(Secret::new(text));
@@ -238,14 +237,14 @@ impl Config {
         } else if self.http.connections_per_address == Some(0) {
             "http.connections_per_address is 0: it must be at least 1"
         } else if self.http.is_one_address() {
-            "http.admin_listen is http.listen: take another port, or leave it out"
+            "http.admin_listen is the same as http.listen: choose another port, or leave it out"
         } else if self.http.drain > DRAIN_MAX {
             "http.drain must be at most 1h"
         } else if let Some(wrong) = self.redis.wrong() {
             wrong
         } else if self.redis.url.is_none() && self.durability.is_some_and(Durability::waits) {
-            "durability replicated:K and replicated:all need a Redis that has replicas, and the \
-             private one has none: set redis.url to one that has, or durability to fsync"
+            "durability replicated:K and replicated:all need a Redis with replicas, and the \
+             private one has none: set redis.url to a Redis with replicas, or durability to fsync"
         } else if let Some(wrong) = self.relay.wrong().or_else(|| self.wechat.wrong()) {
             wrong
         } else if let Some(wrong) = self.admin.wrong(&self.http) {

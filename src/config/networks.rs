@@ -1,4 +1,4 @@
-//! Networks: whose word about addresses counts.
+//! Lists of addresses and networks, for proxies that are trusted.
 
 use std::net::IpAddr;
 
@@ -21,7 +21,7 @@ impl Networks {
     /// Reads networks that are separated by commas.
     ///
     /// # Errors
-    /// Which of them is no network.
+    /// Names the first text that is not a network.
     pub fn parse(text: &str) -> Result<Self, String> {
         let names = text.split(',').map(str::trim);
         Self::of(names.filter(|name| !name.is_empty()))
@@ -31,7 +31,7 @@ impl Networks {
         names.map(network).collect::<Result<_, _>>().map(Self)
     }
 
-    /// True when an address is in one of them. An IPv4 address written as IPv6 is itself.
+    /// True if an address is in one of them. An IPv4 address written as IPv6 counts as IPv4.
     pub fn contain(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))

@@ -9,11 +9,11 @@ use serde::Deserialize;
 use super::memory::MemoryMax;
 use super::{duration, memory};
 
-/// Bounds of a buyer's wait: shorter and nothing could answer, longer and nobody would wait.
+/// Shortest and longest wait of a buyer. Below, nothing could answer; above, nobody would wait.
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 const TIMEOUT_MAX: Duration = Duration::from_secs(60);
-/// Bounds of how long a replica is away before it is not waited for: shorter than a failover takes
-/// and it would be of no use.
+/// Shortest and longest absence of a replica before orders stop to wait for it. A shorter one than
+/// a failover takes would be of no use.
 const REPLICA_GONE_MIN: Duration = Duration::from_secs(1);
 const REPLICA_GONE_MAX: Duration = Duration::from_secs(24 * 3600);
 
@@ -25,10 +25,10 @@ pub struct Redis {
     pub url: Option<RedisUrl>,
     /// File with the password, read for each new connection: a new password needs no restart.
     pub password_file: Option<PathBuf>,
-    /// PEM file of the authorities that may sign the certificate of the server, instead of those of
+    /// PEM file of the authorities that may sign the certificate of the server; none: those of
     /// the system.
     pub tls_ca: Option<PathBuf>,
-    /// PEM file of the certificate that is shown to the server, with its chain.
+    /// PEM file of the client certificate, with its chain.
     pub tls_cert: Option<PathBuf>,
     /// PEM file of the private key of `tls_cert`.
     pub tls_key: Option<PathBuf>,
@@ -37,24 +37,24 @@ pub struct Redis {
     /// Longest wait of a buyer for Redis: 1 s.
     #[serde(deserialize_with = "duration::deserialize")]
     pub timeout: Duration,
-    /// How long a replica is away before `replicated:all` waits for it no more: 60 s.
+    /// How long a replica is away before `replicated:all` stops to wait for it: 60 s.
     #[serde(deserialize_with = "duration::deserialize")]
     pub replica_gone: Duration,
-    /// What happens to a sale of which Redis has forgotten orders: it is stopped.
+    /// What happens to a sale of which Redis lost orders: it is stopped.
     pub on_forgot: OnForgot,
-    /// How much memory the private Redis may use; none: 60 % of what there is.
+    /// How much memory the private Redis may use; none: 60 % of the machine's.
     #[serde(deserialize_with = "memory::deserialize")]
     pub maxmemory: Option<MemoryMax>,
 }
 
-/// What happens to a sale of which Redis has forgotten orders.
+/// What happens to a sale of which Redis lost orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnForgot {
     /// It sells nothing until an operator resumes it.
     #[default]
     Stop,
-    /// It sells on; the loss is logged and counted.
+    /// It goes on selling; the loss is logged and counted.
     Warn,
 }
 
@@ -87,15 +87,15 @@ impl Redis {
         } else if self.prefix.contains(['{', '}']) {
             Some("redis.prefix contains { or }: they mark the hash tag of an event")
         } else if self.tls_cert.is_some() != self.tls_key.is_some() {
-            Some("redis.tls_cert and redis.tls_key belong together: set both or none of them")
+            Some("redis.tls_cert and redis.tls_key belong together: set both or neither")
         } else if has_tls && !self.url.as_ref().is_some_and(is_tls) {
             Some("redis.tls_ca, redis.tls_cert and redis.tls_key need a redis.url with rediss://")
         } else if self.password_file.is_some() && self.url.is_none() {
             Some("redis.password_file needs a redis.url: the private Redis has no password")
         } else if self.maxmemory.is_some() && self.url.is_some() {
             Some(
-                "redis.maxmemory is for the private Redis: set maxmemory of the Redis at redis.url \
-                 there",
+                "redis.maxmemory is for the private Redis: for the Redis at redis.url, set \
+                 maxmemory there",
             )
         } else {
             None
@@ -116,7 +116,7 @@ impl Redis {
     }
 }
 
-/// An address and what is needed to log in there.
+/// An address, and what is needed to log in there.
 #[derive(Debug, Clone)]
 pub struct RedisAccess {
     /// The address.
@@ -146,12 +146,12 @@ impl From<&RedisUrl> for RedisAccess {
 pub struct RedisUrl(String);
 
 impl RedisUrl {
-    /// Takes any text; connecting tells whether it is an address.
+    /// Accepts any text. Connecting shows whether it is an address.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// True when it holds what may be a password, well written or not.
+    /// True if it may hold a password, even in a malformed address.
     pub fn may_have_password(&self) -> bool {
         let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
         if scheme == "unix" {
@@ -173,8 +173,8 @@ impl fmt::Display for RedisUrl {
         let Some((scheme, rest)) = self.0.split_once("://") else {
             return f.write_str("(no scheme)");
         };
-        // A password may hold any sign, also those that should have been escaped; that of a socket
-        // stands in the query.
+        // A password may hold any character, even one that should have been escaped. The password
+        // of a socket is in the query.
         let place = match rest.rsplit_once('@') {
             Some((_, place)) if scheme != "unix" => place,
             _ => rest,

@@ -1,22 +1,22 @@
-//! Secrets: read from files, and what of them stands on a command line, where every user of the
-//! machine can read it.
+//! Secrets. Reads them from files, and finds those on the command line, where every user of the
+//! machine can read them.
 
 use std::path::Path;
 
 use super::RedisUrl;
 use crate::error::{Error, Result};
 
-/// Settings that hold a secret, each with the setting that names a file with it instead.
+/// Settings that hold a secret, each with the setting that names a file instead.
 const IN_FILES: [(&str, &str); 3] = [
     ("admin.token", "admin.token_file"),
     ("wechat.token", "wechat.token_file"),
     ("relay.secret", "relay.secret_file"),
 ];
 
-/// The secret in this file, without the end of its line, or what is wrong with the file.
+/// The secret in this file, without the end of its line.
 ///
 /// # Errors
-/// A sentence with the setting and the file.
+/// What is wrong with the file: a sentence with the setting and the path.
 pub fn read(setting: &str, path: &Path) -> Result<String, String> {
     let wrong = |why: &dyn std::fmt::Display| {
         let path = path.display();
@@ -31,10 +31,10 @@ pub fn read(setting: &str, path: &Path) -> Result<String, String> {
     Ok(secret.to_owned())
 }
 
-/// What a secret is that may stand in a setting or in a file: `None` when it stands in neither.
+/// The secret from the setting or from the file; `None` if neither is set.
 ///
 /// # Errors
-/// [`Error::Config`]: it stands in both, or the file cannot be used.
+/// [`Error::Config`]: both are set, or the file cannot be used.
 pub(super) fn from_either<T>(
     setting: &str,
     value: Option<T>,
@@ -55,8 +55,8 @@ pub(super) fn from_either<T>(
     parse(text.trim_end()).map(Some).map_err(wrong)
 }
 
-/// The setting that a flag takes the place of: a secret in a flag is not one in a file, and the
-/// other way round.
+/// The setting that a flag replaces: a secret in a flag replaces one in a file, and the other way
+/// round.
 pub(super) fn replaced_by(key: &str) -> Option<&'static str> {
     let other = |&(value, file)| {
         let is_file = key == file;
@@ -65,13 +65,13 @@ pub(super) fn replaced_by(key: &str) -> Option<&'static str> {
     IN_FILES.iter().find_map(other)
 }
 
-/// What of these flags is a secret, and where else to write it: one sentence for each.
+/// A warning for each secret among these flags, with the place where it should be.
 pub fn exposed(flags: &[(String, String)]) -> Vec<String> {
     let advice = flags.iter().filter_map(|(key, value)| advice(key, value));
     advice
         .map(|(what, advice)| {
             format!(
-                "{what} stands on the command line, where every user of this machine can read it: \
+                "{what} is on the command line, where every user of this machine can read it: \
                  {advice}"
             )
         })
@@ -80,17 +80,17 @@ pub fn exposed(flags: &[(String, String)]) -> Vec<String> {
 
 fn advice(key: &str, value: &str) -> Option<(String, String)> {
     if let Some((secret, file)) = IN_FILES.iter().find(|(secret, _)| key == *secret) {
-        let advice = format!("write it in a file, and name the file in {file}");
+        let advice = format!("write it to a file, and name the file in {file}");
         return Some(((*secret).to_owned(), advice));
     }
     match key {
         "redis.url" if RedisUrl::new(value).may_have_password() => Some((
             "the password in redis.url".to_owned(),
-            "write it in a file, and name the file in redis.password_file".to_owned(),
+            "write it to a file, and name the file in redis.password_file".to_owned(),
         )),
         "relay.webhook" if value.contains(['@', '?']) => Some((
-            "relay.webhook with what may be a password".to_owned(),
-            "write it in the settings file".to_owned(),
+            "relay.webhook, which may hold a password,".to_owned(),
+            "write it to the settings file".to_owned(),
         )),
         _ => None,
     }

@@ -5,11 +5,11 @@ use std::fmt;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Deserializer, de::Error};
 
-/// Random bytes of a token that nobody chose: 160 bits.
+/// Random bytes of a generated token: 160 bits.
 const RANDOM_BYTES: usize = 20;
 
-/// What operators show to change anything over HTTP: characters that a bearer token may have
-/// (RFC 6750), at least one.
+/// The token that operators send with each change over HTTP: characters that a bearer token may
+/// have (RFC 6750), at least one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AdminToken(String);
 
@@ -17,11 +17,11 @@ impl AdminToken {
     /// Accepts exactly the rule above. The error never repeats the text.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         if text.is_empty() {
-            return Err("it is empty: leave it out for a random one");
+            return Err("it is empty: leave it out to get a random one");
         }
         let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
         if !text.as_bytes().iter().all(allowed) {
-            return Err("it may have letters, digits and - . _ ~ + / = only");
+            return Err("it may contain only letters, digits and - . _ ~ + / =");
         }
         Ok(Self(text.to_owned()))
     }

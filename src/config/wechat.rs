@@ -8,29 +8,29 @@ use serde::{Deserialize, Deserializer, de::Error};
 
 use super::Secret;
 
-/// Characters of a token, as the platform takes it.
+/// Shortest and longest token that the platform accepts, in characters.
 const TOKEN_CHARS_MIN: usize = 3;
 const TOKEN_CHARS_MAX: usize = 32;
-/// Letters and digits of a token that nobody finds by trying.
+/// Letters and digits of a token that cannot be guessed.
 const TOKEN_CHARS_SAFE: usize = 16;
 /// Longest name of an account, in bytes.
 const NAME_BYTES_MAX: usize = 64;
-/// Longest pattern, in bytes: a pattern takes memory when it is read.
+/// Longest pattern, in bytes: a compiled pattern takes memory.
 const PATTERN_BYTES_MAX: usize = 256;
 
 /// `[wechat]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Wechat {
-    /// Signs what the platform sends; none: there is no ticket office.
+    /// The token that signs the platform's messages; none: there is no ticket office.
     pub token: Option<Secret>,
     /// File with that token, read at the start.
     pub token_file: Option<PathBuf>,
-    /// Answer anybody, signed or not: false. For tests and load plans only.
+    /// Accept messages without a valid signature: false. For tests and load tests only.
     pub ignore_signature: bool,
-    /// Where people reach this server; none: `http://` and `http.listen`.
+    /// The address that people use for this server; none: `http://` and `http.listen`.
     pub site: Option<Site>,
-    /// What a whole student number looks like: `[0-9]{10}`.
+    /// The pattern of a whole student number: `[0-9]{10}`.
     pub number_pattern: NumberPattern,
     /// The name of the account in the help text: `紫荆之声`.
     pub name: String,
@@ -50,7 +50,7 @@ impl Default for Wechat {
 }
 
 impl Wechat {
-    /// What cannot be used of it.
+    /// What is wrong with these settings, if anything is.
     pub(super) fn wrong(&self) -> Option<&'static str> {
         let is_token = |token: &Secret| {
             let token = token.expose();
@@ -68,24 +68,24 @@ impl Wechat {
         }
     }
 
-    /// The start of every link, for a server that listens there.
+    /// The start of every link, for a server that listens at this address.
     pub fn site(&self, listen: SocketAddr) -> Site {
         let site = self.site.clone();
         site.unwrap_or_else(|| Site(format!("http://{listen}")))
     }
 
-    /// True when whoever has a link to the binding page may find the token by trying.
+    /// True if anyone who has a link to the binding page can try to guess the token.
     pub fn has_short_token(&self) -> bool {
         let token = self.token.as_ref();
         token.is_some_and(|token| token.expose().len() < TOKEN_CHARS_SAFE)
     }
 
-    /// True when links lead to where this server listens, for want of a better address.
+    /// True if links lead to `http.listen`, because no better address is set.
     pub fn has_no_site(&self) -> bool {
         self.token.is_some() && self.site.is_none()
     }
 
-    /// True when whoever finds the ticket office can speak for everybody.
+    /// True if anyone who reaches the ticket office can act for every user.
     pub fn is_unguarded(&self) -> bool {
         self.token.is_some() && self.ignore_signature
     }
@@ -96,7 +96,7 @@ impl Wechat {
 pub struct Site(String);
 
 impl Site {
-    /// Accepts `http://` or `https://`, a host, perhaps a port and a path.
+    /// Accepts `http://` or `https://`, a host, and optionally a port and a path.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let place = text
             .strip_prefix("https://")
@@ -124,17 +124,17 @@ impl<'de> Deserialize<'de> for Site {
     }
 }
 
-/// What a student number looks like.
+/// The pattern of a student number.
 #[derive(Debug, Clone)]
 pub struct NumberPattern(Regex);
 
 impl NumberPattern {
-    /// Takes a regular expression, which must match a number as a whole.
+    /// Takes a regular expression. It must match a whole number.
     pub fn parse(pattern: &str) -> Result<Self, String> {
         if pattern.len() > PATTERN_BYTES_MAX {
             return Err(format!("it is longer than {PATTERN_BYTES_MAX} bytes"));
         }
-        // Alone first: `a)|(b` would be fine between the brackets, and mean something else.
+        // Compiled alone first: `a)|(b` would be valid inside the brackets, with another meaning.
         let alone = Regex::new(pattern);
         let whole = alone.and_then(|_| Regex::new(&format!("^(?:{pattern})$")));
         whole.map(Self).map_err(|e| e.to_string())

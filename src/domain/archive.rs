@@ -1,4 +1,4 @@
-//! Archiving an event that is over: what is exported and then dropped, and what keeps it from that.
+//! The archive of an event that is over: what is exported and then dropped, and what prevents it.
 
 use super::ids::SaleId;
 use super::order::Order;
@@ -7,13 +7,13 @@ use super::time::EpochMs;
 /// One thing that is exported before it is dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// An entry of the feed, as it stands there.
+    /// An entry of the feed, as it is in Redis.
     Entry(Row),
-    /// An entry of the feed that could not be delivered, as it stands there.
+    /// An entry of the feed that could not be delivered, as it is in Redis.
     DeadLetter(Row),
-    /// An order that was cancelled or has expired. The request that made it goes with it.
+    /// A cancelled or expired order. The request that made it goes with it.
     Order(Order),
-    /// The request that made an order which stays.
+    /// The request that made a living order.
     Request(Field),
     /// A payment of an operator.
     Payment(Field),
@@ -31,15 +31,15 @@ pub struct Row {
 /// A field of a hash that belongs to a person and a request id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
-    /// Whose it is.
+    /// The buyer.
     pub username: String,
     /// The request id.
     pub request: String,
-    /// The order of a request; signed amount, a tab and the balance after it of a payment.
+    /// For a request, its order. For a payment, the signed amount, a tab and the balance after it.
     pub value: String,
 }
 
-/// What became of archiving an event.
+/// The result of archiving an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ArchiveOutcome {
     /// It is done.
@@ -57,17 +57,17 @@ pub struct Archived {
     pub dead_letters: u64,
     /// Dead orders.
     pub orders: u64,
-    /// Requests, but those of the dead orders.
+    /// Requests, except those of the dead orders.
     pub requests: u64,
     /// Payments.
     pub payments: u64,
     /// Orders, requests and payments that stay because they cannot be read.
     pub unreadable: u64,
-    /// Whose names were taken out; `None`: nobody asked for it.
+    /// Persons whose names were replaced; `None`: not requested.
     pub erased: Option<Erased>,
 }
 
-/// What became of the names of persons.
+/// How many names of persons were replaced.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Erased {
     /// Persons whose names were replaced.
@@ -76,11 +76,11 @@ pub struct Erased {
     pub kept: u64,
 }
 
-/// What stands in place of a name: this, and [`ERASED_CHARS`] random letters and digits.
+/// The replacement of a name: this, and [`ERASED_CHARS`] random letters and digits.
 const ERASED: &str = "erased-";
 const ERASED_CHARS: usize = 26;
 
-/// True for what stands in place of a name.
+/// True for the replacement of a name.
 pub fn is_erased(name: &str) -> bool {
     let random = name.strip_prefix(ERASED);
     let is_random = |c: u8| matches!(c, b'a'..=b'z' | b'2'..=b'7');
@@ -104,7 +104,7 @@ pub enum ArchiveRefusal {
         /// The group.
         group: String,
     },
-    /// Another command has begun to reset or delete sales of it, and must end first.
+    /// Another command that resets or deletes sales of it has begun and must end first.
     BeingCleared {
         /// `reset` or `delete`, and the ids of its sales.
         command: String,

@@ -1,6 +1,6 @@
-//! Numbers of bytes as people read them.
+//! Numbers of bytes for people.
 
-/// In the largest unit of 1024 in which it is at least one: `1.5 GiB`, `12.0 MiB`, `512 bytes`.
+/// The number in the largest unit that fits, by steps of 1024: `1.5 GiB`, `12.0 MiB`, `512 bytes`.
 pub fn shown(bytes: u64) -> String {
     let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     match units.into_iter().find(|(_, unit)| bytes >= *unit) {

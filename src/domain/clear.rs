@@ -1,17 +1,17 @@
-//! Clearing: what may keep a sale from being reset or deleted, or an event from being deleted.
+//! Reset and deletion of sales and events: the result, and what prevents it.
 
 use super::ids::{OrderId, SaleId};
 
-/// What is dropped although it would otherwise keep a sale or an event from being cleared.
+/// What is dropped that would otherwise prevent the reset or deletion.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Force {
-    /// Orders that are alive, and the accounts of an event that is deleted.
+    /// Living orders, and the accounts of an event that is deleted.
     pub with_orders: bool,
     /// Entries of the feed that a consumer group has not read.
     pub feed_too: bool,
 }
 
-/// What became of a reset or a deletion.
+/// The result of a reset or a deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClearOutcome {
     /// It is done.
@@ -27,7 +27,7 @@ pub struct Cleared {
     pub orders: u64,
     /// Orders of the event that stay because their records cannot be read.
     pub unreadable: u64,
-    /// Sales that are still stopped: they were before, or Redis has forgotten orders of them.
+    /// Sales that are still stopped: they were before, or Redis lost orders of them.
     pub stopped: Vec<SaleId>,
 }
 
@@ -36,13 +36,13 @@ pub struct Cleared {
 pub enum ClearRefusal {
     /// There is no such sale.
     NoSuchSale(SaleId),
-    /// There is nothing of the event.
+    /// The event has no data.
     NoSuchEvent,
-    /// A sale has orders that are alive.
+    /// A sale has living orders.
     OrdersAlive {
         /// The sale.
         sale: SaleId,
-        /// Units in these orders, of a target cents.
+        /// Units in these orders, for a target cents.
         units: u64,
     },
     /// An order has lines of other sales, too.
@@ -52,7 +52,7 @@ pub enum ClearRefusal {
         /// The other sales.
         others: Vec<SaleId>,
     },
-    /// An account paid a bid, and would have to be paid back.
+    /// A bid was paid from an account, which would have to be paid back.
     PaidBid {
         /// The order of the bid.
         order: OrderId,
@@ -62,7 +62,7 @@ pub enum ClearRefusal {
         /// How many.
         accounts: u64,
     },
-    /// Another command has begun to reset or delete the sale, and must end first.
+    /// Another command that resets or deletes the sale has begun and must end first.
     BeingCleared {
         /// `reset` or `delete`, and the ids of its sales.
         command: String,

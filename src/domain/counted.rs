@@ -1,6 +1,6 @@
-//! Numbers of things as people write them.
+//! Numbers with a noun, for people.
 
-/// How many of what: `1 unit`, `2 units`, `0 units`. `one` is the word for one of them.
+/// A number with its noun: `1 unit`, `2 units`, `0 units`. `one` is the singular.
 pub fn counted(number: impl Into<i128>, one: &str) -> String {
     match number.into() {
         1 => format!("1 {one}"),
@@ -8,7 +8,7 @@ pub fn counted(number: impl Into<i128>, one: &str) -> String {
     }
 }
 
-/// The word for several of what `one` is the word for.
+/// The plural of the noun `one`.
 pub fn plural(one: &str) -> String {
     format!("{one}s")
 }

@@ -1,10 +1,10 @@
-//! What an acknowledged order survives.
+//! Durability levels: which failures an acknowledged order survives.
 
 use std::fmt;
 
 use super::Invalid;
 
-/// Most replicas that may be waited for.
+/// Most replicas that an order may wait for.
 const REPLICAS_MAX: u32 = 100;
 
 /// A durability level.
@@ -14,10 +14,10 @@ pub enum Durability {
     Memory,
     /// `kill -9` of Redis and power loss of its machine.
     Fsync,
-    /// The loss of the master, when one of the replicas that have the order takes over. With more
-    /// replicas attached than this number, the one that takes over may lack the order.
+    /// The loss of the master, if one of this many replicas that have the order takes over. If more
+    /// replicas are attached, the one that takes over may lack the order.
     Replicated(u32),
-    /// The loss of the master, whichever of its replicas takes over.
+    /// The loss of the master, whichever replica takes over.
     ReplicatedAll,
 }
 
@@ -39,7 +39,7 @@ impl Durability {
         }
     }
 
-    /// True when replicas must have an order before it is answered.
+    /// True if replicas must have an order before it is answered.
     pub fn waits(self) -> bool {
         match self {
             Self::Memory | Self::Fsync => false,
@@ -47,8 +47,8 @@ impl Durability {
         }
     }
 
-    /// True when an order may be acknowledged that one of the `attached` replicas lacks: a failover
-    /// to that one would forget it.
+    /// True if an order may be acknowledged that one of the `attached` replicas lacks: a failover
+    /// to that replica would lose it.
     pub fn is_at_risk(self, attached: u32) -> bool {
         matches!(self, Self::Replicated(count) if count < attached)
     }

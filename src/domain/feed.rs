@@ -1,16 +1,16 @@
-//! The feed: what happened to the orders of an event, one entry for each thing.
+//! The feed: one entry for each change of an order of an event.
 
 use super::ids::OrderId;
 use super::order::{Order, OrderState};
 use super::time::EpochMs;
 
-/// One thing that happened to an order.
+/// One change of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Counts the entries of the event from 1 without gaps. Receivers tell a repeated delivery
-    /// by the event and this number.
+    /// Numbers the entries of the event from 1 without gaps. Receivers recognise a repeated
+    /// delivery by the event and this number.
     pub seq: u64,
-    /// The state that the order came into.
+    /// The new state of the order.
     pub what: OrderState,
     /// Which order.
     pub order: OrderId,
@@ -18,11 +18,11 @@ pub struct Entry {
     pub at: EpochMs,
 }
 
-/// An entry ready for its delivery, with the order that it tells of.
+/// An entry that is ready for delivery, with its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
-    /// What happened.
+    /// The entry.
     pub entry: Entry,
-    /// The order as it is now: only the parts that never change belong to the entry.
+    /// The order as it is now. Only the parts that never change belong to the entry.
     pub order: Order,
 }

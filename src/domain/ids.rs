@@ -1,4 +1,4 @@
-//! The names of things: sales, buyers, orders, and who speaks on a chat platform.
+//! The names of things: sales, buyers, requests, orders, and users of the chat platform.
 
 use std::fmt;
 
@@ -82,7 +82,7 @@ text! {
     pub struct Username(String) is "username": |text| is_plain(text, USERNAME_BYTES_MAX), "1 to 128 bytes of UTF-8 without control characters"
 }
 
-/// Some text without control characters, so that it fits into records and lines.
+/// Text without control characters, so that it fits into records and lines.
 fn is_plain(text: &str, bytes_max: usize) -> bool {
     (1..=bytes_max).contains(&text.len()) && !text.chars().any(char::is_control)
 }
@@ -96,8 +96,8 @@ text! {
 
 /// An order: its event, a hyphen, then 20 random letters and digits, the first one a letter.
 ///
-/// Any node finds the keys of an order from its id alone; nobody can guess it; and it never
-/// looks like a number, which scanners and scripts would otherwise round or reformat.
+/// The id names the event, so any server finds the keys of the order. Nobody can guess it. It never
+/// looks like a number, which scanners and scripts would round or reformat.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OrderId(String);
 
@@ -116,7 +116,8 @@ impl OrderId {
         Self(text)
     }
 
-    /// Accepts any `event-suffix` whose event is one; the store knows whether the order exists.
+    /// Accepts any `event-suffix` with a valid event. Only the store knows whether the order
+    /// exists.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let well_formed = text.rsplit_once('-').is_some_and(|(event, suffix)| {
             is_part(event)
@@ -137,7 +138,7 @@ impl OrderId {
         &self.0
     }
 
-    /// The random part as a number: the event and this number are the id.
+    /// The random part as a number. The event and this number make the id.
     pub fn to_number(&self) -> u128 {
         let suffix = self.0.bytes().rev().take(ORDER_ID_RANDOM_BYTES).rev();
         suffix.fold(0, |number, byte| {

@@ -1,8 +1,8 @@
-//! The memory of Redis: how much is used, and when that is too much.
+//! The memory of Redis: how much is used, and when a warning is due.
 
 use super::bytes::shown;
 
-/// What Redis says of its memory.
+/// What Redis says about its memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
     /// Bytes in use.
@@ -16,17 +16,17 @@ pub struct Memory {
 pub enum Fullness {
     /// There is room, or no limit.
     Fine,
-    /// Somebody should look at it.
+    /// An operator should act.
     High,
-    /// Nothing can be sold any more, or soon.
+    /// A full Redis sells nothing, now or soon.
     Full,
 }
 
-/// From this share on, in percent.
+/// The share at which the level begins, in percent.
 const HIGH_PERCENT: u64 = 80;
 const FULL_PERCENT: u64 = 95;
-/// A level is left this far below its beginning, so that memory that moves around it is not said to
-/// have passed it again and again.
+/// A level ends this far below its beginning, so that memory that moves around it is not reported
+/// again and again.
 const SLACK_PERCENT: u64 = 5;
 
 impl Memory {
@@ -45,7 +45,7 @@ impl Memory {
         }
     }
 
-    /// How full it is for one who saw it `before`: a little less does not end a level.
+    /// How full it is if it was `before`: a little less memory does not end a level.
     pub fn fullness_after(self, before: Fullness) -> Fullness {
         let slack = self.max / 100 * SLACK_PERCENT;
         let more = Self {

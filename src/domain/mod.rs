@@ -1,6 +1,6 @@
-//! What is true: the words of a flash sale as pure types. No I/O, no clock, nothing but `std`.
+//! Pure types of a flash sale. No I/O, no clock, only `std`.
 //!
-//! Every type here is parsed once, at the edge; after that nothing checks it again.
+//! Every value is parsed once, where it enters the program. Nothing checks it again.
 
 pub mod archive;
 pub mod audit;
@@ -23,7 +23,7 @@ mod words;
 
 use std::fmt;
 
-/// A text that is not what it claims to be: which thing, and the rule that it breaks.
+/// A text that cannot be parsed: what it should be, and the rule that it breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Invalid {
     /// What was being parsed, for instance `sale id`.

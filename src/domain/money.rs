@@ -3,10 +3,10 @@
 use super::Invalid;
 use super::whole::whole;
 
-/// The most cents of one amount, one balance and one target: they stay exact in Lua.
+/// The most cents of one amount, one balance and one target. Such numbers are exact in Lua.
 pub const CENTS_MAX: u64 = 100_000_000_000_000;
-/// The highest bonus, in basis points: everything that was accepted. So a bid never makes an
-/// account richer, and what a cancelled bid gives back always covers its bonus.
+/// The highest bonus, in basis points: 100 % of what was accepted. So a bid never makes an account
+/// richer, and the refund of a cancelled bid always covers its bonus.
 pub const BONUS_BP_MAX: u32 = 10_000;
 
 /// How much a bid offers, in cents: from 1 to [`CENTS_MAX`].

@@ -1,4 +1,4 @@
-//! A payment: money that an operator puts into an account, or takes out of it, once.
+//! Payments: money that an operator puts into an account, or takes out of it, exactly once.
 
 use super::ids::{RequestId, Username};
 use super::money::{Amount, CENTS_MAX};
@@ -23,12 +23,12 @@ impl Direction {
     }
 }
 
-/// What an operator asks for.
+/// A requested payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payment {
     /// Whose account.
     pub username: Username,
-    /// The operator's name for this payment: asked again, it gets the same answer.
+    /// The operator's name for this payment. A repeat gets the same answer.
     pub request: RequestId,
     /// Which way.
     pub direction: Direction,
@@ -37,7 +37,7 @@ pub struct Payment {
 }
 
 impl Payment {
-    /// The amount as Redis keeps it: with a minus in front when it is taken out.
+    /// The amount as Redis keeps it: with a minus if it is taken out.
     pub fn signed_amount(&self) -> String {
         let minus = match self.direction {
             Direction::Deposit => "",
@@ -47,10 +47,10 @@ impl Payment {
     }
 }
 
-/// What became of a payment. Failures to decide are errors, not outcomes.
+/// The result of a payment. A failure to decide is an error, not an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PayOutcome {
-    /// It was made, now or when the same request came first.
+    /// It was made, now or by an earlier request with the same id.
     Paid {
         /// Cents that the account had right after it.
         balance: u64,
@@ -62,18 +62,18 @@ pub enum PayOutcome {
 /// Why nothing was paid. A refusal changes nothing, and the request may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PayRefusal {
-    /// This request id of this account belongs to another payment.
+    /// This request id of this account belongs to a different payment.
     RequestIdReused,
-    /// There is no account to take something out of.
+    /// The account does not exist, so nothing can be taken out.
     NoSuchAccount,
-    /// The account has less than should be taken out.
+    /// The account has less than the amount.
     InsufficientBalance {
         /// Cents that it has.
         balance: u64,
     },
     /// More than [`CENTS_MAX`] would have been paid into the account.
     LimitPassed,
-    /// The event was archived: nobody knows any more which payments were made.
+    /// The event was archived: Redis does not know its payments any more.
     Archived,
 }
 
@@ -89,8 +89,8 @@ impl PayRefusal {
         }
     }
 
-    /// The refusal of a Lua word and the balance that one of them comes with. `None` for a word
-    /// that is none.
+    /// The refusal of a Lua word, and the balance that one of them has. `None` if the word is
+    /// unknown.
     pub fn parse(word: &str, balance: Option<u64>) -> Option<Self> {
         match (word, balance) {
             ("request_id_reused", None) => Some(Self::RequestIdReused),
@@ -103,8 +103,8 @@ impl PayRefusal {
     }
 }
 
-/// True for what Redis keeps of a payment that can have been made: signed amount, a tab, and the
-/// balance after it. What was put in is there then, and what was taken out was there before.
+/// True for a valid record of a payment: the signed amount, a tab, and the balance after it. The
+/// balance has at least the deposit; with a withdrawal added back it is within the limit.
 pub fn is_record(text: &str) -> bool {
     let Some((amount, balance)) = text.split_once('\t') else {
         return false;

@@ -1,4 +1,4 @@
-//! Times.
+//! Times as numbers.
 
 /// Milliseconds since the Unix epoch.
 pub type EpochMs = u64;

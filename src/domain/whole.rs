@@ -1,14 +1,14 @@
 //! Whole numbers as the scripts read them: `whole` in `lua/lib/number.lua`. What only one of the
 //! two reads is decided wrong, or never, and no audit sees it.
 
-/// Most digits: all such numbers are exact in the doubles of Lua, and sums of some of them, too.
+/// Most digits. All such numbers, and sums of a few, are exact in the doubles of Lua.
 const DIGITS_MAX: usize = 15;
 
 /// The number of a text of 1 to 15 digits, without a sign, a leading zero or anything else.
 pub fn whole(text: &str) -> Option<u64> {
     let plain = text == "0" || !text.starts_with('0');
     let digits = text.len() <= DIGITS_MAX && text.bytes().all(|byte| byte.is_ascii_digit());
-    // An empty text is no number to `parse`, either.
+    // `parse` also rejects an empty text.
     text.parse().ok().filter(|_| plain && digits)
 }
 

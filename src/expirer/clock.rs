@@ -1,6 +1,6 @@
-//! The clock of Redis as the expirer trusts it. A step of that clock would take orders from buyers
-//! who still have time, so after one nothing expires for a while, in which somebody can put it
-//! right. Then it decides again, whatever it shows.
+//! The clock of Redis, checked for steps. A forward step would expire orders whose buyers still
+//! have time. So after a step nothing expires for a while, in which an operator can correct the
+//! clock. Then orders expire again, by whatever the clock shows.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::server::clock::{Reading, Step};
 
-/// A smaller step does not count: clocks are set right by a little, now and then.
+/// A smaller step does not count: clocks are often corrected by a little.
 const STEP_MIN: Duration = Duration::from_secs(5);
 /// How long nothing expires after a step.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// What the clock of Redis showed last, against the clock of this process, which never steps.
+/// What the clock of Redis showed last, compared with the clock of this process, which never steps.
 #[derive(Debug, Default)]
 pub struct Clock {
     last: Option<Reading>,
     paused_until: Option<Instant>,
 }
 
-/// What a reading means for what may expire.
+/// What a reading of the clock means for expiry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum News {
     Steady,
@@ -35,9 +35,9 @@ enum News {
 
 impl Clock {
     /// Orders whose deadline is before this moment may expire; `None`: none may now. Reads the
-    /// clock when the last reading is older than `age_max`.
+    /// clock if the last reading is older than `age_max`.
     ///
-    /// A step after the reading does no harm: what is overdue by this moment was so before it.
+    /// A step after the reading does no harm: it does not change this moment.
     pub async fn due(
         &mut self,
         store: &Store,
@@ -81,7 +81,7 @@ impl Clock {
     }
 }
 
-/// Counts each step; the log hears of the first, and of the end.
+/// Counts each step. Logs the first one, and the end of the pause.
 fn tell(news: News, metrics: &Metrics) {
     match news {
         News::Steady => {}
@@ -90,14 +90,14 @@ fn tell(news: News, metrics: &Metrics) {
             tracing::error!(
                 ?step,
                 pause = ?PAUSE,
-                "the clock of Redis stepped: no order expires for a while, sales go on; set the \
-                 clock of its machine right, or orders expire by what it shows then"
+                "the clock of Redis stepped: no order expires for a while, sales go on. Correct \
+                 the clock of its machine, or orders will expire by the time that it shows then"
             );
         }
         News::SteppedAgain(_) => metrics.expiry.clock_stepped(),
         News::Resumed => {
             metrics.expiry.resumed();
-            tracing::info!("orders expire again, by the clock of Redis");
+            tracing::info!("orders expire again by the clock of Redis");
         }
     }
 }

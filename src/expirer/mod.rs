@@ -1,8 +1,8 @@
-//! The expirer: gives back what nobody confirmed in time.
+//! The expirer: puts units of orders that were not confirmed in time back into stock.
 //!
-//! Every server runs one, and none is the leader: an order expires in one script, which does it
-//! once however many ask. It works in small batches, and rests as long as a batch took, so that the
-//! doors get at least half of Redis however long the backlog is.
+//! Every server runs one, and none is the leader. Several may ask for the same order; the script
+//! expires it once. The expirer works in small batches, and rests as long as a batch took, so that
+//! buyers get at least half of Redis however long the backlog is.
 
 mod clock;
 
@@ -20,19 +20,19 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::orders::holds::{ExpireOutcome, Slice};
 
-/// Between two looks at the holds of an event while nothing is overdue.
+/// Pause between two checks of an event's holds while nothing is overdue.
 const TICK: Duration = Duration::from_millis(100);
-/// Between two searches for events with holds.
+/// Pause between two searches for events with holds.
 const SEARCH_PAUSE: Duration = Duration::from_secs(1);
-/// A search may take this part of the time, however many keys there are.
+/// Largest share of the time that a search may take, however many keys there are.
 const SEARCH_SHARE: u32 = 10;
 /// Most orders in one script call: about a millisecond of Redis.
 const BATCH_ORDERS_MAX: usize = 100;
 /// After a failure the pause doubles from a tick up to this.
 const FAILURE_PAUSE_MAX: Duration = Duration::from_secs(2);
-/// Most expirers that one believes to be at work; more would make it rest too long.
+/// Most expirers that one assumes to be at work: with more, it would rest too long.
 const EXPIRERS_MAX: u32 = 32;
-/// Broken orders that a line of the log names.
+/// Broken orders that a log line names.
 const BROKEN_NAMED_MAX: usize = 3;
 
 /// A running expirer. It ends when this value is stopped or dropped.
@@ -54,7 +54,7 @@ impl Expirer {
             failures: Failures::default(),
         };
         let task = tokio::spawn(async move {
-            // A script that is in flight ends in Redis, whole, whether or not anybody waits.
+            // A script that is in flight completes in Redis, whether or not anyone waits for it.
             tokio::select! {
                 () = rounds.run() => {}
                 _ = stopped => {}
@@ -67,12 +67,12 @@ impl Expirer {
     pub async fn stop(self) {
         drop(self.stop);
         if let Err(error) = self.task.await {
-            tracing::error!(%error, "the expirer had ended");
+            tracing::error!(%error, "the expirer ended by itself");
         }
     }
 }
 
-/// Round after round over all events with holds.
+/// The loop over all events with holds.
 struct Rounds {
     store: Store,
     metrics: Arc<Metrics>,
@@ -88,7 +88,7 @@ impl Rounds {
             let pause = match self.round().await {
                 Ok(None) => TICK,
                 Ok(Some(backlog)) => {
-                    self.failures.end("expiring orders again");
+                    self.failures.end("orders expire again");
                     self.metrics.expiry.overdue(backlog);
                     if backlog > 0 { Duration::ZERO } else { TICK }
                 }
@@ -101,11 +101,12 @@ impl Rounds {
         }
     }
 
-    /// One batch for each event; how many orders are still overdue. `None` while none may expire.
+    /// One batch for each event; returns how many orders are still overdue. `None` while none may
+    /// expire.
     async fn round(&mut self) -> Result<Option<u64>> {
         self.search().await?;
         if self.events.is_empty() {
-            // So that a step is seen of which the first hold knows nothing.
+            // So that a step of the clock is seen even before the first hold.
             let due = self.clock.due(&self.store, &self.metrics, SEARCH_PAUSE);
             return Ok(due.await?.map(|_| 0));
         }
@@ -130,7 +131,7 @@ impl Rounds {
                     sleep(event.rest(&outcome, asked_at.elapsed())).await;
                 }
                 Err(error) => {
-                    // Redis is away, or this event is broken, which must not hold up the others.
+                    // Redis is away, or this event is broken, which must not delay the others.
                     self.store.ping().await?;
                     self.metrics.redis_error(&error);
                     let what = format!("no order of event {name} expires");
@@ -141,7 +142,7 @@ impl Rounds {
         Ok(Some(backlog))
     }
 
-    /// Looks for events with holds, now and then.
+    /// Searches for events with holds from time to time.
     async fn search(&mut self) -> Result<()> {
         let asked_at = Instant::now();
         if asked_at < self.search_at {
@@ -174,8 +175,8 @@ fn report(metrics: &Metrics, event: &str, outcome: &ExpireOutcome) {
             event,
             count,
             first = named.join("; "),
-            "overdue orders that cannot expire: nothing of them is lost, `seckill audit --deep` \
-             says more; the next try is in a minute"
+            "cannot expire some overdue orders. Nothing is lost: `seckill audit --deep` names the \
+             reason. The next try is in a minute"
         );
     }
 }
@@ -208,8 +209,8 @@ impl Event {
         }
     }
 
-    /// How long to leave Redis alone after a batch that took so long: all expirers together take
-    /// half of it. Others are seen by what is gone from the backlog since the last batch.
+    /// How long to leave Redis alone after a batch that took this long: all expirers together use
+    /// half of it. The others show by what is gone from the backlog since the last batch.
     fn rest(&mut self, outcome: &ExpireOutcome, took: Duration) -> Duration {
         let batch = outcome.handled();
         if batch == 0 {
@@ -227,17 +228,17 @@ impl Event {
     }
 }
 
-/// Failures in a row, of which the log hears once.
+/// Failures in a row. The log gets one line for the first and one for the end.
 #[derive(Default)]
 struct Failures {
     in_a_row: u32,
 }
 
 impl Failures {
-    /// Another one: how long to wait before the next try.
+    /// Counts a failure; returns how long to wait before the next try.
     fn another(&mut self, error: &Failure, what: &str) -> Duration {
         if self.in_a_row == 0 {
-            tracing::warn!(%error, "{what}: trying again");
+            tracing::warn!(%error, "{what}: retrying");
         }
         self.in_a_row += 1;
         let doubled = TICK * 2u32.saturating_pow(self.in_a_row.min(16));

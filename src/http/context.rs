@@ -17,22 +17,22 @@ use crate::store::Store;
 use crate::wechat::office::Office;
 use crate::wechat::signature::Guard;
 
-/// Whom an address serves.
+/// Who uses an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Face {
-    /// The only address: everybody.
+    /// The only address: everyone.
     Everyone,
-    /// Buyers and shops. What is for operators alone is not there.
+    /// Buyers and shops. The endpoints of operators are not there.
     Public,
-    /// Operators, who find everything.
+    /// Operators, who have all endpoints.
     Operators,
 }
 
-/// The ticket office, and who watches its door.
+/// The ticket office, and the check of signatures in front of it.
 pub struct TicketOffice {
-    /// Lets the platform in.
+    /// Accepts requests of the platform only.
     pub guard: Guard,
-    /// Answers.
+    /// Answers messages.
     pub office: Office,
 }
 
@@ -52,6 +52,6 @@ pub struct Context {
     pub draining: Arc<AtomicBool>,
     pub standstill: Arc<Standstill>,
     pub turns: Turns,
-    /// None without a token of the platform.
+    /// `None` without a token of the platform.
     pub tickets: Option<TicketOffice>,
 }

@@ -1,4 +1,4 @@
-//! How it is spoken: the only user of actix-web.
+//! The HTTP server. It is the only user of actix-web.
 //!
 //! A handler is three steps: read the request into domain types, one call, one answer.
 
@@ -50,20 +50,20 @@ use crate::wechat::office::{Account, Office};
 use crate::wechat::seal::Sealer;
 use crate::wechat::signature::Guard;
 
-/// Longest wait for open requests when the server stops, beyond that of a buyer for Redis.
+/// Longest wait for open requests when the server stops, in addition to a buyer's wait for Redis.
 const SHUTDOWN_MARGIN_SECONDS: u64 = 10;
-/// Most connections at the operators' address, if it has one of its own.
+/// Most connections at the operators' address, if there is one.
 const OPERATORS_CONNECTIONS_MAX: usize = 128;
 
-/// A server that listens; nothing is accepted before it is awaited.
+/// A server that listens. It accepts nothing before it is awaited.
 pub struct Listening {
     /// Where it listens.
     pub address: SocketAddr,
-    /// Where it listens for operators, if that is somewhere else.
+    /// Where it listens for operators, if that is another address.
     pub admin_address: Option<SocketAddr>,
     /// Stops it from elsewhere.
     pub handle: Handle,
-    /// When true, the server says that it is not ready, and serves on.
+    /// If true, the server says that it is not ready, and goes on serving.
     pub draining: Arc<AtomicBool>,
     /// Runs it until it is stopped.
     pub server: Serving,
@@ -132,11 +132,11 @@ impl Shared {
     }
 }
 
-/// Opens the ports. What happens is counted in `metrics`, and told by `GET /metrics`; `readiness`
-/// answers `GET /readyz`; `token` is what operators must show.
+/// Opens the ports. Events are counted in `metrics`, which `GET /metrics` shows. `readiness`
+/// answers `GET /readyz`. `token` is what operators must send.
 ///
 /// # Errors
-/// [`Error::Config`] when an address cannot be listened on.
+/// [`Error::Config`]: an address cannot be listened on.
 pub fn listen(
     config: &Config,
     store: &Store,
@@ -229,7 +229,7 @@ fn open(
 }
 
 /// How many connections each worker may have: as many as the open files of this process allow. An
-/// address for operators takes an eighth of them, up to a bound.
+/// operators' address gets an eighth of them, up to a limit.
 fn limits(http: &Http, face: Face) -> Limits {
     let files = getrlimit(Resource::Nofile).current;
     let places = connection::places(files);
@@ -252,8 +252,8 @@ fn limits(http: &Http, face: Face) -> Limits {
     }
 }
 
-/// Who watches the door of the ticket office, and what its account says of itself; `None` without
-/// a token of the platform.
+/// The ticket office with its check of signatures, and the account for its pages; `None` without a
+/// token of the platform.
 fn open_office(config: &Config) -> Option<(Guard, Arc<Account>)> {
     let wechat = &config.wechat;
     let token = wechat.token.as_ref()?;

@@ -1,4 +1,4 @@
-//! Every path that this server knows, with its methods: the one table of both.
+//! The table of all paths and their methods.
 
 use actix_web::dev::HttpServiceFactory;
 use actix_web::http::Method;
@@ -14,12 +14,12 @@ use super::probes::{health, metrics};
 use super::respond::problem;
 use super::wechat::{endpoint, pages};
 
-/// Start of every path that takes the operators' token, and nothing without it.
+/// Start of every path that needs the operators' token.
 const ADMIN: &str = "/admin";
-/// Start of every path of the ticket office, without which none of them is there.
+/// Start of every path of the ticket office. Without an office none of them exists.
 const WECHAT: &str = "/wechat";
 
-/// A path and what it answers.
+/// A path and its methods.
 struct Route {
     path: &'static str,
     methods: Vec<Method>,
@@ -43,7 +43,7 @@ fn at_either(path: &'static str) -> Route {
 }
 
 impl Route {
-    /// Where GET goes, HEAD goes: the HTTP library leaves out the body.
+    /// HEAD goes where GET goes: the HTTP library leaves out the body.
     fn on<F, Args>(self, method: Method, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -69,7 +69,7 @@ impl Route {
         self
     }
 
-    /// The resource, which refuses every other method.
+    /// The resource. It refuses every other method.
     fn closed(self) -> Resource {
         let allowed: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
         let allowed = allowed.join(", ");
@@ -101,7 +101,7 @@ fn open() -> Vec<Route> {
     ]
 }
 
-/// The paths of those who watch the server, which operators may want to keep from others.
+/// The paths for programs that watch the server. Operators may want to hide them from others.
 fn watched() -> Vec<Route> {
     vec![at("/metrics").on(Method::GET, metrics::metrics)]
 }
@@ -114,7 +114,7 @@ fn guarded() -> Vec<Route> {
         at("/sales/{id}/resume").on(Method::POST, admin::sale::resume),
         at("/sales/{id}/audit").on(Method::GET, admin::sale::audit),
         at("/sales/{id}/stock").on(Method::POST, admin::stock::change),
-        // Without HEAD: a body that nobody reads holds nothing back, so all orders would be read.
+        // Without HEAD: if nobody reads the body, all orders would be read at once.
         at("/sales/{id}/orders").with(Method::GET, admin::export::orders),
         at("/accounts/{event}/{user}").on(Method::PUT, admin::account::put),
         at("/accounts/{event}/{user}/deposit").on(Method::POST, admin::payment::deposit),
@@ -122,7 +122,7 @@ fn guarded() -> Vec<Route> {
     ]
 }
 
-/// The pages of the ticket office, below [`WECHAT`], and what belongs to them.
+/// The pages of the ticket office, below [`WECHAT`], and their files.
 fn pages() -> Vec<Route> {
     vec![
         at_either("/bind")
@@ -139,7 +139,7 @@ fn pages() -> Vec<Route> {
     ]
 }
 
-/// Lets the server know all that this face has.
+/// Registers all paths of this face.
 pub(super) fn configure(config: &mut ServiceConfig, face: Face) {
     let is_public = face == Face::Public;
     let watched = if is_public { Vec::new() } else { watched() };
@@ -159,7 +159,7 @@ pub(super) fn configure(config: &mut ServiceConfig, face: Face) {
         .default_service(web::to(problem::not_found));
 }
 
-/// Also what is not there is guarded: who has no token learns nothing about this door.
+/// Unknown paths are guarded, too: without the token a client learns nothing about these paths.
 fn admin() -> impl HttpServiceFactory {
     let mut admin = web::scope(ADMIN).default_service(web::to(problem::not_found));
     for route in guarded() {
@@ -168,7 +168,7 @@ fn admin() -> impl HttpServiceFactory {
     admin.wrap(from_fn(operator::guard))
 }
 
-/// Method and path of every route, for those who must visit them all.
+/// Method and path of every route, for tests that visit them all.
 pub fn all() -> Vec<(String, String)> {
     let mut all = Vec::new();
     let tables = [

@@ -1,7 +1,6 @@
-//! Standstills of the process: it was stopped, its virtual machine was, or something kept a worker
-//! busy.
-//! Requests that came meanwhile lay unread, and their senders may have given up and decided
-//! otherwise elsewhere. So they are refused, not done late.
+//! Detects that the process stood still: it was stopped, or its virtual machine was, or something
+//! kept a worker busy. Requests that came meanwhile waited unread, and their senders may have given
+//! up and decided otherwise. So such requests are refused instead of executed late.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,11 +14,11 @@ use crate::failure::Failure;
 
 /// How often a worker shows that it runs.
 const TICK: Duration = Duration::from_millis(100);
-/// A worker that did not run for longer stood still.
+/// A worker that did not run for longer than this stood still.
 const STANDSTILL_MIN: Duration = Duration::from_secs(1);
-/// So long after a standstill requests are read that may have lain unread.
+/// For this long after a standstill, requests are checked: they may have waited unread.
 const LOOKED_AT_FOR: Duration = Duration::from_secs(10);
-/// The kernel knows when bytes came no better than that.
+/// The resolution with which the kernel knows when bytes came.
 const GRAIN: Duration = Duration::from_millis(10);
 
 /// What a worker knows of its standstills.
@@ -54,7 +53,7 @@ impl Standstill {
         }
     }
 
-    /// Whether a request lay unread while the worker stood still. Asks the kernel only for some
+    /// Whether a request waited unread while the worker stood still. Asks the kernel only for some
     /// seconds after a standstill.
     pub fn held_up(&self, request: &HttpRequest) -> bool {
         let now = Instant::now();
@@ -65,7 +64,7 @@ impl Standstill {
         silent_for.is_some_and(|silent_for| silent_for + GRAIN >= running_for)
     }
 
-    /// Notes that the worker runs. How long it has run since a standstill that was not long ago.
+    /// Notes that the worker runs. Returns how long it has run since a recent standstill.
     fn runs(&self, now: Instant) -> Option<Duration> {
         let now_ms = self.ms(now);
         let ran_at = self.ran_at.swap(now_ms, Ordering::Relaxed);
@@ -82,7 +81,7 @@ impl Standstill {
     }
 }
 
-/// What becomes of a request that was held up.
+/// The failure of a request that was held up.
 pub fn busy() -> Failure {
     Failure::Busy("the server stood still when it came".to_owned())
 }

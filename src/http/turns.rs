@@ -1,5 +1,5 @@
-//! Turns: how many requests of a kind that takes much memory a server answers at once. One that
-//! finds no turn is `busy` at once; it does not wait.
+//! Turns: limits how many memory-hungry requests a server answers at once. A request that gets no
+//! turn is `busy` at once; it does not wait.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ pub const EXPORTS_MAX: usize = 10;
 /// The turns of all workers.
 #[derive(Clone)]
 pub struct Turns {
-    /// Texts of units: up to 150 MB each.
+    /// Lists of units: up to 150 MB each.
     pub loading: Seats,
-    /// Deep audits: what was read of each order of an event is in memory.
+    /// Deep audits: each keeps something of every order of an event in memory.
     pub auditing: Seats,
     /// Exports of orders: a page of about 1,000 orders each, up to 16 MB.
     pub exporting: Seats,
 }
 
-/// So many turns at once.
+/// This many turns at once.
 #[derive(Clone)]
 pub struct Seats(Arc<Semaphore>);
 
-/// A turn: it ends when this is dropped.
+/// A turn. It ends when this is dropped.
 pub struct Turn {
     _seat: OwnedSemaphorePermit,
 }
@@ -43,7 +43,7 @@ impl Seats {
         Self(Arc::new(Semaphore::new(count)))
     }
 
-    /// A turn, if there is one.
+    /// A turn, if one is free.
     pub fn take(&self) -> Option<Turn> {
         let seat = self.0.clone().try_acquire_owned().ok()?;
         Some(Turn { _seat: seat })

@@ -1,10 +1,10 @@
-//! What users of the chat platform ask, in numbers.
+//! Metrics of the messages of chat users.
 
 use prometheus::{IntCounterVec, Registry};
 
 use super::{counters, table};
 
-/// Messages, by what they ask for and what became of them.
+/// Messages, by what they ask for and by the outcome.
 pub struct Chat {
     messages: IntCounterVec,
 }
@@ -20,7 +20,7 @@ impl Chat {
         self.messages.with_label_values(&[command, outcome]).inc();
     }
 
-    /// What may have been a message was not read.
+    /// A request that may have been a message could not be read.
     pub fn refused(&self, why: &str) {
         self.answered("unread", why);
     }

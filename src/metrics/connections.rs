@@ -1,4 +1,4 @@
-//! The connections of clients.
+//! Metrics of client connections.
 
 use prometheus::{IntCounter, IntGauge, Registry};
 
@@ -7,15 +7,15 @@ use super::{counters, gauge_of, table};
 /// Why the server closed a connection.
 #[derive(Debug, Clone, Copy)]
 pub enum Closed {
-    /// Nothing was asked for a long time.
+    /// It sent nothing for a long time.
     Idle,
-    /// The head of a request did not become whole in time.
+    /// The head of a request was not complete in time.
     Head,
-    /// No byte of an answer was taken for a long time.
+    /// The client read nothing of an answer for a long time.
     Stall,
-    /// Others needed the place.
+    /// Other clients needed the place.
     Room,
-    /// Its address had as many as it may.
+    /// Its address has as many as it may have.
     Address,
 }
 
@@ -39,7 +39,7 @@ impl Closed {
     }
 }
 
-/// How many connections there are, and what becomes of them.
+/// How many connections there are, and how many were closed.
 pub struct Connections {
     open: IntGauge,
     closed: Vec<IntCounter>,
@@ -61,7 +61,7 @@ impl Connections {
         self.open.inc();
     }
 
-    /// A connection is gone.
+    /// A connection has ended.
     pub fn left(&self) {
         self.open.dec();
     }

@@ -1,4 +1,4 @@
-//! What the relay delivers, in numbers.
+//! Metrics of what the relay delivers.
 
 use prometheus::{IntCounter, Registry};
 
@@ -20,12 +20,12 @@ impl Deliveries {
         })
     }
 
-    /// The receiver accepted so many entries.
+    /// The receiver accepted this many entries.
     pub fn delivered(&self, entries: usize) {
         self.delivered.inc_by(entries as u64);
     }
 
-    /// So many entries have to be delivered again.
+    /// This many entries must be delivered again.
     pub fn retried(&self, entries: usize) {
         self.retried.inc_by(entries as u64);
     }

@@ -1,4 +1,4 @@
-//! What the expirer does, in numbers.
+//! Metrics of the expirer.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ impl Expiry {
         })
     }
 
-    /// So many overdue orders expired, the latest of them so late, and so many could not.
+    /// This many overdue orders expired, the latest this late; and this many could not expire.
     pub fn expired(&self, orders: u64, broken: usize, late: Duration) {
         self.expired.inc_by(orders);
         self.broken.inc_by(broken as u64);
@@ -46,7 +46,7 @@ impl Expiry {
         self.paused.set(0);
     }
 
-    /// So many orders are overdue and still hold their units.
+    /// This many orders are overdue and still hold their units.
     pub fn overdue(&self, orders: u64) {
         self.overdue.set(gauge(orders));
     }

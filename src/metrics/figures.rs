@@ -1,19 +1,19 @@
-//! What was read of sales, feeds and gates, in the text format of Prometheus. It is written anew
-//! for each reading, so nothing that is gone stays.
+//! Figures of sales, feeds and gates in the text format of Prometheus. The text is written anew for
+//! each reading, so what is gone disappears.
 
 use std::fmt::{Display, Write};
 use std::time::Duration;
 
 use super::table::{self, Metric};
 
-/// Everything that was read together.
+/// All figures of one reading.
 #[derive(Debug, Default)]
 pub struct Figures {
     /// The figures of each sale.
     pub sales: Vec<SaleFigures>,
     /// The figures of each feed.
     pub feeds: Vec<FeedFigures>,
-    /// Sales and feeds that have no figures, because their data are broken.
+    /// Sales and feeds without figures, because their data are broken.
     pub unreadable: usize,
 }
 
@@ -22,13 +22,13 @@ pub struct Figures {
 pub struct SaleFigures {
     /// The sale's id.
     pub sale: String,
-    /// Units in stock, of a target cents: below 0 when somebody decremented it by hand.
+    /// Units in stock, for a target cents. Below 0 if it was decremented by hand.
     pub left: i64,
     /// The same in orders, by their state: `held`, `confirmed`, `used`.
     pub granted: [(&'static str, u64); 3],
     /// Buyers who hold an order.
     pub buyers: u64,
-    /// Orders that were cancelled or expired and are kept; `None` for a target.
+    /// Cancelled and expired orders that are kept; `None` for a target.
     pub dead_orders: Option<u64>,
 }
 
@@ -39,7 +39,7 @@ pub struct FeedFigures {
     pub event: String,
     /// Entries that it has.
     pub entries: u64,
-    /// How far the relays are behind; `None` when no relay ever read it.
+    /// How far the relays are behind; `None` if no relay ever read the feed.
     pub lag: Option<LagFigures>,
 }
 
@@ -54,19 +54,19 @@ pub struct LagFigures {
     pub dead: u64,
 }
 
-/// A gate that answers without asking Redis.
+/// A closed gate.
 #[derive(Debug)]
 pub struct GateFigures {
     /// The sale's id.
     pub sale: String,
-    /// What the gate says.
+    /// The refusal that the gate gives.
     pub refusal: &'static str,
     /// Buyers that it lets pass.
     pub buyers: usize,
 }
 
-/// The text of what was read, or the sign that it could not be: no figure is shown then that may
-/// not be true any more.
+/// The text of the figures. If they could not be read, it says so and shows no figure that may be
+/// out of date.
 pub fn text(read: Option<&Figures>) -> String {
     let mut text = Text::default();
     text.family(&table::FIGURES_UP, [("", i64::from(read.is_some()))]);
@@ -127,7 +127,7 @@ impl Text {
         self.lag(read, &table::FEED_DEAD_LETTERS, |lag| lag.dead);
     }
 
-    /// Of the feeds that a relay ever read.
+    /// Of the feeds that a relay has read.
     fn lag(&mut self, read: &Figures, metric: &Metric, value: fn(&LagFigures) -> u64) {
         let rows = read.feeds.iter();
         let rows = rows.filter_map(|feed| Some((of_feed(feed), value(feed.lag.as_ref()?))));

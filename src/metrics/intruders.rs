@@ -1,10 +1,10 @@
-//! Who shows a wrong token.
+//! Metrics of wrong tokens.
 
 use prometheus::{IntCounterVec, Registry};
 
 use super::{counters, table};
 
-/// How often a wrong operators' token was shown, by the door.
+/// How often a wrong operators' token was sent, by endpoint.
 pub struct Intruders {
     wrong_tokens: IntCounterVec,
 }
@@ -15,12 +15,12 @@ impl Intruders {
         Ok(Self { wrong_tokens })
     }
 
-    /// A wrong token was shown.
+    /// A wrong token was sent.
     pub fn wrong_token(&self, door: &str) {
         self.wrong_tokens.with_label_values(&[door]).inc();
     }
 
-    /// From the start there is a row for this door.
+    /// Shows a row for this endpoint from the start.
     pub fn expect(&self, door: &str) {
         self.wrong_tokens.with_label_values(&[door]);
     }

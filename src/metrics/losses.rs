@@ -1,10 +1,10 @@
-//! What Redis has forgotten.
+//! Metrics of lost orders.
 
 use prometheus::{IntCounterVec, Registry};
 
 use super::{counters, table};
 
-/// How often Redis has forgotten orders that this server knew, by sale.
+/// How often Redis lost orders that this server knew, by sale.
 pub struct Losses {
     forgot: IntCounterVec,
 }
@@ -15,7 +15,7 @@ impl Losses {
         Ok(Self { forgot })
     }
 
-    /// Redis has forgotten orders of a sale.
+    /// Redis lost orders of a sale.
     pub fn another(&self, sale: &str) {
         self.forgot.with_label_values(&[sale]).inc();
     }

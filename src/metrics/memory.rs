@@ -1,11 +1,11 @@
-//! The memory of Redis.
+//! Metrics of the memory of Redis.
 
 use prometheus::{IntGaugeVec, Registry};
 
 use super::{gauge, gauges, table};
 use crate::domain::memory::Memory;
 
-/// How much memory Redis uses, and how much it may use. There is no figure while nobody knows it.
+/// How much memory Redis uses, and how much it may use. Absent while unknown.
 pub struct MemoryGauges {
     used: IntGaugeVec,
     max: IntGaugeVec,
@@ -20,7 +20,7 @@ impl MemoryGauges {
         })
     }
 
-    /// Redis was asked; `None`: it did not say it.
+    /// Redis was asked; `None`: it gave no answer.
     pub fn seen(&self, memory: Option<Memory>) {
         match memory {
             Some(memory) => {

@@ -1,5 +1,5 @@
-//! Every metric, declared once. Counting is a few atomic additions on the hot path; what Redis
-//! holds is read from the truth ([`figures`]), never counted along.
+//! Every metric, declared once. Counting costs a few atomic additions on the hot path. Figures of
+//! what Redis holds are read from Redis ([`figures`]); no counter follows them.
 
 mod chat;
 pub mod connections;
@@ -64,17 +64,17 @@ pub struct Metrics {
     pub expiry: Expiry,
     /// What the relay delivers.
     pub deliveries: Deliveries,
-    /// What users of the chat platform ask.
+    /// Messages of chat users.
     pub chat: Chat,
     /// The connections of clients.
     pub connections: Connections,
-    /// Who shows a wrong token.
+    /// Wrong tokens.
     pub intruders: Intruders,
-    /// What Redis has forgotten.
+    /// Lost orders.
     pub losses: Losses,
     /// How much memory Redis uses.
     pub memory: MemoryGauges,
-    /// Names of sales that nobody has seen.
+    /// Unknown names of sales.
     pub names: Names,
 }
 
@@ -82,10 +82,10 @@ impl Metrics {
     /// All metrics, at zero.
     ///
     /// # Errors
-    /// Two metrics have one name, which a test would see first.
+    /// Two metrics have the same name. A test would find that first.
     pub fn new() -> prometheus::Result<Self> {
         let metrics = Self::registered()?;
-        // Shown from the start, before anybody sends one.
+        // Shown from the start, before a client sends one.
         for code in ["invalid_request", "invalid_purchase"] {
             metrics.attempts.with_label_values(&[code, "server"]);
         }
@@ -135,7 +135,7 @@ impl Metrics {
         })
     }
 
-    /// An attempt was decided, or failed to be, after asking Redis.
+    /// An attempt was decided by Redis, or the call failed.
     pub fn decided(&self, decided: &Result<Outcome>, took: Duration) {
         self.decision_seconds.observe(took.as_secs_f64());
         match decided {
@@ -148,7 +148,7 @@ impl Metrics {
         }
     }
 
-    /// A placement was decided, or failed to be.
+    /// A basket was decided, or the call failed.
     pub fn placed(&self, placed: &Result<PlaceOutcome>) {
         let outcome = match placed {
             Ok(outcome) => outcome.code(),
@@ -157,7 +157,7 @@ impl Metrics {
         self.placements.with_label_values(&[outcome]).inc();
     }
 
-    /// A bid was decided, or failed to be.
+    /// A bid was decided, or the call failed.
     pub fn bid(&self, decided: &Result<BidOutcome>) {
         let outcome = match decided {
             Ok(outcome) => outcome.code(),
@@ -166,22 +166,22 @@ impl Metrics {
         self.bids.with_label_values(&[outcome]).inc();
     }
 
-    /// A bid was wrong, and was told this code.
+    /// A bid was invalid and got this code.
     pub fn wrong_bid(&self, code: &str) {
         self.bids.with_label_values(&[code]).inc();
     }
 
-    /// A gate answered.
+    /// A gate refused an attempt.
     pub fn gate_refused(&self, refusal: Refusal) {
         self.gate_refused[refusal.index()].inc();
     }
 
-    /// An attempt was wrong, and was told this code.
+    /// An attempt was invalid and got this code.
     pub fn wrong_attempt(&self, code: &str) {
         self.attempts.with_label_values(&[code, "server"]).inc();
     }
 
-    /// A placement was wrong, and was told this code.
+    /// A basket was invalid and got this code.
     pub fn wrong_placement(&self, code: &str) {
         self.placements.with_label_values(&[code]).inc();
     }
@@ -191,13 +191,13 @@ impl Metrics {
         self.queue_depth.inc();
     }
 
-    /// An attempt waited so long, and does no more.
+    /// An attempt left the queue after this wait.
     pub fn left_queue(&self, waited: Duration) {
         self.queue_depth.dec();
         self.queue_seconds.observe(waited.as_secs_f64());
     }
 
-    /// A batch of so many attempts took so long in Redis.
+    /// A batch of this many attempts took this long in Redis.
     pub fn batch(&self, attempts: usize, took: Duration) {
         self.batch_attempts.observe(attempts as f64);
         self.redis_seconds.observe(took.as_secs_f64());
@@ -208,7 +208,7 @@ impl Metrics {
         self.redis_errors.with_label_values(&[error.label()]).inc();
     }
 
-    /// The buyers of a sale were learned.
+    /// The buyers of a sale were read for its gate.
     pub fn gate_learned(&self, took: Duration) {
         self.gate_learning_seconds.observe(took.as_secs_f64());
     }
@@ -241,7 +241,7 @@ fn gauge_of(registry: &Registry, metric: &Metric) -> prometheus::Result<IntGauge
     Ok(gauge)
 }
 
-/// A gauge of parts of a second.
+/// A gauge in seconds, with fractions.
 fn seconds_of(registry: &Registry, metric: &Metric) -> prometheus::Result<Gauge> {
     let gauge = Gauge::new(metric.name, metric.help)?;
     registry.register(Box::new(gauge.clone()))?;
@@ -259,7 +259,7 @@ fn histogram(
     Ok(histogram)
 }
 
-/// Gauges, one for each value of the labels; none at first.
+/// Gauges, one for each value of the labels. None at first.
 fn gauges(registry: &Registry, metric: &Metric) -> prometheus::Result<IntGaugeVec> {
     let gauges = IntGaugeVec::new(Opts::new(metric.name, metric.help), metric.labels)?;
     registry.register(Box::new(gauges.clone()))?;

@@ -1,10 +1,10 @@
-//! Names of sales that nobody has seen.
+//! Metrics of unknown names of sales.
 
 use prometheus::{IntCounterVec, Registry};
 
 use super::{counters, table};
 
-/// Requests for such names by what became of them.
+/// Requests for such names, by outcome.
 pub struct Names {
     unknown: IntCounterVec,
 }

@@ -1,8 +1,8 @@
-//! Every metric, one line each: what registers it, what `docs/METRICS.md` says of it.
+//! Every metric, one line each: its registration and its row in `docs/METRICS.md`.
 
 use std::fmt::Write;
 
-/// What Prometheus calls the type of a metric.
+/// The type of a metric in Prometheus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Only grows, until the process ends.

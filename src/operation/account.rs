@@ -1,4 +1,4 @@
-//! Accounts as operators see them.
+//! Accounts in the form that operators see.
 
 use serde_json::{Value, json};
 
@@ -19,28 +19,28 @@ pub fn to_json(account: &Account) -> Value {
 /// Accepts a balance, in cents.
 ///
 /// # Errors
-/// Its bounds.
+/// The allowed range.
 pub fn balance(cents: u64) -> Result<u64, String> {
     let fits = (cents <= CENTS_MAX).then_some(cents);
     fits.ok_or_else(|| format!("{cents} is not in 0..={CENTS_MAX} cents"))
 }
 
-/// Why the balance of this account could not be set, for the operator.
+/// The sentence for an operator if too much would have been paid into this account.
 pub fn limit_passed(username: &Username) -> String {
     format!("more than {CENTS_MAX} cents would have been paid into the account of {username}")
 }
 
-/// Why there is nothing to look at or to change, for the operator.
+/// The sentence for an operator if the account does not exist.
 pub fn no_such_account(event: &Event, username: &Username) -> String {
     format!("{username} has no account in event {event}")
 }
 
-/// Why a balance that was seen could not be set, for the operator.
+/// The sentence for an operator if the balance is not the one that they gave.
 pub fn balance_changed(username: &Username, balance: u64, seen: u64) -> String {
     format!("{username} has {balance} cents, not {seen}; nothing was changed")
 }
 
-/// A payment that was made, for scripts. A repeat says the same.
+/// A payment as JSON. A repeat gives the same JSON.
 pub fn paid_to_json(payment: &Payment, balance: u64) -> Value {
     json!({
         "code": payment.direction.code(),
@@ -51,7 +51,7 @@ pub fn paid_to_json(payment: &Payment, balance: u64) -> Value {
     })
 }
 
-/// Why nothing was paid, for the operator.
+/// The sentence for an operator if nothing was paid.
 pub fn not_paid(event: &Event, payment: &Payment, refusal: PayRefusal) -> String {
     let (username, amount) = (&payment.username, payment.amount.get());
     match refusal {

@@ -1,5 +1,5 @@
-//! Compares what a sale has now with an export of its orders from before, or from another master:
-//! so that nobody who was told of an order is forgotten after a failover.
+//! Compares the orders of a sale with an export from before, or from another master. So an operator
+//! finds acknowledged orders that a failover lost.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::domain::order::{Order, OrderState};
 use crate::error::{Error, Result};
 use crate::store::Store;
 
-/// An export, by order id: what people were told.
+/// The orders of an export, by their id.
 #[derive(Debug, Default)]
 pub struct Export {
     orders: HashMap<String, Told>,
@@ -26,12 +26,12 @@ struct Told {
     units: Vec<String>,
 }
 
-/// What the comparison found.
+/// The result of a comparison.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Comparison {
     /// Orders of the sale in the export.
     pub compared: usize,
-    /// What is wrong with some of them, in words, in the order of their ids.
+    /// What is wrong with some of them, in words, sorted by order id.
     pub wrong: Vec<String>,
 }
 
@@ -57,7 +57,7 @@ impl Export {
     /// Reads what `seckill orders` printed of this sale, in either format.
     ///
     /// # Errors
-    /// [`Error::Refused`] names the line that is none.
+    /// [`Error::Refused`] names the line that is not an order of an export.
     pub fn read(text: &str, sale: &SaleId) -> Result<Self> {
         let text = text.trim_start_matches('\u{feff}');
         match text.trim_start().starts_with('{') {
@@ -77,7 +77,7 @@ impl Export {
             let value: Value = serde_json::from_str(line).map_err(|e| wrong(e.to_string()))?;
             if let Some(unreadable) = value.get("error") {
                 return Err(wrong(format!(
-                    "an order could not be read then: {unreadable}"
+                    "this order could not be read when it was exported: {unreadable}"
                 )));
             }
             let row: Row = serde_json::from_value(value).map_err(|e| wrong(e.to_string()))?;
@@ -106,7 +106,7 @@ impl Export {
         if !head.iter().eq(COLUMNS) {
             let columns = COLUMNS.join(",");
             return Err(Error::Refused(format!(
-                "it is no export of orders: it starts neither with {{ nor with {columns}"
+                "it is not an export of orders: it starts neither with {{ nor with {columns}"
             )));
         }
         for (n, row) in reader.records().enumerate() {
@@ -134,7 +134,7 @@ impl Export {
     /// Compares it with what Redis has of the sale.
     ///
     /// # Errors
-    /// Redis is not there, or not in a state to answer.
+    /// Redis cannot be reached, or not read.
     pub async fn compare(mut self, store: &Store, sale: &SaleId) -> Result<Comparison> {
         let compared = self.orders.len();
         let told_units = self.living_units();
@@ -162,7 +162,7 @@ impl Export {
         Ok(Comparison { compared, wrong })
     }
 
-    /// Who was told of each unit that has a name and was not given back.
+    /// The order of each named unit that was not given back.
     fn living_units(&self) -> HashMap<String, String> {
         let alive = self.orders.iter().filter(|(_, told)| told.state.is_alive());
         let units = alive.flat_map(|(id, told)| {
@@ -174,7 +174,7 @@ impl Export {
     }
 }
 
-/// Units of a living order that somebody else was told of.
+/// A unit of a living order that the export has in another order.
 fn sold_twice(order: &Order, sale: &SaleId, told: &HashMap<String, String>) -> Vec<String> {
     if !order.state.is_alive() {
         return Vec::new();
@@ -195,19 +195,19 @@ fn differs(told: &Told, now: &Order, sale: &SaleId) -> Option<String> {
     let purchase = line.map_or(0, |line| line.purchase);
     if told.username != now.username.as_str() {
         return Some(format!(
-            "order {id} was of {:?}, and is of {:?}",
+            "order {id} was of {:?}, and is now of {:?}",
             told.username, now.username
         ));
     }
     if told.purchase != purchase || told.units != now.units(sale) {
-        return Some(format!("order {id} has not the units that it had"));
+        return Some(format!("order {id} does not have the units that it had"));
     }
     let went_back =
         step(now.state) < step(told.state) || !told.state.is_alive() && now.state != told.state;
-    went_back.then(|| format!("order {id} was {}, and is {}", told.state, now.state))
+    went_back.then(|| format!("order {id} was {}, and is now {}", told.state, now.state))
 }
 
-/// How far an order has come: it never goes back.
+/// A number that grows as an order changes. It never goes back.
 fn step(state: OrderState) -> u8 {
     match state {
         OrderState::Held => 0,
@@ -218,7 +218,7 @@ fn step(state: OrderState) -> u8 {
 }
 
 fn no_state(word: &str) -> String {
-    format!("{word:?} is no state of an order")
+    format!("{word:?} is not a state of an order")
 }
 
 #[cfg(test)]
@@ -259,10 +259,10 @@ mod tests {
     #[test]
     fn what_is_no_export_is_refused() {
         for (text, words) in [
-            ("", "no export"),
-            ("order,state\n", "no export"),
+            ("", "not an export"),
+            ("order,state\n", "not an export"),
             ("{\"order\":1}", "line 1"),
-            ("{\"error\":\"broken\"}", "could not be read then"),
+            ("{\"error\":\"broken\"}", "could not be read when"),
         ] {
             let refused = Export::read(text, &sale()).expect_err(text).to_string();
             assert!(refused.contains(words), "{text:?}: {refused}");

@@ -1,4 +1,4 @@
-//! An archive as text, one JSON object a line, and why an event is not archived.
+//! An archive as text, one JSON object a line, and the sentences for why an event is not archived.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -8,7 +8,7 @@ use super::times;
 use crate::domain::archive::{ArchiveRefusal, Archived, Field, Piece, Row};
 use crate::domain::ids::{Event, SaleId};
 
-/// A line of an archive: what it is, then the thing itself.
+/// A line of an archive: the kind, then the content.
 #[derive(Serialize)]
 struct Line<T> {
     kind: &'static str,
@@ -32,7 +32,7 @@ pub fn lines(pieces: &[Piece]) -> Vec<u8> {
 }
 
 fn line(lines: &mut Vec<u8>, kind: &'static str, thing: impl Serialize) {
-    // Strings and numbers always serialise, and writing into memory always works.
+    // Strings and numbers always serialise, and writing to memory always works.
     let _ = serde_json::to_writer(&mut *lines, &Line { kind, thing });
     lines.push(b'\n');
 }
@@ -47,7 +47,7 @@ fn request(field: &Field) -> Value {
     json!({"username": field.username, "request_id": field.request, "order": field.value})
 }
 
-/// A payment in cents, below 0 when it was taken out; as it stands where it is none.
+/// A payment in cents, below 0 if it was taken out. A malformed record stays as it is.
 fn payment(field: &Field) -> Value {
     let mut value = json!({"username": field.username, "request_id": field.request});
     let numbers = field.value.split_once('\t');
@@ -82,19 +82,19 @@ pub fn to_json(event: &Event, file: Option<&str>, archived: &Archived) -> Value 
     value
 }
 
-/// Why an event is not archived now: what is in the way, and how to go on.
+/// The sentence for why an event is not archived now, and what to do.
 pub fn explain(event: &Event, refusal: &ArchiveRefusal) -> String {
     let event = event.as_str();
     match refusal {
         ArchiveRefusal::NoSuchEvent => format!("event {event} has no sales"),
         ArchiveRefusal::NotEnded { sale, closes_at } => not_ended(sale, *closes_at),
         ArchiveRefusal::FeedNeeded { group } => format!(
-            "consumer group {group} has not read and acknowledged all of the feed: let it (`seckill \
-             relay` for the group relay), or remove it with `redis-cli XGROUP DESTROY`, then run \
-             the command again"
+            "consumer group {group} has not read and acknowledged the whole feed: let it do so \
+             (`seckill relay` for the group relay), or remove it with `redis-cli XGROUP DESTROY`. \
+             Then run the command again"
         ),
         ArchiveRefusal::BeingCleared { command } => {
-            format!("`seckill sale {command}` began before and did not end: run it again first")
+            format!("`seckill sale {command}` began before and has not ended: run it again first")
         }
         ArchiveRefusal::Deleted => format!("event {event} was deleted meanwhile"),
     }
@@ -106,8 +106,8 @@ fn not_ended(sale: &SaleId, closes_at: Option<u64>) -> String {
         Some(_) => format!("closes at {}", times::show(closes_at)),
     };
     format!(
-        "sale {sale} has not ended: it {when}. Wait, or set an earlier end: `seckill sale put {sale} \
-         --closes-at TIME`. After archiving, no sale of the event can open again"
+        "sale {sale} has not ended: it {when}. Wait, or set an earlier end: `seckill sale put \
+         {sale} --closes-at TIME`. After archiving, no sale of the event can open again"
     )
 }
 

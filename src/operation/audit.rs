@@ -1,4 +1,4 @@
-//! The audit: the figures of a sale at one instant, and what is wrong with them.
+//! The audit of one sale: its figures at one instant, and what is wrong with them.
 
 use serde_json::{Value, json};
 
@@ -10,21 +10,21 @@ use crate::store::Store;
 use crate::store::recount::{NoVerdict, Progress};
 use crate::store::sales::snapshot::Snapshot;
 
-/// A verdict with the figures that were judged.
+/// A verdict and the figures that it is about.
 #[derive(Debug)]
 pub struct Verdict {
     /// The sale at the instant of the verdict.
     pub snapshot: Snapshot,
-    /// What is wrong; empty when the law holds.
+    /// What is wrong. Empty if the audit holds.
     pub violations: Vec<Violation>,
     /// Whether every record was recounted.
     pub deep: bool,
-    /// Accounts of the event that were added up; `None` unless a target was judged deep.
+    /// Accounts of the event that were checked; `None` unless it was a deep audit of a target.
     pub accounts: Option<u64>,
 }
 
 impl Verdict {
-    /// True when nothing was oversold or lost.
+    /// True if nothing was oversold or lost.
     pub fn holds(&self) -> bool {
         self.violations.is_empty()
     }
@@ -54,18 +54,18 @@ fn with_cure(violation: &Violation) -> String {
     }
 }
 
-/// Judges a sale; `deep` recounts every record and tells `progress` how many it has read. `None`
-/// when there is no such sale.
+/// Checks a sale. `deep` recounts every record and tells `progress` how many it has read. `None`
+/// if the sale does not exist.
 ///
 /// # Errors
-/// As [`Store::recount`]: then there is no verdict.
+/// As [`Store::recount`]. Then there is no verdict.
 pub async fn audit(
     store: &Store,
     id: &SaleId,
     deep: bool,
     progress: &dyn Fn(Progress),
 ) -> Result<Option<Verdict>, NoVerdict> {
-    // What is reported is what was judged: the figures of one and the same instant.
+    // Report the figures that were checked: they are of the same instant.
     if deep {
         let recounted = store.recount(id, progress).await?;
         return Ok(recounted.map(|recounted| Verdict {

@@ -1,4 +1,4 @@
-//! What an operator can do, however he asks: on the command line or over HTTP.
+//! What an operator can do, on the command line or over HTTP.
 
 pub mod account;
 pub mod activity;

@@ -1,4 +1,4 @@
-//! Orders as text: JSON, one a line, and tables for spreadsheets.
+//! Orders as text: JSON, one a line, and CSV for spreadsheets.
 
 use serde::Serialize;
 
@@ -7,8 +7,8 @@ use crate::domain::order::{Line, Order};
 use crate::domain::time::EpochMs;
 use crate::failure::Failure;
 
-/// The header line of the CSV form. The purchase of a bid is what was accepted, in cents; the
-/// columns from `requested` on are of bids alone.
+/// The header line of the CSV form. The purchase of a bid is what was accepted, in cents. The
+/// columns from `requested` on are for bids only.
 pub const COLUMNS: [&str; 14] = [
     "order",
     "state",
@@ -25,16 +25,16 @@ pub const COLUMNS: [&str; 14] = [
     "paid",
     "filled",
 ];
-/// Spreadsheets take a cell that starts with one of these for a formula; in some languages the
-/// wide ones, too. The quote is here so that taking one quote off always gives the text back.
+/// Spreadsheets take a cell that starts with one of these for a formula; in some languages the wide
+/// ones, too. The quote is on the list so that removing one quote always restores the text.
 const FORMULA_STARTS: [char; 9] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\''];
 
 /// How orders are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// One JSON object a line: exact.
+    /// One JSON object per line. Exact.
     Ndjson,
-    /// A row for what each order has of a sale, as RFC 4180 says: for spreadsheets.
+    /// CSV as in RFC 4180, for spreadsheets: a row for what each order has of a sale.
     Csv,
 }
 
@@ -42,7 +42,7 @@ impl Format {
     /// Accepts `ndjson` and `csv`.
     ///
     /// # Errors
-    /// The rule.
+    /// The allowed words.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         match text {
             "ndjson" => Ok(Self::Ndjson),
@@ -59,7 +59,7 @@ impl Format {
         }
     }
 
-    /// Those of these orders that have something of the sale.
+    /// Writes those of these orders that have a line of the sale.
     pub fn page<'a>(self, goods: &SaleId, orders: impl Iterator<Item = &'a Order>) -> Vec<u8> {
         let orders = orders.filter_map(|order| Some((order, order.line(goods)?)));
         match self {
@@ -68,7 +68,7 @@ impl Format {
         }
     }
 
-    /// A record that cannot be read, and may be of the sale, as what it is.
+    /// Writes the error of a record that cannot be read and may be of the sale.
     pub fn unreadable(self, error: &Failure) -> Vec<u8> {
         let error = error.to_string();
         match self {
@@ -86,7 +86,7 @@ impl Format {
 fn json_lines(values: impl IntoIterator<Item = impl Serialize>) -> Vec<u8> {
     let mut lines = Vec::new();
     for value in values {
-        // Strings and numbers always serialise, and writing into memory always works.
+        // Strings and numbers always serialise, and writing to memory always works.
         let _ = serde_json::to_writer(&mut lines, &value);
         lines.push(b'\n');
     }
@@ -106,7 +106,7 @@ fn cells(order: &Order, line: &Line) -> [String; 14] {
         harmless(order.request.as_ref().map_or("", |id| id.as_str())),
         line.goods.to_string(),
         line.purchase.to_string(),
-        // No unit that was loaded holds a tab.
+        // A loaded unit never contains a tab.
         harmless(&line.units.join("\t")),
         number(line.bid.map(|bid| bid.requested)),
         number(line.bid.map(|bid| bid.bonus)),
@@ -115,7 +115,7 @@ fn cells(order: &Order, line: &Line) -> [String; 14] {
     ]
 }
 
-/// A text that no spreadsheet runs: buyers choose their names.
+/// A text that no spreadsheet runs as a formula: buyers choose their names.
 fn harmless(text: &str) -> String {
     let risky = |char: char| FORMULA_STARTS.contains(&char) || char.is_control();
     let quote = if text.starts_with(risky) { "'" } else { "" };
@@ -135,14 +135,14 @@ fn csv_rows(rows: impl IntoIterator<Item = [String; 14]>) -> Vec<u8> {
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
     for row in rows {
-        // Writing into memory always works.
+        // Writing to memory always works.
         let _ = writer.write_record(&row);
     }
     writer.into_inner().unwrap_or_default()
 }
 
-/// An order as JSON, the same in every answer that shows one: its fields in this order, absent ones
-/// left out. Times are epoch milliseconds.
+/// An order as JSON, the same in every answer: the fields in this order, absent ones left out.
+/// Times are epoch milliseconds.
 #[derive(Serialize)]
 pub struct OrderView<'a> {
     order: &'a str,
@@ -167,12 +167,12 @@ struct LineView<'a> {
     units: Option<&'a [String]>,
     #[serde(flatten)]
     bid: Option<BidView>,
-    /// Only of a bid that an account paid.
+    /// Only for a bid that was paid from an account.
     #[serde(skip_serializing_if = "Option::is_none")]
     paid: Option<bool>,
 }
 
-/// What is said of a bid, wherever one is shown, in cents: its fields in this order.
+/// The fields of a bid, in cents, the same in every answer and in this order.
 #[derive(Serialize)]
 pub struct BidView {
     requested: u64,

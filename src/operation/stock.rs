@@ -1,4 +1,4 @@
-//! Puts a load into stock in steps that keep no door waiting.
+//! Puts a load into stock in small steps, so that attempts do not wait.
 
 use std::fmt;
 
@@ -15,9 +15,9 @@ use crate::store::sales::stock::{AddOutcome, UNITS_PER_CALL_MAX};
 /// What is put into stock.
 #[derive(Debug)]
 pub enum Load {
-    /// So many; list stock numbers them itself.
+    /// This many. List stock numbers them itself.
     Count(u64),
-    /// These.
+    /// These units.
     Units(UnitList),
 }
 
@@ -30,13 +30,13 @@ impl Load {
         }
     }
 
-    /// True when there is nothing to add.
+    /// True if there is nothing to add.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// Units in one call: a number takes any number at once.
+/// Units in one call. Counter stock takes any number at once.
 pub fn step(kind: StockKind, count: u64) -> u64 {
     match kind {
         StockKind::List => UNITS_PER_CALL_MAX as u64,
@@ -44,7 +44,7 @@ pub fn step(kind: StockKind, count: u64) -> u64 {
     }
 }
 
-/// The most that a sale of this kind can ever be stocked with: only a target counts cents.
+/// The most that can ever be put into stock of this kind. Only a target counts cents.
 pub fn limit(kind: StockKind) -> u64 {
     match kind {
         StockKind::List | StockKind::Counter => STOCK_UNITS_MAX,
@@ -52,7 +52,7 @@ pub fn limit(kind: StockKind) -> u64 {
     }
 }
 
-/// What the stock of such a sale is counted in: one of it.
+/// The noun for one of what this stock counts.
 pub fn unit_of(kind: StockKind) -> &'static str {
     match kind {
         StockKind::List | StockKind::Counter => "unit",
@@ -60,10 +60,10 @@ pub fn unit_of(kind: StockKind) -> &'static str {
     }
 }
 
-/// Checks that some sale of this kind could have so much.
+/// Checks that a sale of this kind can have so much.
 ///
 /// # Errors
-/// The rule and how this number breaks it.
+/// The allowed range, with the number.
 pub fn check_count(id: &SaleId, kind: StockKind, count: u64) -> Result<(), String> {
     let (most, what) = (limit(kind), plural(unit_of(kind)));
     if (1..=most).contains(&count) {
@@ -74,13 +74,13 @@ pub fn check_count(id: &SaleId, kind: StockKind, count: u64) -> Result<(), Strin
     ))
 }
 
-/// A load that did not end well. An error after some units were added must say so: the operator
-/// decides how to go on.
+/// A load that failed. An error after some units were added must say so: the operator decides how
+/// to go on.
 #[derive(Debug)]
 pub struct Stopped {
     /// The sale.
     pub id: SaleId,
-    /// Units that are in stock all the same.
+    /// Units that are in stock already.
     pub done: u64,
     /// Units of the whole load.
     pub of: u64,
@@ -93,12 +93,12 @@ pub struct Stopped {
 pub enum StopReason {
     /// There is no such sale.
     NoSuchSale,
-    /// Only list stock has identities.
+    /// Only list stock has named units.
     NeedsCount,
-    /// More would ever have been added than a sale of this kind gets: [`STOCK_UNITS_MAX`] units, or
+    /// The sale would have got more than its kind allows in all: [`STOCK_UNITS_MAX`] units, or
     /// [`CENTS_MAX`] cents.
     LimitPassed(StockKind),
-    /// Redis did not do it, or nobody knows.
+    /// Redis did not execute the call, or the outcome is unknown.
     Failed(Failure),
 }
 
@@ -109,7 +109,7 @@ impl Stopped {
         let refused = match &self.why {
             StopReason::NoSuchSale => format!("there is no sale {id}"),
             StopReason::NeedsCount => {
-                format!("the stock of sale {id} is a number, without identities: give a count")
+                format!("the stock of sale {id} is a number without named units: give a count")
             }
             StopReason::LimitPassed(kind) => {
                 let most = counted(limit(*kind), unit_of(*kind));
@@ -122,14 +122,14 @@ impl Stopped {
         Error::Refused(refused)
     }
 
-    /// How far it came.
+    /// How much was added.
     fn progress(&self) -> Option<String> {
         let Self { id, done, of, why } = self;
         let units = counted(*of, "unit");
         match why {
             StopReason::Failed(Failure::Unknown(_)) => Some(format!(
-                "added {done} of {units}; the next ones perhaps: compare `added` of sale {id} before \
-                 you load the rest"
+                "added {done} of {units}; the next ones perhaps: compare `added` of sale {id} \
+                 before you load the rest"
             )),
             _ if *done > 0 => Some(format!("added {done} of {units}, the rest not")),
             _ => None,
@@ -156,8 +156,8 @@ impl fmt::Display for Stopped {
     }
 }
 
-/// Adds a load and gives back how many units are left then; `progress` is told how many have
-/// been added.
+/// Adds a load and returns how many units are left then. `progress` is told how many have been
+/// added.
 ///
 /// # Errors
 /// What stopped it, and how far it came.

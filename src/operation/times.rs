@@ -1,10 +1,10 @@
-//! Times and whole numbers as operators write and read them.
+//! Times and durations in the form that operators write and read.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::time::EpochMs;
 
-/// Reads RFC 3339 or epoch seconds; `none` removes a bound.
+/// Reads RFC 3339 or epoch seconds. `none` removes a bound.
 pub fn parse(text: &str) -> Result<Option<EpochMs>, String> {
     if text == "none" {
         return Ok(None);
@@ -27,7 +27,7 @@ pub fn show(time: Option<EpochMs>) -> String {
     time.map_or_else(|| "-".to_owned(), |time| time.to_string())
 }
 
-/// Reads a duration like `15m` within bounds, in ms; `none` is none.
+/// Reads a duration like `15m` within bounds, in ms. `none` is no duration.
 pub fn duration(text: &str, ms_min: u64, ms_max: u64) -> Result<Option<u64>, String> {
     if text == "none" {
         return Ok(None);

@@ -1,12 +1,12 @@
-//! A load of units, as it comes in: one a line, in pieces of any size, whole before any is sent.
+//! A load of units, one a line. It arrives in pieces of any size, and is complete before any unit
+//! is sent.
 
 use std::fmt;
 
 use crate::domain::Invalid;
 use crate::domain::sale::unit::{UNIT_BYTES_MAX, Unit};
 
-/// Units in the order in which they came. One text holds them all: a million units are not a
-/// million allocations.
+/// Units in the order in which they came. One text holds them all, to avoid an allocation for each.
 #[derive(Debug, Default)]
 pub struct UnitList {
     text: String,
@@ -43,7 +43,7 @@ impl UnitList {
             .collect()
     }
 
-    /// The first unit that stands here a second time. Takes some time on a long list.
+    /// The first unit that is on the list twice. Takes some time on a long list.
     pub fn repeated(&self) -> Option<RepeatedUnit> {
         let mut places: Vec<usize> = (0..self.len()).collect();
         places.sort_unstable_by_key(|&place| (self.get(place), place));
@@ -63,25 +63,25 @@ impl UnitList {
     }
 }
 
-/// A unit that stands twice in one load. Places count from 1.
+/// A unit that is in a load twice. Places count from 1.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RepeatedUnit {
     /// Which one.
     pub unit: String,
-    /// Where it stands first.
+    /// The first place.
     pub first: usize,
-    /// Where it stands again.
+    /// The second place.
     pub again: usize,
 }
 
-/// A line that is no unit, or why there is none. Lines count from 1.
+/// A line that is not a unit, or why there are no units. Lines count from 1.
 #[derive(Debug, PartialEq, Eq)]
 pub enum WrongLine {
     /// This line breaks the rule for units.
     Invalid(usize, Invalid),
-    /// A unit stands twice.
+    /// A unit is there twice.
     Repeated(RepeatedUnit),
-    /// There is no line at all.
+    /// There are no lines.
     Empty,
 }
 
@@ -100,12 +100,11 @@ impl fmt::Display for WrongLine {
     }
 }
 
-/// Reads lines in pieces. A line ends with a line feed, or a carriage return and one; the last
-/// one may end with the text.
+/// Reads lines in pieces. A line ends with LF or CRLF. The last one may end with the text.
 #[derive(Debug, Default)]
 pub struct UnitReader {
     list: UnitList,
-    /// The line that has no end yet.
+    /// The start of a line that has no end yet.
     open: Vec<u8>,
 }
 
@@ -123,7 +122,7 @@ impl UnitReader {
     /// Reads one piece.
     ///
     /// # Errors
-    /// The first line that is no unit.
+    /// The first line that is not a unit.
     pub fn read(&mut self, piece: &[u8]) -> Result<(), WrongLine> {
         let mut lines = piece.split(|&byte| byte == b'\n');
         let last = lines.next_back().unwrap_or_default();
@@ -137,7 +136,7 @@ impl UnitReader {
             }
         }
         self.open.extend_from_slice(last);
-        // What will be too long is refused now, so that no line fills the memory.
+        // A line that will be too long is refused now, so that it does not fill the memory.
         if self.open.len() > UNIT_BYTES_MAX + "\r".len() {
             let line = std::mem::take(&mut self.open);
             self.line(&line)?;
@@ -147,16 +146,16 @@ impl UnitReader {
 
     fn line(&mut self, line: &[u8]) -> Result<(), WrongLine> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        // What is no UTF-8 breaks the rule as a control character does.
+        // Text that is not UTF-8 breaks the rule, as a control character does.
         let text = std::str::from_utf8(line).unwrap_or("\0");
         let pushed = self.list.push(text);
         pushed.map_err(|invalid| WrongLine::Invalid(self.list.len() + 1, invalid))
     }
 
-    /// All units, when each is one and none stands twice. Takes some time on a long list.
+    /// All units, if each is valid and none is there twice. Takes some time on a long list.
     ///
     /// # Errors
-    /// What is wrong.
+    /// The first line that is wrong, or that there are no units.
     pub fn finish(mut self) -> Result<UnitList, WrongLine> {
         if !self.open.is_empty() {
             let line = std::mem::take(&mut self.open);
@@ -176,7 +175,7 @@ impl UnitReader {
 mod tests {
     use super::*;
 
-    /// Reads a text in pieces of so many bytes.
+    /// Reads a text in pieces of this many bytes.
     fn read(text: &[u8], piece: usize) -> Result<UnitList, WrongLine> {
         let mut reader = UnitReader::default();
         for piece in text.chunks(piece) {

@@ -1,8 +1,8 @@
-//! The append-only log on disk: whether a server may be started on it.
+//! The append-only log on disk: whether a server may start on it.
 //!
-//! Redis starts with an empty log when it finds no manifest, writes into files that are already
-//! there, and reads no snapshot beside a log. Each of these would begin a second history over the
-//! first, so what is not whole is refused here, before the server sees it.
+//! Redis starts with an empty log if it finds no manifest, appends to files that are already there,
+//! and ignores a snapshot next to a log. Each of these would begin a second history over the first.
+//! So a log that is not complete is refused here, before the server sees it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,21 +12,21 @@ use std::path::PathBuf;
 use super::data_dir::DataDir;
 use crate::error::{Error, Result};
 
-/// The name of the log, with which the names of all its files begin.
+/// The name of the log. The names of all its files begin with it.
 const LOG: &str = "appendonly.aof";
-/// Names the other files, in order.
+/// The file that names the others, in order.
 const MANIFEST: &str = "appendonly.aof.manifest";
 /// The first file that the manifest of a new log names.
 const FIRST_BASE: &str = "appendonly.aof.1.base.rdb";
-/// More bytes are in no base file of a log that a server has just begun: it holds no key.
+/// The base file of a new log is never larger than this: it holds no key.
 const EMPTY_BASE_BYTES_MAX: u64 = 1024;
-/// The end of the name of a file that holds commands.
+/// The end of the name of a file with commands.
 const COMMANDS: &str = ".incr.aof";
 /// A snapshot as a server without a log writes it.
 const SNAPSHOT: &str = "dump.rdb";
-/// The section of `docs/OPERATIONS.md` that makes a log of a snapshot.
+/// The section of `docs/OPERATIONS.md` that makes a log from a snapshot.
 const IMPORT: &str = "Import a dump.rdb";
-/// How a base file begins that only Valkey 9 or newer reads.
+/// The start of a base file that only Valkey 9 or newer reads.
 const VALKEY_MAGIC: &[u8] = b"VALKEY";
 
 /// What a data directory holds.
@@ -34,9 +34,9 @@ const VALKEY_MAGIC: &[u8] = b"VALKEY";
 pub enum Contents {
     /// Nothing yet.
     Nothing,
-    /// A log that is whole, as far as its files tell.
+    /// A log that is complete, as far as its files show.
     Log {
-        /// True when its base file is in a format of Valkey's own.
+        /// True if its base file is in a format of Valkey.
         is_valkeys: bool,
     },
 }
@@ -49,7 +49,7 @@ struct Manifest {
     commands: BTreeMap<u64, String>,
 }
 
-/// Looks at the files in `dir`, which must be ours and without a running server.
+/// Examines the files in `dir`. This process must own it, and no server may run in it.
 ///
 /// # Errors
 /// [`Error::PrivateRedis`]: a start would begin a new history over an old one. It names both ways
@@ -65,8 +65,8 @@ pub fn contents(dir: &DataDir) -> Result<Contents> {
         let is_valkeys = manifest.is_valkeys(dir).map_err(failed)?;
         return Ok(Contents::Log { is_valkeys });
     }
-    // A first start that was killed leaves an empty log, which the next one begins again. A copy or
-    // a backup that was killed leaves more than that.
+    // A first start that was killed leaves an empty log, and the next start begins again. A killed
+    // copy or backup leaves more than that.
     let is_fresh = files.iter().all(|(name, &bytes)| is_fresh(name, bytes));
     let may_begin = dir.is_new() && !dir.writer_file().exists() && is_fresh;
     if !files.is_empty() && !may_begin {
@@ -76,15 +76,15 @@ pub fn contents(dir: &DataDir) -> Result<Contents> {
             &format!("has {} but no {MANIFEST}", names.join(", ")),
         ));
     }
-    // The log of Redis 6, which the server takes over.
+    // The log of Redis 6. The server converts it.
     if dir.path().join(LOG).exists() {
         return Ok(Contents::Log { is_valkeys: false });
     }
     if dir.path().join(SNAPSHOT).exists() {
         return Err(Error::PrivateRedis(format!(
             "data_dir {} has a {SNAPSHOT} and no append-only log, and the private Redis reads only \
-             its log: make a log of it (docs/OPERATIONS.md, \"{IMPORT}\"), or move {SNAPSHOT} away to \
-             begin without it",
+             its log: make a log from it (docs/OPERATIONS.md, \"{IMPORT}\"), or move {SNAPSHOT} \
+             away to begin without it",
             dir.path().display()
         )));
     }
@@ -114,12 +114,12 @@ pub fn write_first_manifest(dir: &DataDir) -> io::Result<()> {
 /// Bytes in all files of the log.
 ///
 /// # Errors
-/// They cannot be looked at.
+/// A file cannot be examined.
 pub fn log_bytes(dir: &DataDir) -> io::Result<u64> {
     Ok(log_files(dir)?.values().sum())
 }
 
-/// The files of the log, with their sizes. Temporary files of the server are left out.
+/// The files of the log, with their sizes, without temporary files of the server.
 fn log_files(dir: &DataDir) -> io::Result<BTreeMap<String, u64>> {
     let entries = match fs::read_dir(dir.append_only_folder()) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeMap::new()),
@@ -131,7 +131,7 @@ fn log_files(dir: &DataDir) -> io::Result<BTreeMap<String, u64>> {
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with(LOG) {
             let bytes = match entry.metadata() {
-                // A running server drops files of the log that it has written anew.
+                // A running server deletes files of the log after it has rewritten them.
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 metadata => metadata?.len(),
             };
@@ -142,7 +142,7 @@ fn log_files(dir: &DataDir) -> io::Result<BTreeMap<String, u64>> {
 }
 
 impl Manifest {
-    /// Reads the lines `file NAME seq NUMBER type b|i|h`. Redis judges what else stands there.
+    /// Reads the lines `file NAME seq NUMBER type b|i|h`. Redis checks the rest.
     fn read(text: &str) -> Self {
         let mut manifest = Self::default();
         for line in text.lines() {
@@ -164,8 +164,8 @@ impl Manifest {
         manifest
     }
 
-    /// Refuses when a named file is missing, and when there are commands after the last named file:
-    /// Redis would go on in that file.
+    /// Refuses if a named file is missing, or if there is a file of commands after the last named
+    /// one: Redis would append to that file.
     fn check(&self, dir: &DataDir, files: &BTreeMap<String, u64>) -> Result<()> {
         let named = self.base.iter().chain(self.commands.values());
         let missing: Vec<&str> = named
@@ -207,7 +207,7 @@ impl Manifest {
     }
 }
 
-/// True for the log of Redis 6 that a server was just about to move into the folder.
+/// True for the log of Redis 6 that a server was about to move into the folder.
 fn is_old_log(dir: &DataDir, name: &str) -> bool {
     name == LOG && dir.path().join(LOG).exists()
 }
@@ -220,7 +220,7 @@ fn is_fresh(name: &str, bytes: u64) -> bool {
     name == FIRST_BASE && bytes <= EMPTY_BASE_BYTES_MAX
 }
 
-/// The number of a file of commands: 2 of `appendonly.aof.2.incr.aof`.
+/// The number of a file with commands: 2 of `appendonly.aof.2.incr.aof`.
 fn number(name: &str) -> Option<u64> {
     let number = name.strip_prefix(LOG)?.strip_suffix(COMMANDS)?;
     number.strip_prefix('.')?.parse().ok()
@@ -229,7 +229,7 @@ fn number(name: &str) -> Option<u64> {
 fn refusal(dir: &DataDir, found: &str) -> Error {
     let path = dir.path().display();
     Error::PrivateRedis(format!(
-        "data_dir {path} {found}: a start would begin new data over the old; restore the whole \
+        "data_dir {path} {found}: a start would begin new data over the old. Restore the whole \
          directory from a backup, or move it away to begin without its data"
     ))
 }
@@ -277,7 +277,7 @@ mod tests {
 
     fn refused(case: &Case) -> String {
         let said = contents(&case.dir).expect_err("refused").to_string();
-        for way in ["restore the whole directory", "move it away"] {
+        for way in ["Restore the whole directory", "move it away"] {
             assert!(said.contains(way), "{said}");
         }
         assert!(!said.contains('\n'), "one sentence: {said}");

@@ -1,4 +1,4 @@
-//! A command's use of the private Redis: it runs one, or uses the one of another process.
+//! How a command uses the private Redis: it runs one, or uses the one of another process.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,13 +8,13 @@ use super::{EmbeddedRedis, Options, process, server_log, url};
 use crate::config::RedisUrl;
 use crate::error::{Error, Result};
 
-/// Longest wait for the server of another process to answer, and the pause between two looks.
+/// Longest wait for the server of another process to answer, and the pause between two tries.
 const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
 const ATTACH_PAUSE: Duration = Duration::from_millis(100);
 
 /// A private server: our own, or that of another process that owns the same directory.
 pub enum Attached {
-    /// Ours: it stops when this value is dropped, after the commands that use it too.
+    /// Our own. It stops when this value is dropped, after the commands that also use it.
     Own(EmbeddedRedis),
     /// The other process keeps it running while this value lives.
     Other(OtherRedis),
@@ -39,7 +39,8 @@ impl Attached {
                 let started = EmbeddedRedis::start_owned(dir, Role::Command, owner, options);
                 return started.map(Self::Own);
             }
-            // First a user, then the question: a Redis that answers now is not stopped under us.
+            // Register as a user first, then ask: a Redis that answers then is not stopped
+            // meanwhile.
             if let Some(user) = dir.join()?
                 && process::answers(&dir)
             {
@@ -62,7 +63,7 @@ impl Attached {
     }
 }
 
-/// The server of another process does not answer; perhaps its log says why.
+/// The server of another process does not answer. Its log may say why.
 fn silent(dir: &DataDir) -> Error {
     let (path, owner) = (dir.path().display(), dir.owner());
     let alarms = server_log::all_alarms(dir).unwrap_or_default();

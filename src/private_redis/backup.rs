@@ -1,4 +1,4 @@
-//! A data directory made of one snapshot: a backup on which a private Redis can be started.
+//! A data directory made from one snapshot: a backup that a private Redis can start on.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -16,33 +16,34 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
-    /// Begins a backup of what `writer` wrote in `path`, which must be empty or not there yet.
+    /// Begins a backup of what `writer` wrote in `path`, which must be empty or not exist.
     ///
     /// # Errors
-    /// [`Error::Refused`] when there is something in it; [`Error::PrivateRedis`] when it cannot be
-    /// made.
+    /// [`Error::Refused`]: the directory is not empty. [`Error::PrivateRedis`]: it cannot be
+    /// created.
     pub fn create(path: &Path, writer: &Writer) -> Result<Self> {
         let failed = |e| Error::PrivateRedis(format!("{}: {e}", path.display()));
         let dir = DataDir::create(path)?;
         if fs::read_dir(dir.path()).map_err(failed)?.next().is_some() {
             return Err(Error::Refused(format!(
-                "{} is not empty: a backup needs a directory of its own",
+                "{} is not empty: a backup needs an empty directory",
                 path.display()
             )));
         }
-        // From here on the directory says that it has data: one without a whole log is refused.
+        // From here on the directory says that it has data, so it is refused without a complete
+        // log.
         writer.write(&dir)?;
         fs::create_dir(dir.append_only_folder()).map_err(failed)?;
         let base = File::create_new(append_only::first_base(&dir)).map_err(failed)?;
         Ok(Self { dir, base })
     }
 
-    /// Where the snapshot is written to.
+    /// Where the snapshot is written.
     pub fn base(&mut self) -> &mut impl Write {
         &mut self.base
     }
 
-    /// Makes the snapshot the data of the directory. It is on disk then.
+    /// Makes the snapshot the data of the directory. When this returns, it is on disk.
     ///
     /// # Errors
     /// [`Error::PrivateRedis`]: it cannot be written.
@@ -53,12 +54,12 @@ impl Unfinished {
         append_only::write_first_manifest(&self.dir).map_err(failed)
     }
 
-    /// Takes away what was written.
+    /// Deletes what was written.
     pub fn discard(self) {
         let log = fs::remove_dir_all(self.dir.append_only_folder());
         if let Err(error) = log.and_then(|()| fs::remove_file(self.dir.writer_file())) {
             let path = self.dir.path().display();
-            tracing::warn!(%error, "what was written of the backup stays in {path}");
+            tracing::warn!(%error, "cannot delete the unfinished backup in {path}");
         }
     }
 }

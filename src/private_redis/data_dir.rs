@@ -1,5 +1,5 @@
-//! The data directory: one owner at a time, who runs its Redis, the users beside the owner, and
-//! where things lie in it.
+//! The data directory of a private Redis: its paths, its one owner, which runs the server, and the
+//! other processes that use it.
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
@@ -9,30 +9,29 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Longest path of a unix socket, on every system.
+/// Longest path of a unix socket that every system allows.
 const SOCKET_PATH_BYTES_MAX: usize = 103;
-/// What its user may do with the directory, and with a file in it; others may do nothing.
+/// Modes of the directory and of a file in it: only their user has access.
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
-/// The part of a mode that is about others.
+/// The part of a mode that is about other users.
 const OTHERS: u32 = 0o077;
-/// Where the owner writes down who it is.
+/// The file with the name of the owner.
 const OWNER_FILE: &str = "seckill.lock";
 /// The folder of the append-only log, which the server makes when it starts.
 const APPEND_ONLY_FOLDER: &str = "appendonlydir";
-/// Where the last writer of the data is named.
+/// The file that names the last writer of the data.
 const WRITER_FILE: &str = "version.json";
-/// What the lock file says after its owner while no server ever ran in the directory.
+/// The word after the owner in the lock file while no server has run in the directory.
 const NEW: &str = "new";
 
-/// A data directory that exists; not necessarily ours to use.
+/// A data directory that exists. Another process may own it.
 #[derive(Debug, Clone)]
 pub struct DataDir {
     path: PathBuf,
 }
 
-/// A right to a data directory, until dropped. The kernel takes it back when the process dies,
-/// however it dies.
+/// A lock on a data directory, until dropped. The kernel releases it when the process dies.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -56,7 +55,7 @@ impl Drop for Lock {
     }
 }
 
-/// What a process is that owns a data directory: this tells how long it may stay.
+/// The kind of process that owns a data directory. It tells how long the process may stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// `seckill serve`: stays until it is told to stop.
@@ -65,12 +64,12 @@ pub enum Role {
     Command,
 }
 
-/// The process that owns a data directory, as far as its lock file tells. The file may be a moment
-/// behind the lock.
+/// The process that owns a data directory, by its lock file. The file may be a moment behind the
+/// lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     process: String,
-    /// None when the owner has not written it yet.
+    /// `None` if the owner has not written it yet.
     pub role: Option<Role>,
 }
 
@@ -95,7 +94,7 @@ impl fmt::Display for Owner {
 }
 
 impl DataDir {
-    /// Creates the directory if needed, for this user alone.
+    /// Creates the directory if needed, for this user only.
     ///
     /// # Errors
     /// [`Error::PrivateRedis`] when it cannot be created or its path is too long for a socket.
@@ -112,7 +111,7 @@ impl DataDir {
         Ok(dir)
     }
 
-    /// The same for a directory in which no server is to run.
+    /// The same for a directory in which no server will run.
     ///
     /// # Errors
     /// [`Error::PrivateRedis`] when it cannot be created.
@@ -125,7 +124,7 @@ impl DataDir {
         Ok(Self { path })
     }
 
-    /// Makes this process the owner; `None` when another process is.
+    /// Makes this process the owner; `None` if another process is.
     ///
     /// # Errors
     /// [`Error::PrivateRedis`] when the lock file cannot be made.
@@ -142,7 +141,7 @@ impl DataDir {
         Ok(Some(lock))
     }
 
-    /// Notes that a server runs in the directory, so its data may not be missing from now on.
+    /// Records that a server runs in the directory. From now on its data must not be missing.
     ///
     /// # Errors
     /// [`Error::PrivateRedis`] when the lock file cannot be written.
@@ -151,7 +150,7 @@ impl DataDir {
         written.map_err(|e| failed(&self.owner_file(), e))
     }
 
-    /// True while no server ever ran in the directory, as far as its lock file tells.
+    /// True while no server has run in the directory, by its lock file.
     pub fn is_new(&self) -> bool {
         let text = fs::read_to_string(self.owner_file()).unwrap_or_default();
         text.is_empty() || text.split(' ').nth(2) == Some(NEW)
@@ -168,8 +167,8 @@ impl DataDir {
         Owner { process, role }
     }
 
-    /// Makes this process a user beside the owner, who then lets its Redis run; `None` when the
-    /// owner is just stopping it.
+    /// Makes this process a user of the directory; the owner then keeps its Redis running. `None`
+    /// if the owner is just stopping it.
     ///
     /// # Errors
     /// [`Error::PrivateRedis`] when the lock file cannot be made.
@@ -180,8 +179,8 @@ impl DataDir {
         Ok(joined.then_some(Lock { file }))
     }
 
-    /// Waits until there are no users, and keeps new ones away. Calls `waiting` first if there
-    /// are some.
+    /// Waits until there are no users, and keeps new ones out. Calls `waiting` first if there are
+    /// some.
     ///
     /// # Errors
     /// [`Error::PrivateRedis`] when the lock file cannot be made.
@@ -195,8 +194,8 @@ impl DataDir {
         Ok(Lock { file })
     }
 
-    /// The mode of the directory, if it lets other users in. One that was there before stays as it
-    /// is: it may be theirs, too.
+    /// The mode of the directory, if it lets other users in. The mode of an existing directory is
+    /// not changed: other users may need it.
     pub fn open_mode(&self) -> Option<u32> {
         let mode = fs::metadata(&self.path).ok()?.permissions().mode();
         (mode & OTHERS != 0).then_some(mode & 0o777)
@@ -236,8 +235,8 @@ impl DataDir {
     }
 }
 
-/// True for a directory where a private server was started, or that has the data of one: they may
-/// have been copied without the rest; and for one that may not be looked at. Makes nothing.
+/// True for a directory in which a private server has started, or that has the data of one, which
+/// may have been copied without the rest. Also true if it cannot be read. Creates nothing.
 pub fn has_data(path: &Path) -> bool {
     [OWNER_FILE, APPEND_ONLY_FOLDER, WRITER_FILE]
         .iter()
@@ -248,8 +247,8 @@ fn failed(path: &Path, error: io::Error) -> Error {
     Error::PrivateRedis(format!("{}: {error}", path.display()))
 }
 
-/// Opens a lock file, which stays when the lock goes: deleting it would let two have it. Whoever
-/// can open it can lock it, and keep its user out.
+/// Opens a lock file, which is never deleted: otherwise two processes could have the lock. Any user
+/// who can open it can lock it, and keep its owner out.
 fn open(path: &Path) -> Result<File> {
     let mut options = File::options();
     let options = options.read(true).write(true).create(true).truncate(false);
@@ -257,13 +256,13 @@ fn open(path: &Path) -> Result<File> {
     let file = file.map_err(|e| failed(path, e))?;
     let mode = file.metadata().map_err(|e| failed(path, e))?;
     if mode.permissions().mode() & OTHERS != 0 {
-        // Of an older version. Where it is not ours, its user must do this.
+        // From an older version. If the file belongs to another user, they must do this.
         let _ = file.set_permissions(Permissions::from_mode(FILE_MODE));
     }
     Ok(file)
 }
 
-/// True when the lock was taken, false when others have it.
+/// True if the lock was taken, false if others have it.
 fn taken(path: &Path, tried: Result<(), TryLockError>) -> Result<bool> {
     match tried {
         Ok(()) => Ok(true),
@@ -285,7 +284,7 @@ mod tests {
         assert!(own(Role::Command).is_none());
         let said = format!("process {} (seckill serve)", std::process::id());
         assert_eq!(dir.owner().to_string(), said);
-        // What a child has of it, while it is being started, keeps nobody away.
+        // A child that is just being started has the lock file, too; that locks out no other process.
         let of_child = first.file.try_clone().expect("a copy");
         drop(first);
         let _second = own(Role::Command).expect("free again");

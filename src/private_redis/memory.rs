@@ -1,5 +1,5 @@
-//! The memory that a private server may use, and what there is: of the machine, or of the control
-//! group (cgroup) of this process, when that is less.
+//! The memory that a private server may use, and the memory of the machine or of the control group
+//! (cgroup) of this process, whichever is less.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,12 @@ use crate::config::MemoryMax;
 pub struct MemoryLimit {
     /// Bytes; 0 is no limit.
     pub bytes: u64,
-    /// Bytes that the machine or its control group has; `None` when the system does not say it.
+    /// Bytes that the machine or its control group has; `None` if unknown.
     pub of: Option<u64>,
 }
 
 impl MemoryLimit {
-    /// The limit on this machine. A share of a memory that is not known is no limit.
+    /// The limit on this machine. A share of unknown memory is no limit.
     pub fn here(max: MemoryMax) -> Self {
         Self::of(max, available(Path::new("/")))
     }
@@ -31,7 +31,7 @@ impl MemoryLimit {
     }
 }
 
-/// The smaller one of the memory of the machine and the limit of the control group of this process.
+/// The memory of the machine or the limit of the control group of this process, whichever is less.
 /// `root` is the root of the file system.
 fn available(root: &Path) -> Option<u64> {
     let machine = machine(root);
@@ -48,7 +48,7 @@ fn machine(root: &Path) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
-/// The limits of the group and of all groups around it, of both versions of control groups. A
+/// The limits of the group and of all groups around it, in both versions of control groups. A
 /// container may see its own group as the root.
 fn group_limits(root: &Path) -> Vec<u64> {
     let text = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();

@@ -1,8 +1,8 @@
 //! The private Redis: started, watched and stopped by this program when no `redis.url` is set.
 //!
-//! Data stay in `data_dir` between runs. One process at a time owns a directory and runs its Redis;
-//! commands beside it use that Redis, and an owner that is a command itself waits for them before
-//! it stops it. A server that a killed process left behind is stopped in order before a new one
+//! Data stay in `data_dir` between runs. One process at a time owns a directory and runs its Redis.
+//! Other commands use that Redis; if the owner is a command itself, it waits for them before it
+//! stops the Redis. A server that a killed process left behind is stopped cleanly before a new one
 //! starts.
 
 mod append_only;
@@ -36,13 +36,13 @@ pub(super) use self::writer::Writer;
 use crate::config::RedisUrl;
 use crate::error::{Error, Result};
 
-/// Longest wait of a server for a command that owns the directory, and the pause between two
-/// looks: short, because between two commands of a script the directory is free for a moment only.
+/// Longest wait of a server for a command that owns the directory, and the pause between two tries.
+/// It is short, because between two commands of a script the directory is free only for a moment.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 const COMMAND_PAUSE: Duration = Duration::from_millis(10);
-/// An owner may be this much behind in writing down who it is.
+/// An owner may need this long to write its name.
 const OWNER_PAUSE: Duration = Duration::from_millis(100);
-/// Longest wait for our own server to stop, and the pause between two looks.
+/// Longest wait for our own server to stop, and the pause between two checks.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 const STOP_PAUSE: Duration = Duration::from_millis(5);
 
@@ -53,21 +53,21 @@ pub enum Persistence {
     /// power loss.
     #[default]
     Fsync,
-    /// Nothing is written: a restart forgets everything. For tests that want to see the loss.
+    /// Nothing is written: a restart loses everything. For tests of that loss.
     Memory,
 }
 
 /// How to run the private server.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// What survives.
+    /// How the data are kept.
     pub persistence: Persistence,
     /// More arguments for the server program, after the built-in ones.
     pub extra: Vec<String>,
 }
 
 impl Options {
-    /// The usual ones, with so much memory.
+    /// The usual options, with this memory limit.
     pub fn within(limit: MemoryLimit) -> Self {
         Self {
             extra: vec!["--maxmemory".to_owned(), limit.bytes.to_string()],
@@ -87,8 +87,8 @@ pub struct EmbeddedRedis {
 }
 
 impl EmbeddedRedis {
-    /// Starts a server on `data_dir` and waits until it answers, first for a command that uses the
-    /// directory. Blocks.
+    /// Starts a server on `data_dir` and waits until it answers. If a command uses the directory,
+    /// waits for that first. Blocks.
     ///
     /// # Errors
     /// [`Error::PrivateRedis`]: no server program, directory in use, or the end of the server's
@@ -139,15 +139,15 @@ impl EmbeddedRedis {
         url(&self.dir)
     }
 
-    /// The process id of the server that runs now; none between the end of one and the next.
+    /// The process id of the running server; `None` between the end of one and the next.
     pub fn server_id(&self) -> Option<u32> {
         self.watch.server_id()
     }
 
-    /// Stops the server in order: everything it acknowledged is on disk. Blocks.
+    /// Stops the server cleanly: everything it acknowledged is on disk. Blocks.
     ///
     /// # Errors
-    /// [`Error::PrivateRedis`] when it does not stop; it is killed then.
+    /// [`Error::PrivateRedis`]: it did not stop, and was killed.
     pub fn stop(mut self) -> Result<()> {
         self.end()
     }
@@ -156,7 +156,8 @@ impl EmbeddedRedis {
         let Some(watcher) = self.watcher.take() else {
             return Ok(());
         };
-        // A server that is told to stop stops; a command is only done with its own work.
+        // A `serve` that is told to stop does not wait for others; a command ends with its own
+        // work.
         let _users = match self.role {
             Role::Server => None,
             Role::Command => Some(self.dir.wait_for_users(|| {
@@ -176,8 +177,8 @@ impl EmbeddedRedis {
                     "killed the private Redis: it did not stop within {STOP_TIMEOUT:?}"
                 )));
             }
-            // Not through the socket, which may have been deleted. Each server once; more than
-            // one, because the watcher may just be starting the next.
+            // Not through the socket, which may have been deleted. Each server gets one signal.
+            // There may be more than one, because the watcher may just be starting the next.
             if let Some(id) = server
                 && told != server
             {
@@ -196,24 +197,24 @@ impl EmbeddedRedis {
 impl Drop for EmbeddedRedis {
     fn drop(&mut self) {
         if let Err(error) = self.end() {
-            tracing::error!(%error, "stopping the private Redis");
+            tracing::error!(%error, "cannot stop the private Redis");
         }
     }
 }
 
-/// A directory that was there before may be open to other users of the machine.
+/// An existing directory may be open to other users of the machine.
 fn warn_of_others(dir: &DataDir) {
     if let Some(mode) = dir.open_mode() {
         let path = dir.path().display();
         tracing::warn!(
-            "other users of this machine may look into {path} (its mode is {mode:o}), where names \
-             and orders are: chmod 700 {path}"
+            "other users of this machine can read {path} (its mode is {mode:o}), which has names \
+             and orders: run chmod 700 {path}"
         );
     }
 }
 
-/// Makes this server the owner of `dir`. An owner that is a command will soon end; one that is a
-/// server will not.
+/// Makes this server the owner of `dir`. If the owner is a command, it will soon end; if it is a
+/// server, it will not.
 fn own_after_commands(dir: &DataDir, timeout: Duration) -> Result<Lock> {
     let deadline = Instant::now() + timeout;
     let mut told = None;
@@ -224,7 +225,7 @@ fn own_after_commands(dir: &DataDir, timeout: Duration) -> Result<Lock> {
         let owner = dir.owner();
         let path = dir.path().display();
         if owner.role == Some(Role::Server) {
-            // Perhaps what a dead server wrote, and a command is just about to write over it.
+            // The name may be of a dead server, and a command may be about to replace it.
             std::thread::sleep(OWNER_PAUSE);
             if dir.owner() == owner {
                 return Err(Error::PrivateRedis(format!(
@@ -233,7 +234,7 @@ fn own_after_commands(dir: &DataDir, timeout: Duration) -> Result<Lock> {
             }
         } else if Instant::now() > deadline {
             return Err(Error::PrivateRedis(format!(
-                "{path} is in use by {owner}, still after {timeout:?}: start again when it has \
+                "{path} is still in use by {owner} after {timeout:?}: start again when it has \
                  ended, or choose another data_dir"
             )));
         } else if owner.role.is_some() && told.as_ref() != Some(&owner) {
@@ -244,7 +245,7 @@ fn own_after_commands(dir: &DataDir, timeout: Duration) -> Result<Lock> {
     }
 }
 
-/// What people should know of the private Redis in a directory.
+/// The state of the private Redis in a directory, for `seckill doctor`.
 #[derive(Debug, Clone)]
 pub struct Health {
     /// Lines of its log that report damage or a failure, in order.
@@ -255,14 +256,14 @@ pub struct Health {
     pub open_mode: Option<u32>,
     /// Bytes that are free on its disk.
     pub free_bytes: u64,
-    /// Bytes of its data on disk, which a rewrite of the log writes once more.
+    /// Bytes of its data on disk. A rewrite of the log needs the same again.
     pub data_bytes: u64,
 }
 
-/// Looks at the log and the disk of the private Redis in `data_dir`.
+/// Reads the log and the disk of the private Redis in `data_dir`.
 ///
 /// # Errors
-/// [`Error::PrivateRedis`] when they cannot be looked at.
+/// [`Error::PrivateRedis`]: they cannot be read.
 pub fn health(data_dir: &Path) -> Result<Health> {
     let dir = DataDir::open(data_dir)?;
     let failed = |e| Error::PrivateRedis(format!("{}: {e}", dir.path().display()));
@@ -275,11 +276,11 @@ pub fn health(data_dir: &Path) -> Result<Health> {
     })
 }
 
-/// The address of the private server in `data_dir`, whoever runs it, now or later: for those who
-/// wait for it and never run it themselves.
+/// The address of the private server in `data_dir`, whichever process runs it, now or later. For
+/// processes that wait for it and never run it themselves.
 ///
 /// # Errors
-/// [`Error::PrivateRedis`] when the directory cannot have one.
+/// [`Error::PrivateRedis`]: the directory cannot have one.
 pub fn address(data_dir: &Path) -> Result<RedisUrl> {
     DataDir::open(data_dir).map(|dir| url(&dir))
 }

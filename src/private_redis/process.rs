@@ -14,9 +14,9 @@ use super::server_log::{self, LogReader};
 use super::{Options, Persistence};
 use crate::error::{Error, Result};
 
-/// Longest wait for the socket of a server that has been started or told to stop.
+/// Longest wait for the socket of a server that was started or told to stop.
 const SOCKET_TIMEOUT: Duration = Duration::from_secs(30);
-/// Pause between two looks at the server.
+/// Pause between two checks of the server.
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
 /// A running server and the guard that ends it when this process dies.
@@ -25,7 +25,7 @@ pub struct Process {
     guard: Child,
 }
 
-/// What the server's socket says.
+/// What the server answers on its socket.
 #[derive(Debug, PartialEq, Eq)]
 enum Answer {
     Ready,
@@ -57,8 +57,7 @@ impl Failure {
         }
     }
 
-    /// The line of the log by which a server says that the data are in a format that it does not
-    /// know.
+    /// The line of the log in which a server says that it does not know the format of the data.
     pub fn unknown_format(&self) -> Option<&str> {
         let mut lines = self.reasons.iter();
         let line = lines.find(|line| line.contains("RDB format version"));
@@ -83,10 +82,10 @@ impl From<Failure> for Error {
 }
 
 impl Process {
-    /// Starts `program` in `dir` and waits until it answers; loading old data may take long.
+    /// Starts `program` in `dir` and waits until it answers. Loading old data may take long.
     ///
     /// # Errors
-    /// What the server's log says of it.
+    /// Why it failed, with the lines of the server's log.
     pub fn start(program: &Path, dir: &DataDir, options: &Options) -> Result<Self, Failure> {
         let failed = |e| Failure::new(dir, format!("cannot start {}: {e}", program.display()));
         let mut log = LogReader::at_end(dir);
@@ -95,10 +94,10 @@ impl Process {
         let server = Command::new(program)
             .args(arguments(options))
             .current_dir(dir.path())
-            .process_group(0) // a Ctrl-C is for this process, which then stops the server in order
+            .process_group(0) // Ctrl-C goes to this process, which then stops the server cleanly
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(stderr) // a wrong argument is said there, before the server opens its log
+            .stderr(stderr) // a wrong argument is reported there, before the server opens its log
             .spawn()
             .map_err(failed)?;
         let guard = guard(server.id()).map_err(failed)?;
@@ -112,16 +111,16 @@ impl Process {
         self.server.id()
     }
 
-    /// Waits until the server ends, and says how.
+    /// Waits until the server ends, and returns how.
     pub fn wait(&mut self) -> String {
         let ended = self.server.wait();
-        // The guard must not outlive the server, or it would later end a stranger with its id.
+        // The guard must not outlive the server, or it could later end another process with its id.
         let _ = self.guard.kill();
         let _ = self.guard.wait();
         ended.map_or_else(|e| e.to_string(), |status| status.to_string())
     }
 
-    /// Kills the server: nobody was told yet that it runs.
+    /// Kills the server. Nobody uses it yet.
     pub fn kill(mut self) {
         let _ = self.server.kill();
         self.wait();
@@ -151,17 +150,17 @@ impl Process {
     }
 }
 
-/// Ends what a process that died left listening on the socket of `dir`, in order, and waits until
-/// it is gone. Nobody knows the process id of such a server, so it is asked through its socket.
+/// Stops a server that a dead process left listening on the socket of `dir`, and waits until it is
+/// gone. Its process id is not known, so it is told through its socket.
 ///
 /// # Errors
-/// [`Error::PrivateRedis`] when it stays.
+/// [`Error::PrivateRedis`]: it does not stop.
 pub fn stop_leftover(dir: &DataDir) -> Result<()> {
     let socket = dir.socket();
     let Ok(mut stream) = UnixStream::connect(&socket) else {
         return Ok(());
     };
-    // The append-only file holds everything, so no snapshot is needed.
+    // The append-only log has everything, so no snapshot is needed.
     let _ = stream.write_all(b"SHUTDOWN NOSAVE\r\n");
     let deadline = Instant::now() + SOCKET_TIMEOUT;
     while UnixStream::connect(&socket).is_ok() {
@@ -191,13 +190,13 @@ fn arguments(options: &Options) -> Vec<String> {
         ("--unixsocket", "redis.sock"),
         ("--unixsocketperm", "700"),
         ("--logfile", "redis.log"),
-        ("--loglevel", "warning"), // every command may be a run: no page of log for each
+        ("--loglevel", "warning"), // each command may start a server: no page of log each time
         ("--appendonly", append_only),
         ("--appendfsync", append_fsync),
         ("--no-appendfsync-on-rewrite", "no"),
         ("--save", ""),
         ("--maxmemory-policy", "noeviction"),
-        ("--repl-diskless-sync-delay", "0"), // a backup need not wait for another one
+        ("--repl-diskless-sync-delay", "0"), // a backup does not wait for another one
     ];
     let settings = settings
         .iter()
@@ -205,8 +204,8 @@ fn arguments(options: &Options) -> Vec<String> {
     settings.chain(options.extra.iter().cloned()).collect()
 }
 
-/// A shell that waits for the end of its input, which only the death of this process closes, and
-/// then tells the server to stop. So not even `kill -9` leaves a server behind.
+/// A shell that waits for the end of its input, which comes when this process dies. Then it tells
+/// the server to stop. So even `kill -9` leaves no server behind.
 fn guard(server: u32) -> std::io::Result<Child> {
     Command::new("sh")
         .args(["-c", "read -r _; kill -TERM \"$0\"", &server.to_string()])
@@ -217,8 +216,8 @@ fn guard(server: u32) -> std::io::Result<Child> {
         .spawn()
 }
 
-/// Sends a signal to a server of this process. Through a shell, as the guard does: every system
-/// has one, and not every system has a program `kill`.
+/// Sends a signal to a server of this process. Through a shell, as the guard does: every system has
+/// one, but not every system has a program `kill`.
 pub fn signal(signal: &str, server: u32) {
     let sent = Command::new("sh")
         .args(["-c", "kill \"$0\" \"$1\"", signal, &server.to_string()])
@@ -227,7 +226,7 @@ pub fn signal(signal: &str, server: u32) {
         .stderr(Stdio::null())
         .status();
     if let Err(error) = sent {
-        tracing::error!(%error, signal, server, "cannot signal the private Redis");
+        tracing::error!(%error, signal, server, "cannot send a signal to the private Redis");
     }
 }
 

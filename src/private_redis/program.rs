@@ -1,4 +1,4 @@
-//! The Redis server programs of this machine.
+//! Finds the Redis server programs of this machine.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -12,19 +12,19 @@ use std::time::Duration;
 use super::writer::Writer;
 use crate::error::{Error, Result};
 
-/// Programs that can serve, in order of preference. The Makefile has the same list and version.
+/// Names of server programs, by preference. The Makefile has the same list and version.
 const NAMES: [&str; 2] = ["redis-server", "valkey-server"];
 /// The first major version with script flags and a sound `appendfsync always`.
 const MAJOR_MIN: u32 = 7;
 /// Longest wait for a program to say its version.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where to get one, said to people who have none.
+/// How to install one.
 const INSTALL: &str = "install one (Debian, Ubuntu: apt-get install redis-server; \
     Fedora: dnf install valkey; Alpine: apk add redis; macOS: brew install redis) \
     or set redis.url to a server that runs elsewhere";
 
-/// A server program that says what it is.
+/// A server program that reports its version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
     /// Where it is.
@@ -69,7 +69,8 @@ impl Version {
         Self(text.to_owned())
     }
 
-    /// Major and minor; what cannot be read is 0. Patches of one minor read each other's data.
+    /// Major and minor number; an unreadable part is 0. Patches of one minor read each other's
+    /// data.
     pub fn minor(&self) -> (u32, u32) {
         let mut numbers = self.0.split('.').map(|part| part.parse().unwrap_or(0));
         (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
@@ -81,11 +82,11 @@ impl Version {
     }
 }
 
-/// The server programs on `path` (the value of `PATH`) that are new enough, in order of preference:
-/// first those of the kind that wrote the data. One that is old or does not run hides no other.
+/// The server programs on `path` (the value of `PATH`) that are new enough, by preference: first
+/// those of the kind that wrote the data. A program that is too old or does not run hides no other.
 ///
 /// # Errors
-/// [`Error::PrivateRedis`] when there is none: it names what was found and how to install one.
+/// [`Error::PrivateRedis`]: there is none. It names what was found and how to install one.
 pub fn find(path: Option<&OsStr>, writer: Option<&Writer>) -> Result<Vec<Program>> {
     let folders: Vec<PathBuf> = path
         .map(|p| std::env::split_paths(p).collect())
@@ -125,16 +126,16 @@ fn none_found(unfit: &[String]) -> Error {
         ),
     };
     Error::PrivateRedis(format!(
-        "no Redis server to keep the data in: {found}; {INSTALL}"
+        "there is no Redis server to run: {found}; {INSTALL}"
     ))
 }
 
-/// Asks a program for its name and version. One that hangs keeps nobody from starting for ever.
+/// Asks a program for its name and version. A program that hangs is killed after a while.
 fn ask(path: PathBuf) -> Result<Program, String> {
-    let none = || "does not tell its version".to_owned();
+    let none = || "does not report its version".to_owned();
     let said = said_version(&path).ok_or_else(none)?;
     let Ok(said) = said else {
-        let why = format!("does not say its version within {VERSION_TIMEOUT:?}");
+        let why = format!("does not report its version within {VERSION_TIMEOUT:?}");
         tracing::warn!("the server program {} {why}", path.display());
         return Err(why);
     };
@@ -146,7 +147,7 @@ fn ask(path: PathBuf) -> Result<Program, String> {
     })
 }
 
-/// What a program prints when it is asked for its version; `Err` when it hangs, and is killed.
+/// What a program prints as its version; `Err` if it hangs and is killed.
 fn said_version(path: &Path) -> Option<Result<String, mpsc::RecvTimeoutError>> {
     let mut child = Command::new(path)
         .arg("--version")
@@ -159,17 +160,17 @@ fn said_version(path: &Path) -> Option<Result<String, mpsc::RecvTimeoutError>> {
     let (saying, said) = mpsc::channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
-        let _ = stdout.read_to_end(&mut bytes); // what cannot be read is no version
+        let _ = stdout.read_to_end(&mut bytes); // an unreadable text is no version
         let _ = saying.send(String::from_utf8_lossy(&bytes).into_owned());
     });
     let said = said.recv_timeout(VERSION_TIMEOUT);
-    // It has said all, or it hangs.
+    // It has printed everything, or it hangs.
     let _ = child.kill();
     let _ = child.wait();
     Some(said)
 }
 
-/// Reads both out of `Redis server v=7.0.15 sha=...`.
+/// Reads both from `Redis server v=7.0.15 sha=...`.
 fn name_and_version(said: &str) -> Option<(String, Version)> {
     let mut words = said.split_whitespace();
     let name = words.next()?.to_lowercase();
@@ -271,7 +272,7 @@ mod tests {
         let unfit = find(Some(&path), None)
             .expect_err("none is fit")
             .to_string();
-        for words in ["6.2.14", "broken/redis-server does not tell its version"] {
+        for words in ["6.2.14", "broken/redis-server does not report its version"] {
             assert!(unfit.contains(words), "{unfit}");
         }
 

@@ -1,4 +1,4 @@
-//! The private server's log, and which of its lines people must hear of.
+//! The private server's log, and the lines of it that people must see.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::data_dir::DataDir;
 
-/// What every run writes. The rest says why a server ended.
+/// What every run writes. The other lines say why a server ended.
 const ROUTINE: [&str; 9] = [
     "oO0OoO0OoO0Oo",
     " version=",
@@ -19,7 +19,7 @@ const ROUTINE: [&str; 9] = [
     "User requested shutdown",
     "ready to exit, bye bye",
 ];
-/// What is said of lost or endangered data, and of a server that cannot go on.
+/// Lines about lost or endangered data, and about a server that cannot go on.
 const ALARMS: [&str; 22] = [
     "Truncating the AOF",
     "Short write while writing",
@@ -44,19 +44,19 @@ const ALARMS: [&str; 22] = [
     "MEMORY ERROR DETECTED",
     "Out Of Memory",
 ];
-/// More of the log is not read at once: a crash report is long.
+/// Most bytes of the log that are read at once: a crash report is long.
 const READ_BYTES_MAX: u64 = 1 << 20;
 /// Lines that say why a server ended.
 const REASONS_MAX: usize = 5;
 
-/// A reader of the log that goes on where it stopped.
+/// Reads the log from where it stopped before.
 #[derive(Debug)]
 pub struct LogReader {
     path: PathBuf,
     at: u64,
 }
 
-/// The alarms of a log, each of them once.
+/// The alarms of a log, each one once.
 #[derive(Debug)]
 pub struct Alarms {
     reader: LogReader,
@@ -71,7 +71,7 @@ impl LogReader {
         Self { path, at }
     }
 
-    /// Reads what was written since the last reading; of a long text only the end.
+    /// Reads what was written since the last reading. Of a long text it reads only the end.
     ///
     /// # Errors
     /// The log cannot be read.
@@ -79,7 +79,7 @@ impl LogReader {
         let mut file = File::open(&self.path)?;
         let end = file.metadata()?.len();
         if end < self.at {
-            self.at = 0; // somebody began a new file
+            self.at = 0; // a new file was begun
         }
         file.seek(SeekFrom::Start(
             self.at.max(end.saturating_sub(READ_BYTES_MAX)),
@@ -100,12 +100,12 @@ impl Alarms {
         }
     }
 
-    /// Says the new ones in our log. A log that is not there has none.
+    /// Logs the new alarms. A missing log has none.
     pub fn tell(&mut self) {
         self.tell_beside("");
     }
 
-    /// The same, but for those that `said`, of which our log hears anyway, quotes.
+    /// The same, except for alarms that `said` quotes, because our log gets that anyway.
     pub fn tell_beside(&mut self, said: &str) {
         for line in alarms(&self.reader.read().unwrap_or_default()) {
             if self.told.insert(line.clone()) && !said.contains(&line) {
@@ -118,8 +118,8 @@ impl Alarms {
         }
     }
 
-    /// Why a server ended by itself that wrote `log`: for the caller to say, without the alarms
-    /// that were told. Other new alarms are told here.
+    /// Why a server that wrote `log` ended by itself, for the caller to log, without alarms that
+    /// were logged before. Other new alarms are logged here.
     pub fn end(&mut self, dir: &DataDir, status: &str, log: &str) -> String {
         let mut reasons = reasons(log);
         let is_unnoted = !reasons.is_empty() && !reasons.iter().any(|line| is_alarm(line));
@@ -128,19 +128,19 @@ impl Alarms {
         self.tell();
         if is_unnoted {
             note_end(dir, status, &reasons);
-            // What the note says is said by the caller.
+            // The caller logs what the note says.
             let _ = self.reader.read();
         }
         reasons
     }
 
-    /// Says each again when it comes again.
+    /// From now on each alarm is logged again when it comes again.
     pub fn forget_told(&mut self) {
         self.told.clear();
     }
 }
 
-/// The alarms in the log of `dir`, in order, without its oldest part when it is long.
+/// The alarms in the log of `dir`, in order. Of a long log the oldest part is left out.
 ///
 /// # Errors
 /// The log cannot be read.
@@ -155,7 +155,7 @@ pub fn all_alarms(dir: &DataDir) -> io::Result<Vec<String>> {
     }
 }
 
-/// The lines of `log` that people must hear of, without process and time.
+/// The lines of `log` that people must see, without process and time.
 fn alarms(log: &str) -> Vec<String> {
     let lines = log.lines().map(said);
     lines
@@ -168,7 +168,7 @@ fn is_alarm(line: &str) -> bool {
     ALARMS.iter().any(|alarm| line.contains(alarm))
 }
 
-/// Why the server ended whose log this is: its last lines, without what every run writes.
+/// Why the server with this log ended: the last lines, without those that every run writes.
 pub fn reasons(log: &str) -> Vec<String> {
     let lines = log.lines().map(said);
     let lines: Vec<&str> = lines
@@ -178,12 +178,12 @@ pub fn reasons(log: &str) -> Vec<String> {
     end.iter().map(|&line| line.to_owned()).collect()
 }
 
-/// Notes in the server's log that it ended by itself, for a reason that is no alarm: who looks for
-/// alarms later finds this one, too.
+/// Notes in the server's log that it ended by itself, for a reason that is not an alarm. So a later
+/// search for alarms finds this one, too.
 fn note_end(dir: &DataDir, status: &str, reasons: &str) {
     let note = format!("seckill: FATAL: the server ended by itself ({status}): {reasons}\n");
     let log = File::options().append(true).open(dir.log());
-    // With a full disk there is no room for it, and our own log says it anyway.
+    // A full disk has no room for it, and our own log has it anyway.
     let _ = log.and_then(|mut log| log.write_all(note.as_bytes()));
 }
 
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(alarms(log).len(), 1);
     }
 
-    /// A reason that is an alarm is quoted once, and one that is none is not read back as an alarm.
+    /// An alarm among the reasons is quoted once. A reason that is not an alarm is not read as one.
     #[test]
     fn the_end_of_a_server_is_said_once() {
         let folder = tempfile::tempdir().expect("folder");

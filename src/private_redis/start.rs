@@ -1,4 +1,4 @@
-//! One start of the private server: the same rules for the first one and for each after a crash.
+//! One start of the private server. The first start and each restart follow the same rules.
 
 use super::append_only::{self, Contents};
 use super::data_dir::DataDir;
@@ -48,13 +48,13 @@ impl Starter {
         let by = writer.map_or("another server program".to_owned(), |by| by.to_string());
         Err(Error::PrivateRedis(format!(
             "the data in {} were written by {by}, and no server program on PATH reads them: {}; \
-             install one that does, or restore a backup that an older one wrote",
+             install one that does, or restore a backup from an older program",
             self.dir.path().display(),
             unfit.join("; ")
         )))
     }
 
-    /// Names the program as the writer of the data, which it becomes with the next order.
+    /// Records the program as the writer of the data, which it is from the next order on.
     fn note(&self, program: &Program, old: Option<Writer>, process: Process) -> Result<Process> {
         let writer = Writer::from(program);
         if old.as_ref() == Some(&writer) {
@@ -71,8 +71,8 @@ impl Starter {
     }
 }
 
-/// Why a program cannot read the data, when that is known without a try. Redis names a format that
-/// it does not know; one of Valkey's it calls damaged, and says how to cut it off.
+/// Why a program cannot read the data, if that is known without a try. Redis reports an unknown
+/// format of its own; data of Valkey it calls damaged, and advises to cut them off.
 fn cannot_read(
     program: &Program,
     contents: Contents,

@@ -1,4 +1,4 @@
-//! Watches the private server: starts it again when it ends, and says what its log reports.
+//! Watches the private server: restarts it when it ends, and logs what its log reports.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,11 +12,11 @@ use crate::error::Result;
 
 /// First pause before a server that died is started again; doubles each time.
 const RESTART_PAUSE_MIN: Duration = Duration::from_millis(100);
-/// Longest such pause: nothing is sold meanwhile, and what made it die may be gone by then.
+/// Longest such pause. Nothing is sold meanwhile, and the cause may be gone by then.
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(1);
-/// A server that ran longer than this starts over with the first pause.
+/// After a run longer than this, the pauses begin with the first one again.
 const RAN_WELL_MIN: Duration = Duration::from_secs(5);
-/// Between two looks at the log of a server that runs.
+/// Pause between two readings of the log of a running server.
 const LOG_PAUSE: Duration = Duration::from_secs(1);
 /// No process has this id.
 const NO_SERVER: u32 = 0;
@@ -31,7 +31,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches from before the first start.
+    /// A new watch, before the first start.
     pub fn new(dir: &DataDir) -> Self {
         Self {
             dir: dir.clone(),
@@ -42,7 +42,7 @@ impl Watch {
         }
     }
 
-    /// The process id of the server that runs now; none between the end of one and the next.
+    /// The process id of the running server; `None` between the end of one and the next.
     pub fn server_id(&self) -> Option<u32> {
         let id = self.server_id.load(Ordering::Relaxed);
         (id != NO_SERVER).then_some(id)
@@ -54,23 +54,23 @@ impl Watch {
         self.tell_alarms();
     }
 
-    /// No server is to be started again.
+    /// From now on no server is restarted.
     pub fn stop(&self) {
         *self.stopping.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.stop.notify_all();
     }
 
-    /// Says what the log reports while the server runs, until told to stop.
+    /// Logs what the log reports while the server runs, until told to stop.
     pub fn follow_log(&self) {
         while !self.wait_for_stop(LOG_PAUSE) {
-            // How a start fails is said by the thread that starts.
+            // The thread that starts the server reports a failed start.
             if self.server_id().is_some() {
                 self.tell_alarms();
             }
         }
     }
 
-    /// Starts the server again whenever it ends, until told to stop.
+    /// Restarts the server whenever it ends, until told to stop.
     pub fn keep_running(&self, first: Process, start: impl Fn() -> Result<Process>) {
         let mut running = Some(first);
         let mut pause = RESTART_PAUSE_MIN;
@@ -97,19 +97,19 @@ impl Watch {
                     self.alarms().tell_beside(&error.to_string());
                     if error.to_string() != told {
                         told = error.to_string();
-                        tracing::error!(%error, "the private Redis does not start: trying again");
+                        tracing::error!(%error, "cannot start the private Redis: retrying");
                     }
                 }
             }
         }
     }
 
-    /// Waits until the server ends, and says why if nobody told it to. How long it ran.
+    /// Waits until the server ends, and logs why unless it was told to. Returns how long it ran.
     fn wait_for_end(&self, mut process: Process, pause: Duration) -> Duration {
         let mut log = LogReader::at_end(&self.dir);
         let since = Instant::now();
         let status = process.wait();
-        // Its id may now become that of a stranger.
+        // Another process may get its id from now on.
         self.server_id.store(NO_SERVER, Ordering::Relaxed);
         if self.is_stopping() {
             self.tell_alarms();
@@ -118,13 +118,13 @@ impl Watch {
         let log = log.read().unwrap_or_default();
         let reasons = self.alarms().end(&self.dir, &status, &log);
         if reasons.is_empty() {
-            tracing::warn!(status, ?pause, "the private Redis ended: starting it again");
+            tracing::warn!(status, ?pause, "the private Redis ended: restarting it");
         } else {
             tracing::error!(
                 status,
                 ?pause,
                 reasons,
-                "the private Redis ended: starting it again"
+                "the private Redis ended: restarting it"
             );
         }
         if let Ok(free) = disk::free_bytes(self.dir.path())
@@ -147,7 +147,7 @@ impl Watch {
         *self.stopping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sleeps for `pause`, or less: true when told to stop.
+    /// Sleeps for `pause`, or less. True if told to stop.
     fn wait_for_stop(&self, pause: Duration) -> bool {
         let stopping = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self

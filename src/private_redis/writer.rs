@@ -1,4 +1,4 @@
-//! Who wrote a data directory last: the format of its files, the server program and its version.
+//! The last writer of a data directory: the format of its files, the server program, its version.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::data_dir::DataDir;
 use crate::error::{Error, Result};
 
-/// The layout of the directory that this version knows: the log of several files of Redis 7.
+/// The layout of the directory that this version knows: the multi-part log of Redis 7.
 const FORMAT: u32 = 1;
 
-/// Who wrote a data directory last. Directories of older versions have no such file.
+/// The last writer of a data directory. Directories of older versions have no such file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Writer {
     format: u32,
@@ -38,7 +38,7 @@ impl Writer {
         }
     }
 
-    /// Reads the file; `None` when there is none.
+    /// Reads the file; `None` if it does not exist.
     ///
     /// # Errors
     /// [`Error::PrivateRedis`]: the file cannot be read, or its format is newer than this program.
@@ -51,15 +51,15 @@ impl Writer {
         };
         let writer: Self = serde_json::from_str(&text).map_err(|error| {
             Error::PrivateRedis(format!(
-                "{} does not name who wrote the data ({error}): restore it, or delete it if no \
-                 older server program was installed since",
+                "{} does not say which program wrote the data ({error}): restore it, or delete it \
+                 if no older server program was installed since",
                 path.display()
             ))
         })?;
         if writer.format > FORMAT {
             return Err(Error::PrivateRedis(format!(
-                "{} was written by a newer seckill: its format is {}, and this version knows {FORMAT}; \
-                 start that version, or restore an older backup",
+                "{} was written by a newer seckill: its format is {}, and this version knows \
+                 {FORMAT}. Start that version, or restore an older backup",
                 dir.path().display(),
                 writer.format
             )));
@@ -67,10 +67,10 @@ impl Writer {
         Ok(Some(writer))
     }
 
-    /// Writes the file, so that a crash leaves the old or the new one.
+    /// Writes the file. A crash leaves the old one or the new one.
     ///
     /// # Errors
-    /// [`Error::PrivateRedis`] when it cannot be written.
+    /// [`Error::PrivateRedis`]: it cannot be written.
     pub fn write(&self, dir: &DataDir) -> Result<()> {
         let path = dir.writer_file();
         let new = path.with_extension("json.new");

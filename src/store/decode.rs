@@ -18,7 +18,7 @@ pub fn number(script: &str, value: &Value) -> Result<u64> {
     u64::from_redis_value_ref(value).map_err(|e| unexpected(script, &e.to_string()))
 }
 
-/// Reads what is left in stock: below 0 when somebody decremented a counter by hand.
+/// Reads what is left in stock: below 0 if a counter was decremented by hand.
 pub fn left_over(script: &str, value: &Value) -> Result<i64> {
     i64::from_redis_value_ref(value).map_err(|e| unexpected(script, &e.to_string()))
 }

@@ -1,4 +1,4 @@
-//! What grows: the memory of Redis, and the feeds.
+//! Reads what grows: the memory of Redis, and the feeds.
 
 use redis::Value;
 
@@ -11,7 +11,7 @@ impl Store {
     /// How much memory Redis uses, and how much it may use.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when Redis is not there, or hides it.
+    /// [`Failure::Busy`]: Redis cannot be reached, or hides it.
     pub async fn memory(&self) -> Result<Memory> {
         let mut connection = self.connection().await?;
         let mut info = redis::cmd("INFO");
@@ -26,7 +26,7 @@ impl Store {
     /// How many consumer groups read the feed of the event.
     ///
     /// # Errors
-    /// Redis is not there, or not in a state to answer; also when there is no such feed.
+    /// Redis cannot be reached or not read, or there is no such feed.
     pub async fn feed_groups(&self, event: &str) -> Result<usize> {
         let mut connection = self.connection().await?;
         let feed = self.keys.feed(event);

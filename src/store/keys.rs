@@ -34,7 +34,7 @@ impl Keys {
         self.of_sale("sale", id)
     }
 
-    /// `[list]` the units, or `[string]` the number left, of a target in cents. Absent is 0. This
+    /// `[list]` the units, or `[string]` the number left, for a target in cents. Absent is 0. This
     /// is the stock.
     pub fn stock(&self, id: &SaleId) -> String {
         self.of_sale("stock", id)
@@ -45,8 +45,8 @@ impl Keys {
         self.of_sale("buyers", id)
     }
 
-    /// `[hash]` username → dead orders of the sale that the buyer has had. Means nothing unless the
-    /// field `gone` of the sale is above 0.
+    /// `[hash]` username → dead orders of the sale that the buyer has had. Valid only if the field
+    /// `gone` of the sale is above 0.
     pub fn gone(&self, id: &SaleId) -> String {
         self.of_sale("gone", id)
     }
@@ -61,7 +61,7 @@ impl Keys {
         self.of_event("holds", event)
     }
 
-    /// `[stream]` one entry for each thing that happened to an order of the event.
+    /// `[stream]` one entry for each change of an order of the event.
     pub fn feed(&self, event: &str) -> String {
         self.of_event("feed", event)
     }
@@ -81,13 +81,13 @@ impl Keys {
         self.of_event("accounts", event)
     }
 
-    /// `[hash]` username → cents that operators put into the account, less what they took out.
+    /// `[hash]` username → cents that operators put into the account, minus what they took out.
     pub fn accounts_paid_in(&self, event: &str) -> String {
         self.of_event("accounts:paid_in", event)
     }
 
-    /// `[string]` how often the accounts of the event changed: two readings of the same number saw
-    /// the same accounts.
+    /// `[string]` how often the accounts of the event changed: two readings with the same number
+    /// saw the same accounts.
     pub fn accounts_changes(&self, event: &str) -> String {
         self.of_event("accounts:changes", event)
     }
@@ -98,35 +98,34 @@ impl Keys {
         self.of_event("payments", event)
     }
 
-    /// `[hash]` sale id → number of its last history, for sales that operators deleted: it lets a
-    /// server tell a deletion from a loss. The field `*` is there while the event is being deleted.
-    /// Never deleted.
+    /// `[hash]` sale id → number of its last history, for deleted sales: so a server can tell a
+    /// deletion from a loss. The field `*` exists while the event is being deleted. Never deleted.
     pub fn deleted(&self, event: &str) -> String {
         self.of_event("deleted", event)
     }
 
-    /// `[string]` when the event was archived for the first time, in epoch ms: from then on it is
-    /// closed for good. Written by `archive_begin`.
+    /// `[string]` when the event was first archived, in epoch ms: from then on it is closed for
+    /// good. Written by `archive_begin`.
     pub fn archived(&self, event: &str) -> String {
         self.of_event("archived", event)
     }
 
-    /// What every key starts with.
+    /// The start of every key.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// `[string]` the version of the data and who wrote it. Belongs to no event.
+    /// `[string]` the version of the data and the program that wrote it. Belongs to no event.
     pub fn data_version(&self) -> String {
         format!("{}data_version", self.prefix)
     }
 
-    /// A key by which Redis is asked whether commands may be run on our keys.
+    /// A key for asking Redis whether commands may be run on our keys.
     pub fn for_commands(&self) -> String {
         self.of_event("orders", "~")
     }
 
-    /// A sale that no operator can create, because `~` is in no sale id: for probes.
+    /// A sale that no operator can create, because no sale id has a `~`: for probes.
     pub fn of_probe(&self) -> [String; 7] {
         let names = [
             "sale:~", "stock:~", "buyers:~", "orders", "holds", "feed", "gone:~",
@@ -139,7 +138,7 @@ impl Keys {
         list([], sales.iter(), |sale| self.of_snapshot(sale))
     }
 
-    /// What a sale has.
+    /// The keys of a sale.
     pub fn of_snapshot(&self, id: &SaleId) -> [String; 3] {
         [self.sale(id), self.stock(id), self.buyers(id)]
     }
@@ -150,7 +149,7 @@ impl Keys {
         [sale, stock, buyers, self.gone(id)]
     }
 
-    /// What the orders of an event have.
+    /// The keys of the orders of an event.
     fn of_orders(&self, event: &str) -> [String; 3] {
         [self.orders(event), self.holds(event), self.feed(event)]
     }
@@ -279,7 +278,7 @@ impl Keys {
         ]
     }
 
-    /// The keys of `bid_cancel`, in its order: no request is looked up there.
+    /// The keys of `bid_cancel`, in its order. It looks up no request.
     pub fn of_bid_cancel(&self, goods: &SaleId) -> [String; 6] {
         let [_requests, keys @ ..] = self.of_bid(goods);
         keys
@@ -312,18 +311,18 @@ impl Keys {
         self.of_event(&format!("reply:{message}"), CHAT_SLOT)
     }
 
-    /// `[hash]` run id of a master → most replicas that it has had online at the same time. Written
-    /// by `peak_record`.
+    /// `[hash]` run id of a master → the most replicas that it has had online at the same time.
+    /// Written by `peak_record`.
     pub fn peaks(&self) -> String {
         self.of_event("peaks", MASTER_SLOT)
     }
 
-    /// What is written so that replicas can be waited for.
+    /// A key that is written so that replicas can be waited for.
     pub fn wait_mark(&self) -> String {
         self.of_event("wait_mark", MASTER_SLOT)
     }
 
-    /// Matches the sale keys of all events; see [`Keys::sale_id`] for the way back.
+    /// Matches the sale keys of all events. [`Keys::sale_id`] is the inverse.
     pub fn sales_pattern(&self) -> String {
         self.pattern("sale:*")
     }
@@ -335,7 +334,7 @@ impl Keys {
         (self.sale(&id) == key).then_some(id)
     }
 
-    /// Matches the holds of all events; see [`Keys::event_of_holds`] for the way back.
+    /// Matches the holds of all events. [`Keys::event_of_holds`] is the inverse.
     pub fn holds_pattern(&self) -> String {
         self.pattern("holds")
     }
@@ -345,7 +344,7 @@ impl Keys {
         self.event_of("holds", key)
     }
 
-    /// Matches the feeds of all events; see [`Keys::event_of_feed`] for the way back.
+    /// Matches the feeds of all events. [`Keys::event_of_feed`] is the inverse.
     pub fn feeds_pattern(&self) -> String {
         self.pattern("feed")
     }
@@ -359,7 +358,7 @@ impl Keys {
         format!("{}{{*}}:{name}", glob_escaped(&self.prefix))
     }
 
-    /// The way back from [`Keys::of_event`].
+    /// The inverse of [`Keys::of_event`].
     fn event_of(&self, name: &str, key: &str) -> Option<String> {
         let event = key.strip_prefix(&self.prefix)?.strip_prefix('{')?;
         let event = event.strip_suffix(name)?.strip_suffix("}:")?;

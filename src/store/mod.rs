@@ -1,8 +1,8 @@
-//! Where it is kept: the only user of the Redis crates and the only maker of keys.
+//! Redis: the only module that uses the Redis crates and makes keys.
 //!
-//! Each function that changes something is one script in `lua/` of the same name. What crowds ask
-//! goes through a [`Lane`]; what operators and the roles in the background ask, through the pool of
-//! the [`Store`]. What is read page by page goes through a scan (`scan.rs`).
+//! Each function that changes something is one script in `lua/` with the same name. Calls of buyers
+//! go over a [`Lane`]. Calls of operators and background tasks go over the pool of the [`Store`].
+//! What is read page by page goes through a scan (`scan.rs`).
 
 pub mod archive;
 pub mod backup;
@@ -55,27 +55,27 @@ pub struct Store {
     pool: Pool,
     keys: Keys,
     timeout: Duration,
-    /// Longest wait for one answer where no buyer waits.
+    /// Longest wait for one answer if no buyer waits.
     patience: Duration,
-    /// Whether a walk over the key space rests on its way.
+    /// Whether a walk over the key space rests between its steps.
     walks_slowly: bool,
-    /// Until when everything starts; `None`: within the timeout after it is asked.
+    /// The latest start of every change; `None`: within the timeout after the call.
     start_by: Option<Instant>,
     replicas: Arc<Replicas>,
-    /// Where crowds read that are not at the doors: orders, chats and pages.
+    /// The lane for readings of buyers that are not grabs: orders, chats and pages.
     reads: Arc<Lane>,
-    /// Where they change something, and read what replicas must have, too. Not the same: while
-    /// replicas are waited for, Redis answers nothing that follows on that connection.
+    /// The lane for their changes, and for readings that replicas must have. It is a second one:
+    /// while it waits for replicas, Redis answers nothing else on that connection.
     changes: Arc<Lane>,
     scans: Arc<Scans>,
 }
 
 impl Store {
-    /// A store at this address. Connects when it is first used; `timeout` bounds connecting and
+    /// A store at this address. Connects when it is first used. `timeout` limits connecting and
     /// every wait of a buyer.
     ///
     /// # Errors
-    /// [`Error::Config`] when it is no address, or a file of it cannot be used.
+    /// [`Error::Config`]: it is not an address, or one of its files cannot be used.
     pub fn new(
         access: impl Into<RedisAccess>,
         prefix: &str,
@@ -115,7 +115,7 @@ impl Store {
         store.with_durability(config.durability)
     }
 
-    /// The same store, with this level for what it acknowledges.
+    /// The same store, with this durability level for what it acknowledges.
     ///
     /// # Errors
     /// As [`Store::with_own_connections`].
@@ -127,8 +127,8 @@ impl Store {
         self.with_own_connections()
     }
 
-    /// The same store, with a pool, scans and lanes of its own: for a role that must not wait for
-    /// the operators.
+    /// The same store, with a pool, scans and lanes of its own: for a task that must not wait for
+    /// operators.
     ///
     /// # Errors
     /// [`Error::Config`] when they cannot be made.
@@ -138,9 +138,9 @@ impl Store {
         Ok(self.with_own_lanes())
     }
 
-    /// The same store, with connections of its own, for what is read again and again: an answer
+    /// The same store, with connections of its own, for what is read again and again. An answer
     /// that takes longer than a buyer waits is too old, so the reading fails. The reader rests
-    /// between two readings, not in the middle of one.
+    /// between two readings, not within one.
     ///
     /// # Errors
     /// As [`Store::with_own_connections`].
@@ -163,34 +163,34 @@ impl Store {
         Lane::new(link, keys, self.timeout, self.replicas.clone())
     }
 
-    /// What is known of the number of replicas that `replicated:all` waits for.
+    /// What is known about the number of replicas that `replicated:all` waits for.
     pub fn replica_count(&self) -> Count {
         self.replicas.count()
     }
 
-    /// Waits a few seconds until that number is known: for a command, which does its work once.
+    /// Waits a few seconds until that number is known. For a command, which runs only once.
     pub async fn until_replicas_are_counted(&self) {
         self.replicas.until_counted().await;
     }
 
-    /// Opens a connection for operators: for a command, whose change must not be late because Redis
-    /// is far away. A failure is told by what is done next.
+    /// Opens a connection for operators. For a command, whose change must not be late because Redis
+    /// is far away. The next call reports a failure.
     pub async fn opened(&self) {
         let _ = self.connection().await;
     }
 
-    /// The keys of this store, for those who read Redis themselves.
+    /// The keys of this store, for code that reads Redis itself.
     pub fn keys(&self) -> &Keys {
         &self.keys
     }
 
-    /// A connection for an operator or a role in the background.
+    /// A connection for an operator or a background task.
     async fn connection(&self) -> Result<Connection> {
         self.pool.get().await
     }
 
-    /// Makes a change that a person asked for: it starts within the timeout or never, and replicas
-    /// have it when this answers, if they are waited for.
+    /// Makes a change for a person: it starts within the timeout or never, and when this returns,
+    /// replicas have it, if required.
     ///
     /// # Errors
     /// [`Failure::Busy`] when it was certainly not made, [`Failure::Unknown`] when it may have
@@ -199,8 +199,8 @@ impl Store {
         self.change_as(call, Ok, |_| true).await
     }
 
-    /// The same, of which `decode` says what became, and `changes` whether that is a change: a
-    /// refusal that too few replicas would repeat is [`Failure::Busy`].
+    /// The same with an outcome: `decode` reads it, and `changes` says whether it is a change. If
+    /// too few replicas have what a refusal depends on, it is [`Failure::Busy`].
     async fn change_as<T>(
         &self,
         call: Call<'_>,
@@ -208,7 +208,7 @@ impl Store {
         changes: impl FnOnce(&T) -> bool,
     ) -> Result<T> {
         let deadline = self.deadline();
-        // Not cut short: a connection that takes long to open is there for the next change.
+        // Not interrupted: a connection that takes long to open serves the next change.
         let mut connection = self.connection().await?;
         let ready = connection.live.ready(call, Some(deadline));
         let late = |_| Failure::Busy("no connection to Redis in time".to_owned());
@@ -223,7 +223,7 @@ impl Store {
         }
     }
 
-    /// Does work of the background: done late, it changes nothing that somebody decided meanwhile.
+    /// Does work of the background. Done late, it changes nothing that was decided meanwhile.
     ///
     /// # Errors
     /// [`Failure::Busy`] when it was certainly not done, [`Failure::Unknown`] when it may have
@@ -233,7 +233,7 @@ impl Store {
         self.work_on(&mut connection.live, call).await
     }
 
-    /// The same on a connection that is lent already.
+    /// The same on a connection that is already lent.
     async fn work_on(&self, live: &mut Live, call: Call<'_>) -> Result<Value> {
         let ready = live.ready(call, None).await?;
         answered(live.send(ready)).await
@@ -247,7 +247,7 @@ impl Store {
         decided.and_then(Decided::if_kept)
     }
 
-    /// A field of a hash, within the timeout of buyers; `None` when there is none.
+    /// A field of a hash, within the timeout of buyers; `None` if it does not exist.
     async fn hash_field(&self, key: String, field: &str) -> Result<Option<String>> {
         let asked = [(key, field)];
         let found = self.reads.hash_fields(&asked, self.deadline()).await?;
@@ -255,8 +255,8 @@ impl Store {
         Ok(found.map(|found| String::from_utf8_lossy(&found).into_owned()))
     }
 
-    /// The same store for a request that came just now: whatever is changed for it starts within
-    /// the timeout from now, however long it takes to read something before.
+    /// The same store for a request that has just come: every change for it starts within the
+    /// timeout from now, however long readings before it take.
     pub fn for_request(&self) -> Self {
         Self {
             start_by: Some(Instant::now() + self.timeout),
@@ -264,7 +264,7 @@ impl Store {
         }
     }
 
-    /// The same store for what goes on when a request has begun: each step has the whole timeout.
+    /// The same store for the steps of a request that has begun: each has the whole timeout.
     pub fn for_steps(&self) -> Self {
         Self {
             start_by: None,
@@ -272,14 +272,14 @@ impl Store {
         }
     }
 
-    /// Until when something starts that is asked now, and until when a buyer waits for it.
+    /// The latest start of a call that is made now, and the end of a buyer's wait for it.
     fn deadline(&self) -> Instant {
         self.start_by
             .unwrap_or_else(|| Instant::now() + self.timeout)
     }
 
-    /// Calls a script that changes nothing, so that any failure may be tried again. Others may use
-    /// the connection meanwhile.
+    /// Calls a script that changes nothing, so a retry is always safe. Others may use the
+    /// connection meanwhile.
     async fn look(&self, live: &Live, call: Call<'_>) -> Result<Value> {
         let mut live = live.clone();
         timeout(self.patience, live.look(call))
@@ -291,9 +291,9 @@ impl Store {
         Failure::Busy(format!("no answer within {:?}", self.patience))
     }
 
-    /// Waits for a command that may be sent again, whatever became of it: it reads, or what it does
-    /// is done once (`XACK`, `XDEL`). `keys` are its own, one for each command of a pipeline; none
-    /// when it is about the server.
+    /// Waits for a command that may be sent again whatever its outcome: it reads, or its effect
+    /// happens once (`XACK`, `XDEL`). `keys` are its own, one for each command of a pipeline; none
+    /// if it is about the server.
     ///
     /// # Errors
     /// [`Failure::Unreadable`] when a key is of another type than it should be, else

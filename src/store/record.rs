@@ -13,10 +13,10 @@ use crate::domain::order::{Accepted, Line, Order, OrderState};
 use crate::domain::whole::whole;
 use crate::failure::{Failure, Result};
 
-/// The order of a record: the one place that decodes it.
+/// The order of a record. This is the only place that decodes it.
 ///
 /// # Errors
-/// [`Failure::Unreadable`] with the id when the record does not follow the grammar.
+/// [`Failure::Unreadable`] with the id: the record does not follow the grammar.
 pub fn decode(id: &str, record: &[u8]) -> Result<Order> {
     let text = text(record);
     parse(id, &text)
@@ -76,7 +76,7 @@ fn line(text: &str) -> Option<Line> {
     })
 }
 
-/// What a record says of a bid of which so many cents were accepted.
+/// The facts of a bid of which this many cents were accepted.
 fn accepted(purchase: u64, text: &str) -> Option<Accepted> {
     let bit = |text: &str| match text {
         "0" => Some(false),
@@ -97,7 +97,7 @@ fn accepted(purchase: u64, text: &str) -> Option<Accepted> {
     adds_up.then_some(accepted)
 }
 
-/// The units of a line: separated by tabs, none in an empty text.
+/// The units of a line, separated by tabs. An empty text has none.
 pub fn units(text: &str) -> Vec<String> {
     if text.is_empty() {
         return Vec::new();
@@ -128,8 +128,8 @@ fn unescaped(unit: &str) -> String {
     text(&bytes).into_owned()
 }
 
-/// The bytes as text. Units that were pushed by hand may hold any byte: what is no UTF-8 is written
-/// as `%XX`, so that different units stay different.
+/// The bytes as text. Units that were pushed by hand may hold any byte: bytes that are not UTF-8
+/// are written as `%XX`, so that different units stay different.
 pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);

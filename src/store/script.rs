@@ -10,14 +10,14 @@ use crate::domain::sale::history::Past;
 use crate::domain::time::EpochMs;
 use crate::failure::{Failure, Result};
 
-/// One transition of the store, as Redis runs it.
+/// One Lua script.
 #[derive(Debug)]
 pub struct Script {
     /// Name of the file in `lua/`.
     pub name: &'static str,
-    /// Everything that Redis is given to run.
+    /// The whole source that Redis gets.
     pub source: &'static str,
-    /// Whether its last argument is a deadline, as `lua/lib/deadline.lua` takes it.
+    /// Whether its last argument is a deadline, as `lua/lib/deadline.lua` reads it.
     pub has_deadline: bool,
     hash: String,
 }
@@ -59,7 +59,7 @@ pub static SALE_GRAB: LazyLock<Script> = script!(
     uses: ["clock", "deadline", "number", "stock", "history", "window", "gone", "record", "feed",
         "sale", "attempts"]
 );
-/// Decides a placement.
+/// Decides a basket.
 pub static ORDER_PLACE: LazyLock<Script> = script!(
     "order_place",
     flags: "",
@@ -116,7 +116,7 @@ pub static SALE_DELETE: LazyLock<Script> = script!(
     flags: " flags=allow-oom",
     uses: ["clock", "deadline", "number", "history", "renewal", "clear"]
 );
-/// Keeps sales from being created in an event that is about to be deleted.
+/// Prevents that sales are created in an event that is about to be deleted.
 pub static EVENT_CLOSE: LazyLock<Script> =
     script!("event_close", flags: " flags=allow-oom", uses: ["clock", "deadline"]);
 /// Deletes everything of an event.
@@ -125,7 +125,7 @@ pub static EVENT_DELETE: LazyLock<Script> = script!(
     flags: " flags=allow-oom",
     uses: ["clock", "deadline", "number", "history", "renewal", "groups", "clear"]
 );
-/// Closes an event for good that is to be archived.
+/// Closes an event for good before it is archived.
 pub static ARCHIVE_BEGIN: LazyLock<Script> = script!(
     "archive_begin",
     flags: " flags=allow-oom",
@@ -143,7 +143,7 @@ pub static ARCHIVE_ORDERS: LazyLock<Script> = script!(
 /// Drops exported requests or payments.
 pub static ARCHIVE_FIELDS: LazyLock<Script> =
     script!("archive_fields", flags: " flags=allow-oom", uses: ["clock", "deadline"]);
-/// Takes names of persons out of what stays.
+/// Replaces the names of persons in what stays.
 pub static ARCHIVE_ERASE: LazyLock<Script> = script!(
     "archive_erase", flags: " flags=allow-oom", uses: ["clock", "deadline", "number", "order"]
 );
@@ -165,32 +165,32 @@ pub static WAIT_MARK: LazyLock<Script> =
 pub static PEAK_RECORD: LazyLock<Script> =
     script!("peak_record", flags: " flags=allow-oom", uses: ["number"]);
 
-/// Sells a held order.
+/// Confirms a held order.
 pub static ORDER_CONFIRM: LazyLock<Script> = script!(
     "order_confirm",
     flags: " flags=allow-oom",
     uses: ["clock", "deadline", "number", "stock", "gone", "order", "feed", "deaths", "change"]
 );
-/// Gives an order back.
+/// Cancels an order.
 pub static ORDER_CANCEL: LazyLock<Script> = script!(
     "order_cancel",
     flags: " flags=allow-oom",
     uses: ["clock", "deadline", "number", "stock", "gone", "order", "feed", "deaths", "change"]
 );
-/// Takes a bid back.
+/// Cancels a bid.
 pub static BID_CANCEL: LazyLock<Script> = script!(
     "bid_cancel",
     flags: " flags=allow-oom",
     uses: ["clock", "deadline", "number", "stock", "gone", "order", "feed", "account", "deaths",
         "change"]
 );
-/// Marks an order as handed out.
+/// Marks an order as used.
 pub static ORDER_USE: LazyLock<Script> = script!(
     "order_use",
     flags: " flags=allow-oom",
     uses: ["clock", "deadline", "number", "stock", "gone", "order", "feed", "deaths", "change"]
 );
-/// Gives back what nobody confirmed in time.
+/// Expires orders that were not confirmed in time.
 pub static ORDER_EXPIRE: LazyLock<Script> = script!(
     "order_expire",
     flags: " flags=allow-oom",
@@ -213,7 +213,7 @@ pub static NUMBER_BIND: LazyLock<Script> =
 /// Frees an openid and its student number from each other.
 pub static NUMBER_UNBIND: LazyLock<Script> =
     script!("number_unbind", flags: " flags=allow-oom", uses: ["clock", "deadline"]);
-/// Decides who answers a message.
+/// Decides which server answers a message.
 pub static REPLY_CLAIM: LazyLock<Script> = script!(
     "reply_claim", flags: " flags=allow-oom", uses: ["clock", "deadline", "number", "claim"]
 );
@@ -276,8 +276,7 @@ impl Call<'_> {
         self
     }
 
-    /// Adds what the caller saw acknowledged of a sale: three arguments, as `lua/lib/history.lua`
-    /// takes them.
+    /// Adds the acknowledged past of a sale: three arguments, as `lua/lib/history.lua` reads them.
     pub fn past(self, past: Option<&Past>) -> Self {
         match past {
             None => self.arg("").arg(0).arg(0),
@@ -288,15 +287,15 @@ impl Call<'_> {
         }
     }
 
-    /// Lets the script start until then, by the clock of Redis. Without this, it may start whenever
-    /// it comes.
+    /// Lets the script start until then, by the clock of Redis. Without this, it may start at any
+    /// time.
     pub fn start_by(mut self, deadline: EpochMs) -> Self {
         self.start_by = Some(deadline);
         self
     }
 
-    /// Sends the call once. When Redis does not know the script (a restart or a flush), nothing
-    /// has run yet: the script is loaded and the call sent again. Nothing else is ever re-sent.
+    /// Sends the call once. If Redis does not know the script (a restart or a flush), nothing has
+    /// run yet: the script is loaded and the call sent again. Nothing else is ever sent twice.
     ///
     /// # Errors
     /// [`Failure::Busy`] when the call certainly did not run, [`Failure::Unknown`] when it may

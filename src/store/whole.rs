@@ -1,14 +1,14 @@
-//! Whole numbers in Redis: what is none is named.
+//! Whole numbers in Redis: an error names a value that is not one.
 
 use std::fmt::Display;
 
 use crate::domain::whole::whole;
 use crate::failure::{Failure, Result};
 
-/// The whole number of bytes that are `what`.
+/// The whole number in these bytes, which are `what`.
 ///
 /// # Errors
-/// [`Failure::Unreadable`] with what it is and says.
+/// [`Failure::Unreadable`] with `what` and the text.
 pub fn whole_of(what: impl Display, bytes: &[u8]) -> Result<u64> {
     let text = String::from_utf8_lossy(bytes);
     let wrong = || Failure::Unreadable(format!("{what} is {text:?}, not a whole number"));

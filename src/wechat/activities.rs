@@ -1,4 +1,4 @@
-//! Which sales are activities on show: those that have a keyword now.
+//! The activities on show: the sales that have a keyword now.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -15,7 +15,7 @@ pub struct Shown<'a> {
     pub sale: &'a Sale,
     /// What it is about.
     pub activity: &'a Activity,
-    /// What people type to mean it.
+    /// The word that users type for it.
     pub keyword: &'a Keyword,
 }
 
@@ -31,12 +31,12 @@ impl<'a> Shown<'a> {
         })
     }
 
-    /// True unless its booking is over at `now`.
+    /// True unless booking has ended at `now`.
     pub fn is_bookable(&self, now: EpochMs) -> bool {
         self.sale.closes_at.is_none_or(|closes| now <= closes)
     }
 
-    /// What people call it.
+    /// Its name for users.
     pub fn name(&self) -> &'a str {
         match self.sale.title.trim() {
             "" => self.keyword.as_str(),
@@ -45,8 +45,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// The activities on show among these sales, in the order of their ids. A sale that cannot be read
-/// has nothing to show.
+/// The activities on show among these sales, sorted by id. A sale that cannot be read is left out.
 pub fn on_show<'a>(sales: impl IntoIterator<Item = &'a SaleRead>) -> Vec<Shown<'a>> {
     let sales = sales.into_iter();
     let readable = sales.filter_map(|(_, read)| read.as_ref().ok());
@@ -54,14 +53,14 @@ pub fn on_show<'a>(sales: impl IntoIterator<Item = &'a SaleRead>) -> Vec<Shown<'
     shown.collect()
 }
 
-/// The keywords that do not say which of these activities is meant: several have them.
+/// The keywords that several of these activities have, so that they name none of them.
 pub fn shared_keywords<'a>(activities: &[Shown<'a>]) -> HashSet<&'a Keyword> {
     let mut seen = HashSet::new();
     let keywords = activities.iter().map(|shown| shown.keyword);
     keywords.filter(|keyword| !seen.insert(*keyword)).collect()
 }
 
-/// Those whose booking is not over at `now`, first those that close first.
+/// Those whose booking has not ended at `now`, sorted by the end of booking.
 pub fn bookable<'a>(sales: impl IntoIterator<Item = &'a SaleRead>, now: EpochMs) -> Vec<Shown<'a>> {
     let mut shown = on_show(sales);
     shown.retain(|shown| shown.is_bookable(now));
@@ -72,8 +71,8 @@ pub fn bookable<'a>(sales: impl IntoIterator<Item = &'a SaleRead>, now: EpochMs)
     shown
 }
 
-/// Those on show, as people look for them at `now`: first what is not over, in the order in which
-/// it starts, last when nobody said; then what is over, first what ended last.
+/// Those on show, in the order for users at `now`: first those that are not over, by their start,
+/// and last those without a start; then those that are over, the latest end first.
 pub fn by_time<'a>(sales: impl IntoIterator<Item = &'a SaleRead>, now: EpochMs) -> Vec<Shown<'a>> {
     let is_over = |shown: &Shown<'_>| shown.activity.is_over(now);
     let (mut over, mut shown): (Vec<_>, Vec<_>) = on_show(sales).into_iter().partition(is_over);

@@ -1,4 +1,4 @@
-//! Checking tickets at the door: each lets one person in, once.
+//! Check-in: each ticket lets one person in, once.
 
 use crate::domain::ids::{Number, OrderId, SaleId};
 use crate::domain::order::Order;
@@ -6,43 +6,43 @@ use crate::domain::order::change::{ChangeOutcome, ChangeRefusal};
 use crate::failure::Result;
 use crate::store::Store;
 
-/// What somebody presents at the door.
+/// What a person presents at the entrance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Presented {
     /// The ticket: its QR code was scanned.
     Ticket(OrderId),
-    /// The number of a person, whose ticket it then is.
+    /// The number of a person, which names their ticket.
     Number(Number),
 }
 
-/// What became of it.
+/// The result of a check-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckIn {
-    /// The ticket was good until now, and is used from now on.
+    /// The ticket was good, and is used from now on.
     Admitted(Order),
-    /// Nobody comes in. Nothing changed.
+    /// The person is not let in. Nothing changed.
     Refused(Refusal),
 }
 
-/// Why nobody comes in.
+/// Why a person is not let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// No sale of this name is an activity.
+    /// No activity has this name.
     NoSuchActivity,
     /// The activity is over.
     Over,
-    /// There is no such ticket, or nobody of this number has one.
+    /// The ticket does not exist, or this number has none.
     NoSuchTicket,
     /// It is a ticket of another activity.
     OtherActivity,
-    /// Somebody came in with it before.
+    /// The ticket was used before.
     Used(Order),
-    /// It was given back.
+    /// The ticket was cancelled.
     Cancelled,
 }
 
-/// Lets in whoever presents a good ticket of `activity`, and marks the ticket as used. Of many who
-/// present the same one, one comes in.
+/// Checks a ticket of `activity` and marks it as used. If several people present the same ticket,
+/// one is let in.
 ///
 /// # Errors
 /// As [`Store::order_use`].
@@ -61,7 +61,7 @@ pub async fn check_in(store: &Store, activity: &SaleId, presented: &Presented) -
     Ok(CheckIn::Refused(refusal))
 }
 
-/// The ticket that is to be used, if it is one of an activity that goes on.
+/// The ticket to use, if it is of this activity and the activity is not over.
 async fn check(
     store: &Store,
     activity: &SaleId,
@@ -89,7 +89,7 @@ fn refused(refusal: ChangeRefusal, order: Order) -> Refusal {
     match refusal {
         ChangeRefusal::Cancelled => Refusal::Cancelled,
         ChangeRefusal::Used => Refusal::Used(order),
-        // Nothing that a ticket is, which is granted at once; and nobody gives anything back here.
+        // A ticket is never held, because it is granted confirmed; and nothing is cancelled here.
         ChangeRefusal::Expired
         | ChangeRefusal::NotConfirmed
         | ChangeRefusal::NotConfirmable

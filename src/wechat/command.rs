@@ -1,14 +1,14 @@
-//! What a message asks for.
+//! Commands: what a message asks for.
 //!
-//! Commands without a keyword are the whole text; those with one are a word, white space, and one
-//! more word, so that 抢火车票 is no 抢票.
+//! A command without a keyword is the whole text. A command with one is a word, white space, and
+//! one more word, so 抢火车票 is not 抢票.
 
 use super::message::Content;
 
-/// What the office can be asked for.
+/// What a message can ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// 帮助, a new subscriber, a scanned code: what there is.
+    /// 帮助, a new subscriber, or a scanned code: a list of commands.
     Help,
     /// 绑定: where to bind a student number.
     BindingPage,
@@ -16,23 +16,23 @@ pub enum Command {
     Bind(String),
     /// 解绑.
     Unbind,
-    /// The user has gone: nobody sees an answer.
+    /// The user unsubscribed: nobody sees an answer.
     Leave,
     /// 抢啥: which activities can be booked.
     Activities,
-    /// The menu of a time without activities.
+    /// The menu entry of a time without activities.
     NoActivities,
-    /// What needs a bound student number.
+    /// A command that needs a bound student number.
     Ticket(TicketCommand),
-    /// A command that needs one word after it, without one or with several: this command.
+    /// A command that needs one word after it, but has none or several.
     Incomplete(&'static str),
-    /// Something else that a user says.
+    /// Other text of a user.
     Unclear,
-    /// Something that the platform tells and nobody asked.
+    /// A notice of the platform that needs no answer.
     Notice,
 }
 
-/// What somebody with a student number can ask for.
+/// What a user with a student number can ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TicketCommand {
     /// 抢票 with a keyword.
@@ -47,7 +47,7 @@ pub enum TicketCommand {
     Return(String),
 }
 
-/// What a command asks for with one more word.
+/// The command that one more word completes.
 type WithWord = fn(String) -> Command;
 
 /// Commands that need one more word.

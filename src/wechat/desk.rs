@@ -1,4 +1,4 @@
-//! What can be asked without a ticket: help, bindings, activities.
+//! Replies that need no ticket: help, bindings, activities.
 
 use super::command::{Command, TicketCommand};
 use super::message::{Content, Message};
@@ -12,10 +12,10 @@ use crate::store::wechat::bindings::BindOutcome;
 use crate::store::wechat::claims::Claim;
 
 impl Office {
-    /// Does what a claimed message asks for, and says what became of it.
+    /// Executes a claimed message; returns the reply and the word for its outcome.
     ///
     /// # Errors
-    /// Redis is not there, or what is in it cannot be read.
+    /// Redis cannot be reached, or its data cannot be read.
     pub(super) async fn reply(
         &self,
         message: &Message,

@@ -4,7 +4,7 @@ use super::seal::Sealer;
 use crate::config::Site;
 use crate::domain::ids::{OpenId, OrderId, SaleId};
 
-/// Makes the links of one site. Ids consist of characters that stand in a query as they are.
+/// Makes the links of one site. Ids need no escapes in a query.
 #[derive(Debug, Clone)]
 pub struct Links {
     site: Site,
@@ -17,13 +17,13 @@ impl Links {
         Self { site, sealer }
     }
 
-    /// Where a student number is bound. Only this user may be given it.
+    /// The page that binds a student number. Only this user may get this link.
     pub fn bind(&self, user: &OpenId) -> String {
         let (site, seal) = (self.site.as_str(), self.sealer.seal(user));
         format!("{site}/wechat/bind?openid={user}&seal={seal}")
     }
 
-    /// True when [`Links::bind`] gives this user a link with this seal.
+    /// True if [`Links::bind`] gives this user a link with this seal.
     pub fn is_sealed(&self, user: &OpenId, seal: &str) -> bool {
         self.sealer.knows(user, seal)
     }
@@ -39,7 +39,7 @@ impl Links {
         format!("{site}/wechat/ticket?openid={user}&ticket={ticket}")
     }
 
-    /// How everything works.
+    /// The help page.
     pub fn help(&self) -> String {
         format!("{}/wechat/help", self.site.as_str())
     }

@@ -7,18 +7,18 @@ use super::command::{ACTIVITIES_KEY, BINDING_KEY, BOOKING_KEY, EMPTY_KEY, HELP_K
 
 /// Longest name of a button of the bar, in bytes of UTF-8.
 const BAR_NAME_BYTES_MAX: usize = 16;
-/// Longest name of a button below one of these.
+/// Longest name of a button in a submenu.
 const SUB_NAME_BYTES_MAX: usize = 40;
-/// Most buttons below one of the bar.
+/// Most buttons in a submenu.
 const SUB_BUTTONS_MAX: usize = 5;
 
-/// What the platform is sent: `{"button":[…]}`, with two buttons, of three that it would take.
+/// The JSON for the platform: `{"button":[…]}`, with two of the three buttons that it allows.
 #[derive(Debug, Serialize)]
 pub struct Menu {
     button: [Button; 2],
 }
 
-/// A button of the bar: what it says when it is tapped, or the buttons below it.
+/// A button of the bar: an event, or a submenu.
 #[derive(Debug, Serialize)]
 struct Button {
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
@@ -37,7 +37,7 @@ struct SubButton {
     key: String,
 }
 
-/// The menu for these activities, of which the first ones get a button.
+/// The menu for these activities. The first ones get a button.
 pub fn menu(bookable: &[Shown<'_>]) -> Menu {
     let first = bookable.iter().take(SUB_BUTTONS_MAX);
     let activities: Vec<_> = first.map(|shown| SubButton::booking(*shown)).collect();
@@ -91,7 +91,7 @@ impl SubButton {
     }
 }
 
-/// The start of a text, of so many bytes at most, without half a character.
+/// The start of a text, at most this many bytes, without a partial character.
 fn cut(text: &str, bytes_max: usize) -> String {
     text[..text.floor_char_boundary(bytes_max)].to_owned()
 }

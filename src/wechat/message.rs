@@ -1,4 +1,4 @@
-//! A message of the platform: what a user typed or did, and which delivery of it this is.
+//! Messages of the platform: what a user typed or did, and the key that all deliveries share.
 
 use super::xml::{self, Fields, WrongXml};
 use crate::domain::Invalid;
@@ -14,7 +14,7 @@ pub enum WrongMessage {
     /// It is not the XML of a message.
     #[error(transparent)]
     Xml(#[from] WrongXml),
-    /// It is packed so that only who has another key reads it.
+    /// It is encrypted with a key that this server does not have.
     #[error(
         "the message is encrypted: choose the plain mode (明文模式) in the settings of the platform"
     )]
@@ -22,19 +22,19 @@ pub enum WrongMessage {
     /// A field that must be there, with a text.
     #[error("the message has no {0}")]
     Missing(&'static str),
-    /// A sender that no user can be.
+    /// A sender that is not a valid user.
     #[error("FromUserName: {0}")]
     User(#[from] Invalid),
 }
 
 impl WrongMessage {
-    /// What is wrong, for the log: nothing of what was sent is in it.
+    /// What is wrong, for the log, without any text of the message.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Xml(_) => "not the XML of a message",
-            Self::Encrypted => "encrypted, which is not read",
+            Self::Encrypted => "encrypted: not supported",
             Self::Missing(_) => "a field is missing",
-            Self::User(_) => "no name of a user",
+            Self::User(_) => "not a valid user",
         }
     }
 }
@@ -48,7 +48,7 @@ pub struct Message {
     pub user: OpenId,
     /// What it says.
     pub content: Content,
-    /// What each delivery of this message has, and no other message.
+    /// The key that all deliveries of this message have, and no other message.
     pub key: MessageKey,
 }
 
@@ -57,14 +57,14 @@ pub struct Message {
 pub enum Content {
     /// What the user typed.
     Text(String),
-    /// What the user did, and to what: names of the platform.
+    /// What the user did, in names of the platform.
     Event {
         /// The event.
         name: String,
-        /// Of a menu, the key of the entry; often nothing.
+        /// The key of the entry of a menu. Often empty.
         entry: String,
     },
-    /// A picture, a voice, a place: nothing that this office reads.
+    /// A picture, a voice, a place: this office does not read them.
     Other,
 }
 
@@ -189,7 +189,7 @@ mod tests {
         let key = |message: Result<Message, WrongMessage>| message.expect("valid").key;
         let text = key(message(&TEXT));
         assert_eq!(text, key(message(&TEXT)));
-        // Whoever repeats a message sends the same number; the rest may differ.
+        // A repeated message has the same number. The rest may differ.
         assert_eq!(text, key(with(&TEXT, "CreateTime", "1539793149")));
         let event = key(message(&EVENT));
         let nameless = key(with(&TEXT, "MsgId", ""));

@@ -1,11 +1,11 @@
-//! The ticket office of a `WeChat` official account: what its users send, and what they are
-//! answered. It keeps nothing of its own: an activity is a sale with a keyword, a ticket is an
-//! order, and a booking is an attempt like any other.
+//! The ticket office of a `WeChat` official account: it answers the messages of users. It stores
+//! nothing of its own kind: an activity is a sale with a keyword, a ticket is an order, and a
+//! booking is an attempt like any other.
 //!
 //! ```text
 //! request → signature → message (xml) → command → office → reply (xml)
 //!                                                   ├ desk: help, bindings, activities
-//!                                                   └ tickets: book, look, give back
+//!                                                   └ tickets: book, show, return
 //! ```
 
 pub mod activities;

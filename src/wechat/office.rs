@@ -1,12 +1,12 @@
-//! The office: answers each message once, however often it is delivered.
+//! The office: answers each message once, however often the platform delivers it.
 //!
 //! ```text
 //! delivery ─→ claimed: work, then keep the reply ─→ reply
 //!          ├→ answered before ──────────────────→ the same reply
-//!          └→ somebody works on it: wait, ask again
+//!          └→ another delivery works on it: wait, ask again
 //! ```
 //!
-//! The work is a task of its own: it goes on when the platform has hung up, and the next delivery
+//! The work is a task of its own. It goes on when the platform has hung up, and the next delivery
 //! finds its reply.
 
 use std::sync::Arc;
@@ -28,18 +28,18 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::wechat::claims::{Claim, ClaimOutcome, SettleOutcome};
 
-/// Time for an answer, from the moment at which the head of the request has been read. The platform
-/// hangs up after 5 s, which include the way.
+/// Time for an answer, from the moment when the head of the request was read. The platform hangs up
+/// after 5 s, which include the network.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(4_500);
-/// Pause before asking again for a reply that somebody else is working on.
+/// Pause before asking again for a reply that another delivery works on.
 const PENDING_PAUSE: Duration = Duration::from_millis(25);
-/// Pause before trying again what was not executed: the platform would only do so after silence.
+/// Pause before a retry of what was not executed. The platform would retry only after silence.
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
 
 /// What the office needs. Clones share everything.
 #[derive(Clone)]
 pub struct Office {
-    /// Decides about bookings.
+    /// Decides bookings.
     pub admission: Arc<Admission>,
     /// Keeps bindings, replies and tickets.
     pub store: Store,
@@ -47,23 +47,23 @@ pub struct Office {
     pub catalogue: Catalogue,
     /// Counts the messages.
     pub metrics: Arc<Metrics>,
-    /// What the official account says of itself.
+    /// The texts of the official account.
     pub account: Arc<Account>,
 }
 
-/// What an official account says of itself.
+/// The name and pages of an official account.
 #[derive(Debug)]
 pub struct Account {
     /// Its name.
     pub name: String,
     /// Its pages.
     pub links: Links,
-    /// What the numbers of its users look like.
+    /// The pattern of its users' numbers.
     pub number_pattern: NumberPattern,
 }
 
 impl Account {
-    /// A number of one of its users; `None` for a text that is none.
+    /// A number of one of its users; `None` if the text is not a number.
     pub fn number(&self, text: &str) -> Option<Number> {
         let number = Number::parse(text).ok();
         number.filter(|_| self.number_pattern.fits(text))
@@ -74,8 +74,8 @@ impl Account {
 type Answered = (String, &'static str);
 
 impl Office {
-    /// The body of the answer to a message, in time, which runs since `since`. When nothing
-    /// can be said in time, that is said, and the next delivery of the message is worked on anew.
+    /// The body of the answer to a message, within the time limit, which began at `since`. If there
+    /// is no answer in time, the body is an apology, and the next delivery is worked on anew.
     pub async fn answer(&self, message: Message, since: Instant) -> String {
         let deadline = since + ANSWER_TIMEOUT;
         let command = Command::of(&message.content);
@@ -92,7 +92,7 @@ impl Office {
             Err(_) => Err(Failure::Unknown(format!("not done in {ANSWER_TIMEOUT:?}"))),
         };
         let (body, outcome) = answered.unwrap_or_else(|error| {
-            tracing::warn!(command = label, %error, "a message is answered with an apology");
+            tracing::warn!(command = label, %error, "cannot answer a message: sending an apology");
             let busy = Reply::text(wording::BUSY);
             (body(&message, &busy), error.label())
         });
@@ -111,7 +111,7 @@ impl Office {
                 Ok(Some(answered)) => return Ok(answered),
                 Ok(None) => (
                     PENDING_PAUSE,
-                    "an earlier delivery is still worked on".into(),
+                    "another delivery of the message is in progress".into(),
                 ),
                 Err(Failure::Busy(why)) => (BUSY_PAUSE, why),
                 Err(error) => return Err(error),
@@ -123,7 +123,7 @@ impl Office {
         }
     }
 
-    /// `None` while somebody else works on it.
+    /// `None` while another delivery works on it.
     async fn try_once(&self, message: &Message, command: &Command) -> Result<Option<Answered>> {
         match self.store.reply_claim(&message.key).await? {
             ClaimOutcome::Claimed(claim) => self.work(message, command, &claim).await.map(Some),
@@ -132,8 +132,8 @@ impl Office {
         }
     }
 
-    /// Does what a message asks for, and remembers the reply; not a failure, which may be over
-    /// when the message is delivered again.
+    /// Executes a message and keeps the reply. A failure is not kept: it may be over when the
+    /// message is delivered again.
     async fn work(&self, message: &Message, command: &Command, claim: &Claim) -> Result<Answered> {
         match self.reply(message, command, claim).await {
             Ok(reply) => {
@@ -153,12 +153,12 @@ impl Office {
     }
 }
 
-/// A claim that could not be settled ends by itself: what was done for it may be done again.
+/// A claim that could not be settled ends by itself. Its work may then be done again.
 fn settled(outcome: Result<SettleOutcome>) {
     match outcome {
         Ok(SettleOutcome::Settled) => {}
-        Ok(SettleOutcome::Lost) => tracing::warn!("a message took longer than its claim"),
-        Err(error) => tracing::warn!(%error, "a claim to answer is not settled"),
+        Ok(SettleOutcome::Lost) => tracing::warn!("a message took longer than its claim lasts"),
+        Err(error) => tracing::warn!(%error, "cannot settle the claim of a message"),
     }
 }
 

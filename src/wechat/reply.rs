@@ -1,25 +1,25 @@
-//! What the office answers, and its exact XML.
+//! Replies of the office, and their exact XML.
 
 use super::wording::{self, List};
 use super::xml::is_allowed;
 
 /// Most articles that the platform shows of an answer to an event.
 pub const ARTICLES_MAX: usize = 8;
-/// Most that it shows of an answer to a text.
+/// Most articles that the platform shows of an answer to a text.
 const ARTICLES_MAX_TO_TEXT: usize = 1;
 
-/// What is answered to a message.
+/// The reply to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     /// A text; `<a href="…">` in it is a link.
     Text(String),
     /// Cards with a link.
     News(Articles),
-    /// The message is taken note of; the user sees nothing.
+    /// No reply: the user sees nothing.
     Silence,
 }
 
-/// One card or several, at most [`ARTICLES_MAX`]: the platform takes an empty list for a broken
+/// One card or several, at most [`ARTICLES_MAX`]. The platform treats an empty list as a broken
 /// answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Articles(Vec<Article>);
@@ -40,7 +40,7 @@ pub struct Article {
 /// One page of several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// What a link to it is called.
+    /// The text of a link to it.
     pub entry: String,
     /// Its card.
     pub article: Article,
@@ -52,8 +52,8 @@ impl Reply {
         Self::Text(text.into())
     }
 
-    /// A list of pages: as cards where the platform shows all of them, which depends on what is
-    /// answered, or else as links in a text.
+    /// A list of pages: cards if the platform shows all of them, which depends on the message that
+    /// is answered; if not, links in a text.
     pub fn list(listed: Vec<Listed>, to_event: bool, words: &List) -> Self {
         let cards_max = if to_event {
             ARTICLES_MAX
@@ -70,7 +70,7 @@ impl Reply {
 }
 
 impl Articles {
-    /// All of these; `None` when there are none, or more than [`ARTICLES_MAX`].
+    /// All of these; `None` if there are none, or more than [`ARTICLES_MAX`].
     pub fn new(articles: Vec<Article>) -> Option<Self> {
         let fits = (1..=ARTICLES_MAX).contains(&articles.len());
         fits.then_some(Self(articles))
@@ -95,7 +95,7 @@ pub struct Envelope<'a> {
 }
 
 impl Reply {
-    /// The body of the answer. That of silence is a word that the platform knows.
+    /// The body of the answer. For silence it is a word that the platform knows.
     pub fn body(&self, envelope: Envelope<'_>) -> String {
         let (kind, content) = match self {
             Self::Silence => return SILENCE.to_owned(),
@@ -110,7 +110,7 @@ impl Reply {
     }
 }
 
-/// The body that says nothing to the user.
+/// The body of an answer that the user does not see.
 pub const SILENCE: &str = "success";
 
 impl Articles {
@@ -131,8 +131,8 @@ impl Article {
     }
 }
 
-/// An element with a text as it is: nothing in it is escaped. A `]]>` would end it early, so it
-/// is divided between two sections; what XML does not allow is left out.
+/// An element with a text, without escapes. A `]]>` would end it early, so it is split over two
+/// sections. Characters that XML does not allow are left out.
 fn element(name: &str, text: &str) -> String {
     let text: String = text.chars().filter(|char| is_allowed(*char)).collect();
     let text = text.replace("]]>", "]]]]><![CDATA[>");

@@ -1,5 +1,5 @@
-//! Whether a link to the binding page is one that the chat gave, where the platform says who
-//! speaks: it carries a seal. Without one, who invents openids could occupy every number.
+//! Seals of links to the binding page. The platform knows which user speaks, so a link that the
+//! chat gave carries a seal. Without seals, a client could invent openids and occupy every number.
 
 use data_encoding::HEXLOWER;
 use ring::hmac::{HMAC_SHA256, Key, sign};
@@ -10,11 +10,11 @@ use crate::domain::ids::OpenId;
 
 /// Hexadecimal digits of a seal: 128 bits.
 const DIGITS: usize = 32;
-/// What a seal is for. What else the token may sign some day is never a seal.
+/// What a seal is for, so that another use of the token never makes a valid seal.
 const PURPOSE: &str = "bind\0";
 
-/// Seals openids with the platform's token, which every server of the account has: so each knows
-/// the seals of the others, and a new token makes all old ones worthless.
+/// Seals openids with the platform's token. Every server of the account has the token, so each
+/// knows the seals of the others. A new token makes all old seals invalid.
 #[derive(Debug, Clone)]
 pub struct Sealer(Key);
 
@@ -33,7 +33,7 @@ impl Sealer {
         seal
     }
 
-    /// True when `seal` is that of `user`. Takes a time that says nothing about the right one.
+    /// True if `seal` is that of `user`. The time that it takes says nothing about the right seal.
     pub fn knows(&self, user: &OpenId, seal: &str) -> bool {
         let expected = self.seal(user);
         expected.as_bytes().ct_eq(seal.as_bytes()).into()

@@ -1,7 +1,7 @@
-//! Whether a request comes from the platform: it signs with a token that only both sides know.
+//! Checks that a request comes from the platform, which signs it with a token that both sides know.
 //!
-//! The signature covers the time and a random number, not the message; who can read it can send
-//! it again with another message. So the platform should reach this server by HTTPS.
+//! The signature covers the time and a random number, not the message. Anyone who can read it can
+//! send it again with another message. So the platform should reach this server by HTTPS.
 
 use data_encoding::HEXLOWER;
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 
 use crate::config::Secret;
 
-/// Lets the platform in, and nobody else.
+/// Accepts requests of the platform only.
 #[derive(Debug, Clone)]
 pub struct Guard {
     token: Secret,
@@ -17,19 +17,19 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// A guard who knows this token. `ignores`: everybody is let in, signed or not.
+    /// A guard with this token. `ignores`: accepts every request, signed or not.
     pub fn new(token: Secret, ignores: bool) -> Self {
         Self { token, ignores }
     }
 
-    /// True when `signature` is that of `timestamp` and `nonce`.
+    /// True if `signature` is that of `timestamp` and `nonce`.
     pub fn admits(&self, timestamp: &str, nonce: &str, signature: &str) -> bool {
         self.ignores || is_signed(&self.token, timestamp, nonce, signature)
     }
 }
 
 /// The SHA-1, in lower-case hexadecimal digits, of the token and the two, sorted as texts and
-/// joined. Takes a time that says nothing about the right signature.
+/// joined. The time that it takes says nothing about the right signature.
 fn is_signed(token: &Secret, timestamp: &str, nonce: &str, signature: &str) -> bool {
     let mut parts = [token.expose(), timestamp, nonce];
     parts.sort_unstable();

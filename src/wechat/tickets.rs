@@ -1,5 +1,5 @@
-//! What somebody with a student number can ask for: tickets. A ticket is an order of the sale,
-//! held by the number.
+//! Commands about tickets, for users with a student number. A ticket is an order of the sale, held
+//! by the number.
 
 use super::activities::Shown;
 use super::command::TicketCommand;
@@ -18,8 +18,8 @@ use crate::domain::time::EpochMs;
 use crate::failure::{Failure, Result};
 use crate::store::wechat::claims::{Claim, SettleOutcome};
 
-/// A user with a number, and the activities as they were just read, in the order in which tickets
-/// are listed.
+/// A user with a number, and the activities as they were just read, in the order of a list of
+/// tickets.
 pub(super) struct Holder<'a> {
     pub office: &'a Office,
     pub user: &'a OpenId,
@@ -32,11 +32,11 @@ pub(super) struct Holder<'a> {
     pub activities: Vec<Shown<'a>>,
 }
 
-/// A ticket that is not dead, and what it is for.
+/// A living ticket, and its activity.
 type Ticket<'a> = (Shown<'a>, Order);
 
 impl<'a> Holder<'a> {
-    /// Does it, and says what became of it.
+    /// Executes the command; returns the reply and the word for its outcome.
     pub async fn ask(&self, command: &TicketCommand) -> Result<Reply> {
         match command {
             TicketCommand::Book(keyword) => self.book(&self.meant(keyword)).await,
@@ -61,13 +61,13 @@ impl<'a> Holder<'a> {
             .collect()
     }
 
-    /// What a keyword names when somebody wants to book: of several, not those of last year.
+    /// The activity of a keyword for a booking. Of several, those that are over do not count.
     fn meant(&self, keyword: &str) -> Vec<Shown<'a>> {
         preferred(self.named(keyword), |shown| shown.is_bookable(self.now))
     }
 
     async fn book(&self, named: &[Shown<'a>]) -> Result<Reply> {
-        // What an earlier delivery has booked is booked, also if it went back since.
+        // What an earlier delivery has booked stays booked, even if it was cancelled since.
         if let Some(ticket) = self.noted().await? {
             return Ok(self.told_again(&ticket));
         }
@@ -94,8 +94,8 @@ impl<'a> Holder<'a> {
         })
     }
 
-    /// The ticket that an earlier delivery of this message was about to book, if it did. To confirm
-    /// a ticket changes nothing, and tells of it only when replicas have it that must.
+    /// The ticket that an earlier delivery of this message was about to book, if it did. Confirming
+    /// it changes nothing, and returns only after the required replicas have it.
     async fn noted(&self) -> Result<Option<Order>> {
         let Some(noted) = &self.claim.note else {
             return Ok(None);
@@ -110,7 +110,7 @@ impl<'a> Holder<'a> {
         Ok(Some(ticket).filter(|ticket| ticket.username == self.number.username()))
     }
 
-    /// What is said of a ticket that an earlier delivery booked.
+    /// The reply about a ticket that an earlier delivery booked.
     fn told_again(&self, ticket: &Order) -> Reply {
         match self.activity_of(ticket) {
             _ if !ticket.state.is_alive() => Reply::text(wording::BOOKED_AND_RETURNED),
@@ -127,8 +127,8 @@ impl<'a> Holder<'a> {
         Reply::from(self.article(shown, ticket, title.to_owned(), description))
     }
 
-    /// The unused tickets. One that cannot be read hides no other, but where none is left, nobody
-    /// knows that there is none.
+    /// The unused tickets. One that cannot be read hides no other. If none is left, it is not known
+    /// that there is none.
     async fn list(&self, activities: &[Shown<'a>], words: &List) -> Result<Reply> {
         let (mut listed, mut unreadable) = (Vec::new(), None);
         for ticket in self.tickets(activities).await? {
@@ -162,9 +162,9 @@ impl<'a> Holder<'a> {
             return Ok(Reply::text(wording::NO_SUCH_ACTIVITY));
         }
         let tickets = self.tickets(named).await?;
-        // Any of them may be the one that is meant.
+        // The one that cannot be read may be the one that is meant.
         let tickets: Vec<_> = tickets.into_iter().collect::<Result<_>>()?;
-        // A used one is asked about only when there is no other: to be told that it is used.
+        // A used ticket counts only if there is no other: the reply says that it is used.
         let tickets = preferred(tickets, |(_, order)| is_unused(order));
         let tickets = preferred(tickets, |(shown, _)| !shown.activity.is_over(self.now));
         let (_, order) = match tickets.as_slice() {
@@ -173,11 +173,11 @@ impl<'a> Holder<'a> {
             [_, _, ..] => return Ok(Reply::text(wording::SAME_KEYWORD_RETURN)),
         };
         self.note(&order.id).await?;
-        // Another message that has given it back meanwhile was told so.
+        // The reply to another message, which cancelled it meanwhile, said so.
         self.cancel(&order.id, wording::NO_TICKET).await
     }
 
-    /// Notes which ticket is meant: the next delivery of this message books or gives back no other.
+    /// Notes which ticket is meant: the next delivery of this message books or cancels no other.
     async fn note(&self, ticket: &OrderId) -> Result<()> {
         let noted = self.office.store.reply_note(self.claim, ticket).await;
         match noted.map_err(harmless)? {
@@ -186,7 +186,7 @@ impl<'a> Holder<'a> {
         }
     }
 
-    /// Gives a ticket back; `repeated` is said when it is cancelled already.
+    /// Cancels a ticket. `repeated` is the reply if it is cancelled already.
     async fn cancel(&self, ticket: &OrderId, repeated: &str) -> Result<Reply> {
         let caller = Caller::Known(self.number.username());
         let outcome = self.office.admission.cancel(ticket, &caller).await?;
@@ -200,18 +200,18 @@ impl<'a> Holder<'a> {
         }))
     }
 
-    /// Until when a ticket may go back, if that is ever possible.
+    /// Until when a ticket can be cancelled, if at all.
     fn cancel_until(&self, ticket: &Order) -> Option<EpochMs> {
         self.activity_of(ticket)?.sale.cancel_until
     }
 
-    /// What a ticket is for, if that is on show.
+    /// The activity of a ticket, if it is on show.
     fn activity_of(&self, ticket: &Order) -> Option<Shown<'a>> {
         let mut activities = self.activities.iter().copied();
         activities.find(|shown| ticket.line(&shown.sale.id).is_some())
     }
 
-    /// The user's tickets of these activities; one that cannot be read is an error of its own.
+    /// The user's tickets of these activities. One that cannot be read is an error of its own.
     async fn tickets(&self, activities: &[Shown<'a>]) -> Result<Vec<Result<Ticket<'a>>>> {
         let sales: Vec<_> = activities.iter().map(|shown| &shown.sale.id).collect();
         let buyer = self.number.username();
@@ -226,7 +226,7 @@ impl<'a> Holder<'a> {
                 let sale = &shown.sale.id;
                 tracing::error!(
                     %sale, %error,
-                    "a ticket cannot be shown: run `seckill audit --deep`"
+                    "cannot read a ticket: run `seckill audit --deep`"
                 );
                 Some(Err(error))
             }
@@ -250,7 +250,7 @@ impl<'a> Holder<'a> {
     }
 }
 
-/// The failure of what did nothing to tickets, if it was executed at all: it is tried again.
+/// The failure of a call that does nothing to tickets: it is retried.
 fn harmless(error: Failure) -> Failure {
     match error {
         Failure::Unknown(why) => Failure::Busy(why),
@@ -258,7 +258,7 @@ fn harmless(error: Failure) -> Failure {
     }
 }
 
-/// Those that are meant, if there are any; or else all of them.
+/// Those that are preferred, if there are any; if not, all.
 fn preferred<T>(all: Vec<T>, is_meant: impl Fn(&T) -> bool) -> Vec<T> {
     if !all.iter().any(&is_meant) {
         return all;

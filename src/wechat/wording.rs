@@ -1,4 +1,4 @@
-//! Every sentence of the office, in one place.
+//! All sentences of the ticket office.
 
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, offset};
@@ -9,49 +9,49 @@ use crate::domain::order::change::ChangeRefusal;
 use crate::domain::purchase::outcome::Refusal;
 use crate::domain::time::EpochMs;
 
-/// Hours by which the clocks of the readers are ahead of UTC, all year.
+/// Hours by which the readers' clocks are ahead of UTC, all year.
 const HOURS_AHEAD: i8 = 8;
 /// Bytes of a day in a time: `2026-12-12`.
 const DAY_BYTES: usize = 10;
 /// Longest text that the platform takes, in bytes.
 const TEXT_BYTES_MAX: usize = 2_048;
 
-/// To what nobody understands.
+/// For a message that is no command.
 pub const UNCLEAR: &str = "对不起，没有找到您需要的信息:(";
-/// When nothing can be answered now.
+/// If nothing can be answered now.
 pub const BUSY: &str = "对不起，服务器现在有点忙，暂时不能给您答复 T T";
-/// When nothing can be booked.
+/// If nothing can be booked.
 pub const NO_ACTIVITIES: &str = "您好，现在没有推荐的抢票活动哟~";
 /// For a keyword or an id that is not on show.
 pub const NO_SUCH_ACTIVITY: &str = "活动不存在";
 /// For a keyword of several activities, when booking.
 pub const SAME_KEYWORD: &str = "存在重名活动，请利用菜单抢票";
-/// For a keyword of several activities of which the user has tickets, when returning.
+/// For a keyword of several activities of which the user has tickets, when cancelling.
 pub const SAME_KEYWORD_RETURN: &str = "您持有多个重名活动的票，无法确定要退哪一张，请联系主办方。";
-/// Without an unused ticket of the activity.
+/// If the user has no unused ticket of the activity.
 pub const NO_TICKET: &str = "您没有该活动未使用的票！";
-/// For a number that is none.
+/// For a text that is not a student number.
 pub const WRONG_NUMBER: &str = "学号格式不正确，请检查后重新绑定。";
-/// For a number that somebody else has bound.
+/// For a number that another user has bound.
 pub const NUMBER_TAKEN: &str = "该学号已被占用！";
 /// After 解绑 of a user who has no number.
 pub const NOT_BOUND: &str = "对不起，您还没有绑定，不能解绑。";
-/// A ticket was given back.
+/// A ticket was cancelled.
 pub const RETURNED: &str = "退票成功！";
-/// Title of the answer to whoever just got a ticket.
+/// Title of the answer to a user who just got a ticket.
 pub const BOOKED: &str = "恭喜您，抢票成功！";
-/// To whoever got a ticket, did not hear of it in time, and gave it back.
+/// For a user who got a ticket, was not told in time, and cancelled it.
 pub const BOOKED_AND_RETURNED: &str = "您抢到的票后来已经退掉了。若还想要，请再抢一次。";
-/// Title of the answer to whoever has a ticket already.
+/// Title of the answer to a user who already has a ticket.
 pub const BOOKED_BEFORE: &str = "您已经抢到票了，请不要重复抢票！";
 
-/// What is said of a list, beside its pages.
+/// The texts of a list, apart from its pages.
 pub struct List {
     /// Above the pages.
     title: &'static str,
-    /// When there are none.
+    /// If there are none.
     pub none: &'static str,
-    /// How to get at one of them, when there is no room for links.
+    /// How to see one of them, if there is no room for links.
     how: &'static str,
 }
 
@@ -96,7 +96,7 @@ pub fn already_bound(number: &Number) -> String {
     format!("您已经绑定了学号{number}，若要解绑请回复“解绑”")
 }
 
-/// To whatever needs a number, of a user who has none. `page` is where to bind one.
+/// The answer to a command that needs a number, for a user who has none. `page` binds one.
 pub fn binding_needed(page: &str) -> String {
     let link = link(page, "点此绑定学号");
     format!("抢票等功能必须绑定学号后才能使用。\n\n{link}")
@@ -107,7 +107,7 @@ pub fn bound(number: &Number) -> String {
     format!("学号{number}绑定成功！回复“帮助”查看使用指南。")
 }
 
-/// A number was given up. `page` is where to bind another.
+/// A number was unbound. `page` binds another.
 pub fn unbound(page: &str) -> String {
     format!("学号绑定已经解除。\n\n{}", link(page, "重新绑定"))
 }
@@ -130,18 +130,18 @@ pub fn not_booked(refusal: Refusal) -> &'static str {
         Refusal::Paused | Refusal::Forgot => "抢票暂停中，请稍后再试",
         Refusal::SoldOut | Refusal::InsufficientStock => "对不起，票已经被抢光啦",
         Refusal::TooManyOrders => "退票次数已达上限",
-        // Gone, or no more on show, since the activities were last read.
+        // Gone, or no longer on show, since the activities were last read.
         Refusal::NoSuchSale | Refusal::WrongDoor | Refusal::InvalidPurchase => NO_SUCH_ACTIVITY,
     }
 }
 
-/// Why a ticket was not given back of a sale where that is possible until then; `None` is never.
+/// Why a ticket was not cancelled. The sale allows it until this time; `None` is never.
 pub fn not_returned(refusal: ChangeRefusal, cancel_until: Option<EpochMs>) -> &'static str {
     match refusal {
         ChangeRefusal::Used => "您的票已经使用，不能退票。",
         ChangeRefusal::NotCancellable if cancel_until.is_none() => "该活动不能退票。",
         ChangeRefusal::NotCancellable => "退票时间已过，不能退票。",
-        // Whatever else it is, it is no ticket any more.
+        // In any other state it is not a ticket any more.
         ChangeRefusal::Expired
         | ChangeRefusal::Cancelled
         | ChangeRefusal::NotConfirmed
@@ -161,8 +161,8 @@ fn activity(shown: Shown<'_>) -> String {
     ])
 }
 
-/// What is known of an activity, after what to type for a ticket, and when. What several share is
-/// not enough.
+/// The facts of an activity, after what to type for a ticket, and when. A keyword that several
+/// activities have is not enough.
 pub fn booking(shown: Shown<'_>, is_shared: bool) -> String {
     let hint = if is_shared {
         "（与其他活动重名，请利用菜单抢票）"
@@ -176,8 +176,8 @@ pub fn booking(shown: Shown<'_>, is_shared: bool) -> String {
     lines([keyword, window, activity(shown)])
 }
 
-/// The name of an activity in a list, with what to type for it, unless that is its name or names
-/// others, too.
+/// The name of an activity in a list, with its keyword, unless the keyword is the name or belongs
+/// to several activities.
 pub fn entry(shown: Shown<'_>, is_shared: bool) -> String {
     let (name, keyword) = (shown.name(), shown.keyword.as_str());
     match keyword {
@@ -187,7 +187,7 @@ pub fn entry(shown: Shown<'_>, is_shared: bool) -> String {
     }
 }
 
-/// What is known of a ticket: its units, if they have names, and its activity.
+/// The facts of a ticket: its units, if they have names, and its activity.
 pub fn ticket(shown: Shown<'_>, units: &[String]) -> String {
     lines([labelled("座位或编号", &units.join("、")), activity(shown)])
 }
@@ -197,7 +197,7 @@ pub fn booked(shown: Shown<'_>, units: &[String]) -> String {
     lines([shown.name().to_owned(), ticket(shown, units)])
 }
 
-/// A text after what it says; nothing for nothing.
+/// A label and a text; empty if the text is.
 fn labelled(label: &str, text: &str) -> String {
     if text.is_empty() {
         return String::new();
@@ -205,14 +205,14 @@ fn labelled(label: &str, text: &str) -> String {
     format!("{label}：{text}")
 }
 
-/// Those that say something, one below the other.
+/// The texts that are not empty, one per line.
 fn lines<const N: usize>(lines: [String; N]) -> String {
     let said = lines.into_iter().filter(|line| !line.is_empty());
     said.collect::<Vec<_>>().join("\n")
 }
 
-/// From when until when, as far as somebody said: `2026-12-12 19:00 至 21:00`; the end of another
-/// day comes after `gap`.
+/// From when until when, as far as known: `2026-12-12 19:00 至 21:00`. If the end is on another
+/// day, it comes after `gap`.
 pub fn span(from: Option<EpochMs>, until: Option<EpochMs>, gap: char) -> Option<String> {
     match (from.map(time), until.map(time)) {
         (None, None) => None,
@@ -237,8 +237,8 @@ pub fn time(ms: EpochMs) -> String {
     })
 }
 
-/// Links to pages in one text. When they are more than the platform takes in one, what they are
-/// called, and how to get at them. A page is its address and what it is called.
+/// Links to pages in one text. If they are more than the platform accepts, their names and how to
+/// see them instead. A page is an address and a name.
 pub fn pages(words: &List, pages: &[(&str, &str)]) -> String {
     let links = pages.iter().map(|(url, name)| link(url, name));
     let lines = links.map(|link| format!("\n{link}"));
@@ -249,7 +249,7 @@ pub fn pages(words: &List, pages: &[(&str, &str)]) -> String {
     names(words, pages.iter().map(|(_, name)| *name))
 }
 
-/// The names, as many as the platform takes, how many more there are, and how to get at them.
+/// As many names as the platform accepts, how many more there are, and how to see them.
 fn names<'a>(words: &List, names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let mut text = words.title.to_owned();
     let count = names.len();
@@ -269,7 +269,7 @@ fn link(url: &str, words: &str) -> String {
     format!("<a href=\"{url}\">{}</a>", harmless(words))
 }
 
-/// Words that neither end nor begin a link.
+/// Text that neither ends nor begins a link.
 fn harmless(words: &str) -> String {
     words.replace('<', "＜").replace('>', "＞")
 }

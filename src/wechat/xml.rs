@@ -1,8 +1,8 @@
-//! Reads the XML of the platform: one root `<xml>`, and in it each field once.
+//! Reads the XML of the platform: one root `<xml>` with each field once.
 //!
-//! Nothing else of XML is needed, and the rest is where the dangers are: document types, entities
-//! beyond the five of XML itself, processing instructions, attributes and comments are refused.
-//! Elements inside a field, which some events have, are checked and passed over.
+//! Messages need nothing else of XML, and the rest is dangerous. So document types, other entities
+//! than the five of XML itself, processing instructions, attributes and comments are refused.
+//! Elements inside a field, which some events have, are checked and skipped.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +13,16 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 /// Deepest nesting of elements; the platform's own messages have five levels.
 const DEPTH_MAX: usize = 8;
 
-/// What is wrong with a text that should be such XML.
+/// Why a text is not such XML.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WrongXml {
-    /// Bytes that are no UTF-8.
+    /// Bytes that are not UTF-8.
     #[error("the message is not UTF-8")]
     NotUtf8,
     /// A character that no XML may have.
     #[error("the message has the character {0:?}, which XML does not allow")]
     Character(char),
-    /// No XML; where and why.
+    /// Not XML: where and why.
     #[error("the message is not well-formed XML: {0}")]
     Broken(String),
     /// XML that is more than a message needs.
@@ -33,7 +33,7 @@ pub enum WrongXml {
     Repeated(String),
 }
 
-/// The fields of a message: name and text, or no text where there were elements.
+/// The fields of a message: name and text. No text if the field has elements.
 pub type Fields = BTreeMap<String, Option<String>>;
 
 /// Reads a whole text.
@@ -54,7 +54,7 @@ pub fn read(bytes: &[u8]) -> Result<Fields, WrongXml> {
     Ok(walk.fields)
 }
 
-/// True for what XML 1.0 calls a character.
+/// True for a character that XML 1.0 allows.
 pub fn is_allowed(char: char) -> bool {
     match char {
         '\t' | '\n' | '\r' => true,
@@ -63,7 +63,7 @@ pub fn is_allowed(char: char) -> bool {
     }
 }
 
-/// True for the names of elements, without name spaces.
+/// True for a name of an element, without name spaces.
 fn is_name(name: &str) -> bool {
     let letter = |char: char| char.is_alphabetic() || char == '_';
     let other = |char: char| char.is_numeric() || matches!(char, '-' | '.');
@@ -74,7 +74,7 @@ fn broken(error: impl std::fmt::Display) -> WrongXml {
     WrongXml::Broken(error.to_string())
 }
 
-/// Where the reading stands.
+/// The state of the reader.
 #[derive(Default)]
 struct Walk {
     /// Open elements: 1 is inside the root, 2 inside a field.
@@ -112,7 +112,7 @@ impl Walk {
         let name = tag.name();
         let name = String::from_utf8_lossy(name.as_ref());
         if !is_name(&name) {
-            return Err(broken(format!("{name:?} is no name")));
+            return Err(broken(format!("{name:?} is not a name")));
         }
         match self.depth {
             0 if name != "xml" => return Err(WrongXml::Foreign("a root that is not <xml>")),
@@ -171,7 +171,7 @@ impl Walk {
     }
 }
 
-/// What a reference stands for: a character by its number, or one of the five of XML itself.
+/// The text of a reference: a character by its number, or one of the five entities of XML itself.
 fn referred(reference: &BytesRef<'_>) -> Result<String, WrongXml> {
     if let Some(char) = reference.resolve_char_ref().map_err(broken)? {
         return Some(char)

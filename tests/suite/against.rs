@@ -1,5 +1,5 @@
-//! `seckill audit ID --against FILE`: what people were told before a failover, against what the
-//! sale has now.
+//! `seckill audit ID --against FILE`: compares an export from before a failover with what the sale
+//! has now.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ fn run(world: &World, words: &[&str]) -> (Option<i32>, String, String) {
     (ended.code, ended.printed, ended.said)
 }
 
-/// A sale with so many orders of one unit, of which the first is confirmed; and an export of it.
+/// A sale with this many orders of one unit, the first of them confirmed, and an export of it.
 async fn exported(world: &World, format: &str, file: &Path) -> Vec<OrderId> {
     let sale = world.sale("a", StockKind::List, 10).await;
     world.put(&sale, &held_for(3_600_000)).await;
@@ -57,7 +57,7 @@ async fn what_was_acknowledged_and_is_missing_is_named() {
         assert_eq!(code, Some(0), "{printed}{said}");
         assert!(printed.contains("5 orders of the export"), "{printed}");
 
-        // A failover forgets: an order, a confirmation; and a unit is sold again.
+        // A failover loses an order and a confirmation, and a unit is sold again.
         let records = world.store.keys().orders("a");
         let record: String = world.run(&["HGET", &records, orders[0].as_str()]).await;
         let held = record.replacen("confirmed", "held", 1);
@@ -100,7 +100,7 @@ async fn what_is_no_export_is_refused() {
     assert_eq!(orders.len(), 5);
     let path = file.to_str().expect("plain");
     for (text, words) in [
-        (Some("order,state\n"), "no export"),
+        (Some("order,state\n"), "not an export"),
         (Some("{\"order\":1}\n"), "line 1"),
         (None, "No such file"),
     ] {

@@ -377,7 +377,7 @@ async fn payments_are_judged_with_the_accounts() {
     // bo has nothing, and paid as much out as in: only the payments tell what is missing.
     let _: i64 = world.run(&["HDEL", &paid_in, "bo"]).await;
     let said = only(&world, &loan, true).await;
-    let words = "\"bo\" has payments, but nothing says what was paid in";
+    let words = "\"bo\" has payments, but no record says what was paid in";
     assert!(said.contains(words), "{said}");
     set(&mut world, &paid_in, "bo", "0").await;
     let _: i64 = world.run(&["HDEL", &balances, "bo"]).await;
@@ -419,7 +419,7 @@ async fn a_broken_term_is_named_once_and_no_bid_for_it() {
     }
 }
 
-/// Cancels an order by a script that forgets to count, or counts twice.
+/// Cancels an order with a script that does not count, or counts twice.
 async fn cancel_by(world: &mut World, sale: &SaleId, user: &str, from: &str, to: &str) {
     let id = world.granted(sale, user, 1).await;
     let source = ORDER_CANCEL.source;
@@ -442,13 +442,13 @@ async fn a_death_that_is_not_counted_or_counted_twice_is_named() {
         (
             add,
             "for _ = 1, 2 do deaths_add(sale.deaths, order.username) end",
-            "buyer \"x\" has 2 dead orders, and 3 counted",
+            "buyer \"x\" has 2 dead orders, but 3 counted",
         ),
-        (sum, "", "all buyers add up to 2, the counter says 1"),
+        (sum, "", "all buyers add up to 2, but the counter says 1"),
         (
             most,
             "if false then",
-            "no buyer has more than 2 dead orders counted, the sale says 1",
+            "no buyer has more than 2 dead orders counted, but the sale says 1",
         ),
     ] {
         let mut world = World::new().await;

@@ -1,5 +1,5 @@
-//! Backups of running sales, and the ways on that `docs/OPERATIONS.md` tells: its commands are run
-//! here as they stand there.
+//! Backups of running sales, and how to restore them: the commands of `docs/OPERATIONS.md` are run
+//! here exactly as written.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -72,7 +72,7 @@ async fn orders_at(url: RedisUrl) -> Vec<String> {
     world.run(&["HKEYS", "seckill:{a}:orders"]).await
 }
 
-/// A folder with `data`, in which so many orders of the sale `a` are.
+/// A folder with `data`, which has this many orders of the sale `a`.
 async fn sold(orders: usize) -> TempDir {
     let folder = tempfile::tempdir().expect("folder");
     let redis = EmbeddedRedis::start(&folder.path().join("data"), Options::default());
@@ -198,7 +198,7 @@ async fn nothing_starts_on_a_backup_that_was_killed() {
     assert!(!base.with_file_name("appendonly.aof.manifest").exists());
     let started = EmbeddedRedis::start(&path, Options::default());
     let said = started.err().expect("refused").to_string();
-    for way in ["restore the whole directory", "move it away"] {
+    for way in ["Restore the whole directory", "move it away"] {
         assert!(said.contains(way), "{said}");
     }
 }

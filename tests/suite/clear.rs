@@ -1,4 +1,4 @@
-//! Sales are reset and deleted, and events deleted: all that belongs to them goes, nothing else.
+//! Sales are reset and deleted, and events deleted: everything that belongs to them, nothing else.
 
 use futures_util::future::join_all;
 use redis::Value;
@@ -405,7 +405,7 @@ async fn a_deleted_event_leaves_nothing_but_the_memory_of_its_sales() {
     assert_eq!(again, PayOutcome::Paid { balance: 141 });
 }
 
-/// Buyers who come while the sale is reset get an order of before or of after, whole.
+/// A buyer who comes while the sale is reset gets a complete order, from before or after the reset.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sale_is_reset_while_a_crowd_buys() {
     let world = World::new().await;

@@ -1,5 +1,5 @@
-//! The private Redis never starts over: what it is started on is whole, and what its log says of
-//! damage is told.
+//! The private Redis never starts over: it starts only on complete data, and damage that its log
+//! reports is logged.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -73,7 +73,7 @@ fn assert_refused(folder: &Path, words: &[&str]) {
 async fn assert_needed(folder: &Path, path: &Path, words: &str) {
     let away = folder.with_extension("away");
     std::fs::rename(path, &away).expect("moved");
-    let both_ways = ["restore the whole directory", "move it away", words];
+    let both_ways = ["Restore the whole directory", "move it away", words];
     assert_refused(folder, &both_ways);
     std::fs::rename(&away, path).expect("moved back");
     assert_eq!(orders_in(folder).await, ORDERS, "{words}");
@@ -256,7 +256,10 @@ async fn data_of_newer_programs_are_refused_in_one_sentence() {
     refused_with("version", "99.1.2".into(), &words);
     refused_with("format", 2.into(), &["its format is 2", "a newer seckill"]);
     std::fs::write(&path, "rubbish").expect("written");
-    assert_refused(folder.path(), &["does not name who wrote the data"]);
+    assert_refused(
+        folder.path(),
+        &["does not say which program wrote the data"],
+    );
     std::fs::write(&path, named.to_string()).expect("written");
     assert_eq!(orders_in(folder.path()).await, ORDERS);
 }
@@ -326,7 +329,7 @@ async fn a_tail_that_was_cut_off_is_told_once_and_named_by_the_doctor() {
     assert!(finding(&doctor(folder.path()), "redis log").contains("ok"));
 }
 
-/// A server whose files may not grow over so many KiB: to Redis a disk that is full.
+/// A server whose files may not grow above this many KiB: for Redis, the disk is full.
 #[tokio::test]
 async fn a_full_disk_is_told_and_named_by_the_doctor_and_loses_nothing() {
     let folder = sold().await;

@@ -167,7 +167,7 @@ async fn a_redis_that_cannot_start_quotes_its_log() {
     assert!(error.contains("maxmemory-policy"), "{error}");
 }
 
-/// A process of the program that runs beside this test; killed when dropped.
+/// A process of the program that runs next to this test; killed when dropped.
 struct Beside {
     child: Child,
     stderr: PathBuf,
@@ -392,7 +392,7 @@ fn a_program_that_hangs_is_named_and_does_not_keep_the_start_for_ever() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(
-        said.contains("redis-server does not say its version within 5s"),
+        said.contains("redis-server does not report its version within 5s"),
         "{said}"
     );
 }
@@ -415,7 +415,7 @@ async fn a_program_that_hangs_hides_no_other() {
     let server = ServerProcess::adopt(child.expect("started"), address).await;
     server.kill();
     let logged = std::fs::read_to_string(log).expect("UTF-8");
-    let words = ["WARN", "redis-server does not say its version within 5s"];
+    let words = ["WARN", "redis-server does not report its version within 5s"];
     assert!(words.iter().all(|words| logged.contains(words)), "{logged}");
 }
 

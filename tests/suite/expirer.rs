@@ -1,5 +1,5 @@
-//! The expirer as a part of the server: what nobody confirms is sold again, whatever is broken
-//! beside it, and nothing of it outlives the server.
+//! The expirer as a part of the server: unconfirmed units are sold again, even next to broken
+//! orders, and the expirer ends with the server.
 
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ async fn broken_orders_are_in_nobodys_way() {
     let waits = world.granted(&stuck, "x", 1).await;
     let feed = world.store.keys().feed("c");
     let _: String = world.run(&["XADD", &feed, "7-7", "what", "by hand"]).await;
-    // And one whose orders are none, which comes first of all.
+    // And one whose orders key has another type, which comes first of all.
     let lost = short_sale(&world, "0", 2).await;
     world.granted(&lost, "x", 1).await;
     let orders = world.store.keys().orders("0");
@@ -104,7 +104,7 @@ async fn broken_orders_are_in_nobodys_way() {
         "nothing of a broken order is lost or returned"
     );
     assert_eq!(world.order(&waits).await.state, OrderState::Held);
-    // Once somebody has mended it, it goes on by itself.
+    // Once the data are repaired, it goes on by itself.
     let _: i64 = world.run(&["DEL", &feed]).await;
     until(&world, &waits, OrderState::Expired).await;
     app.stop().await;

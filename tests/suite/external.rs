@@ -1,4 +1,4 @@
-//! A Redis that somebody else runs: TCP, password, database, TLS; and that restarts.
+//! A Redis that someone else runs: TCP, password, database, TLS, restarts.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Logging in as operators have it: a TLS port that wants certificates of its own authority, and a
-//! password in a file that changes. What is wrong is named with its file or setting.
+//! The login at Redis: a TLS port that requires certificates of its own authority, and a password
+//! in a file that changes. Errors name the file or the setting.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ impl Certificates {
         std::fs::write(self.path(name), text).expect("written");
     }
 
-    /// A server that nobody reaches without a certificate of the authority.
+    /// A server that requires a certificate of the authority.
     fn redis(&self) -> (PrivateRedis, u16) {
         let port = free_address().port();
         let file = |name: &str| self.path(name).to_str().expect("a plain path").to_owned();
@@ -226,7 +226,7 @@ fn one_password_and_its_encoding() {
     }
 }
 
-/// Somebody changes the password at Redis, cuts off who is logged in, and then writes the file.
+/// An operator changes the password at Redis, closes the connections, and then writes the file.
 #[tokio::test]
 async fn a_password_that_changes_needs_no_restart() {
     let folder = tempfile::tempdir().expect("folder");

@@ -1,5 +1,5 @@
-//! All tests that need a Redis, in one binary. Folders mirror `src/http` and `lua/`; every test
-//! has a key prefix of its own, so all run side by side on one private server.
+//! All tests that need a Redis, in one binary. Folders mirror `src/http` and `lua/`. Every test has
+//! a key prefix of its own, so all run in parallel on one private server.
 
 mod support;
 

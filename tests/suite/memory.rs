@@ -82,7 +82,7 @@ async fn a_private_redis_is_full_at_its_limit_and_goes_on() {
     run("audit b --deep");
     server_1.kill();
 
-    // More data than it may use: it starts, says so, and forgets nothing. It is not ready to sell.
+    // More data than the limit: it starts, logs that, and loses nothing. It is not ready to sell.
     let (server_2, record) = full_server(folder.path()).await;
     assert_eq!(logged(&record, "Redis is full, or nearly so").await, 1);
     assert_eq!(server_2.buyer.get("/readyz").await.status, 503);
@@ -206,7 +206,7 @@ async fn the_doctor_names_what_grows() {
         .to_owned();
     assert!(feeds.contains("XTRIM") && feeds.contains(&feed), "{feeds}");
 
-    // A feed that somebody reads, and dead orders that were archived, are in order.
+    // A feed with a reader, and dead orders that were archived, are in order.
     world.store.feed_open("e").await.expect("a group");
     let _: u64 = world.run(&["HSET", &key, "archived", "9000"]).await;
     let found = doctor(&world).await;

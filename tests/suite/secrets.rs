@@ -1,4 +1,4 @@
-//! What other users of the machine and of the network may not learn: files of the private Redis,
+//! What other users of the machine and the network must not learn: files of the private Redis,
 //! secrets, and the operators' token.
 
 use std::fs::Permissions;
@@ -36,7 +36,7 @@ fn everything_in(folder: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-/// True when another user can read the file; nobody can tell who may not become one.
+/// True if another user can read the file: any user may run code one day.
 fn others_read(path: &Path) -> bool {
     let mut command = Command::new("cat");
     let command = command.arg(path).uid(NOBODY).gid(NOBODY);
@@ -126,7 +126,7 @@ async fn a_token_from_a_file_opens_and_one_on_the_command_line_is_warned_of() {
         let put = operator.json("PUT", "/admin/sales/a", r#"{"kind":"list"}"#);
         assert_eq!(put.await.status, 201);
         let (logged, printed) = (record.logged(), record.printed());
-        let told = "WARN seckill::cli: admin.token stands on the command line";
+        let told = "WARN seckill::cli: admin.token is on the command line";
         assert_eq!(logged.contains(told), is_told, "{logged}");
         assert!(!logged.contains(TOKEN) && !printed.contains(TOKEN));
     }

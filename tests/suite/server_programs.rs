@@ -1,5 +1,5 @@
-//! The private Redis under each server program: it sells, and its data are read by those programs
-//! that can and refused by the others. Needs what `make servers` fetches; for `make test-long`.
+//! The private Redis with each server program: it sells, and the programs that can read its data
+//! do, while the others refuse. Needs what `make servers` fetches; for `make test-long`.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The walk over the key space finds every sale, hold and feed, whatever lies beside them.
+//! The walk over the key space finds every sale, hold and feed, whatever other keys there are.
 
 use std::collections::BTreeSet;
 

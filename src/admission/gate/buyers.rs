@@ -1,9 +1,9 @@
 //! The buyers of a sale, as a closed gate remembers them: 8 bytes each.
 
-/// Most buyers that a gate remembers: 32 MB. A sale with more is asked through.
+/// Most buyers that a gate remembers: 32 MB. With more, every attempt passes the gate.
 pub const BUYERS_MAX: usize = 4_000_000;
 
-/// Fingerprints of everybody who held an order, in order.
+/// Sorted fingerprints of all buyers who held an order.
 #[derive(Debug, Default)]
 pub struct Buyers {
     sorted: Vec<u64>,
@@ -20,7 +20,7 @@ impl Buyers {
         }
     }
 
-    /// True for everybody who was remembered.
+    /// True for every buyer who was remembered.
     pub fn contains(&self, fingerprint: u64) -> bool {
         self.sorted.binary_search(&fingerprint).is_ok()
     }

@@ -1,5 +1,5 @@
-//! The learner: tells the gates what replies say, and fetches the buyers of a sale when a gate
-//! wants to close, in small steps beside the doors' traffic.
+//! The learner: passes replies to the gates, and reads the buyers of a sale when its gate wants to
+//! close. It reads in small steps, so that attempts do not wait.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 /// Pause for a sale with more buyers than a gate remembers.
 const TOO_MANY_PAUSE: Duration = Duration::from_secs(60);
 
-/// What one worker needs to keep gates and names true.
+/// Keeps gates and names up to date for one worker.
 #[derive(Clone)]
 pub struct Learner {
     pub store: Store,
@@ -27,7 +27,7 @@ pub struct Learner {
     pub metrics: Arc<Metrics>,
 }
 
-/// The turn of the one who learns. Should its task die, the gate would wait for it for ever.
+/// The right to learn a sale. If its task died, the gate would wait for it for ever.
 struct Turn<'a> {
     gates: &'a Gates,
     sale: &'a SaleId,
@@ -40,8 +40,8 @@ impl Drop for Turn<'_> {
 }
 
 impl Learner {
-    /// Passes on what a reply says, and whether it granted an order; starts learning when the gate
-    /// wants to close.
+    /// Passes on a reply, and whether it granted an order. Starts learning when the gate wants to
+    /// close.
     pub fn hear(&self, sale: &SaleId, standing: &Standing, granted: bool, asked_at: Instant) {
         if self.gates.hear(sale, standing, granted, asked_at) {
             let (learner, sale) = (self.clone(), sale.clone());
@@ -49,8 +49,8 @@ impl Learner {
         }
     }
 
-    /// Opens the gate after a failure that may have been none: an order may have been granted of
-    /// which no reply told. Called before anybody is told that the outcome is unknown.
+    /// Opens the gate after a call whose outcome is unknown: it may have granted an order. Called
+    /// before any buyer is told that the outcome is unknown.
     pub fn doubt(&self, sale: &SaleId, error: &Failure) {
         match error {
             Failure::Busy(_) => {}
@@ -58,8 +58,8 @@ impl Learner {
         }
     }
 
-    /// Opens all gates: too few replicas have what replies rest on, so nobody knows any more what
-    /// is sold out.
+    /// Opens all gates: too few replicas have what replies depend on, so it is not known any more
+    /// which sales are sold out.
     pub fn doubt_all(&self) {
         self.gates.open_all();
     }
@@ -78,13 +78,13 @@ impl Learner {
             }
             Ok(None) => self.gates.give_up(sale, TOO_MANY_PAUSE),
             Err(error) => {
-                tracing::warn!(%sale, %error, "the buyers of a sale could not be learned");
+                tracing::warn!(%sale, %error, "cannot read the buyers: the gate stays open");
             }
         }
     }
 
-    /// All buyers, and the sale after they were read: if no order was granted since the
-    /// reading began, nobody is missing. `None` when they are too many, or the sale is gone.
+    /// All buyers, and the sale after they were read. If no order was granted since the reading
+    /// began, no buyer is missing. `None` if there are too many, or the sale is gone.
     async fn learned(&self, sale: &SaleId) -> Result<Option<Learned>> {
         let since = Instant::now();
         let fingerprint = |name: &Username| self.gates.fingerprint(name);

@@ -1,11 +1,12 @@
-//! Gates: answer those who get nothing anyway without asking Redis, so that the work of Redis
-//! grows with the stock and not with the crowd.
+//! Gates: refuse buyers without asking Redis when Redis would refuse them, too. So the work of
+//! Redis grows with the stock and not with the crowd.
 //!
-//! A gate closes when a sale says the same to everybody who holds nothing (sold out, not started,
-//! ended, paused). It then knows everybody who holds an order, and sends those through. It is
-//! exact for every order that existed when it closed. It learns of later changes from any reply:
+//! A gate closes when a sale gives all buyers without an order the same answer (sold out, not
+//! started, ended, paused). It then knows all buyers who hold an order, and lets those through. It
+//! is exact for every order that existed when it closed. It learns of later changes from any reply:
 //! one attempt passes every [`PROBE_EVERY`], and a gate that heard nothing for [`AGE_MAX`] lets
-//! all pass. So a gate lags by one probe; it can never oversell, because it grants nothing.
+//! every attempt pass. So a gate lags by one probe. It can never oversell, because it grants
+//! nothing.
 
 mod buyers;
 pub(super) mod learner;
@@ -22,17 +23,17 @@ use crate::domain::purchase::outcome::Refusal;
 use crate::domain::purchase::standing::{Grants, Standing};
 use crate::domain::sale::Door;
 
-/// How often one attempt passes a closed gate to see how the sale stands now.
+/// How often one attempt passes a closed gate to read the state of the sale.
 pub const PROBE_EVERY: Duration = Duration::from_millis(20);
-/// A closed gate that heard nothing for so long answers nobody.
+/// A closed gate that heard nothing for this long refuses nobody.
 pub const AGE_MAX: Duration = Duration::from_millis(100);
-/// A closed gate that heard nothing for so long forgets its buyers: nobody asks, so the memory is
-/// for others; and whatever was done to the sale meanwhile, the gate saw nothing of it.
+/// A closed gate that heard nothing for this long drops its buyers. Nobody asks for the sale, so
+/// the memory is for others, and the gate may have missed changes.
 pub const IDLE_MAX: Duration = Duration::from_secs(60);
-/// So long before a window opens, everybody is asked through: replies travel for a while.
+/// From this long before a window opens, every attempt passes: replies take a while.
 const OPENING_MARGIN: Duration = Duration::from_millis(50);
-/// After learning the buyers of a sale, they are not learned again for so many times as long as
-/// it took: a sale that changes all the time is better asked.
+/// After the buyers of a sale were read, they are not read again for this multiple of the time that
+/// it took. For a sale that changes all the time, it is better to ask Redis.
 const RELEARN_PAUSE_FACTOR: u32 = 5;
 
 /// The gates of all sales, shared by the workers of a process.
@@ -45,20 +46,20 @@ pub struct Gates {
 /// What was learned of a sale whose gate wants to close.
 #[derive(Debug)]
 pub struct Learned {
-    /// How it stood after its buyers were read.
+    /// The state of the sale after its buyers were read.
     pub standing: Standing,
-    /// Everybody who held an order.
+    /// All buyers who held an order.
     pub buyers: Buyers,
-    /// When the standing was asked for.
+    /// When the state was asked for.
     pub asked_at: Instant,
-    /// How long all of it took.
+    /// How long the reading took.
     pub took: Duration,
 }
 
 /// What to do with an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Redis would say this; it need not be asked.
+    /// Redis would give this refusal. Do not ask it.
     Refused(Refusal),
     /// Only Redis knows.
     Ask,
@@ -70,21 +71,21 @@ struct Gate {
 }
 
 enum State {
-    /// Everybody passes.
+    /// Every attempt passes.
     Open {
-        /// The buyers are not learned before this.
+        /// The buyers are not read before this.
         learn_at: Option<Instant>,
     },
-    /// Everybody passes while the buyers are learned, by one task at a time.
+    /// Every attempt passes while one task reads the buyers.
     Learning {
-        /// Orders granted when the learning began.
+        /// Orders granted when the reading began.
         since: Grants,
-        /// The newest that was heard meanwhile. When it differs, the buyers may be incomplete.
+        /// The newest number heard meanwhile. If it differs, buyers may be missing.
         newest: Grants,
-        /// Something happened meanwhile that may be missing from what is learned.
+        /// Something changed meanwhile that the reading may miss.
         spoilt: bool,
     },
-    /// Who holds nothing is answered here.
+    /// Buyers who hold no order are refused here.
     Closed(Closed),
 }
 
@@ -97,13 +98,13 @@ impl Default for State {
 struct Closed {
     refusal: Refusal,
     standing: Standing,
-    /// The sale stood like this at least until then.
+    /// The sale had this state at least until then.
     heard_at: Instant,
     /// When one attempt passes again.
     probe_at: Instant,
-    /// From then on everybody passes.
+    /// From then on every attempt passes.
     opens_at: Option<Instant>,
-    /// When it opens, the buyers are not learned again before this.
+    /// After the gate opens, the buyers are not read again before this.
     learn_at: Instant,
     buyers: Buyers,
 }
@@ -139,9 +140,9 @@ impl Gates {
         Verdict::Refused(closed.refusal)
     }
 
-    /// Learns from any reply, which was asked for at `asked_at`; `granted`: it granted an order.
-    /// Called before the reply reaches its buyer, so that no buyer knows of an order that the gate
-    /// does not know of. When it is true, the caller should learn the buyers now and then call
+    /// Learns from any reply to a call that was sent at `asked_at`. `granted`: it granted an order.
+    /// Call it before the reply reaches its buyer, so that the gate knows every order that a buyer
+    /// knows. If it returns true, the caller should read the buyers now and then call
     /// [`Gates::close`] or [`Gates::give_up`].
     #[must_use]
     pub fn hear(
@@ -152,7 +153,7 @@ impl Gates {
         asked_at: Instant,
     ) -> bool {
         if standing.closed == Some(Refusal::WrongDoor) {
-            // Whoever asks at the wrong door hears nothing of the sale, and nor does the gate.
+            // A reply `wrong_door` says nothing about the sale, so the gate learns nothing.
             return false;
         }
         let refusal = standing.refusal().filter(|refusal| closes(*refusal));
@@ -164,29 +165,29 @@ impl Gates {
         gate.lock().hear(standing, refusal, granted, asked_at)
     }
 
-    /// Closes the gate of `sale`, if what was learned is all there is to know.
+    /// Closes the gate of `sale`, unless buyers may be missing from what was learned.
     pub fn close(&self, sale: &SaleId, learned: Learned) {
         self.forget_idle(learned.asked_at);
         self.create(sale).lock().close(learned);
     }
 
-    /// Lets everybody pass until the sale says something else. When nobody knows what became of
-    /// attempts, whoever asks again must reach Redis, which may have granted an order that no reply
-    /// told of; and when units came back, nobody need wait for a probe to bring that news. The
-    /// buyers are not learned more often by that.
+    /// Lets every attempt pass until the sale says something else. If the outcome of attempts is
+    /// unknown, their buyers must reach Redis on a retry: it may have granted an order that no
+    /// reply told of. If units came back, buyers need not wait for a probe. The buyers are not read
+    /// more often because of this.
     pub fn open(&self, sale: &SaleId) {
         if let Some(gate) = self.find(sale) {
             gate.lock().open();
         }
     }
 
-    /// The same for every sale.
+    /// The same for all sales.
     pub fn open_all(&self) {
         let sales = self.sales.read().unwrap_or_else(PoisonError::into_inner);
         sales.values().for_each(|gate| gate.lock().open());
     }
 
-    /// Whoever learned the buyers ended without them: everybody passes, and it is tried again after
+    /// The reading of the buyers failed: every attempt passes, and the next reading begins after
     /// `pause`.
     pub fn give_up(&self, sale: &SaleId, pause: Duration) {
         let gate = self.create(sale);
@@ -197,13 +198,13 @@ impl Gates {
         }
     }
 
-    /// The number by which a gate knows a buyer. Two names may share one: then a stranger
-    /// passes, which is harmless; a buyer is never mistaken for a stranger.
+    /// The number by which a gate knows a buyer. Two names may share one: then a buyer without an
+    /// order passes, which does no harm. A buyer with an order always passes.
     pub fn fingerprint(&self, username: &Username) -> u64 {
         self.hasher.hash_one(username.as_str())
     }
 
-    /// Sales whose gate is closed, with the size of what it knows, for metrics.
+    /// Sales whose gate is closed, with the number of buyers it remembers, for metrics.
     pub fn closed(&self) -> Vec<(SaleId, Refusal, usize)> {
         let sales = self.sales.read().unwrap_or_else(PoisonError::into_inner);
         let closed = sales.iter().filter_map(|(sale, gate)| match &*gate.lock() {
@@ -213,7 +214,7 @@ impl Gates {
         closed.collect()
     }
 
-    /// Opens the gates that nobody asked for long: the buyers of each take memory.
+    /// Opens gates that nobody asked for long: the buyers of each take memory.
     fn forget_idle(&self, now: Instant) {
         let sales = self.sales.read().unwrap_or_else(PoisonError::into_inner);
         for gate in sales.values() {
@@ -250,13 +251,13 @@ impl State {
         asked_at: Instant,
     ) -> bool {
         match self {
-            // Only ever forwards: replies of several workers may arrive out of order.
+            // Never backwards: replies of several workers may arrive out of order.
             Self::Learning { newest, .. } => *newest = standing.grants.max(*newest),
             Self::Closed(closed) => match refusal {
                 Some(refusal) if !granted && closed.knows_all(standing, asked_at) => {
                     closed.refresh(standing, refusal, asked_at);
                 }
-                // Stock came back, or somebody holds an order whom the gate does not know.
+                // Stock came back, or a buyer whom the gate does not know holds an order.
                 Some(_) | None => {
                     let learn_at = Some(closed.learn_at);
                     *self = Self::Open { learn_at };
@@ -303,7 +304,7 @@ impl State {
             asked_at,
             took,
         } = learned;
-        // Otherwise somebody was granted an order meanwhile: these may not be all buyers.
+        // Otherwise an order was granted meanwhile, and its buyer may be missing.
         let complete = !spoilt && since == newest && newest == standing.grants;
         let refusal = standing.refusal().filter(|refusal| closes(*refusal));
         let learn_at = asked_at + took * RELEARN_PAUSE_FACTOR;
@@ -325,7 +326,7 @@ impl State {
 }
 
 impl Closed {
-    /// True when nobody can have come to an order since the buyers were learned.
+    /// True if no buyer can have got an order since the buyers were read.
     fn knows_all(&self, standing: &Standing, asked_at: Instant) -> bool {
         standing.grants == self.standing.grants && !self.is_idle(asked_at)
     }
@@ -346,7 +347,7 @@ impl Closed {
     }
 }
 
-/// Refusals that hold for everybody and for a while.
+/// Refusals that are the same for all buyers and last for a while.
 fn closes(refusal: Refusal) -> bool {
     match refusal {
         Refusal::SoldOut
@@ -362,10 +363,10 @@ fn closes(refusal: Refusal) -> bool {
     }
 }
 
-/// The instant at which everybody passes, because the window is about to open.
+/// The moment from which every attempt passes, because the window is about to open.
 fn opening(standing: &Standing, asked_at: Instant) -> Option<Instant> {
     let opens_in = Duration::from_millis(standing.opens_in);
-    // A window that opens in years is not an instant that every clock can hold.
+    // A window that opens in many years may not fit into every clock.
     let waits = standing.opens_in > 0;
     waits
         .then(|| asked_at.checked_add(opens_in.saturating_sub(OPENING_MARGIN)))
@@ -385,7 +386,7 @@ mod tests {
         opens_in: 0,
     };
 
-    /// So many grants, each at the millisecond of its number.
+    /// This many grants, each at the millisecond of its number.
     const fn grants(count: u64) -> Grants {
         let last_at = count;
         Grants { last_at, count }
@@ -411,7 +412,7 @@ mod tests {
             self.start + Duration::from_millis(ms)
         }
 
-        /// Hears of a reply that granted nothing; whether the buyers are to be learned.
+        /// Passes a reply that granted nothing; returns whether the buyers should be read.
         fn hear(&self, standing: Standing, ms: u64) -> bool {
             self.gates.hear(&self.sale, &standing, false, self.at(ms))
         }
@@ -545,7 +546,7 @@ mod tests {
 
     #[test]
     fn as_many_grants_of_another_time_are_others() {
-        // Redis forgot the sale, or the last of its orders, and as many were granted again.
+        // Redis lost the sale, or the last of its orders, and as many were granted again.
         for last_at in [6, 8] {
             let anew = Standing {
                 grants: Grants { last_at, count: 7 },
@@ -567,7 +568,7 @@ mod tests {
 
     #[test]
     fn a_grant_that_the_count_does_not_show_opens_the_gate() {
-        // Redis forgot the sale, and as many orders were granted again, to others.
+        // Redis lost the sale, and as many orders were granted again, to others.
         let scene = Scene::closed();
         let gates = &scene.gates;
         assert!(!gates.hear(&scene.sale, &SOLD_OUT, true, scene.at(5)));
@@ -642,7 +643,7 @@ mod tests {
     fn one_learns_at_a_time_and_closes_nothing_after_a_doubt() {
         let scene = Scene::learning();
         scene.gates.open(&scene.sale);
-        // The order in doubt was granted, to a buyer whom the learning may have passed by.
+        // The order was granted after all, to a buyer whom the reading may have missed.
         let granted = Standing {
             grants: grants(8),
             ..SOLD_OUT

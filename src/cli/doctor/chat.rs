@@ -6,9 +6,12 @@ use crate::config::Config;
 pub(super) fn signatures(config: &Config) -> Option<Finding> {
     config.wechat.token.as_ref()?;
     let (grade, found) = if config.wechat.is_unguarded() {
-        (Grade::Wrong, "messages at /wechat are taken from anybody")
+        (Grade::Wrong, "anyone can send messages to /wechat")
     } else {
-        (Grade::Good, "messages at /wechat are checked")
+        (
+            Grade::Good,
+            "the signatures of messages to /wechat are checked",
+        )
     };
     Some(Finding::new(
         "signatures",
@@ -18,7 +21,7 @@ pub(super) fn signatures(config: &Config) -> Option<Finding> {
     ))
 }
 
-/// Says how long the token is and nothing else of it.
+/// Prints the length of the token and nothing else about it.
 pub(super) fn token(config: &Config) -> Option<Finding> {
     let chars = config.wechat.token.as_ref()?.expose().len();
     let grade = if config.wechat.has_short_token() {
@@ -29,8 +32,9 @@ pub(super) fn token(config: &Config) -> Option<Finding> {
     Some(Finding::new(
         "chat token",
         grade,
-        format!("{chars} characters; whoever has a link to the binding page can try tokens on it"),
-        "wechat.token of 32 random letters and digits, here and in the platform's settings",
+        format!("{chars} characters: anyone with a link to the binding page can try to guess it"),
+        "set wechat.token to 32 random letters and digits, here and in the settings of the \
+         platform",
     ))
 }
 
@@ -38,7 +42,7 @@ pub(super) fn links(config: &Config) -> Option<Finding> {
     config.wechat.token.as_ref()?;
     let site = config.wechat.site(config.http.listen);
     let (grade, found) = if config.wechat.has_no_site() {
-        let found = "they start with http.listen, where phones may not find this server";
+        let found = "links start with http.listen, which phones may not reach";
         (Grade::Warning, format!("{}: {found}", site.as_str()))
     } else {
         (Grade::Good, site.as_str().to_owned())
@@ -47,6 +51,6 @@ pub(super) fn links(config: &Config) -> Option<Finding> {
         "chat links",
         grade,
         found,
-        "set wechat.site to where people reach this server, like https://tickets.example.com",
+        "set wechat.site to the address that people use, such as https://tickets.example.com",
     ))
 }

@@ -1,4 +1,4 @@
-//! Whether acknowledged orders survive what they are said to survive.
+//! Whether acknowledged orders survive the failures that the durability names.
 
 use super::finding::{Finding, Grade};
 use crate::domain::counted::counted;
@@ -23,8 +23,8 @@ pub(super) fn durability(
         ) => {
             let attached = counted(online, "replica");
             let found = format!(
-                "{level}, but {attached} are attached: a failover to one that lacks an order \
-                 forgets the order"
+                "{level}, but {attached} are attached: a failover to a replica that lacks an order \
+                 loses the order"
             );
             (Grade::Wrong, found, "set durability to replicated:all")
         }
@@ -43,7 +43,7 @@ pub(super) fn durability(
             let fsync = facts.setting("appendfsync").unwrap_or("unknown");
             let append_only = facts.setting("appendonly").unwrap_or("unknown");
             let found = format!(
-                "memory: a crash may forget acknowledged orders (appendonly {append_only}, \
+                "memory: a crash may lose acknowledged orders (appendonly {append_only}, \
                  appendfsync {fsync})"
             );
             (Grade::Warning, found, mend(wanted))
@@ -73,8 +73,8 @@ pub(super) fn durability(
     Finding::new("durability", grade, found, mend)
 }
 
-/// Whether a master without its replicas refuses to sell at once, where replicas are waited for.
-/// `None`: they are not, or this server hides its settings.
+/// Whether a master that has lost its replicas refuses to sell, if orders wait for replicas.
+/// `None`: they do not wait, or this server hides its settings.
 pub(super) fn fence(
     facts: &ServerFacts,
     wanted: Option<Durability>,
@@ -95,8 +95,8 @@ pub(super) fn fence(
     let set = to_write >= u64::from(needed) && (1..=REPLICA_LAG_MAX_SECS).contains(&max_lag);
     let grade = if set { Grade::Good } else { Grade::Warning };
     let mend = format!(
-        "CONFIG SET min-replicas-to-write {needed} min-replicas-max-lag 2: a master that is cut off \
-         then refuses to sell, instead of selling to buyers who hear `unknown`"
+        "CONFIG SET min-replicas-to-write {needed} min-replicas-max-lag 2: then a master that is \
+         cut off refuses to sell, and its buyers do not get `unknown`"
     );
     Some(Finding::new("cut-off master", grade, found, mend))
 }

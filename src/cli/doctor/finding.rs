@@ -1,4 +1,4 @@
-//! One thing that was looked at, and how bad it is.
+//! One finding, and how bad it is.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ impl Grade {
     }
 }
 
-/// One thing that was looked at.
+/// One result of a check.
 #[derive(Debug)]
 pub(super) struct Finding {
     pub what: &'static str,
@@ -30,7 +30,7 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    /// `mend` says what to do; it is left out of a good finding.
+    /// `mend` says what to do. A good finding does not print it.
     pub fn new(
         what: &'static str,
         grade: Grade,

@@ -1,5 +1,4 @@
-//! What grows without end while nobody looks: memory, feeds that nobody reads, dead orders of
-//! events that are over.
+//! What grows without limit: memory, feeds without a reader, dead orders of events that are over.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +10,11 @@ use crate::error::Result;
 use crate::store::Store;
 use crate::store::server::ServerFacts;
 
-/// Entries that a feed may have which nobody reads: about 5 MiB.
+/// Entries that a feed without a reader may have: about 5 MiB.
 const FEED_ENTRIES_MAX: u64 = 100_000;
-/// Dead orders that an event may keep when it is over: about 2 MiB.
+/// Dead orders that an event that is over may keep: about 2 MiB.
 const DEAD_ORDERS_MAX: u64 = 10_000;
-/// Names in one finding; the rest are counted.
+/// Names in one finding. The rest are counted.
 const NAMED_MAX: usize = 5;
 
 /// How much memory is used; `None` when Redis hides it.
@@ -24,21 +23,21 @@ pub(super) fn memory_used(facts: &ServerFacts) -> Option<Finding> {
     let (grade, mend) = match (memory.max, memory.fullness()) {
         (0, _) => (
             Grade::Warning,
-            "set a maxmemory, for instance 60 % of the memory of its machine: without one the \
-             kernel ends Redis when memory is used up (redis.maxmemory of the private Redis, else \
-             CONFIG SET maxmemory)",
+            "set maxmemory, for instance to 60 % of the memory of the machine (redis.maxmemory for \
+             the private Redis, else CONFIG SET maxmemory). Without it, the kernel kills Redis \
+             when the memory is used up",
         ),
         (_, Fullness::Fine) => (Grade::Good, ""),
         (_, Fullness::High | Fullness::Full) => (
             Grade::Warning,
-            "make maxmemory larger, or `seckill event archive EVENT` for events that are over: a full \
-             Redis sells nothing",
+            "raise maxmemory, or run `seckill event archive EVENT` for events that are over. A \
+             full Redis sells nothing",
         ),
     };
     Some(Finding::new("memory used", grade, memory.to_string(), mend))
 }
 
-/// Feeds that nobody reads.
+/// Feeds without a reader.
 pub(super) async fn feeds(store: &Store) -> Finding {
     let what = "feeds";
     let unread = match unread(store).await {
@@ -54,14 +53,14 @@ pub(super) async fn feeds(store: &Store) -> Finding {
     let found = format!("no consumer group reads the feed of {}", listed(names));
     let key = store.keys().feed(largest);
     let mend = format!(
-        "`seckill relay` delivers and trims it; when the event is over, `seckill event archive \
-         {largest}` exports and drops it; where nobody will ever read it, `redis-cli XTRIM '{key}' \
+        "`seckill relay` delivers and trims it. If the event is over, `seckill event archive \
+         {largest}` exports and drops it. If nobody will ever read it: `redis-cli XTRIM '{key}' \
          MAXLEN '~' {FEED_ENTRIES_MAX}`"
     );
     Finding::new(what, Grade::Warning, found, mend)
 }
 
-/// Events whose feed nobody reads, and how many entries each has.
+/// Events whose feed has no reader, and how many entries each has.
 async fn unread(store: &Store) -> Result<Vec<(String, u64)>> {
     let mut unread = Vec::new();
     for event in store.events_with_feeds().await? {
@@ -89,7 +88,7 @@ pub(super) async fn dead_orders(store: &Store) -> Finding {
         format!("{event} ({orders})")
     });
     let found = format!(
-        "over, and full of orders that were cancelled or expired: {}",
+        "events that are over keep many cancelled or expired orders: {}",
         listed(names)
     );
     let mend = format!("`seckill event archive {most}` exports and drops them");

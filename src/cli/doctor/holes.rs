@@ -1,10 +1,10 @@
-//! Known holes of server programs, by the number of the release.
+//! Known security holes of server programs, by their version.
 
 use super::finding::{Finding, Grade};
 use crate::store::server::examiner::Examination;
 
-/// The first release of each line, such as 7.4, that has the fix. Lines in between that are not
-/// named have none; newer lines began with it.
+/// The first fixed release of each line, such as 7.4. Lines in between that are not listed have no
+/// fix. Newer lines have it from the start.
 struct Hole {
     name: &'static str,
     what: &'static str,
@@ -20,7 +20,7 @@ const HOLES: [Hole; 1] = [Hole {
     valkey: &[[7, 2, 11], [8, 0, 6], [8, 1, 4]],
 }];
 
-/// A warning for each hole that the release has; packages may have mended it all the same.
+/// A warning for each hole of the release. A package may have the fix under the same version.
 pub(super) fn findings(examination: &Examination) -> Vec<Finding> {
     let valkey = examination.facts.info("valkey_version");
     let hello = examination.hello().ok();
@@ -49,7 +49,7 @@ fn finding(hole: &Hole, name: &str, version: [u32; 3], fixes: &[[u32; 3]]) -> Fi
     let fixed: Vec<String> = fixes.iter().map(|&fix| text(fix)).collect();
     let mend = format!(
         "use {name} {} or newer. A package of a distribution may have the fix under the old \
-         number: ask its changelog, such as `apt changelog redis-server`",
+         number: read its changelog, for instance with `apt changelog redis-server`",
         fixed.join(", ")
     );
     Finding::new("security", Grade::Warning, found, mend)

@@ -2,7 +2,7 @@
 
 use super::finding::{Finding, Grade};
 
-/// Open files that a server for a crowd should be allowed: one for each connection.
+/// Open files that a busy server should be allowed: it needs one for each connection.
 const OPEN_FILES_MIN: u64 = 65_536;
 
 pub(super) fn backlog(wanted: u32) -> Option<Finding> {
@@ -38,7 +38,8 @@ pub(super) fn open_files() -> Option<Finding> {
         grade,
         // This process is not the server: its limit is only the server's if one shell starts both.
         format!(
-            "at most {hard} in this shell; the server inherits the limit of the shell that starts it"
+            "at most {hard} in this shell; the server inherits the limit of the shell that starts \
+             it"
         ),
         "raise the hard limit: LimitNOFILE=65536 of its systemd unit, or /etc/security/limits.conf",
     ))

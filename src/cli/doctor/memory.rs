@@ -1,4 +1,4 @@
-//! Whether Redis may drop our keys when its memory is full.
+//! Whether Redis may evict keys when its memory is full.
 
 use super::finding::{Finding, Grade};
 use crate::store::server::ServerFacts;
@@ -12,7 +12,7 @@ pub(super) fn memory(facts: &ServerFacts, keeps_replies: bool) -> Finding {
         "unknown" => Grade::Warning,
         "noeviction" => Grade::Good,
         _ if limit == "0" => Grade::Good,
-        _ => Grade::Warning, // keys with a TTL: we have no such keys
+        _ => Grade::Warning, // it evicts only keys with a TTL, and we have none
     };
     let found = format!("maxmemory {limit}, {policy}");
     Finding::new(

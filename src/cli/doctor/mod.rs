@@ -1,5 +1,5 @@
-//! `seckill doctor`: what is wrong with Redis and this machine, and how to mend it. Each module
-//! makes the findings about one thing.
+//! `seckill doctor`: checks Redis and this machine, and says how to repair what is wrong. Each
+//! module makes the findings about one subject.
 
 mod chat;
 mod durability;
@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::store::Store;
 
-/// Runs the command: exit code 1 when something is wrong.
+/// Runs the command. Exit code 1 if something is wrong.
 pub async fn run(store: &Store, config: &Config, output: Output) -> Result<ExitCode> {
     let findings = examine(store, config).await?;
     let rows: Vec<Vec<String>> = findings
@@ -81,7 +81,7 @@ async fn examine(store: &Store, config: &Config) -> Result<Vec<Finding>> {
     findings.extend(chat::signatures(config));
     findings.extend(chat::token(config));
     findings.extend(chat::links(config));
-    // What keeps sales from being read was found above.
+    // The findings above say why the sales cannot be read.
     findings.extend(targets::targets(&store.sales().await.unwrap_or_default()));
     Ok(findings)
 }

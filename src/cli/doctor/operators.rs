@@ -3,7 +3,7 @@
 use super::finding::{Finding, Grade};
 use crate::config::Config;
 
-/// Says how long the token is and nothing else of it.
+/// Prints the length of the token and nothing else about it.
 pub(super) fn token(config: &Config) -> Option<Finding> {
     let chars = config.admin.token.as_ref()?.expose().len();
     let listen = config.http.admin_listen.unwrap_or(config.http.listen);
@@ -15,7 +15,7 @@ pub(super) fn token(config: &Config) -> Option<Finding> {
     Some(Finding::new(
         "admin token",
         grade,
-        format!("{chars} characters; whoever reaches {listen} can try tokens"),
+        format!("{chars} characters: anyone who reaches {listen} can try to guess it"),
         "a token of 32 random letters and digits or more, in the file that admin.token_file names",
     ))
 }

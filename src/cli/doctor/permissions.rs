@@ -1,10 +1,10 @@
-//! What the Redis user may run, and whether the data are ours to change.
+//! What the Redis user may run, and whether this program may change the data.
 
 use super::finding::{Finding, Grade};
 use crate::store::server::examiner::{Examination, Saying};
 
-/// What the program was not told, because Redis did not answer.
-const UNANSWERED: &str = "see the message of Redis";
+/// The cure if Redis did not answer the question.
+const UNANSWERED: &str = "Redis did not answer: see its message";
 
 pub(super) fn permissions(examination: &Examination) -> Vec<Finding> {
     let missing = match examination.missing() {
@@ -36,7 +36,7 @@ pub(super) fn permissions(examination: &Examination) -> Vec<Finding> {
         return vec![Finding::new(
             "permissions",
             Grade::Good,
-            "every command that is used",
+            "the user may run every command that is used",
             "",
         )];
     }
@@ -50,6 +50,6 @@ pub(super) fn data_version(examination: &Examination) -> Option<Finding> {
         Ok(None) => return None,
         Err(error) => (Grade::Wrong, error.to_string()),
     };
-    let mend = "use the program that wrote the data, or a later one";
+    let mend = "use the program that wrote the data, or a newer one";
     Some(Finding::new("data version", grade, found, mend))
 }

@@ -1,4 +1,4 @@
-//! What the private Redis wrote to its log, who may look at its data, and the room on its disk.
+//! The private Redis: alarms in its log, the mode of its folder, the room on its disk.
 
 use std::path::Path;
 
@@ -35,16 +35,16 @@ fn log(health: &Health) -> Finding {
 fn privacy(health: &Health, data_dir: &Path) -> Finding {
     let path = data_dir.display();
     let (grade, found) = match health.open_mode {
-        None => (Grade::Good, "only its user may look at the data".to_owned()),
+        None => (Grade::Good, "only its user can read the data".to_owned()),
         Some(mode) => {
-            let found = format!("other users may look into {path}: its mode is {mode:o}");
+            let found = format!("other users can read {path}: its mode is {mode:o}");
             (Grade::Warning, found)
         }
     };
     Finding::new("data folder", grade, found, format!("chmod 700 {path}"))
 }
 
-/// A rewrite of the log needs as much room as the data have.
+/// A rewrite of the append-only file needs as much room as the data.
 fn disk(health: &Health) -> Finding {
     let (free, data) = (health.free_bytes, health.data_bytes);
     let grade = if free < FREE_BYTES_MIN {

@@ -1,4 +1,4 @@
-//! What kind of Redis this is: its version, its role, its limit of connections, its scripts.
+//! The Redis server: its version, role, mode, limit of connections, and whether it runs scripts.
 
 use super::finding::{Finding, Grade};
 use crate::store::server::ServerFacts;
@@ -39,7 +39,7 @@ pub(super) fn role(examination: &Examination) -> Finding {
     )
 }
 
-/// A node of a cluster, which holds only a part of the data.
+/// Finds a node of a Redis Cluster, which holds only a part of the data.
 pub(super) fn mode(examination: &Examination) -> Option<Finding> {
     let found = examination.cluster()?;
     Some(Finding::new(
@@ -63,7 +63,7 @@ pub(super) fn clients(facts: &ServerFacts) -> Finding {
     )
 }
 
-/// Whether this Redis runs the script of the doors.
+/// Whether this Redis runs the script of the buying endpoints.
 pub(super) fn scripts(examination: &Examination) -> Finding {
     let (grade, found) = match &examination.scripts {
         Ok(()) => (Grade::Good, "run".to_owned()),

@@ -1,4 +1,4 @@
-//! Targets that could take so many bids that they fill the memory of Redis.
+//! Targets that may take so many bids that they fill the memory of Redis.
 
 use super::finding::{Finding, Grade};
 use crate::domain::counted::counted;
@@ -8,13 +8,13 @@ use crate::domain::sale::{Phase, StockKind};
 use crate::failure::Result;
 use crate::store::sales::snapshot::Snapshot;
 
-/// The most bids that are left to a target before it is named: 3 GB of Redis.
+/// The most bids that a target may still take without a finding: 3 GB of Redis.
 const BIDS_MAX: u64 = 10_000_000;
-/// Targets that are named; the rest are counted.
+/// Targets that are named. The rest are counted.
 const NAMED_MAX: usize = 5;
 const MIB: u64 = 1 << 20;
 
-/// Names the targets whose smallest bid is very small, or that nobody chose; nothing without
+/// Names the targets whose smallest bid is very small or was never set. No finding if there are no
 /// targets.
 pub(super) fn targets(sales: &[(SaleId, Result<Snapshot>)]) -> Option<Finding> {
     let readable = sales.iter().filter_map(|(_, read)| read.as_ref().ok());
@@ -26,7 +26,7 @@ pub(super) fn targets(sales: &[(SaleId, Result<Snapshot>)]) -> Option<Finding> {
     let small: Vec<String> = targets.iter().copied().filter_map(small).collect();
     if small.is_empty() {
         let found = format!(
-            "{}, none for tiny bids",
+            "{}, none with tiny bids",
             counted(targets.len() as u64, "target")
         );
         return Some(Finding::new("targets", Grade::Good, found, ""));
@@ -35,12 +35,13 @@ pub(super) fn targets(sales: &[(SaleId, Result<Snapshot>)]) -> Option<Finding> {
     if small.len() > NAMED_MAX {
         found += &format!("; and {} more", small.len() - NAMED_MAX);
     }
-    let mend = "before the first bid `seckill sale put ID --bid-min CENTS`; later the smallest bid is \
-                fixed: take stock that is not needed back with `seckill stock remove ID --count CENTS`";
+    let mend = "before the first bid: `seckill sale put ID --bid-min CENTS`. After it the smallest \
+                bid is fixed: take unneeded stock back with `seckill stock remove ID --count \
+                CENTS`";
     Some(Finding::new("targets", Grade::Warning, found, mend))
 }
 
-/// What is to be said of a target; nothing when it takes no more bids.
+/// The text about one target; `None` if it takes no more bids.
 fn small(snapshot: &Snapshot) -> Option<String> {
     let (sale, left) = (&snapshot.sale, snapshot.figures.for_sale());
     let is_full = left == 0 && snapshot.grants.count > 0;

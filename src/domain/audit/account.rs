@@ -1,4 +1,4 @@
-//! Accounts: what the buyers of an event may spend on its targets, and their recount.
+//! The audit of accounts: what the buyers of an event may spend on its targets.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use super::violation::Violation;
 use crate::domain::ids::Username;
 use crate::domain::order::Order;
 
-/// Problems that are named one by one; the rest are counted.
+/// Problems that are named one by one. The rest are counted.
 const NAMED_MAX: usize = 20;
 
 /// What a buyer may spend, at one instant.
@@ -26,7 +26,7 @@ pub struct Account {
 #[derive(Debug, Default)]
 pub struct AccountRecount {
     entries: HashMap<Username, Entry>,
-    /// Orders that were counted: a scan may show one twice.
+    /// Orders that were counted. A scan may return one twice.
     seen: HashSet<u128>,
 }
 
@@ -34,11 +34,11 @@ pub struct AccountRecount {
 struct Entry {
     balance: Option<u64>,
     paid_in: Option<u64>,
-    /// Somebody made a payment.
+    /// The buyer made a payment.
     has_payments: bool,
-    /// What its living bids took, less what they brought.
+    /// What the living bids took, minus their bonuses.
     spent: i128,
-    /// Its balance, or what was paid in, cannot be read, so nobody knows whether it adds up.
+    /// The balance, or what was paid in, cannot be read, so the sum cannot be checked.
     is_unreadable: bool,
 }
 
@@ -196,7 +196,7 @@ mod tests {
         }
     }
 
-    /// Whoever pays writes what was paid in, be it 0 afterwards.
+    /// A payment always writes what was paid in, even if it is 0 afterwards.
     #[test]
     fn payments_leave_an_entry_of_what_was_paid_in() {
         let judged = |balance, paid_in| {

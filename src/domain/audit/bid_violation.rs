@@ -1,20 +1,20 @@
-//! The ways in which a target, its bids and the accounts of its event can break the law.
+//! The ways in which a target, its bids and the accounts of its event can violate the audit.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 
 use crate::domain::ids::{OrderId, Username};
 
-/// One way in which a target, a bid or an account breaks the law.
+/// One violation by a target, a bid or an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BidViolation {
-    /// A term of the target is a number that it cannot be.
+    /// A term of the target is outside its range.
     TermWrong {
         /// The field of the sale.
         field: &'static str,
-        /// What it is.
+        /// Its value.
         value: u64,
-        /// What it can be.
+        /// The values that it can have.
         range: RangeInclusive<u64>,
     },
     /// The bonus of a bid is not what its target gives.
@@ -26,23 +26,23 @@ pub enum BidViolation {
         /// Cents that it should be.
         expected: u64,
     },
-    /// A bid was cut, but does not say that it filled its target: only the last one is cut.
+    /// A bid was cut, but does not say that it filled its target. Only the last bid is cut.
     CutShort {
         /// The order.
         order: OrderId,
         /// Cents that were accepted.
         accepted: u64,
-        /// Cents that were asked for.
+        /// Cents that were requested.
         requested: u64,
     },
-    /// Somebody is in the buyers' index of a target, where nobody belongs.
+    /// A buyer is in the buyers' index of a target, which must be empty.
     Indexed {
         /// Who.
         username: Username,
         /// The order of the index.
         order: OrderId,
     },
-    /// Payments were made, but nothing says what was paid in.
+    /// Payments were made, but no record says what was paid in.
     PaidInMissing {
         /// By whom.
         username: Username,
@@ -66,16 +66,16 @@ impl BidViolation {
         match self {
             Self::TermWrong { .. } => "it was changed by hand: set it back with HSET",
             Self::BonusWrong { .. } | Self::CutShort { .. } => {
-                "the record was changed by hand: compare with the feed, then mend it with HSET"
+                "the record was changed by hand: compare it with the feed, then repair it with HSET"
             }
-            Self::Indexed { .. } => "bids do not look there: delete the entry with HDEL",
+            Self::Indexed { .. } => "bids do not use this index: delete the entry with HDEL",
             Self::PaidInMissing { .. } => {
                 "the entry was deleted by hand: write it back to `accounts:paid_in` with HSET"
             }
             Self::BalanceWrong { .. } => {
-                "the balance, what was paid in or the record of a bid was changed by hand: find out \
-                 which, and set that back with HSET; `seckill account set` is how to change a \
-                 balance"
+                "the balance, what was paid in or the record of a bid was changed by hand: find \
+                 out which, and set that back with HSET; change balances with `seckill account \
+                 set`"
             }
         }
     }
@@ -92,14 +92,17 @@ impl fmt::Display for BidViolation {
                 let (least, most) = (range.start(), range.end());
                 write!(
                     f,
-                    "the field {field} of the sale is {value}, and can only be {least} to {most}"
+                    "the field {field} of the sale is {value}, and must be {least} to {most}"
                 )
             }
             Self::BonusWrong {
                 order,
                 bonus,
                 expected,
-            } => write!(f, "order {order} has a bonus of {bonus}, not of {expected}"),
+            } => write!(
+                f,
+                "order {order} has a bonus of {bonus} instead of {expected}"
+            ),
             Self::CutShort {
                 order,
                 accepted,
@@ -117,7 +120,7 @@ impl fmt::Display for BidViolation {
             }
             Self::PaidInMissing { username } => write!(
                 f,
-                "{:?} has payments, but nothing says what was paid in",
+                "{:?} has payments, but no record says what was paid in",
                 username.as_str()
             ),
             Self::BalanceWrong {

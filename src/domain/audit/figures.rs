@@ -1,4 +1,4 @@
-//! The figures of a sale: how much of it is where.
+//! The figures of a sale: how many of its units are in stock and in orders.
 
 use crate::domain::sale::StockKind;
 
@@ -11,8 +11,8 @@ pub struct Figures {
     pub added: u64,
     /// Ever taken back out by an operator.
     pub removed: u64,
-    /// In stock now: the length of the list, or the counter, which is below 0 when somebody
-    /// decremented it by hand.
+    /// In stock now: the length of the list, or the counter, which is below 0 if it was
+    /// decremented by hand.
     pub left: i64,
     /// In orders that wait for confirmation.
     pub held: u64,

@@ -1,4 +1,4 @@
-//! The dead orders of a sale that were counted when they died, and their recount.
+//! The audit of dead orders: what a sale counted when they died, against their records.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,29 +8,29 @@ use crate::domain::ids::{SaleId, Username};
 use crate::domain::order::Order;
 use crate::domain::time::EpochMs;
 
-/// Problems that are named one by one; the rest are counted.
+/// Problems that are named one by one. The rest are counted.
 const NAMED_MAX: usize = 20;
 
-/// What a sale says of its dead orders.
+/// What a sale says about its dead orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone {
     /// How many were counted.
     pub counted: u64,
-    /// How many of them the buyer has who has most.
+    /// The largest number of dead orders of one buyer.
     pub most: u64,
-    /// From when on each was counted. Of those that died before, none or some were.
+    /// When the counting began. Orders that died before may or may not have been counted.
     pub since: EpochMs,
 }
 
-/// A recount of the dead orders of a sale. The law, for each buyer: as many are counted as have
-/// died, but those that died before the sale began to count may be missing. A sale that counts
-/// nothing has no law.
+/// A recount of the dead orders of a sale. The rule, for each buyer: the sale counts as many as
+/// have died, except that those that died before the counting began may be missing. A sale that
+/// does not count dead orders has no such rule.
 #[derive(Debug)]
 pub struct GoneRecount {
     goods: SaleId,
     gone: Option<Gone>,
     entries: HashMap<Username, Entry>,
-    /// Dead orders so far: a scan may show one twice.
+    /// Dead orders so far. A scan may return one twice.
     seen: HashSet<u128>,
     is_unreadable: bool,
 }
@@ -39,12 +39,12 @@ pub struct GoneRecount {
 struct Entry {
     counted: u64,
     dead: u64,
-    /// Those that died when the sale counted for sure.
+    /// Those that certainly died after the counting began.
     late: u64,
 }
 
 impl GoneRecount {
-    /// A recount for a sale that says this of its dead orders; `None`: it counts none.
+    /// A recount for a sale that says this about its dead orders; `None`: it does not count them.
     pub fn new(goods: &SaleId, gone: Option<Gone>) -> Self {
         Self {
             goods: goods.clone(),
@@ -66,7 +66,7 @@ impl GoneRecount {
         }
         let entry = self.entries.entry(order.username.clone()).or_default();
         entry.dead += 1;
-        // Another order may have died in the same millisecond, before this sale counted.
+        // Another order may have died in the same millisecond, before the counting began.
         if order.changed_at.is_some_and(|died_at| died_at > gone.since) {
             entry.late += 1;
         }
@@ -77,7 +77,7 @@ impl GoneRecount {
         self.gone.is_some_and(|gone| gone.counted > 0)
     }
 
-    /// Counts how many dead orders a buyer has, as the sale says.
+    /// Takes the number of dead orders that the sale says a buyer has.
     pub fn counted(&mut self, username: Username, counted: u64) {
         self.entries.entry(username).or_default().counted = counted;
     }
@@ -87,7 +87,7 @@ impl GoneRecount {
         self.is_unreadable = true;
     }
 
-    /// What the fields of the sale say against the numbers of its buyers.
+    /// Compares the fields of the sale with the numbers of its buyers.
     fn check_fields(&self, gone: Gone) -> Vec<Violation> {
         let numbers = self.entries.values().map(|entry| entry.counted);
         let sum = numbers.clone().map(u128::from).sum();

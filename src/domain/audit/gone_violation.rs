@@ -8,7 +8,7 @@ use crate::domain::ids::Username;
 /// One way in which dead orders are counted wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GoneViolation {
-    /// Dead orders of a buyer are counted that are not there, or not counted.
+    /// The number of dead orders of a buyer differs from their records.
     Miscounted {
         /// Who.
         username: Username,
@@ -17,14 +17,14 @@ pub enum GoneViolation {
         /// Dead orders by their records.
         dead: u64,
     },
-    /// The numbers of all buyers add up to something else than the counter.
+    /// The sum over all buyers differs from the counter.
     Disagree {
         /// The counter.
         counted: u64,
         /// What they add up to.
         by_buyer: u128,
     },
-    /// The buyer with most has another number than the sale says.
+    /// The largest number of a buyer differs from the one in the sale.
     MostDisagree {
         /// What the sale says.
         most: u64,
@@ -42,15 +42,15 @@ impl fmt::Display for GoneViolation {
                 dead,
             } => {
                 let (username, dead) = (username.as_str(), counted(*dead, "dead order"));
-                write!(f, "buyer {username:?} has {dead}, and {number} counted")
+                write!(f, "buyer {username:?} has {dead}, but {number} counted")
             }
             Self::Disagree { counted, by_buyer } => write!(
                 f,
-                "the dead orders of all buyers add up to {by_buyer}, the counter says {counted}"
+                "the dead orders of all buyers add up to {by_buyer}, but the counter says {counted}"
             ),
             Self::MostDisagree { most, by_buyer } => write!(
                 f,
-                "no buyer has more than {by_buyer} dead orders counted, the sale says {most}"
+                "no buyer has more than {by_buyer} dead orders counted, but the sale says {most}"
             ),
         }
     }

@@ -1,21 +1,20 @@
-//! The conservation law: what was stocked is either left or in somebody's order, never both.
+//! The conservation law: every stocked unit is either left or in one order, never both.
 //!
-//! One law with many callers: `seckill audit`, the operators' door and the end of every
-//! integration test. The figures alone are judged here; [`Recount`](super::recount::Recount)
-//! judges every record.
+//! `seckill audit`, the endpoint of operators and the end of every integration test check it. This
+//! module checks the figures only. [`Recount`](super::recount::Recount) checks every record.
 
 use super::figures::Figures;
 use super::violation::Violation;
 use crate::domain::sale::StockKind;
 
 impl Figures {
-    /// What the counters say against the stock: empty when the law holds.
+    /// Compares the counters with the stock. Empty if the law holds.
     pub fn check(&self) -> Vec<Violation> {
         let mut violations = Vec::new();
         if self.removed > self.added || self.stocked() != self.accounted() {
             violations.push(Violation::NotConserved(*self));
         }
-        // The sum alone would excuse a unit that was sold twice: it is granted, and less is left.
+        // The sum alone would not show a unit that was sold twice: one more granted, one less left.
         if self.left < 0 {
             violations.push(Violation::BelowZero { left: self.left });
         }
@@ -25,7 +24,7 @@ impl Figures {
         violations
     }
 
-    /// A buyer may bid as often as there is something left, so nobody is in the index of a target.
+    /// A buyer may bid as often as anything is left, so the buyers' index of a target is empty.
     fn buyers_agree(&self) -> bool {
         let buyers = u128::from(self.buyers);
         let most = buyers * u128::from(self.purchase_max);

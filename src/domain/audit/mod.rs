@@ -1,4 +1,4 @@
-//! What must hold of every sale, and how it is found that it does not.
+//! The audit: the rules that every sale must keep, and the checks that find a violation.
 
 pub mod account;
 pub mod bid_violation;

@@ -25,7 +25,7 @@ pub struct Recount {
     goods: SaleId,
     kind: StockKind,
     purchase_max: u32,
-    /// `None` when it cannot be: then no bonus is judged by it.
+    /// `None` if it cannot be read: then no bonus is checked against it.
     bonus_bp: Option<u32>,
     now: EpochMs,
     seals: Seals,
@@ -59,8 +59,8 @@ struct Kept {
     in_requests: bool,
 }
 
-/// Stand for texts that would take too much memory. Two texts never share one in practice: the
-/// keys are random, and a seal that must be unique has 128 bits.
+/// Short stand-ins for texts that would take too much memory. In practice no two texts share one:
+/// the keys are random, and a seal that must be unique has 128 bits.
 #[derive(Debug, Default)]
 struct Seals(RandomState, RandomState);
 
@@ -150,7 +150,7 @@ impl Recount {
     }
 
     /// Only the last bid of a target is cut, to what was left. A record that accepts more than was
-    /// asked for is none.
+    /// requested is not valid.
     fn bid(&mut self, order: &Order, cents: u64, accepted: Accepted) {
         let expected = self.bonus_bp.map(|points| bonus(cents, points));
         if let Some(expected) = expected.filter(|&expected| expected != accepted.bonus) {
@@ -215,7 +215,7 @@ impl Recount {
         }
     }
 
-    /// Counts one entry of the event's index of deadlines, of an order of this sale or of none.
+    /// Counts one entry of the event's index of deadlines. It may name an order of another sale.
     pub fn hold(&mut self, order: OrderId, deadline: EpochMs) {
         match self.orders.get_mut(&order.to_number()) {
             Some(kept) if deadline > 0 && kept.deadline == deadline => kept.in_holds = true,
@@ -224,7 +224,7 @@ impl Recount {
         }
     }
 
-    /// Counts one entry of the event's index of requests, of an order of this sale or of none.
+    /// Counts one entry of the event's index of requests. It may name an order of another sale.
     pub fn request(&mut self, username: &Username, request: &RequestId, order: OrderId) {
         let seal = self.request_seal(Some(request));
         let buyer = self.seals.short(username.as_str());
@@ -242,7 +242,7 @@ impl Recount {
         request.map_or(0, |request| self.seals.short(request.as_str()))
     }
 
-    /// Judges no requests: the event was archived, and requests were dropped. To be called after
+    /// Does not check requests: the event was archived, and requests were dropped. Call it after
     /// the orders were counted.
     pub fn without_requests(&mut self) {
         for kept in self.orders.values_mut() {
@@ -251,7 +251,7 @@ impl Recount {
     }
 
     /// Counts one unit that is still in stock. Stock holds bytes: two units that were pushed by
-    /// hand may look the same as text and still be two.
+    /// hand may look the same as text and still be different.
     pub fn stocked_unit(&mut self, bytes: &[u8]) {
         let Some(other) = self.units.insert(self.seals.long(bytes), STOCK) else {
             return;
@@ -271,7 +271,7 @@ impl Recount {
         self.problem(Violation::Unreadable { what });
     }
 
-    /// Everything that the parts say against each other and against the counters.
+    /// All contradictions between the records, the indexes and the counters.
     pub fn check(mut self, figures: &Figures) -> Vec<Violation> {
         let mut violations = figures.check();
         for (state, recorded, counted) in [
@@ -326,7 +326,7 @@ fn may_be_a_bid(order: &Order) -> bool {
     order.state == OrderState::Confirmed && order.request.is_some() && order.lines.len() == 1
 }
 
-/// Whether the expirer put an order that was overdue off to `deadline`: it may expire late.
+/// True if `deadline` is where the expirer moved an overdue order: it may expire late.
 fn is_postponed(recorded: EpochMs, deadline: EpochMs, now: EpochMs) -> bool {
     let overdue = recorded > 0 && recorded < now;
     overdue && recorded < deadline && deadline.saturating_sub(now) <= POSTPONED_MS

@@ -1,4 +1,4 @@
-//! What is wrong with the terms of a sale, whatever was sold.
+//! The audit of the terms of a sale, whatever was sold.
 
 use super::bid_violation::BidViolation;
 use super::violation::Violation;
@@ -6,8 +6,8 @@ use crate::domain::money::{BONUS_BP_MAX, CENTS_MAX};
 use crate::domain::sale::{Sale, StockKind, Stop};
 
 impl Sale {
-    /// The terms of a target that no operator can have decided. Scripts refuse each bid for some of
-    /// them; no other sale has any.
+    /// The terms of a target that no operator can have set. Scripts refuse each bid for some of
+    /// them. Other kinds of sale have none.
     pub fn broken_terms(&self) -> Vec<BidViolation> {
         if self.kind != StockKind::Target {
             return Vec::new();
@@ -27,7 +27,7 @@ impl Sale {
         named.collect()
     }
 
-    /// What is wrong with the sale, whatever its figures say.
+    /// What is wrong with the sale itself, whatever its figures say.
     pub fn violations(&self) -> Vec<Violation> {
         let terms = self.broken_terms().into_iter().map(Violation::from);
         let forgot = self.stop == Some(Stop::Forgot);

@@ -1,4 +1,4 @@
-//! The ways in which a sale can break the law, each with its name and its cure.
+//! The ways in which a sale can violate the audit, each with its sentence and its cure.
 
 use std::fmt;
 
@@ -11,23 +11,23 @@ use crate::domain::order::OrderState;
 use crate::domain::sale::StockKind;
 use crate::domain::time::EpochMs;
 
-/// One way in which a sale breaks the law.
+/// One violation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Violation {
     /// `added - removed` is not `left + held + confirmed + used`.
     NotConserved(Figures),
     /// The stock is below 0.
     BelowZero {
-        /// What it says.
+        /// The stock.
         left: i64,
     },
-    /// The number of buyers cannot hold the number of units granted.
+    /// The number of buyers does not fit the number of units granted.
     BuyersDisagree(Figures),
-    /// The order records add up to something else than the counters.
+    /// The sum of the order records differs from the counters.
     RecordsDisagree {
-        /// Of the orders in this state.
+        /// The state of these orders.
         state: OrderState,
-        /// What they add up to, in units, of a target in cents.
+        /// The sum of the records: units, for a target cents.
         recorded: u128,
         /// The same, by the counter of the sale.
         counted: u64,
@@ -39,13 +39,13 @@ pub enum Violation {
         /// Where it was found, in words.
         places: String,
     },
-    /// The units of an order are not as many as it says.
+    /// An order names more or fewer units than it counts.
     UnitsMiscounted {
         /// The order.
         order: OrderId,
         /// Units that it names.
         named: u64,
-        /// Units that it says it has.
+        /// Units that it counts.
         purchase: u64,
     },
     /// An order has more units than the sale allows one buyer.
@@ -57,38 +57,39 @@ pub enum Violation {
         /// What the sale allows.
         purchase_max: u32,
     },
-    /// The buyers' index does not know an order that is alive.
+    /// A living order is missing from the buyers' index.
     NotIndexed {
         /// The order.
         order: OrderId,
     },
-    /// The buyers' index names an order that is dead, does not exist or is somebody else's.
+    /// The buyers' index names an order that is dead, does not exist or belongs to another buyer.
     Dangling {
         /// Who.
         username: Username,
-        /// The order that is not there.
+        /// The order of the index.
         order: OrderId,
     },
-    /// A held order is not in the index of deadlines, or with another deadline.
+    /// A held order is missing from the index of deadlines, or has another deadline there.
     HoldMissing {
         /// The order.
         order: OrderId,
         /// Its deadline, by its record.
         deadline: EpochMs,
     },
-    /// The index of deadlines names an order that is not held, or another deadline than its own.
+    /// The index of deadlines names an order that is not held, or has another deadline.
     HoldStale {
         /// The order.
         order: OrderId,
         /// The deadline of the index.
         deadline: EpochMs,
     },
-    /// The index of requests does not know the request of an order.
+    /// The request of an order is missing from the index of requests.
     RequestMissing {
         /// The order.
         order: OrderId,
     },
-    /// The index of requests names an order that another request or buyer made, or none.
+    /// The index of requests names an order that does not exist, or that another request or buyer
+    /// made.
     RequestStale {
         /// Who sent the request, by the index.
         username: Username,
@@ -108,14 +109,14 @@ pub enum Violation {
     Gone(GoneViolation),
     /// Something that only targets, bids and accounts can break.
     Bid(BidViolation),
-    /// Redis has forgotten orders of this sale, which is stopped.
+    /// Redis lost orders of this sale, which is stopped.
     Forgot(SaleId),
     /// A record or key that cannot be read.
     Unreadable {
         /// What it is.
         what: String,
     },
-    /// More problems of the kinds above than are worth naming.
+    /// More problems of the kinds above, which are not named.
     More(usize),
 }
 
@@ -132,60 +133,63 @@ impl From<GoneViolation> for Violation {
 }
 
 impl Violation {
-    /// What an operator can do about it; empty when the text says it already.
+    /// What an operator can do about it. Empty if the sentence says it already.
     pub fn cure(&self) -> &'static str {
         match self {
             Self::NotConserved(_) => {
-                "the stock was changed by hand: undo it, and use `seckill stock add` and \
-                 `stock remove`; else `seckill audit --deep` names what is wrong"
+                "the stock was changed by hand: undo the change. Use only `seckill stock add` and \
+                 `stock remove`. If nobody changed it, `seckill audit --deep` names what is wrong"
             }
             Self::BelowZero { .. } => {
-                "if the sum of the figures is right, more was granted than there was: cancel orders or cover \
-                 them with `seckill stock add`; else the stock was changed by hand: undo it"
+                "if left + granted is right, more was granted than there was: cancel orders, or \
+                 cover them with `seckill stock add`. If not, the stock was changed by hand: undo \
+                 the change"
             }
             Self::BuyersDisagree(_) => "`seckill audit --deep` names the orders and buyers",
             Self::RecordsDisagree { .. } => {
-                "the records are the truth: when nothing else is named here, set the counter of \
-                 the sale to the recorded number with HSET"
+                "the records are right: if nothing else is named here, set the counter of the sale \
+                 to the recorded number with HSET"
             }
             Self::UnitTwice { .. } => {
                 "in stock twice: remove one with LREM before it is sold; in two orders: cancel \
                  the later one with `seckill order cancel`"
             }
             Self::UnitsMiscounted { .. } => {
-                "the record was changed by hand: compare with the feed, then mend it with HSET"
+                "the record was changed by hand: compare it with the feed, then repair it with HSET"
             }
             Self::TooManyUnits { .. } => {
                 "the record or the limit was changed by hand: cancel the order with \
                  `seckill order cancel`, or raise the limit with `seckill sale put`"
             }
             Self::NotIndexed { .. } => {
-                "the buyer could grab again: look at `seckill order show`; write the entry back \
-                 with HSET if the buyer has no other order, else cancel one of the two"
+                "the buyer could buy again: run `seckill order show`. If the buyer has no other \
+                 order, write the entry back with HSET; if they have one, cancel one of the two"
             }
             Self::Dangling { .. } => {
-                "this buyer is refused as if holding an order: delete the entry with HDEL"
+                "this buyer is refused as if they held an order: delete the entry with HDEL"
             }
             Self::HoldMissing { .. } => {
-                "it would never expire: write it back with ZADD, or confirm or cancel the order"
+                "the order would never expire: write the entry back with ZADD, or confirm or \
+                 cancel it"
             }
             Self::HoldStale { .. } => "delete the entry with ZREM: it frees nothing",
             Self::RequestMissing { .. } => {
-                "its request sent again would be a new order: write the entry back with HSET"
+                "a retry of its request would make a new order: write the entry back with HSET"
             }
             Self::RequestStale { .. } => {
                 "delete the entry with HDEL: its field is the username, a tab and the request"
             }
             Self::Misfit { .. } => {
-                "the record was changed by hand: compare with the feed, then mend it with HSET"
+                "the record was changed by hand: compare it with the feed, then repair it with HSET"
             }
             Self::Gone(_) => {
-                "a server of the version before has cancelled, expired or reset orders, or they were \
-                 changed by hand: HDEL the fields `gone` and `gone_most` of the sale, and it counts anew"
+                "an older version of the server cancelled, expired or reset orders, or they were \
+                 changed by hand: HDEL the fields `gone` and `gone_most` of the sale. It then \
+                 counts anew"
             }
             Self::Bid(violation) => violation.cure(),
             Self::Unreadable { .. } => {
-                "it was written by hand or by another program: mend or delete it"
+                "it was written by hand or by another program: repair or delete it"
             }
             Self::Forgot(_) | Self::More(_) => "",
         }
@@ -204,7 +208,7 @@ impl fmt::Display for Violation {
                 counted,
             } => write!(
                 f,
-                "the {state} order records add up to {recorded}, the counter says {counted}"
+                "the {state} order records add up to {recorded}, but the counter says {counted}"
             ),
             Self::UnitTwice { unit, places } => write!(f, "unit {unit:?} is {places}"),
             Self::UnitsMiscounted {
@@ -223,8 +227,8 @@ impl fmt::Display for Violation {
             ),
             Self::Dangling { username, order } => write!(
                 f,
-                "the buyers' index says that {:?} holds {order}, which is no living order of that \
-                 buyer in this sale",
+                "the buyers' index says that {:?} holds {order}, which is no living order of \
+                 that buyer in this sale",
                 username.as_str()
             ),
             Self::HoldMissing { order, deadline } => write!(
@@ -251,7 +255,7 @@ impl fmt::Display for Violation {
                 username.as_str()
             ),
             Self::Misfit { order, kind } => {
-                write!(f, "order {order} is none that a {kind} sale can have")
+                write!(f, "order {order} does not fit a {kind} sale")
             }
             Self::Gone(violation) => violation.fmt(f),
             Self::Bid(violation) => violation.fmt(f),
@@ -269,7 +273,7 @@ fn units_miscounted(
     f: &mut fmt::Formatter<'_>,
 ) -> fmt::Result {
     let named = counted(named, "unit");
-    write!(f, "order {order} names {named} and counts {purchase}")
+    write!(f, "order {order} names {named} but counts {purchase}")
 }
 
 fn too_many_units(
@@ -281,7 +285,7 @@ fn too_many_units(
     let has = counted(purchase, "unit");
     write!(
         f,
-        "order {order} has {has} of a sale that allows {purchase_max}"
+        "order {order} has {has}, but the sale allows {purchase_max}"
     )
 }
 
@@ -294,7 +298,7 @@ fn buyers_disagree(figures: &Figures, f: &mut fmt::Formatter<'_>) -> fmt::Result
             f,
             "the buyers' index names {buyers} for {units}, and one buyer can have 1 to {most}"
         ),
-        StockKind::Target => write!(f, "the buyers' index names {buyers}, and bids have none"),
+        StockKind::Target => write!(f, "the buyers' index of a target names {buyers}"),
     }
 }
 
@@ -305,8 +309,8 @@ fn not_conserved(figures: &Figures, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let surplus = removed - added;
         return write!(
             f,
-            "added {added}, but removed {removed}, which is {surplus} more than there ever were; \
-             {accounted} are left or granted: the counters are wrong"
+            "added {added}, but removed {removed}, which is {surplus} more; {accounted} are left \
+             or granted: the counters are wrong"
         );
     }
     write!(f, "added {added} - removed {removed} = {stocked}, but ")?;
@@ -322,10 +326,10 @@ fn not_conserved(figures: &Figures, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} missing", stocked - accounted)
     }
 }
-/// What to do about a sale of which Redis has forgotten orders.
+/// What to do about a sale of which Redis lost orders.
 fn forgot(sale: &SaleId) -> String {
     format!(
-        "Redis has forgotten orders of this sale, so it is stopped: compare the orders that are left \
+        "Redis lost orders of this sale, so it is stopped: compare the orders that are left \
          (`seckill orders {sale}`) with your own records, then run `seckill sale resume {sale} \
          --after-loss`"
     )

@@ -1,14 +1,14 @@
-//! Changes of an order that somebody asks for, and the closed set of answers.
+//! Requested changes of an order, and all possible answers.
 
 use super::Order;
 use crate::domain::words::words;
 
-/// A change of an order that somebody asks for.
+/// A requested change of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// It was paid: a held order becomes a sold one.
+    /// It was paid: a held order becomes a confirmed one.
     Confirm,
-    /// The buyer or the shop gives it back.
+    /// The buyer or the shop cancels it.
     Cancel,
     /// It was handed out.
     Use,
@@ -17,9 +17,9 @@ pub enum Change {
 /// What became of it. Failures to decide are errors, not outcomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangeOutcome {
-    /// The order came into the state just now.
+    /// The order changed to the state now.
     Changed(Order),
-    /// It had come into it before: the first result again. A used order had been confirmed.
+    /// It had the state before: the first result again. A used order had been confirmed.
     Repeated(Order),
     /// Its state, or the sale, does not allow it. Nothing changed.
     Refused(ChangeRefusal, Order),

@@ -1,4 +1,4 @@
-//! An order: the units that a buyer got, and where it stands in its life.
+//! An order: the units that a buyer got, and its state.
 //!
 //! ```text
 //! held ──→ confirmed ──→ used
@@ -14,7 +14,7 @@ use super::ids::{OrderId, RequestId, SaleId, Username};
 use super::time::EpochMs;
 use super::words::words;
 
-/// How long the expirer leaves an overdue order alone that cannot be expired now, in ms. It writes
+/// How long the expirer leaves alone an overdue order that cannot be expired now, in ms. It writes
 /// a later deadline into the index of deadlines, not into the record.
 pub const POSTPONED_MS: u64 = 60_000;
 
@@ -50,7 +50,7 @@ impl fmt::Display for OrderState {
     }
 }
 
-/// What the order of a bid says of it, beside how many cents were accepted.
+/// What the order of a bid says, apart from the accepted cents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accepted {
     /// Cents that were offered: at least as many as were accepted.
@@ -68,28 +68,28 @@ pub struct Accepted {
 pub struct Line {
     /// The sale.
     pub goods: SaleId,
-    /// How many units; of a target, how many cents were accepted.
+    /// How many units. For a target, how many cents were accepted.
     pub purchase: u64,
     /// Which units, in the order in which they left the list; empty for other stock.
     pub units: Vec<String>,
-    /// What else there is to say of a bid; `None` for units.
+    /// More about a bid; `None` for units.
     pub bid: Option<Accepted>,
 }
 
-/// The units that a buyer got, of one sale or of several of one event.
+/// The units that a buyer got, of one sale or of several sales of one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
-    /// Its name.
+    /// Its id.
     pub id: OrderId,
-    /// Where it stands.
+    /// Its state.
     pub state: OrderState,
     /// When the units were granted. All times are by the clock of Redis.
     pub created_at: EpochMs,
-    /// Who holds it.
+    /// The buyer.
     pub username: Username,
-    /// Until when a held order waits; `None` for others.
+    /// Until when a held order waits for its confirmation; `None` for others.
     pub deadline: Option<EpochMs>,
-    /// When it came into its state; `None` for an order that is as it was granted.
+    /// When it changed to its state; `None` if it never changed.
     pub changed_at: Option<EpochMs>,
     /// The client's name for the request that made it, if it had one.
     pub request: Option<RequestId>,
@@ -111,7 +111,7 @@ impl Order {
         self.lines.iter().find(|line| line.goods == *goods)
     }
 
-    /// Which units it has of a sale; empty when they have no names, or when it has none.
+    /// The units of a sale that it has. Empty if they have no names, or if it has none.
     pub fn units(&self, goods: &SaleId) -> &[String] {
         self.line(goods).map_or(&[], |line| &line.units)
     }

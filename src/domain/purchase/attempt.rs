@@ -1,9 +1,9 @@
-//! An attempt: one buyer asking for 1 or 2 units of one sale.
+//! An attempt: one buyer asks for units of one sale.
 
 use crate::domain::Invalid;
 use crate::domain::ids::{OrderId, Username};
 
-/// How many units a buyer asks for: a whole number from 1. The sale says how many it allows.
+/// How many units a buyer asks for: a whole number from 1. Each sale sets its own maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Purchase(u32);
 
@@ -11,8 +11,8 @@ impl Purchase {
     /// One unit.
     pub const ONE: Self = Self(1);
 
-    /// Accepts decimal digits without sign, leading zero or spaces. A number too large for any
-    /// sale is still a whole number: it is kept as the largest, and every sale refuses it.
+    /// Accepts decimal digits without sign, leading zero or spaces. A number that is too large for
+    /// any sale is kept as the largest one, which every sale refuses.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let bytes = text.as_bytes();
         let whole = bytes.iter().all(u8::is_ascii_digit);
@@ -30,7 +30,7 @@ impl Purchase {
         self.0
     }
 
-    /// As many as both together, or the largest number, which every sale refuses.
+    /// The sum of both, or the largest number, which every sale refuses.
     pub fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
@@ -41,9 +41,9 @@ impl Purchase {
 /// The id is chosen before the store is asked, so an attempt never depends on a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// Who asks.
+    /// The buyer.
     pub username: Username,
-    /// For how many units.
+    /// How many units.
     pub purchase: Purchase,
     /// The id for the order, if units are granted.
     pub order: OrderId,

@@ -7,14 +7,14 @@ use crate::domain::order::Order;
 use crate::domain::sale::BID_MIN_DEFAULT;
 use crate::domain::time::EpochMs;
 
-/// Memory of Redis that a bid takes, about, in bytes.
+/// Memory of Redis that a bid takes, roughly, in bytes.
 pub const BID_BYTES: u64 = 308;
 /// One buyer's bid, with the id that its order gets if it is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bid {
-    /// Who bids.
+    /// The buyer.
     pub username: Username,
-    /// The client's name for this request: asked again, it gets the same answer.
+    /// The client's name for this request. A repeat gets the same answer.
     pub request: RequestId,
     /// The target.
     pub goods: SaleId,
@@ -24,19 +24,19 @@ pub struct Bid {
     pub order: OrderId,
 }
 
-/// What became of a bid. Failures to decide are errors, not outcomes.
+/// The result of a bid. A failure to decide is an error, not an outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BidOutcome {
-    /// Accepted, as a whole or what was left to the target.
+    /// Accepted, wholly or up to what was left to the target.
     Accepted(Order),
-    /// This request was accepted before: here is its order, in the state in which it is now.
+    /// This request was accepted before: the order, with the state that it has now.
     Repeated(Order),
     /// Nothing was accepted.
     Refused(BidRefusal),
 }
 
 impl BidOutcome {
-    /// What the answer rests on.
+    /// What the answer depends on.
     pub fn rests_on(&self) -> RestsOn {
         match self {
             Self::Accepted(_) | Self::Repeated(_) => RestsOn::Order,
@@ -73,13 +73,13 @@ impl BidOutcome {
 pub enum BidRefusal {
     /// There is no such sale.
     NoSuchSale,
-    /// The sale is no target.
+    /// The sale is not a target.
     WrongDoor,
-    /// This request id of this buyer belongs to something else.
+    /// This request id of this buyer belongs to a different request.
     RequestIdReused,
     /// Stopped by an operator.
     Paused,
-    /// Stopped because Redis has forgotten bids for the target.
+    /// Stopped because Redis lost bids for the target.
     Forgot,
     /// Before the window.
     NotStarted {
@@ -88,9 +88,9 @@ pub enum BidRefusal {
     },
     /// After the window.
     Ended,
-    /// Nothing is left to the target, or there never was anything.
+    /// Nothing is left to the target, or it never had stock.
     TargetReached,
-    /// Less than the smallest bid, and not all that is left.
+    /// Below the smallest bid, and not all that is left.
     BelowMinimum {
         /// The smallest bid, in cents.
         bid_min: u64,
@@ -127,8 +127,8 @@ impl BidRefusal {
         }
     }
 
-    /// The code in answers, logs and metrics. An amount below the minimum is, like one that is
-    /// no amount, `invalid_amount`.
+    /// The code in answers, logs and metrics. An amount below the minimum is `invalid_amount`, like
+    /// a text that is not an amount.
     pub fn code(self) -> &'static str {
         match self {
             Self::NoSuchSale => "no_such_sale",
@@ -144,8 +144,8 @@ impl BidRefusal {
         }
     }
 
-    /// The refusal of a Lua word and the number that some come with: when the target opens, or its
-    /// smallest bid. `None` for a word that is none.
+    /// The refusal of a Lua word, and the number that some have: when the target opens, or its
+    /// smallest bid. `None` if the word is unknown.
     pub fn parse(word: &str, number: Option<u64>) -> Option<Self> {
         let refusal = Self::ALL
             .into_iter()

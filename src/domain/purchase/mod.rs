@@ -1,4 +1,4 @@
-//! What buyers ask for, and the closed sets of answers to it.
+//! What buyers ask for, and all possible answers.
 
 pub mod attempt;
 pub mod bid;

@@ -1,10 +1,10 @@
-//! The closed set of answers to an attempt that the store decided.
+//! All possible answers to an attempt that the store decided.
 
 use crate::domain::ids::OrderId;
 use crate::domain::order::Line;
 use crate::domain::words::words;
 
-/// What an attempt got, or had got before: an order, and what that order has of this sale.
+/// The order that an attempt got, now or before, and what it has of this sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The order.
@@ -13,31 +13,31 @@ pub struct Grant {
     pub line: Line,
 }
 
-/// What became of an attempt. Failures to decide are errors, not outcomes.
+/// The result of an attempt. A failure to decide is an error, not an outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Units taken, order written.
     Grabbed(Grant),
-    /// The buyer holds an order of this sale already: here it is.
+    /// The buyer already holds this order of the sale.
     AlreadyGrabbed(Grant),
     /// Nothing was taken.
     Refused(Refusal),
 }
 
-/// What an answer rests on. It is true only as long as Redis does not forget that.
+/// What an answer depends on. It is true as long as Redis does not lose that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RestsOn {
     /// An order that exists.
     Order,
     /// What others got, or what this buyer did before: stock that is gone, money that is spent,
-    /// orders that died, a request that was for something else.
+    /// dead orders, a request id that was used for a different request.
     Stock,
-    /// What an operator decided, the request itself, or the time.
+    /// What an operator set, the request itself, or the time.
     Terms,
 }
 
 impl Outcome {
-    /// What the answer rests on.
+    /// What the answer depends on.
     pub fn rests_on(&self) -> RestsOn {
         match self {
             Self::Grabbed(_) | Self::AlreadyGrabbed(_) => RestsOn::Order,
@@ -45,7 +45,7 @@ impl Outcome {
         }
     }
 
-    /// True when this attempt was granted.
+    /// True if this attempt got units.
     pub fn is_grabbed(&self) -> bool {
         match self {
             Self::Grabbed(_) => true,
@@ -53,7 +53,7 @@ impl Outcome {
         }
     }
 
-    /// True when the buyer learns of an order.
+    /// True if the answer names an order.
     pub fn shows_an_order(&self) -> bool {
         match self {
             Self::Grabbed(_) | Self::AlreadyGrabbed(_) => true,

@@ -1,5 +1,5 @@
-//! A placement: one buyer asking for units of several sales of one event in one order, all of them
-//! or none.
+//! A basket: one buyer asks for units of several sales of one event in one order, all of them or
+//! none.
 
 use super::attempt::Purchase;
 use super::outcome::{Refusal, RestsOn};
@@ -7,10 +7,10 @@ use crate::domain::ids::{OrderId, RequestId, SaleId, Username};
 use crate::domain::order::Order;
 use crate::domain::time::EpochMs;
 
-/// Most lines of a basket, as it is asked for.
+/// Most lines in a request for a basket.
 pub const LINES_MAX: usize = 20;
 
-/// What a placement asks of one sale.
+/// What a basket asks of one sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {
     /// The sale.
@@ -19,7 +19,7 @@ pub struct Wish {
     pub purchase: Purchase,
 }
 
-/// Why lines make no basket.
+/// Why lines are not a valid basket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WrongBasket {
     /// None, or more than [`LINES_MAX`].
@@ -28,8 +28,8 @@ pub enum WrongBasket {
     SeveralEvents,
 }
 
-/// What a placement asks for: sales of one event, none of them twice, in the order in which they
-/// were first named.
+/// The sales of one event that a request asks for, each once, in the order in which they were
+/// first named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Basket {
     first: SaleId,
@@ -69,38 +69,38 @@ impl Basket {
         &self.first
     }
 
-    /// What it asks of each sale; never empty.
+    /// What it asks of each sale. Never empty.
     pub fn wishes(&self) -> &[Wish] {
         &self.wishes
     }
 }
 
-/// One buyer's placement, with the id that its order gets if it is granted.
+/// One buyer's request for a basket, with the id that its order gets if it is granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
-    /// Who asks.
+    /// The buyer.
     pub username: Username,
-    /// The client's name for this request: asked again, it gets the same order.
+    /// The client's name for this request. A repeat gets the same order.
     pub request: RequestId,
-    /// For what.
+    /// What is requested.
     pub basket: Basket,
     /// The id for the order, if it is granted.
     pub order: OrderId,
 }
 
-/// What became of a placement. Failures to decide are errors, not outcomes.
+/// The result of a request for a basket. A failure to decide is an error, not an outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlaceOutcome {
     /// All units taken, order written.
     Grabbed(Order),
-    /// This request got an order before: here it is, in the state in which it is now.
+    /// This request got an order before: the order, with the state that it has now.
     Repeated(Order),
     /// Nothing was taken.
     Refused(PlaceRefusal),
 }
 
 impl PlaceOutcome {
-    /// What the answer rests on.
+    /// What the answer depends on.
     pub fn rests_on(&self) -> RestsOn {
         match self {
             Self::Grabbed(_) | Self::Repeated(_) => RestsOn::Order,
@@ -128,9 +128,9 @@ impl PlaceOutcome {
 /// Why nothing was taken. A refusal changes nothing, and the request may be sent again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlaceRefusal {
-    /// This request id of this buyer got an order of something else.
+    /// This request id of this buyer belongs to a different request.
     RequestIdReused,
-    /// The buyer holds an order of this sale already.
+    /// The buyer already holds an order of this sale.
     AlreadyGrabbed {
         /// The sale.
         goods: SaleId,

@@ -1,40 +1,41 @@
-//! A standing: what a sale says to someone who holds nothing, at one instant.
+//! The standing of a sale: its answer to a buyer without an order, at one instant.
 
 use super::outcome::Refusal;
 use crate::domain::sale::Door;
 use crate::domain::time::EpochMs;
 
-/// Which orders a sale has ever granted. It differs whenever somebody may hold an order who did not
-/// before; also when the store forgot orders, or all of the sale, and as many were granted since.
+/// Identifies the orders that a sale has ever granted. It differs if a buyer may hold an order who
+/// did not before. It also differs if the store lost orders, or the whole sale, and as many were
+/// granted since.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Grants {
-    /// When the last one was granted; 0 when none was, or nobody wrote it down.
+    /// When the last one was granted; 0 if there was none, or it was not recorded.
     pub last_at: EpochMs,
     /// How many there were.
     pub count: u64,
 }
 
-/// What a sale says to someone who holds nothing, at one instant.
+/// The answer of a sale to a buyer without an order, at one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
-    /// The door that was asked. It is the sale's own, unless it is closed with
+    /// The endpoint that was asked. It sells the sale, unless the sale is closed with
     /// [`Refusal::WrongDoor`] or [`Refusal::NoSuchSale`].
     pub door: Door,
     /// Units in stock.
     pub left: u64,
     /// Orders ever granted.
     pub grants: Grants,
-    /// Why nobody gets anything, whatever is left; `None` while the sale is open.
+    /// Why no buyer gets anything, even if units are left; `None` while the sale is open.
     pub closed: Option<Refusal>,
     /// Most units in one attempt.
     pub purchase_max: u32,
-    /// Milliseconds until the window opens; 0 when it has.
+    /// Milliseconds until the window opens; 0 if it has opened.
     pub opens_in: u64,
 }
 
 impl Standing {
-    /// What everybody is told who holds nothing and asks for an allowed quantity; `None` when
-    /// that depends on the quantity.
+    /// The answer to every buyer without an order who asks for an allowed number of units; `None`
+    /// if it depends on the number.
     pub fn refusal(&self) -> Option<Refusal> {
         let sold_out = (self.left == 0).then_some(Refusal::SoldOut);
         self.closed.or(sold_out)

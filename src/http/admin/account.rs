@@ -1,4 +1,4 @@
-//! `PUT /admin/accounts/{event}/{user}`: states what a buyer may spend on the targets of an event.
+//! `PUT /admin/accounts/{event}/{user}`: sets what a buyer may spend on the targets of an event.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
@@ -20,17 +20,18 @@ use crate::operation::account::{balance, balance_changed, limit_passed, no_such_
 use crate::store::Store;
 use crate::store::orders::accounts::{SetIfOutcome, SetOutcome};
 
-/// What the body says.
+/// The fields of the body.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stated {
     balance: Option<Value>,
-    /// `null` is no balance: who saw no account must not set one by mistake.
+    /// `null` means that no account exists. It must not be a default: it would create one by
+    /// mistake.
     #[serde(default, deserialize_with = "present")]
     if_balance: Option<Value>,
 }
 
-/// What an account is to have, and what it must have before, if that matters.
+/// The new balance, and the one that the account must have before, if that is given.
 #[derive(Clone, Copy)]
 struct Wanted {
     balance: u64,
@@ -63,7 +64,7 @@ pub async fn put(
     must_be_json(&request)?;
     let wanted = Wanted::read(&body)?;
     let store = context.store.for_request();
-    // Two who set the first account at the same time may both be told.
+    // Two clients that set the first account at the same time may both be told so.
     let kept = store.keeps_accounts(&event).await;
     let first = !kept.map_err(|error| Problem::of_reading(&error))?;
     let who = who(&request);
@@ -95,7 +96,7 @@ async fn set_and_log(
     outcome
 }
 
-/// Sets the balance, or says why not.
+/// Sets the balance, or returns why not.
 async fn set(
     store: &Store,
     event: &Event,
@@ -139,8 +140,8 @@ pub(super) fn event(request: &HttpRequest) -> Result<Event, Problem> {
     Event::parse(event).map_err(|invalid| Problem::invalid(format!("event: {invalid}")))
 }
 
-/// The buyer whom the path names, so many segments before its last one. It is decoded here, because
-/// the router would keep what it cannot decode.
+/// The buyer whom the path names, this many segments before its last one. It is decoded here,
+/// because the router would keep what it cannot decode.
 pub(super) fn username(request: &HttpRequest, before: usize) -> Result<Username, Problem> {
     let segment = request.uri().path().rsplit('/').nth(before);
     let wrong = |why: &str| Problem::invalid(format!("user: {why}"));
@@ -149,7 +150,7 @@ pub(super) fn username(request: &HttpRequest, before: usize) -> Result<Username,
     Username::parse(name.into_owned()).map_err(|invalid| wrong(&invalid.to_string()))
 }
 
-/// The account as it is then, and whether it is the one from which on its event keeps accounts.
+/// The account after the change, and whether it is the first one of its event.
 async fn shown(
     context: &Context,
     event: &Event,
@@ -157,7 +158,7 @@ async fn shown(
     first: bool,
 ) -> Result<HttpResponse, Problem> {
     let found = context.store.account(event, username).await;
-    // The balance is set: if it cannot be shown now, it is not for sure that nothing was.
+    // The balance is set, so an error here must not say that nothing was changed.
     let unseen = |why: &str| Problem::unknown(format!("it was set, but cannot be shown: {why}"));
     let found = found.map_err(|error| unseen(&error.to_string()))?;
     let account = found.ok_or_else(|| unseen("there is no account"))?;
@@ -166,7 +167,7 @@ async fn shown(
     Ok(answer(StatusCode::OK, "set", &shown))
 }
 
-/// To state a balance again undoes what was bid meanwhile, so nobody is asked to try again.
+/// A repeat would undo bids that came meanwhile, so the answer does not ask for one.
 fn failed(error: &Failure) -> Problem {
     match error {
         Failure::Busy(_) => Problem::later("busy", error.to_string()),

@@ -14,7 +14,7 @@ use crate::http::turns::{EXPORTS_MAX, Turn};
 use crate::operation::orders::Format;
 use crate::store::OrderPages;
 
-/// The pages that are still to come.
+/// The pages that are not sent yet.
 struct Pages {
     orders: OrderPages,
     goods: SaleId,
@@ -39,7 +39,7 @@ impl Pages {
         }
     }
 
-    /// Reads one page; false when there is none.
+    /// Reads one page; false after the last one.
     async fn read(&mut self) -> Read<bool> {
         let Some(orders) = self.orders.next().await? else {
             return Ok(false);
@@ -86,7 +86,7 @@ pub async fn orders(context: Data<Context>, request: HttpRequest) -> Result<Http
         ready: format.head(),
         _turn: turn,
     };
-    // What fails before the first page is a problem; after it, only a cut connection says so.
+    // A failure before the first page is a problem. After it, only the cut connection shows it.
     let read = pages.read().await;
     read.map_err(|error| Problem::of_reading(&error))?;
     let body = stream::try_unfold(pages, |pages| async {

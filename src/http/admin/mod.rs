@@ -1,4 +1,4 @@
-//! The operators' door: every path below `/admin`, for those who show the operators' token.
+//! The endpoints of operators: every path below `/admin`, with the operators' token.
 
 pub mod account;
 pub mod export;
@@ -22,7 +22,7 @@ use super::respond::headers::guarded;
 use super::respond::problem::Problem;
 use crate::domain::ids::SaleId;
 
-/// Largest JSON body of an operator, in bytes; longer lists of units come as text.
+/// Largest JSON body of an operator, in bytes. Longer lists of units come as text.
 pub const JSON_BYTES_MAX: usize = 1 << 20;
 
 /// Operators are answered in English, as on the command line.
@@ -42,7 +42,7 @@ fn fault(fault: &Fault) -> Problem {
     Problem::of_fault(fault, MANNER)
 }
 
-/// 415, if the body is no JSON.
+/// 415 if the body is not JSON.
 fn must_be_json(request: &HttpRequest) -> Result<(), Problem> {
     let not_json = || {
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
@@ -53,8 +53,8 @@ fn must_be_json(request: &HttpRequest) -> Result<(), Problem> {
         .ok_or_else(not_json)
 }
 
-/// Reads the fields that `T` knows; others are refused by name. `T` takes any value: what a field
-/// must be is for [`field`] to say, which names it.
+/// Reads the fields that `T` knows, and refuses others by name. `T` takes any value: [`field`]
+/// checks it, and its error names the field.
 fn fields<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Problem> {
     let read = serde_json::from_slice(body).map(|Object(fields)| fields);
     read.map_err(|e| {
@@ -92,12 +92,12 @@ fn text(value: Value) -> Result<String, String> {
     }
 }
 
-/// A field that is there, `null` or not.
+/// A field that is present, `null` or not.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
-/// The one parameter that a query may have; others are refused by name.
+/// The one parameter that a query may have. Others are refused by name.
 fn parameter(request: &HttpRequest, known: &str) -> Result<Option<String>, Problem> {
     let mut found = None;
     for field in form::fields(request.query_string().as_bytes()) {
@@ -113,7 +113,7 @@ fn parameter(request: &HttpRequest, known: &str) -> Result<Option<String>, Probl
     Ok(found)
 }
 
-/// Refuses a query by name, where none is known.
+/// Refuses every query parameter by name.
 fn no_parameter(request: &HttpRequest) -> Result<(), Problem> {
     match form::fields(request.query_string().as_bytes()).next() {
         None => Ok(()),

@@ -1,5 +1,5 @@
 //! `POST /admin/accounts/{event}/{user}/deposit` and `/withdraw`: pays into an account or out of
-//! it, once for each request.
+//! it, once for each request id.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
@@ -20,7 +20,7 @@ use crate::http::respond::problem::{More, Problem};
 use crate::operation::account::{not_paid, paid_to_json};
 use crate::store::Store;
 
-/// What the body says.
+/// The fields of the body.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked {
@@ -95,7 +95,7 @@ async fn pay_and_log(
     outcome
 }
 
-/// What the path and the body ask for.
+/// The payment that the path and the body ask for.
 fn payment(request: &HttpRequest, body: &[u8], direction: Direction) -> Result<Payment, Problem> {
     let username = username(request, 1)?;
     no_parameter(request)?;
@@ -112,7 +112,7 @@ fn payment(request: &HttpRequest, body: &[u8], direction: Direction) -> Result<P
     })
 }
 
-/// An amount as bids have it: digits, as a number or as a text.
+/// An amount in the form that bids use: digits, as a number or as a text.
 fn amount(value: Value) -> Result<Amount, String> {
     let digits = match value {
         Value::Number(number) => number.to_string(),
@@ -138,7 +138,7 @@ fn refused(event: &Event, payment: &Payment, refusal: PayRefusal) -> Problem {
     }
 }
 
-/// Nobody needs to know whether it was done: asked again, it is done once.
+/// A retry is safe even if the outcome is unknown: the payment is made once.
 fn failed(error: &Failure) -> Problem {
     match error {
         Failure::Busy(_) => Problem::later("busy", error.to_string()),

@@ -1,4 +1,4 @@
-//! `POST /admin/sales/{id}/stock`: puts units in, or takes unsold ones out.
+//! `POST /admin/sales/{id}/stock`: adds units, or removes unsold ones.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
@@ -27,10 +27,10 @@ use crate::store::Store;
 use crate::store::sales::stock::{RemoveOutcome, UNITS_PER_CALL_MAX};
 
 /// Most units of list stock in one request: some seconds of work, and 150 MB if every unit is as
-/// long as it may be. One text at a time is read.
+/// long as it may be. One text is read at a time.
 const LOAD_UNITS_MAX: usize = 1_000_000;
 
-/// What the body may say: exactly one of these.
+/// The fields of the body: exactly one of these.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked {
@@ -93,7 +93,7 @@ fn list(value: Value) -> Result<Vec<Value>, String> {
     }
 }
 
-/// Reads units as they come, one a line; none is sent before the last is read and found right.
+/// Reads units as they come, one a line. None is sent before all are read and valid.
 async fn read_lines(mut body: Payload) -> Result<UnitList, Problem> {
     let mut reader = UnitReader::default();
     while let Some(piece) = next_piece(&mut body).await.map_err(|e| fault(&e))? {
@@ -108,7 +108,7 @@ async fn read_lines(mut body: Payload) -> Result<UnitList, Problem> {
     aside(move || reader.finish()).await?.map_err(wrong_line)
 }
 
-/// Does what takes long (looking for repeated units: a second for a million) where no buyer waits.
+/// Runs long work on another thread. To look for repeated units takes a second for a million.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     let done = spawn_blocking(work).await;
     done.map_err(|error| Problem::later("busy", error.to_string()))
@@ -143,7 +143,7 @@ fn listed(values: Vec<Value>) -> Result<UnitList, Problem> {
     }
 }
 
-/// Adds a load; `turn` is given back when its units are no longer in memory.
+/// Adds a load. `turn` is returned when its units are no longer in memory.
 async fn load(
     context: &Context,
     request: &HttpRequest,
@@ -169,7 +169,7 @@ async fn load(
     Ok(answer(StatusCode::OK, "added", &body))
 }
 
-/// Counters and targets take any number at once; a list takes its units one by one.
+/// Counters and targets take any number at once. A list takes its units in steps.
 async fn add_within_bounds(store: &Store, id: &SaleId, load: &Load) -> Result<i64, Problem> {
     if load.len() > LOAD_UNITS_MAX as u64 {
         let kind = kind(store, id).await?;
@@ -185,7 +185,7 @@ async fn add_within_bounds(store: &Store, id: &SaleId, load: &Load) -> Result<i6
     })
 }
 
-/// Refuses what no sale of this kind can have.
+/// Refuses a number that no sale of this kind can have.
 fn fitting(name: &str, id: &SaleId, kind: StockKind, count: u64) -> Result<(), Problem> {
     let checked = check_count(id, kind, count);
     checked.map_err(|why| Problem::invalid(format!("{name}: {why}")))
@@ -204,7 +204,7 @@ fn stopped_problem(stopped: &Stopped) -> Problem {
         StopReason::NoSuchSale => return Problem::no_such_sale(stopped.id.as_str()),
         StopReason::NeedsCount => Problem::new(StatusCode::CONFLICT, "needs_count", detail),
         StopReason::LimitPassed(_) => Problem::new(StatusCode::CONFLICT, "limit_passed", detail),
-        // Some units are in stock: to repeat the request would add them again.
+        // Some units are in stock: a repeat of the request would add them again.
         StopReason::Failed(Failure::Busy(_)) if stopped.done == 0 => Problem::later("busy", detail),
         StopReason::Failed(Failure::Unreadable(_)) if stopped.done == 0 => {
             Problem::unreadable(detail)
@@ -216,7 +216,7 @@ fn stopped_problem(stopped: &Stopped) -> Problem {
     })
 }
 
-/// Takes units out in one step, so that no answer leaves it open which ones.
+/// Removes units in one step, so that the answer always says which ones.
 async fn remove(
     context: &Context,
     request: &HttpRequest,
@@ -249,7 +249,7 @@ async fn remove(
         Ok(RemoveOutcome::NoSuchSale) => return Err(Problem::no_such_sale(id.as_str())),
         Err(error) => return Err(removal_failed(id, &error)),
     };
-    // Buyers may have been faster since the stock was looked at.
+    // Buyers may have taken units since the stock was read.
     if taken == 0 {
         return Err(too_few(&sale.sale, count, left));
     }

@@ -1,4 +1,4 @@
-//! `POST /bids`: an amount towards a target, the last one cut to what is left.
+//! `POST /bids`: a bid for a target. The last one is cut to what is left.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Payload};
@@ -25,15 +25,15 @@ use crate::http::respond::words::purchase;
 use crate::http::standstill;
 use crate::operation::orders::BidView;
 
-/// What the door knows.
+/// The fields that the endpoint reads.
 const FIELDS: [FieldName; 4] = ["username", "goods", "amount", "request_id"];
 
-/// What a buyer offered.
+/// A bid as it was requested.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BidRequest {
-    /// Who bids.
+    /// The buyer.
     pub username: Username,
-    /// For which target.
+    /// The target.
     pub goods: SaleId,
     /// How much.
     pub amount: Amount,
@@ -90,13 +90,13 @@ struct Body<'a> {
     order: Option<&'a str>,
     #[serde(flatten)]
     bid: Option<BidView>,
-    /// Only of a bid that was cancelled.
+    /// Only for a bid that was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
-    /// Only of a bid that came too early, in epoch milliseconds.
+    /// Only for a bid that came too early, in epoch milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     opens_at: Option<EpochMs>,
-    /// Why the target is paused, when no operator did it.
+    /// Why the target is paused, if no operator paused it.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
 }
@@ -107,7 +107,7 @@ const ACCEPTED_IN_PART: Row = Row::new("bid_accepted", OK, OK, purchase::BID_ACC
 const ALREADY_BID: Row = Row::new("already_bid", OK, OK, purchase::ALREADY_BID);
 const BID_CANCELLED: Row = Row::new("already_bid", OK, OK, purchase::BID_CANCELLED);
 
-/// The row of a refusal. What sales say, too, has the row of a sale.
+/// The row of a refusal. A refusal that sales also give has the row of a sale.
 fn refusal_row(refusal: BidRefusal) -> Row {
     let (status, strict) = match refusal {
         BidRefusal::NoSuchSale => return answer::refusal_row(Refusal::NoSuchSale),
@@ -188,7 +188,7 @@ fn answer(goods: &SaleId, outcome: &BidOutcome, manner: Manner) -> Result<HttpRe
     Ok(answer.finish())
 }
 
-/// What a bidder comes too late or too poor for is an answer; what the sender must mend is a
+/// A refusal that the bidder cannot change is an answer. One that the sender must correct is a
 /// problem.
 fn refused(goods: &SaleId, refusal: BidRefusal, manner: Manner) -> Result<Answer, Problem> {
     let row = refusal_row(refusal);
@@ -239,7 +239,7 @@ fn with_order<'a>(body: Body<'a>, order: &'a Order) -> Body<'a> {
     }
 }
 
-/// A body that names its target and nothing else.
+/// A body that has only the target.
 fn body_of(goods: &SaleId) -> Body<'_> {
     Body {
         code: "",

@@ -1,5 +1,5 @@
-//! `POST /seckill` sells from list stock, `POST /incr` from counter stock. Same request, same
-//! answers.
+//! `POST /seckill` sells from list stock, `POST /incr` from counter stock. Both take the same
+//! request and give the same answers.
 
 use actix_web::web::{self, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -17,17 +17,17 @@ use crate::http::extract::values::{digits, sale};
 use crate::http::respond::answer;
 use crate::http::standstill;
 
-/// What a buying door knows.
+/// The fields that a buying endpoint reads.
 const FIELDS: [FieldName; 3] = ["username", "purchase", "goods"];
 
-/// What a buyer asked for.
+/// A buyer's request for units.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AttemptRequest {
-    /// Who asks.
+    /// The buyer.
     pub username: Username,
-    /// For how many units.
+    /// How many units.
     pub purchase: Purchase,
-    /// From which sale.
+    /// The sale.
     pub goods: SaleId,
 }
 
@@ -86,7 +86,7 @@ async fn buy(
 }
 
 impl AttemptRequest {
-    /// Reads and checks a whole request. `default_goods` is the door's sale.
+    /// Reads and checks a whole request. `default_goods` is the default sale of the endpoint.
     pub async fn read(
         request: &HttpRequest,
         body: Payload,

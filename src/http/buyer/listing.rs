@@ -1,7 +1,8 @@
-//! All sales as JSON, written once for all who look: each page is a part of the same bytes.
+//! The list of sales as JSON, written once for all clients: each page is a part of the same bytes.
 //!
 //! A listing has the time and the phases of the moment when it was written. It is written anew when
-//! it is [`AGE_MAX`] old, when a sale opens or closes, and when somebody changed a sale here.
+//! it is [`AGE_MAX`] old, when a sale opens or closes, and when a sale is changed through this
+//! server.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use crate::store::sales::snapshot::Snapshot;
 
 /// How far the time of a listing may lag, unless it takes long to write.
 const AGE_MAX: Duration = Duration::from_millis(100);
-/// How many times as long as it takes to write one it may serve.
+/// How long a listing may serve, as a multiple of the time to write one.
 const AGE_FACTOR: u32 = 10;
 
 /// All sales at one moment.
@@ -26,7 +27,7 @@ pub struct Listing {
     server_time: Option<EpochMs>,
     /// The sales, with commas between them.
     text: Bytes,
-    /// Where each of them ends, in the order of their ids.
+    /// Where each sale ends, in the order of the ids.
     ends: Vec<(Arc<str>, usize)>,
 }
 
@@ -36,7 +37,7 @@ pub struct Page<'a> {
     pub server_time: Option<EpochMs>,
     /// The sales, with commas between them.
     pub sales: Bytes,
-    /// The last sale of this page, unless it is the last of all.
+    /// The last sale of this page; `None` on the last page.
     pub next: Option<&'a str>,
 }
 
@@ -44,7 +45,7 @@ impl Listing {
     fn new(reading: &Reading) -> (Self, Duration) {
         let server_time = reading.server_time();
         let sales = reading.sales.iter().flatten();
-        // A sale that cannot be read has nothing to show; `seckill sale list` says why.
+        // A sale that cannot be read is left out; `seckill sale list` says why.
         let readable = sales.filter_map(|sale| sale.1.as_ref().ok());
         let (mut text, mut ends, mut change) = (Vec::new(), Vec::new(), EpochMs::MAX);
         for (snapshot, now) in readable.zip(server_time.into_iter().cycle()) {
@@ -72,7 +73,7 @@ impl Listing {
         let page = &self.ends[first..end];
         let sales = page.last().map_or_else(Bytes::new, |&(_, to)| {
             let before = first.checked_sub(1).map(|before| self.ends[before].1);
-            let from = before.map_or(0, |before| before + 1); // behind its comma
+            let from = before.map_or(0, |before| before + 1); // after its comma
             self.text.slice(from..to)
         });
         let last = page.last().map(|(id, _)| &**id);
@@ -84,7 +85,7 @@ impl Listing {
     }
 }
 
-/// How long the phase of a sale stays what it is, in ms.
+/// How long the phase of a sale will stay the same, in ms.
 fn until_change(snapshot: &Snapshot, now: EpochMs) -> u64 {
     let opens = snapshot.sale.opens_at;
     // It is open until the end of that millisecond.
@@ -97,7 +98,7 @@ fn until_change(snapshot: &Snapshot, now: EpochMs) -> u64 {
     next.map_or(u64::MAX, |next| next - now)
 }
 
-/// Where listings are written. Clones share them.
+/// Writes listings. Clones share them.
 #[derive(Clone)]
 pub struct Listings {
     readings: Readings<Result<Listing>>,
@@ -107,7 +108,7 @@ pub struct Listings {
 
 impl Listings {
     /// Starts the task that writes them, on the current runtime. It ends when all clones are gone.
-    /// `timeout` bounds the wait of a looker for Redis.
+    /// `timeout` is the longest wait of a client for Redis.
     pub fn start(catalogue: Catalogue, timeout: Duration) -> Self {
         let readings = Readings::start(Writer(catalogue.clone()));
         Self {
@@ -117,13 +118,13 @@ impl Listings {
         }
     }
 
-    /// The listing of now.
+    /// The current listing.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when there is none in time.
+    /// [`Failure::Busy`]: none was written in time.
     pub async fn look(&self) -> Result<Arc<Result<Listing>>> {
         let since = self.catalogue.changed_at();
-        // The one that is being written may be too old, so two are waited for.
+        // The one that is being written may be too old, so this waits for two.
         let look = self.readings.look(since, self.timeout * 2).await;
         look.map_err(|missing| {
             Failure::Busy(match missing {
@@ -148,7 +149,7 @@ impl Reader for Writer {
         if let Err(error) = &reading.sales {
             return (Err(error.clone()), at_once);
         }
-        // Many sales take long to write, and others work on this thread.
+        // Many sales take long to write, and other tasks use this thread.
         let written = spawn_blocking(move || {
             let began = Instant::now();
             (Listing::new(&reading), began.elapsed())

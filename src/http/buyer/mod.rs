@@ -1,4 +1,4 @@
-//! What buyers and shops ask for, one file for each endpoint.
+//! The endpoints of buyers and shops, one file for each.
 
 pub mod bid;
 pub mod grab;

@@ -1,8 +1,8 @@
-//! The life of an order over HTTP: look at it, confirm, cancel and use it.
+//! The endpoints of one order: show, confirm, cancel and use it.
 //!
-//! Confirming and using need the operators' token: the shop's payment and the doormen ask for
-//! that. Looking and cancelling need the token or the buyer's own name; that is not enough for a
-//! ticket. Whoever may not see an order is told the same as if there were none.
+//! Confirm and use need the operators' token: the shop's payment and the check-in staff send them.
+//! Show and cancel need the token or the buyer's name. For a ticket the name is not enough. If a
+//! client may not see an order, the answer is the same as for an order that does not exist.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
@@ -26,7 +26,7 @@ use crate::http::respond::problem::{More, Problem};
 use crate::http::respond::words::{self, Text};
 use crate::operation::orders::OrderView;
 
-/// What shows an order. The order of the fields is part of the contract.
+/// An answer that shows an order. The order of the fields is part of the contract.
 #[derive(Serialize)]
 struct Shows<'a> {
     code: &'a str,
@@ -116,7 +116,7 @@ pub async fn cancel(
     answer(Change::Cancel, outcome, manner)
 }
 
-/// The order that the path names, and how to answer, if the request shows the operators' token.
+/// The order that the path names, and how to answer, if the request has the operators' token.
 async fn asked_by_operator(
     context: &Context,
     request: &HttpRequest,
@@ -138,7 +138,7 @@ fn no_such_order(manner: Manner) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no_such_order", detail)
 }
 
-/// What an operator asked for, and what became of it.
+/// Logs what an operator requested, and the result.
 fn log(change: Change, who: &str, id: &OrderId, outcome: &Result<ChangeOutcome, Failure>) {
     let became = match outcome {
         Ok(ChangeOutcome::Changed(_)) => change_code(change),
@@ -191,7 +191,7 @@ fn repeat_code(change: Change) -> &'static str {
     }
 }
 
-/// An answer that shows what became of an order.
+/// An answer that shows the order after the change.
 pub(super) fn with_order(
     response: &mut HttpResponseBuilder,
     code: &str,
@@ -227,7 +227,7 @@ fn failed(error: &Failure, manner: Manner) -> Problem {
     }
 }
 
-/// Where Redis is, and what the record of somebody's order says, is nothing for buyers.
+/// Hides from buyers where Redis is and what a record says.
 fn unseen(error: &Failure, manner: Manner) -> Problem {
     match error {
         Failure::Busy(_) | Failure::Unknown(_) => busy(manner),
@@ -236,7 +236,7 @@ fn unseen(error: &Failure, manner: Manner) -> Problem {
 }
 
 fn unreadable(failure: &Failure, manner: Manner) -> Problem {
-    tracing::error!(%failure, "an order cannot be read: run `seckill audit --deep`");
+    tracing::error!(%failure, "cannot read an order: run `seckill audit --deep`");
     Problem::unreadable(words::orders::UNREADABLE.said(manner))
 }
 

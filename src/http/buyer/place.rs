@@ -1,7 +1,7 @@
-//! `POST /orders`: several sales of one event in one order, all of them or nothing.
+//! `POST /orders`: units of several sales of one event in one order, all of them or none.
 //!
-//! Strict, unlike the doors: whoever orders several things at once is a program, and a field that
-//! it misspells must not be passed over.
+//! Unlike the buying endpoints it refuses unknown fields. A request for several sales comes from a
+//! program, and a misspelled field must not be ignored.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
@@ -31,27 +31,27 @@ use crate::http::standstill;
 /// Largest body, in bytes: the longest names and 20 lines fit in every encoding.
 const BODY_BYTES_MAX: usize = 16 << 10;
 
-/// What a buyer asked for.
+/// A buyer's request for a basket.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PlacementRequest {
-    /// Who asks.
+    /// The buyer.
     pub username: Username,
     /// The client's name for this request.
     pub request: RequestId,
-    /// For what.
+    /// What is requested.
     pub basket: Basket,
 }
 
-/// One thing that is wrong with a request.
+/// One error in a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PlacementFault {
-    /// No JSON.
+    /// Not JSON.
     MediaType,
-    /// As at the doors.
+    /// An error that the buying endpoints have, too.
     Whole(Fault),
-    /// Something in the line at this place.
+    /// An error in the line at this place.
     Line(usize, Fault),
-    /// Lines that make no basket.
+    /// The lines are not a valid basket.
     Basket(WrongBasket),
 }
 
@@ -186,7 +186,7 @@ pub async fn place(
     }
 }
 
-/// What is said of an order that the same request got before.
+/// The answer about an order that the same request got before.
 fn repeated(order: &Order, manner: Manner) -> &'static str {
     if order.state.is_alive() {
         return purchase::ALREADY_GRABBED.said(manner);
@@ -243,7 +243,7 @@ fn faulty(fault: &PlacementFault, manner: Manner) -> Problem {
     Problem::new(fault.status(), fault.code(), fault.text().said(manner))
 }
 
-/// Nothing was decided: not executed, or nobody knows.
+/// Nothing was decided: the call was not executed, or its outcome is unknown.
 pub(super) fn failed(error: &Failure, manner: Manner) -> Problem {
     match error {
         Failure::Busy(_) => Problem::later("busy", words::BUSY.said(manner)),

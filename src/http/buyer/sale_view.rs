@@ -1,4 +1,4 @@
-//! A sale as buyers see it, in JSON.
+//! A sale as JSON for buyers.
 
 use serde::Serialize;
 
@@ -46,7 +46,7 @@ struct ActivityView<'a> {
 }
 
 impl<'a> ActivityView<'a> {
-    /// `None` of one that is not on show.
+    /// `None` for an activity that is not on show.
     fn new(activity: &'a Activity) -> Option<Self> {
         Some(Self {
             keyword: activity.keyword.as_ref()?.as_str(),

@@ -1,8 +1,8 @@
-//! `GET /sales` and `GET /sales/{id}`: what buyers may know about sales, countdowns included.
+//! `GET /sales` and `GET /sales/{id}`: the public facts of sales, with countdowns.
 //!
-//! Anybody may ask, as often as they like: answers come from the catalogue, not from Redis. The
-//! phase belongs to `server_time`, which is this moment (in the list a little before it);
-//! `remaining` is as old as `remaining_at` says.
+//! Clients may poll as often as they like: answers come from the catalogue, not from Redis. The
+//! phase is the one at `server_time`, which is this moment (in the list, a little before).
+//! `remaining` is from `remaining_at`.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
@@ -17,17 +17,17 @@ use crate::http::respond::headers::guarded;
 use crate::http::respond::pieces::Pieces;
 use crate::http::respond::problem::Problem;
 
-/// Most sales of one answer.
+/// Most sales in one answer.
 const PAGE_SALES_MAX: usize = 1000;
 
-/// Which page is asked for.
+/// The requested page.
 struct Asked {
     after: String,
     limit: usize,
 }
 
 impl Asked {
-    /// Reads `after` and `limit`; what else stands in a query is not ours.
+    /// Reads `after` and `limit`, and ignores other parameters.
     fn read(request: &HttpRequest) -> Result<Self, Problem> {
         let (mut after, mut limit) = (None, None);
         for field in form::fields(request.query_string().as_bytes()) {
@@ -89,7 +89,7 @@ pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpRe
     Ok(json().body(body))
 }
 
-/// Where Redis is, and what is wrong in it, is nothing for buyers.
+/// Hides from buyers where Redis is and what is wrong in it.
 fn unseen(error: &Failure) -> Problem {
     match error {
         Failure::Busy(_) | Failure::Unknown(_) => Problem::later(
@@ -102,7 +102,7 @@ fn unseen(error: &Failure) -> Problem {
     }
 }
 
-/// No cache may keep it: the time in it would be wrong.
+/// Not cacheable: the time in it would be wrong.
 fn json() -> HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     guarded(&mut response).content_type("application/json; charset=utf-8");

@@ -1,6 +1,6 @@
-//! Who may change sales and settle orders over HTTP: whoever shows the operators' token. Every
-//! change of theirs is logged: who asked (the address of the other end), for what, and what became
-//! of it.
+//! Access of operators over HTTP. They may change sales and settle orders if they send the
+//! operators' token. Every change is logged: the address of the client, what it asked for, and the
+//! result.
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -15,7 +15,7 @@ use crate::http::context::Context;
 use crate::http::extract::body::discard;
 use crate::http::respond::problem::Problem;
 
-/// Stands before every path of the operators.
+/// Checks the token for every path of the operators.
 pub async fn guard(
     context: Data<Context>,
     mut request: ServiceRequest,
@@ -31,12 +31,12 @@ pub async fn guard(
     }
 }
 
-/// Makes a change that an operator asked for, in a task of its own: once begun, it ends and is
-/// logged, also when its sender has left. It is not begun when the connection was reset before, or
-/// the process stood still after the request came.
+/// Makes a change of an operator in a task of its own: once begun, it completes and is logged, even
+/// if its sender has left. It does not begin if the connection was reset before, or if the process
+/// stood still after the request came.
 ///
 /// # Errors
-/// 503 when it was not begun, or the server stops in the middle.
+/// 503: it was not begun, or the server stops before it ends.
 pub async fn carry_out<T: 'static>(
     context: &Context,
     request: &HttpRequest,

@@ -1,5 +1,5 @@
-//! The operators' token: whether a request shows it, and who shows a wrong one. Those are counted,
-//! each of them, and logged, at most once a second.
+//! The operators' token: whether a request has it. Every wrong token is counted. The log gets a
+//! line at most once a second.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,17 +14,17 @@ use crate::config::AdminToken;
 use crate::http::respond::problem::Problem;
 use crate::metrics::Metrics;
 
-/// Between two lines of the log.
+/// Pause between two lines of the log.
 const LOG_PAUSE: Duration = Duration::from_secs(1);
 
-/// Where a token is shown.
+/// Where a token is sent.
 #[derive(Debug, Clone, Copy)]
 pub enum Door {
     /// Below `/admin`.
     Admin,
-    /// At an order.
+    /// At the endpoints of an order.
     Orders,
-    /// Where tickets are checked.
+    /// At the check-in.
     CheckIn,
     /// At `/readyz`.
     Readiness,
@@ -43,7 +43,7 @@ impl Door {
     }
 }
 
-/// What a request shows.
+/// The token of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
     /// No bearer token.
@@ -61,7 +61,7 @@ pub struct Token {
     log: Mutex<Log>,
 }
 
-/// What the log has heard of wrong tokens.
+/// What was logged about wrong tokens.
 #[derive(Default)]
 struct Log {
     told: Option<Instant>,
@@ -69,7 +69,7 @@ struct Log {
 }
 
 impl Log {
-    /// One more at `now`: how many the log must hear of, if it is time.
+    /// Counts one more at `now`; returns how many to log, if a line is due.
     fn another(&mut self, now: Instant) -> Option<u64> {
         self.untold += 1;
         if self.told.is_some_and(|told| now < told + LOG_PAUSE) {
@@ -81,7 +81,7 @@ impl Log {
 }
 
 impl Token {
-    /// The token that opens; what is wrong is counted in `metrics`.
+    /// The right token. Wrong ones are counted in `metrics`.
     pub fn new(token: &AdminToken, metrics: Arc<Metrics>) -> Self {
         for door in Door::ALL {
             metrics.intruders.expect(door.as_str());
@@ -93,8 +93,8 @@ impl Token {
         }
     }
 
-    /// Looks at the token of a request, in a time that says nothing about the right one: digests
-    /// have one length.
+    /// Checks the token of a request. The time that it takes says nothing about the right one:
+    /// digests have one length.
     pub fn shown(&self, request: &HttpRequest) -> Shown {
         let header = request.headers().get(AUTHORIZATION);
         let Some(bearer) = header.and_then(|header| bearer(header.as_bytes())) else {
@@ -108,7 +108,7 @@ impl Token {
         }
     }
 
-    /// Refuses a request that does not show the token.
+    /// Refuses a request without the right token.
     ///
     /// # Errors
     /// 401.
@@ -122,7 +122,7 @@ impl Token {
         }
     }
 
-    /// 401 for a token that is not the right one, which is counted and logged.
+    /// 401 for a wrong token, which is counted and logged.
     pub fn wrong(&self, request: &HttpRequest, door: Door) -> Problem {
         let door = door.as_str();
         self.metrics.intruders.wrong_token(door);
@@ -135,7 +135,7 @@ impl Token {
     }
 }
 
-/// The token of `Bearer TOKEN`; `None` for other schemes, which proxies may need for themselves.
+/// The token of `Bearer TOKEN`; `None` for other schemes, which proxies may use.
 fn bearer(header: &[u8]) -> Option<&[u8]> {
     const SCHEME: &[u8] = b"bearer ";
     let (scheme, token) = header.split_at_checked(SCHEME.len())?;

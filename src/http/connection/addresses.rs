@@ -1,4 +1,4 @@
-//! How many connections one address may have.
+//! Limits how many connections one address may have.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,13 +11,13 @@ use crate::config::Networks;
 #[derive(Debug)]
 pub struct Addresses {
     max: u32,
-    /// Behind these many clients have one address.
+    /// Each of these is the address of many clients.
     proxies: Networks,
     open: Mutex<HashMap<Origin, u32>>,
 }
 
 impl Addresses {
-    /// At most so many for each address but those of the proxies.
+    /// At most this many for each address, except the proxies.
     pub fn new(max: u32, proxies: Networks) -> Arc<Self> {
         Arc::new(Self {
             max,
@@ -26,7 +26,7 @@ impl Addresses {
         })
     }
 
-    /// A seat for one more connection of an address: `None` when it has as many as it may.
+    /// A seat for one more connection of an address; `None` if it has as many as it may have.
     pub fn seat(self: &Arc<Self>, peer: IpAddr) -> Option<Seat> {
         let addresses = self.clone();
         if self.proxies.contain(peer) {

@@ -1,7 +1,7 @@
-//! Where each request ends in the bytes of a connection.
+//! Finds where each request ends in the bytes of a connection.
 //!
-//! The HTTP library would decode every request that a buffer holds, thousands of them, before the
-//! first is answered. So it gets one request at a time, and the rest when that is answered.
+//! The HTTP library would decode every request in a buffer, which may be thousands, before the
+//! first is answered. So it gets one request at a time, and the rest after the answer.
 
 use actix_web::dev::RequestHead;
 use actix_web::http::header::CONTENT_LENGTH;
@@ -9,14 +9,14 @@ use memchr::memchr;
 
 use super::chunks::Chunks;
 
-/// What is expected next.
+/// What comes next.
 #[derive(Debug)]
 enum Part {
-    /// A head, of which this is known.
+    /// A head, of which this much is known.
     Head(Head),
-    /// The handler: the head is whole, and so many bytes of the body came with it.
+    /// The handler. The head is complete, and this many bytes of the body came with it.
     Handler { body: u64 },
-    /// So many bytes of a body.
+    /// This many bytes of a body.
     Body(u64),
     /// A body in chunks.
     Chunks(Chunks),
@@ -27,13 +27,13 @@ enum Part {
 /// The start of a head.
 #[derive(Debug, Default)]
 struct Head {
-    /// Something else than line ends came.
+    /// Something other than line ends came.
     has_begun: bool,
-    /// The line that did not end yet has something in it.
+    /// The current line has something in it.
     has_line: bool,
-    /// A line began in one piece of bytes and ended in another: what it said is not known.
+    /// A line began in one piece of bytes and ended in another: its text is not known.
     is_split: bool,
-    /// How long the body is, as far as the head says so.
+    /// How long the body is, as far as the head has said.
     length: u64,
     is_chunked: bool,
 }
@@ -49,7 +49,7 @@ impl Default for Boundary {
 }
 
 impl Boundary {
-    /// How many of these bytes, which came, belong to the present request: at least one, unless
+    /// How many of these new bytes belong to the present request: at least one, unless
     /// [`Boundary::is_complete`].
     pub fn take(&mut self, bytes: &[u8]) -> usize {
         match &mut self.0 {
@@ -73,7 +73,7 @@ impl Boundary {
         }
     }
 
-    /// The handler of the request begins; the HTTP library has read its head.
+    /// The handler of the request begins: the HTTP library has read its head.
     pub fn begin(&mut self, head: &RequestHead, has_body: bool) {
         let came = match self.0 {
             Part::Handler { body } => body,
@@ -95,7 +95,7 @@ impl Boundary {
         };
     }
 
-    /// True when nothing more belongs to the present request, as far as it is known.
+    /// True if nothing more belongs to the present request, as far as known.
     pub fn is_complete(&self) -> bool {
         match &self.0 {
             Part::Head(_) | Part::Stream => false,
@@ -105,12 +105,12 @@ impl Boundary {
         }
     }
 
-    /// True when the handler of the present request has begun.
+    /// True if the handler of the present request has begun.
     pub fn was_served(&self) -> bool {
         !matches!(self.0, Part::Head(_) | Part::Handler { .. })
     }
 
-    /// True when nothing of the next request came yet.
+    /// True if nothing of the next request has come yet.
     pub fn is_fresh(&self) -> bool {
         matches!(&self.0, Part::Head(head) if !head.has_begun)
     }
@@ -121,7 +121,7 @@ impl Head {
     fn end(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         if !self.has_begun {
-            // Line ends before a request mean nothing.
+            // Line ends before a request are ignored.
             at = bytes
                 .iter()
                 .position(|byte| !matches!(byte, b'\r' | b'\n'))?;
@@ -150,7 +150,7 @@ impl Head {
         }
     }
 
-    /// How many of so many bytes that came with the head are its body, if that is certain.
+    /// How many of the bytes that came with the head belong to its body, if that is certain.
     fn body_with_head(&self, came: usize) -> usize {
         if self.is_split || self.is_chunked {
             return 0;
@@ -159,7 +159,7 @@ impl Head {
     }
 }
 
-/// The value of a header line of this name.
+/// The value of a header line with this name.
 fn header<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (start, value) = line.split_at_checked(name.len())?;
     let value = value.strip_prefix(b":")?;

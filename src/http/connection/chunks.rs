@@ -1,18 +1,18 @@
-//! The end of a body in chunks (RFC 9112, section 7.1). The HTTP library checks that it is well
-//! formed; of one that is not, any end will do.
+//! Finds the end of a body in chunks (RFC 9112, section 7.1). The HTTP library checks the format;
+//! in a malformed body, any end will do.
 
-/// What is expected next.
+/// What comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     /// Digits of the size of a chunk.
     Size,
     /// The rest of the line of a size.
     Extension,
-    /// So many bytes of data.
+    /// This many bytes of data.
     Data(u64),
     /// The line end after the data.
     DataEnd,
-    /// Lines after the last chunk; whether the present one has something in it.
+    /// Lines after the last chunk, and whether the current one has something in it.
     Trailer(bool),
     /// Nothing.
     End,
@@ -55,7 +55,7 @@ impl Chunks {
         at
     }
 
-    /// True when the body is whole.
+    /// True if the body is complete.
     pub fn have_ended(&self) -> bool {
         self.part == Part::End
     }

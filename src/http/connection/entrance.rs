@@ -1,4 +1,4 @@
-//! From an accepted socket to the HTTP library.
+//! Takes accepted sockets, and passes their connections to the HTTP library.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -20,11 +20,11 @@ use super::served::Served;
 use super::stream::Stream;
 use crate::metrics::Metrics;
 
-/// How long an end that is still sending is read, so that it sees the last answer.
+/// How long a client that is still sending is read, so that it sees the last answer.
 const LINGER: Duration = Duration::from_secs(1);
-/// What the HTTP library keeps of an answer that is being sent, and a piece of it more.
+/// Bytes of an answer that the HTTP library keeps while it is sent.
 const WRITE_BUFFER_BYTES: usize = 16 << 10;
-/// The answer to an address that has as many connections as it may.
+/// The answer to an address that has as many connections as it may have.
 const TOO_MANY_CONNECTIONS: &str = "HTTP/1.1 429 Too Many Requests\r\n\
     connection: close\r\nretry-after: 1\r\ncontent-type: application/problem+json\r\n\
     content-length: 148\r\n\r\n\
@@ -135,10 +135,10 @@ where
     }
 }
 
-/// Answers without reading; with leave for it, waits a little for the other end to close.
+/// Answers without reading. If allowed, waits briefly until the client closes.
 async fn refuse(mut socket: TcpStream, leave: Option<Lingering>) -> Result<(), DispatchError> {
     if leave.is_none() {
-        // Where there is no room for it at once, there is no answer.
+        // If there is no room for it at once, there is no answer.
         let _ = socket.try_write(TOO_MANY_CONNECTIONS.as_bytes());
         return Ok(());
     }
@@ -147,7 +147,7 @@ async fn refuse(mut socket: TcpStream, leave: Option<Lingering>) -> Result<(), D
         socket.shutdown().await?;
         copy(&mut (&mut socket).take(1 << 16), &mut sink()).await
     };
-    // Who does not read the answer does not need it.
+    // A client that does not read the answer does not need it.
     let _ = timeout(LINGER, refused).await;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The socket that connections come from.
+//! The listening socket.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -6,18 +6,18 @@ use std::net::{SocketAddr, TcpListener};
 use rustix::net::sockopt::set_tcp_nodelay;
 use tokio::net::TcpSocket;
 
-/// What the kernel may hold of the answers on one connection, as it counts: about half of it is
-/// bytes.
+/// Limit of the bytes of answers that the kernel holds for one connection. It counts its own
+/// overhead, so about half are bytes.
 const SEND_BUFFER_BYTES: u32 = 256 << 10;
 
-/// Binds to an address. `backlog`: connections that may wait to be accepted.
+/// Binds to an address. `backlog` is how many connections may wait to be accepted.
 ///
-/// The sockets of connections inherit the options. When a client takes nothing for a minute, the
-/// kernel (Linux 5.11 or newer) drops the connection: it may hold bytes of one that the server has
+/// Connections inherit the options of the socket. If a client reads nothing for a minute, the
+/// kernel (Linux 5.11 or newer) drops the connection. So it also drops one that the server has
 /// closed or that is idle, which the [register](super::register) does not see.
 ///
 /// # Errors
-/// What the kernel says.
+/// The error of the kernel.
 pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -39,7 +39,7 @@ mod kernel {
     use rustix::net::sockopt::set_tcp_user_timeout;
     use tokio::net::TcpSocket;
 
-    /// Longest time in which nothing is taken of what the kernel holds.
+    /// Longest time in which a client takes none of the bytes that the kernel holds.
     const UNTAKEN_MAX: Duration = Duration::from_secs(60);
 
     pub fn drop_what_is_not_taken(socket: &TcpSocket) -> io::Result<()> {

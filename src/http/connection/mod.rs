@@ -1,14 +1,13 @@
-//! The connections of clients: what each is doing, how long it may be silent, and how many may be
-//! open.
+//! The connections of clients: their phases, how long they may be silent, and how many may be open.
 //!
 //! ```text
 //! accepted → entrance ─ register (a place?) ─→ stream → HTTP library → served → handlers
 //!                          └ every 250 ms: ends what is silent for too long
 //! ```
 //!
-//! The HTTP library has a timer for the first request of a connection only, so its timers are off
-//! and those here are the only ones. Only silence of the other end is
-//! bounded: while a request is served, nothing here counts, however long it takes.
+//! The HTTP library has a timer only for the first request of a connection, so its timers are off
+//! and only those here count. Only the silence of the client is bounded: while a request is served,
+//! nothing here counts, however long it takes.
 
 mod addresses;
 mod boundary;
@@ -38,32 +37,32 @@ pub use self::listener::bind;
 pub use self::register::{Limits, of_worker, places};
 use self::register::{Register, Tick};
 
-/// What is sent instead of an answer to a head that does not become whole.
+/// The answer to a head that was not complete in time.
 const REQUEST_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
     connection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// How often the kernel is asked what was taken of an answer that finds no room: once a second.
+/// How often the kernel is asked how much of a stalled answer was taken: once a second.
 const STALL_LOOK_TICKS: Tick = 4;
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// It was just opened, or the first bytes of a request came: its head is not whole.
+    /// It was just opened, or a request has begun: its head is not complete.
     Head,
-    /// A request is read, worked on or answered.
+    /// A request is read, processed or answered.
     Serving,
-    /// The last answer is given, and nothing came since.
+    /// The last answer was sent, and nothing came since.
     Idle,
     /// This server has ended it.
     Ended,
 }
 
-/// An answer for which there is no room on the way.
+/// An answer that finds no room in the socket.
 #[derive(Debug, Clone, Copy)]
 struct Stall {
-    /// Since when the other end has taken nothing.
+    /// Since when the client has taken nothing.
     since: Tick,
-    /// How many bytes it had taken by then; `None` when the kernel does not say.
+    /// How many bytes it had taken by then; `None` if the kernel does not say.
     taken: Option<u64>,
 }
 
@@ -72,14 +71,14 @@ pub struct Connection {
     socket: RefCell<TcpStream>,
     register: Rc<Register>,
     phase: Cell<Phase>,
-    /// Since when it is in this phase.
+    /// When this phase began.
     since: Cell<Tick>,
     boundary: RefCell<Boundary>,
     /// What came after the present request.
     rest: RefCell<Vec<u8>>,
-    /// The task of the connection, when it waits for the end of the present request to read on.
+    /// The task of the connection, while it waits for the end of the present request.
     parked: Cell<Option<Waker>>,
-    /// Set while its other end takes nothing of what is written.
+    /// Set while the client takes nothing of an answer.
     stall: Cell<Option<Stall>>,
     /// Its place among those of the same address, while it is open.
     _seat: Option<Seat>,
@@ -100,18 +99,18 @@ impl Connection {
         })
     }
 
-    /// How long ago the last bytes arrived, read or not; `None` when the kernel does not say.
+    /// How long ago the last bytes arrived, read or not; `None` if the kernel does not say.
     pub fn silent_for(&self) -> Option<Duration> {
         kernel::silent_for(&self.socket.borrow())
     }
 
-    /// True when the other end has reset the connection, so nobody hears an answer. An end that
-    /// only sends no more is still there.
+    /// True if the client has reset the connection, so nobody reads an answer. A client that has
+    /// only stopped sending is still there.
     pub fn is_reset(&self) -> bool {
         kernel::is_reset(&self.socket.borrow())
     }
 
-    /// What was ended stays so.
+    /// An ended connection stays ended.
     fn enter(&self, phase: Phase) {
         if self.phase.get() != Phase::Ended {
             self.phase.set(phase);
@@ -119,7 +118,7 @@ impl Connection {
         }
     }
 
-    /// These bytes came. How many of them the HTTP library gets now.
+    /// New bytes came. Returns how many of them the HTTP library gets now.
     fn received(&self, bytes: &[u8]) -> usize {
         let mut boundary = self.boundary.borrow_mut();
         let taken = boundary.take(bytes);
@@ -134,7 +133,7 @@ impl Connection {
         taken
     }
 
-    /// The head of a request is whole, and its handler begins.
+    /// The head of a request is complete, and its handler begins.
     fn begins(&self, head: &RequestHead, has_body: bool) {
         let mut boundary = self.boundary.borrow_mut();
         boundary.begin(head, has_body);
@@ -144,15 +143,15 @@ impl Connection {
         }
     }
 
-    /// The last byte of an answer is handed over to be sent.
+    /// The last byte of an answer was passed on for sending.
     fn answered(&self) {
         self.enter(Phase::Head);
         self.next_if_complete();
         self.unpark();
     }
 
-    /// Goes on to the next request when the last one was read to its end. One that was answered
-    /// before that is thrown away by the HTTP library as it comes.
+    /// Goes on to the next request if the last one was read to its end. The HTTP library discards
+    /// the rest of a request that was answered before that.
     fn next_if_complete(&self) {
         let mut boundary = self.boundary.borrow_mut();
         if !boundary.was_served() || !boundary.is_complete() {
@@ -164,7 +163,7 @@ impl Connection {
         }
     }
 
-    /// Lets the task sleep until the present request has ended, and until bytes come.
+    /// Lets the task sleep until the present request has ended and new bytes come.
     fn park(&self, context: &mut Context<'_>) {
         let is_quiet = self.rest.borrow().is_empty()
             && self.socket.borrow().poll_read_ready(context).is_pending();
@@ -179,7 +178,7 @@ impl Connection {
         }
     }
 
-    /// Bytes of an answer were taken to be sent, or found no room.
+    /// Bytes of an answer were taken for sending, or found no room.
     fn written(&self, socket: &TcpStream, has_room: bool) {
         if has_room && self.stall.take().is_some() && self.phase.get() == Phase::Head {
             self.since.set(self.register.now());
@@ -199,13 +198,13 @@ impl Connection {
         }
     }
 
-    /// Since when the other end has taken nothing of an answer.
+    /// Since when the client has taken nothing of an answer.
     fn stalled_since(&self) -> Option<Tick> {
         self.stall.get().map(|stall| stall.since)
     }
 
-    /// True when the other end has taken nothing of an answer for so long. A slow one takes bytes
-    /// long before it makes room for more.
+    /// True if the client has taken nothing of an answer for this long. A slow client takes bytes
+    /// long before there is room for more.
     fn is_stuck(&self, ticks_max: Tick) -> bool {
         let Some(stall) = self.stall.get() else {
             return false;
@@ -222,7 +221,7 @@ impl Connection {
         waited >= ticks_max
     }
 
-    /// Ends it at once. What was not taken is dropped.
+    /// Ends it at once. Bytes that were not taken are dropped.
     fn reset(&self) {
         self.enter(Phase::Ended);
         self.stall.set(None);
@@ -232,7 +231,7 @@ impl Connection {
         let _ = shutdown(&*socket, Shutdown::Both);
     }
 
-    /// Ends it. What it sends from now on is not read.
+    /// Ends it. What the client sends from now on is not read.
     fn end(&self) {
         let is_late_head = self.phase.get() == Phase::Head && !self.boundary.borrow().is_fresh();
         let socket = self.socket.borrow();
@@ -241,7 +240,7 @@ impl Connection {
             let _ = socket.try_write(REQUEST_TIMEOUT);
         }
         self.enter(Phase::Ended);
-        // Wakes the task of the connection, which finds the end of the stream.
+        // Wakes the task of the connection, which then sees the end of the stream.
         let _ = shutdown(&*socket, Shutdown::Read);
     }
 }
@@ -252,7 +251,7 @@ impl Drop for Connection {
     }
 }
 
-/// The connection over which a request came; `None` in tests without one.
+/// The connection of a request; `None` in tests without one.
 pub fn of(request: &HttpRequest) -> Option<&Rc<Connection>> {
     request.conn_data()
 }

@@ -1,17 +1,17 @@
-//! Who is one client, as far as addresses tell.
+//! Which addresses count as one client.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The part of an address that one client has: an IPv4 address, or the first 64 bits of an IPv6
-/// address, of which a home has all that begin alike. An IPv4 address written as IPv6 is itself.
+/// address, which a whole home shares. An IPv4 address written as IPv6 counts as IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Origin(IpAddr);
 
-/// The bits of an IPv6 address that tell networks apart.
+/// The bits of an IPv6 address that name a network.
 const NETWORK: u128 = !0 << 64;
 
 impl Origin {
-    /// Where this address belongs.
+    /// The origin of this address.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V6(address) => {

@@ -14,48 +14,48 @@ use super::{Addresses, Connection, Phase};
 use crate::metrics::Metrics;
 use crate::metrics::connections::Closed;
 
-/// How often connections are looked at, and the unit of their time.
+/// How often connections are checked, and the unit of their time.
 const TICK: Duration = Duration::from_millis(250);
-/// Longest time from the first byte of a request to its whole head: 5 s.
+/// Longest time from the first byte of a request to its complete head: 5 s.
 const HEAD_TICKS_MAX: Tick = 20;
 /// Longest time between an answer and the next request: 75 s, longer than proxies usually wait.
 const IDLE_TICKS_MAX: Tick = 300;
 /// Longest time in which no byte of an answer is taken: 30 s.
 const STALL_TICKS_MAX: Tick = 120;
-/// A connection that was silent for half a second may be closed for another one.
+/// A connection that was silent for half a second may be closed to make room.
 const SILENT_TICKS_MIN: Tick = 2;
-/// One that took nothing of its answer for a second, too.
+/// So may one that took nothing of its answer for a second.
 const STALL_TICKS_MIN: Tick = 4;
-/// The part of the places that is kept free.
+/// The share of the places that is kept free.
 const FREE_PART: usize = 8;
 /// Most connections of a worker, whatever the limit of open files: about 10 KB each while idle.
 const PLACES_MAX: usize = 25_000;
 /// Open files for everything but connections: Redis, logs, data.
 const OTHER_FILES: u64 = 256;
-/// How often a worker says that it has no places left.
+/// How often a worker logs that it has no places left.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A time in ticks of a worker that ran. While it stood still, no time went by.
+/// A time in ticks of a running worker. While the worker stands still, no time passes.
 pub type Tick = u32;
 
 /// How many connections a worker may have.
 #[derive(Clone)]
 pub struct Limits {
-    /// In all.
+    /// Over all addresses.
     pub places: usize,
-    /// From one address; `None`: as many as there are places.
+    /// From one address; `None`: no limit.
     pub addresses: Option<Arc<Addresses>>,
 }
 
-/// How many connections there may be when the process may open so many files; `None`: as many as it
-/// likes. Half of few files, and all but 256 of many, are for connections.
+/// How many connections there may be if the process may open this many files; `None`: no limit.
+/// Connections get half of few files, and all but 256 of many.
 pub fn places(files: Option<u64>) -> usize {
     let connections = files.map(|files| files - OTHER_FILES.min(files / 2));
     let connections = connections.and_then(|count| usize::try_from(count).ok());
     connections.unwrap_or(usize::MAX)
 }
 
-/// How many of them each of so many workers has.
+/// How many of them each worker has.
 pub fn of_worker(places: usize, workers: usize) -> usize {
     (places / workers).clamp(1, PLACES_MAX)
 }
@@ -111,10 +111,10 @@ impl Register {
         self.now.get()
     }
 
-    /// Takes a connection in.
+    /// Admits a connection.
     ///
     /// # Errors
-    /// The socket, when its address has as many connections as it may.
+    /// The socket, if its address has as many connections as it may have.
     pub fn admit(
         self: &Rc<Self>,
         socket: TcpStream,
@@ -138,7 +138,7 @@ impl Register {
         Ok(Stream(connection))
     }
 
-    /// A connection is gone.
+    /// A connection has ended.
     pub fn left(&self) {
         self.open.set(self.open.get() - 1);
         self.metrics.connections.left();
@@ -178,8 +178,8 @@ impl Register {
         self.metrics.connections.closed(why);
     }
 
-    /// Keeps a part of the places free. When all are taken, nobody else comes in: then half of them
-    /// are made free at once.
+    /// Keeps a share of the places free. If all are taken, nobody else can connect: then half of
+    /// them are freed at once.
     fn make_room(&self, mut open: Vec<Rc<Connection>>) {
         let places = self.limits.places;
         open.retain(|connection| connection.phase.get() != Phase::Ended);
@@ -207,8 +207,8 @@ impl Register {
         self.complain(idle.len());
     }
 
-    /// Which connections go first, of those that do nothing: idle ones, then those whose request is
-    /// not whole, then those that take nothing of their answer; of each, the oldest.
+    /// Which inactive connections are closed first: idle ones, then those with an incomplete head,
+    /// then those that take nothing of their answer. In each group, the oldest first.
     fn idleness(&self, connection: &Connection) -> Option<(u8, Tick)> {
         let (now, since) = (self.now.get(), connection.since.get());
         let is_silent = now - since >= SILENT_TICKS_MIN;
@@ -223,8 +223,8 @@ impl Register {
         }
     }
 
-    /// Leave to answer a connection that is refused, and to wait until that was read; `None` when
-    /// many are answered like that already.
+    /// Permission to answer a refused connection and to wait until the answer was read; `None` if
+    /// many wait already.
     pub fn lingering(self: &Rc<Self>) -> Option<Lingering> {
         let most = self.limits.places / FREE_PART;
         let count = self.lingering.get();
@@ -243,9 +243,9 @@ impl Register {
         tracing::error!(
             places = self.limits.places,
             closed,
-            "a worker has nearly as many connections as it may: it closes those that are silent. To have \
-             room for more, raise the hard limit of open files (ulimit -Hn, or LimitNOFILE of the \
-             systemd unit); to bound what one address takes, set http.connections_per_address"
+            "a worker has nearly as many connections as it may have: it closes silent ones. For \
+             more room, raise the hard limit of open files (ulimit -Hn, or LimitNOFILE of the \
+             systemd unit). To limit one address, set http.connections_per_address"
         );
     }
 }
@@ -272,7 +272,7 @@ mod tests {
         }
     }
 
-    /// A register with so many places, and connections in these phases.
+    /// A register with this many places, and connections in these phases.
     async fn register(places: usize, phases: &[Phase]) -> (Rc<Register>, Vec<Stream>) {
         let metrics = Arc::new(Metrics::new().expect("registered"));
         let addresses = None;

@@ -1,4 +1,4 @@
-//! Tells a connection when its requests begin and when their answers are given.
+//! Tells a connection when its requests begin and when they are answered.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -12,13 +12,13 @@ use futures_util::future::LocalBoxFuture;
 
 use super::Connection;
 
-/// The application, whose requests are seen by their connections.
+/// Wraps the application, so that connections see their requests.
 pub struct Served<A> {
     application: A,
 }
 
 impl<A> Served<A> {
-    /// Sees the requests of this application.
+    /// Wraps this application.
     pub fn new(application: A) -> Self {
         Self { application }
     }
@@ -72,7 +72,7 @@ where
     }
 }
 
-/// A request that is being served, from its whole head to the end of its answer.
+/// A request that is being served, from its complete head to the end of its answer.
 struct Serving(Option<Rc<Connection>>);
 
 impl Drop for Serving {
@@ -83,7 +83,7 @@ impl Drop for Serving {
     }
 }
 
-/// A handler at work.
+/// A running handler.
 pub struct Handling<F> {
     serving: Option<Serving>,
     handler: F,
@@ -106,7 +106,7 @@ where
     }
 }
 
-/// The body of an answer. The HTTP library drops it when it has taken the last byte.
+/// The body of an answer. The HTTP library drops it after it has taken the last byte.
 pub struct Answer {
     body: BoxBody,
     _serving: Option<Serving>,

@@ -1,4 +1,4 @@
-//! The bytes of a connection, on their way to and from the HTTP library.
+//! The bytes of a connection between the socket and the HTTP library.
 
 use std::io;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use super::{Connection, Phase};
 pub struct Stream(pub(super) Rc<Connection>);
 
 impl AsyncRead for Stream {
-    /// Gives one request at a time: what came after it waits until it is answered.
+    /// Gives one request at a time: later bytes wait until it is answered.
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! The body of a request: what it is, and its bytes, within bounds of size and time.
+//! The body of a request: its media type, and its bytes within limits of size and time.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use super::fault::Fault;
 
 /// Longest wait for a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
-/// A body that is too large is read and thrown away up to this size, so that its sender, who is
-/// still writing, sees the answer instead of a reset connection.
+/// A body that is too large is read and discarded up to this size. So its sender, who is still
+/// writing, sees the answer instead of a reset connection.
 const DISCARDED_BYTES_MAX: usize = 4 << 20;
 
-/// What the body is, without its parameters; `None` for a body that is packed.
+/// The media type without its parameters; `None` for a compressed body.
 pub fn media_type(request: &HttpRequest) -> Option<&[u8]> {
     let header = |name| request.headers().get(name).map(|value| value.as_bytes());
     if header(CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
@@ -38,13 +38,13 @@ pub fn is_form(request: &HttpRequest) -> Option<bool> {
     }
 }
 
-/// Reads a body that nobody wants, up to a bound of size and time, so that its sender, who is
-/// still writing, sees the answer and may go on with the next request.
+/// Reads and discards a body that is not needed, up to a limit of size and time. So its sender, who
+/// is still writing, sees the answer and may send the next request.
 pub async fn discard(body: Payload) {
     let _ = read_body(body, 0).await;
 }
 
-/// Reads a whole body of at most so many bytes.
+/// Reads a whole body of at most this many bytes.
 pub async fn read_body(body: Payload, bytes_max: usize) -> Result<BytesMut, Fault> {
     let read = timeout(BODY_TIMEOUT, read_whole(body, bytes_max)).await;
     read.map_err(|_| Fault::Incomplete)?
@@ -68,7 +68,7 @@ async fn read_whole(mut body: Payload, bytes_max: usize) -> Result<BytesMut, Fau
     Ok(bytes)
 }
 
-/// The next piece of a body that is read as it comes, within the time for a whole one.
+/// The next piece of a body that is read in pieces, within the time for a whole one.
 pub async fn next_piece(body: &mut Payload) -> Result<Option<Bytes>, Fault> {
     let next = timeout(BODY_TIMEOUT, body.next()).await;
     let next = next.map_err(|_| Fault::Incomplete)?;

@@ -1,4 +1,4 @@
-//! What can be wrong with a request at a buying door, said so that the sender can mend it.
+//! What can be wrong with a request at a buying endpoint, in detail for its sender.
 
 use actix_web::http::StatusCode;
 
@@ -10,24 +10,24 @@ pub const BODY_BYTES_MAX: usize = 4096;
 /// A field of an attempt.
 pub type FieldName = &'static str;
 
-/// One thing that is wrong with a request.
+/// One error in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// Neither form nor JSON.
     MediaType,
-    /// More than so many bytes.
+    /// Larger than this many bytes.
     TooLarge(usize),
-    /// The body did not arrive in time, or not whole.
+    /// The body did not arrive in time, or not completely.
     Incomplete,
     /// A `%` without two hexadecimal digits.
     BrokenPercent,
-    /// Bytes that are no UTF-8.
+    /// Bytes that are not UTF-8.
     NotUtf8,
     /// Not a JSON object; where and why.
     BrokenJson(String),
-    /// A field that must be there.
+    /// A required field is missing.
     Missing(FieldName),
-    /// A field that is there more than once.
+    /// A field is there more than once.
     Repeated(FieldName),
     /// A JSON value of a type that this field cannot have.
     WrongType(FieldName),
@@ -35,9 +35,9 @@ pub enum Fault {
     Username,
     /// A sale id that breaks the rule.
     Goods,
-    /// A quantity that is no whole number from 1.
+    /// A quantity that is not a whole number from 1.
     Purchase,
-    /// An amount that is no whole number of cents from 1.
+    /// An amount that is not a whole number of cents from 1.
     Amount,
     /// A request id that breaks the rule.
     RequestId,
@@ -63,10 +63,10 @@ impl Fault {
     }
 }
 
-/// A request that is wrong.
+/// A request with an error.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FaultyRequest {
-    /// What is wrong.
+    /// The error.
     pub fault: Fault,
     /// The sale that was meant, as far as the request could be read.
     pub goods: Option<SaleId>,

@@ -13,7 +13,7 @@ use super::body::{is_form, read_body};
 use super::fault::{BODY_BYTES_MAX, Fault, FieldName};
 use super::form;
 
-/// The fields that a door knows. Others are passed over: shops add their own.
+/// The fields that an endpoint reads. Others are ignored: shops add their own.
 pub struct Fields<const N: usize> {
     names: [FieldName; N],
     values: [Option<Value>; N],
@@ -86,7 +86,7 @@ impl<const N: usize> Fields<N> {
     }
 }
 
-/// Walks a JSON object itself, because a map would silently keep the last of repeated fields.
+/// Reads a JSON object itself, because a map would silently keep the last of repeated fields.
 struct FieldsVisitor<const N: usize>(Fields<N>);
 
 impl<'de, const N: usize> Visitor<'de> for FieldsVisitor<N> {
@@ -108,8 +108,8 @@ impl<'de, const N: usize> Visitor<'de> for FieldsVisitor<N> {
     }
 }
 
-/// What a JSON object says, for `T` that knows every field. Serde alone would also take a list, for
-/// the values in the order in which `T` has its fields: nobody means that who sends one.
+/// A JSON object, for a `T` that knows every field. Serde alone would also accept a list as the
+/// values in the order of the fields of `T`, which no client means.
 pub struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

@@ -1,7 +1,7 @@
 //! Reads `application/x-www-form-urlencoded` strictly.
 //!
-//! Decoders usually keep what they cannot decode. Here a name decides who owns an order, so
-//! broken input is refused instead of guessed.
+//! Decoders usually keep what they cannot decode. Here a name decides who owns an order, so broken
+//! input is refused.
 
 use std::borrow::Cow;
 
@@ -22,12 +22,12 @@ pub fn fields(body: &[u8]) -> impl Iterator<Item = Result<(Cow<'_, str>, Cow<'_,
     })
 }
 
-/// One segment of a path, decoded: there, a plus sign is itself.
+/// One decoded segment of a path. There a plus sign is a plus sign.
 pub fn segment(text: &str) -> Result<Cow<'_, str>, Fault> {
     decoded(text.as_bytes(), b'+')
 }
 
-/// Decodes a text in which a plus sign stands for `plus`.
+/// Decodes a text in which a plus sign means `plus`.
 fn decoded(text: &[u8], plus: u8) -> Result<Cow<'_, str>, Fault> {
     if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         let text = std::str::from_utf8(text).map_err(|_| Fault::NotUtf8)?;

@@ -1,9 +1,9 @@
-//! In which manner a client wants its answer: language and form.
+//! The language and the form that a client wants its answer in.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{ACCEPT, ACCEPT_LANGUAGE, HeaderName};
 
-/// How to say an answer.
+/// The language and the form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Manner {
     /// English instead of Chinese.
@@ -15,7 +15,7 @@ pub struct Manner {
 }
 
 impl Manner {
-    /// What the request's headers ask for. Chinese and JSON unless something else is preferred.
+    /// What the request's headers ask for. The default is Chinese and JSON.
     pub fn of(request: &HttpRequest, strict_status: bool) -> Self {
         let header = |name: HeaderName| request.headers().get(name)?.to_str().ok();
         let language = header(ACCEPT_LANGUAGE);
@@ -52,7 +52,7 @@ fn is_json(range: &str) -> bool {
     range == "*/*" || range.eq_ignore_ascii_case("application/json")
 }
 
-/// The highest quality, in thousandths, of the list's items that `matches`; 0 when none does.
+/// The highest quality, in thousandths, of the list's items that `matches`; 0 if none does.
 fn quality(list: &str, matches: fn(&str) -> bool) -> u16 {
     let items = list.split(',').map(|item| {
         let mut parts = item.split(';').map(str::trim);

@@ -1,4 +1,4 @@
-//! From the bytes of a request to values of the domain, or to what is wrong with it.
+//! Reads the bytes of a request into values of the domain, or finds what is wrong with it.
 
 pub mod body;
 pub mod fault;

@@ -1,4 +1,4 @@
-//! The values of fields: from what was sent to types of the domain.
+//! Parses the values of fields into types of the domain.
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ pub fn digits(value: Option<Value>, name: FieldName) -> Result<String, Fault> {
     }
 }
 
-/// A field that must be there.
+/// A field that is required.
 pub fn required(value: Option<Value>, name: FieldName) -> Result<Value, Fault> {
     let value = value.filter(|value| !value.is_null());
     value.ok_or(Fault::Missing(name))

@@ -1,5 +1,5 @@
-//! `GET /healthz`: the process is alive. `GET /readyz`: a buyer could be served now, and the server
-//! is not about to stop.
+//! `GET /healthz`: the process is alive. `GET /readyz`: buyers can be served now, and the server is
+//! not about to stop.
 
 use std::sync::atomic::Ordering;
 
@@ -11,7 +11,7 @@ use crate::http::respond::headers::guarded;
 use crate::http::respond::problem::Problem;
 use crate::store::server::Verified;
 
-/// What buyers and strangers hear of a server that is not ready.
+/// The answer to others than operators if the server is not ready.
 const NO_REASON: &str = "Buyers cannot be served now; the log and operators' requests say why.";
 
 /// `GET /healthz`
@@ -21,8 +21,8 @@ pub async fn healthz() -> HttpResponse {
         .body(r#"{"status":"alive"}"#)
 }
 
-/// `GET /readyz`: asks Redis now, and says what its durability is. Why the server is not ready, and
-/// where its Redis is, is for operators.
+/// `GET /readyz`: asks Redis now, and returns the durability in force. Only operators are told why
+/// the server is not ready, and where its Redis is.
 pub async fn readyz(context: web::Data<Context>, request: HttpRequest) -> HttpResponse {
     let not_ready = |why: String| {
         let why = match hears_reasons(&context, &request) {
@@ -47,8 +47,8 @@ pub async fn readyz(context: web::Data<Context>, request: HttpRequest) -> HttpRe
     }
 }
 
-/// Who comes to the operators' address or shows their token. A wrong token is counted; a balancer
-/// that shows one hears no less than others.
+/// True for clients at the operators' address or with their token. A wrong token is counted; a
+/// balancer that sends one gets the same answer as others.
 fn hears_reasons(context: &Context, request: &HttpRequest) -> bool {
     if context.face == Face::Operators {
         return true;

@@ -1,5 +1,5 @@
-//! `GET /metrics`: Prometheus text. What this process counted is that of this moment; the figures
-//! of sales and feeds are written once for all who scrape.
+//! `GET /metrics`: Prometheus text. The counters of this process are those of this moment. The
+//! figures of sales and feeds are written once for all scrapes.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::http::respond::headers::guarded;
 use crate::http::respond::pieces::Pieces;
 use crate::http::respond::problem::Problem;
 
-/// A text that others have, too.
+/// A text that several answers share.
 struct Shared(Arc<String>);
 
 impl AsRef<[u8]> for Shared {

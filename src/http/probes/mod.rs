@@ -1,4 +1,4 @@
-//! What machines ask that watch a server.
+//! The endpoints for programs that watch a server.
 
 pub mod health;
 pub mod metrics;

@@ -1,4 +1,4 @@
-//! Says outcomes, faults and failures: the closed table of codes, statuses and messages.
+//! Turns outcomes, faults and failures into answers: the table of all codes, statuses and messages.
 
 use std::sync::LazyLock;
 
@@ -21,7 +21,7 @@ use crate::http::extract::manner::Manner;
 
 /// The header that names the code on every answer, so that tools need not read the body.
 pub const RESULT_HEADER: HeaderName = HeaderName::from_static("x-seckill-result");
-/// When a client that got 503 should ask again.
+/// When a client that got 503 should retry.
 pub const RETRY_AFTER_SECONDS: &str = "1";
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
@@ -52,7 +52,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// A row; `strict_status` is for those who want refusals as 4xx.
+    /// A row. `strict_status` is the status for clients that want refusals as 4xx.
     pub const fn new(
         code: &'static str,
         status: StatusCode,
@@ -116,20 +116,20 @@ pub fn refusal_row(refusal: Refusal) -> Row {
     Row::new(refusal.code(), status, strict, purchase::refusal(refusal))
 }
 
-/// 425 Too Early, which the HTTP library does not name.
+/// 425 Too Early, which the HTTP library does not define.
 fn too_early() -> StatusCode {
     StatusCode::from_u16(425).unwrap_or(StatusCode::CONFLICT)
 }
 
-/// A row whose answers differ in nothing but the goods. Most of a crowd gets one of these, so
-/// their JSON is made once.
+/// A row whose answers differ only in the goods. Most buyers of a crowd get one of these, so their
+/// JSON is made once.
 struct Constant {
     row: Row,
     /// The code as a header.
     result: HeaderValue,
     /// In Chinese and in English, up to the goods.
     json: [String; 2],
-    /// What follows the goods.
+    /// The text after the goods.
     json_end: String,
 }
 
@@ -189,7 +189,7 @@ pub fn outcome(goods: &SaleId, outcome: &Outcome, manner: Manner) -> HttpRespons
     }
 }
 
-/// The answer when nothing was decided. What cannot be read stays so: there is nothing to retry.
+/// The answer if nothing was decided. For unreadable data it does not ask for a retry.
 pub fn failure(goods: &SaleId, failure: &Failure, manner: Manner) -> HttpResponse {
     match failure {
         Failure::Busy(_) => BUSY.answer(goods, manner).to_retry().finish(),
@@ -198,7 +198,7 @@ pub fn failure(goods: &SaleId, failure: &Failure, manner: Manner) -> HttpRespons
     }
 }
 
-/// The answer to a request that is wrong.
+/// The answer to a faulty request.
 pub fn faulty(request: &FaultyRequest, manner: Manner) -> HttpResponse {
     let fault = &request.fault;
     let message = faults::fault(fault).said(manner);
@@ -238,7 +238,7 @@ fn json(body: &impl Serialize) -> String {
     serde_json::to_string(body).unwrap_or_default()
 }
 
-/// An answer of a door, before it is sent.
+/// An answer of an endpoint, before it is sent.
 pub struct Answer {
     status: StatusCode,
     result: HeaderValue,
@@ -248,7 +248,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// `message` for those who want it bare, `body` for others.
+    /// `message` is the whole answer for clients that want plain text, `body` for others.
     pub fn new(
         status: StatusCode,
         code: &'static str,
@@ -270,7 +270,7 @@ impl Answer {
         }
     }
 
-    /// The same, and asks to try again.
+    /// The same, and asks for a retry.
     pub fn to_retry(self) -> Self {
         Self {
             retry: true,
@@ -282,7 +282,7 @@ impl Answer {
     pub fn finish(self) -> HttpResponse {
         let mut response = HttpResponse::with_body(self.status, BoxBody::new(self.body));
         let headers = response.headers_mut();
-        // There is none yet, so nothing need be replaced.
+        // None is set yet, so nothing needs to be replaced.
         headers.append(RESULT_HEADER, self.result);
         if self.retry {
             let seconds = HeaderValue::from_static(RETRY_AFTER_SECONDS);

@@ -1,4 +1,4 @@
-//! From what was decided to the bytes of an answer.
+//! Turns what was decided into the bytes of an answer.
 
 pub mod answer;
 pub mod headers;

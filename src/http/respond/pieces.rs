@@ -1,5 +1,5 @@
-//! A large answer that is shared: each request gives it out in small pieces as they are read, so
-//! someone who does not read keeps the memory of a piece, not of the whole.
+//! A large answer that several requests share. Each request sends it in small pieces as the client
+//! reads, so a client that does not read holds only one piece in memory.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -11,11 +11,11 @@ use actix_web::web::Bytes;
 /// Largest piece.
 const PIECE_BYTES_MAX: usize = 16 << 10;
 
-/// The body of such an answer: these parts, one after the other.
+/// The body of such an answer: these parts in order.
 pub struct Pieces<const PARTS: usize>([Bytes; PARTS]);
 
 impl<const PARTS: usize> Pieces<PARTS> {
-    /// Parts that others may have, too.
+    /// Parts that other requests may share.
     pub fn of(parts: [Bytes; PARTS]) -> Self {
         Self(parts)
     }

@@ -1,4 +1,4 @@
-//! Errors outside the buying doors: `application/problem+json` (RFC 9457) with a stable code.
+//! Errors outside the buying endpoints: `application/problem+json` (RFC 9457) with a stable code.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ use crate::http::extract::fault::Fault;
 use crate::http::extract::manner::Manner;
 use crate::store::recount::NoVerdict;
 
-/// What kept a request from being done, and what the sender may conclude.
+/// Why a request was not executed, and what the sender may conclude.
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
@@ -29,7 +29,7 @@ pub struct Problem {
     hint: Hint,
 }
 
-/// What some problems say beyond what all say. The order of the fields is part of the contract.
+/// Extra fields that some problems have. The order of the fields is part of the contract.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum More {
@@ -45,7 +45,7 @@ pub enum More {
         /// The order.
         order: String,
     },
-    /// Money that was paid must go back.
+    /// A refund is due.
     RefundDue {
         /// True.
         refund_due: bool,
@@ -68,7 +68,7 @@ pub enum More {
     Reason {
         /// The sale.
         goods: String,
-        /// A word.
+        /// The code of the reason.
         reason: &'static str,
     },
     /// Units that are left.
@@ -81,20 +81,20 @@ pub enum More {
         /// How many.
         added: u64,
     },
-    /// What an account has.
+    /// The balance of an account.
     Balance {
         /// In cents.
         balance: u64,
     },
 }
 
-/// How to do better, as a header.
+/// What the client can do, as a header.
 #[derive(Debug)]
 enum Hint {
     None,
-    /// Ask again later.
+    /// Retry later.
     Retry,
-    /// Show a bearer token.
+    /// Send a bearer token.
     Challenge,
     /// Use one of these methods.
     Allow(String),
@@ -134,12 +134,12 @@ impl Problem {
         Self::new(fault.status(), fault.code(), detail)
     }
 
-    /// 503: later it may work.
+    /// 503: a retry may succeed later.
     pub fn later(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).hinting(Hint::Retry)
     }
 
-    /// 503 for a request that lay unread while this process stood still.
+    /// 503 for a request that waited unread while this process stood still.
     pub fn held_up() -> Self {
         Self::later(
             "busy",
@@ -147,7 +147,7 @@ impl Problem {
         )
     }
 
-    /// 503: nobody knows whether it was done, and asking again might do it twice.
+    /// 503: the outcome is unknown, and a retry might do it twice.
     pub fn unknown(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unknown", detail)
     }
@@ -173,7 +173,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", detail)
     }
 
-    /// Reading failed: nothing was to be changed, so asking again is always right.
+    /// A reading failed. Nothing was to be changed, so a retry is always safe.
     pub fn of_reading(error: &Failure) -> Self {
         let detail = error.to_string();
         match error {
@@ -182,7 +182,7 @@ impl Problem {
         }
     }
 
-    /// An audit gave no verdict.
+    /// An audit without a verdict.
     pub fn of_audit(no_verdict: &NoVerdict) -> Self {
         match no_verdict {
             NoVerdict::Moved(why) => Self::new(StatusCode::CONFLICT, "refused", why),
@@ -190,12 +190,12 @@ impl Problem {
         }
     }
 
-    /// What is in Redis cannot be read: trying again does not help.
+    /// The data in Redis cannot be read. A retry does not help.
     pub fn unreadable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail)
     }
 
-    /// Changing failed: it was not done, or nobody knows.
+    /// A change failed: it was not executed, or the outcome is unknown.
     pub fn of_changing(error: &Failure) -> Self {
         match error {
             Failure::Busy(_) => Self::later("busy", error.to_string()),
@@ -204,13 +204,13 @@ impl Problem {
         }
     }
 
-    /// Says which sale it is about.
+    /// Adds the sale that it is about.
     pub fn about(self, goods: &SaleId) -> Self {
         let goods = goods.to_string();
         self.with(More::Goods { goods })
     }
 
-    /// Says more.
+    /// Adds extra fields.
     pub fn with(mut self, more: More) -> Self {
         self.more = Some(Box::new(more));
         self
@@ -270,7 +270,7 @@ pub async fn not_found(request: HttpRequest, body: Payload) -> HttpResponse {
     Problem::not_found(&request).error_response()
 }
 
-/// 405 for a method that a path does not have; `allowed` are those that it has.
+/// 405 for a method that a path does not have; `allowed` lists those that it has.
 pub async fn method_not_allowed(
     request: HttpRequest,
     body: Payload,

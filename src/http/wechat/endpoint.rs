@@ -1,5 +1,5 @@
-//! `GET /wechat` and `POST /wechat`: where the platform of an official account asks. Without
-//! `wechat.token` there is nothing here.
+//! `GET /wechat` and `POST /wechat`: the endpoints for the platform of an official account. They do
+//! not exist without `wechat.token`.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -18,7 +18,7 @@ use crate::wechat::message::{MESSAGE_BYTES_MAX, Message};
 use crate::wechat::office::Office;
 use crate::wechat::reply::SILENCE;
 
-/// `GET /wechat`: the platform asks whether this is the server that its owner means.
+/// `GET /wechat`: the platform checks that this server has its owner's token.
 pub async fn verify(context: Data<Context>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     admitted(&context, &request)?;
     let echo = parameter(&request, "echostr");
@@ -52,7 +52,7 @@ pub async fn receive(
     }
     let message = Message::read(&body).map_err(|wrong| {
         context.metrics.chat.refused("malformed");
-        // Whoever sends this can sign it (or nobody must), so strangers do not fill the log.
+        // The sender can sign it (or nobody must), so strangers cannot fill the log.
         let (who, why) = (who(&request), wrong.kind());
         tracing::warn!(who, why, "a message is refused");
         Problem::invalid(format!("{wrong}."))
@@ -65,14 +65,14 @@ pub async fn receive(
     Ok(answered(media_type, answer))
 }
 
-/// What somebody sent is part of it, and nothing else than what the media type says.
+/// The answer repeats text from the request, so browsers must not guess its type.
 fn answered(media_type: &'static str, body: String) -> HttpResponse {
     guarded(&mut HttpResponse::Ok())
         .content_type(media_type)
         .body(body)
 }
 
-/// The office, for whoever may ask it.
+/// The office, if the request is signed.
 fn admitted<'a>(context: &'a Context, request: &HttpRequest) -> Result<&'a Office, Problem> {
     let tickets = context.tickets.as_ref();
     let TicketOffice { guard, office } = tickets.ok_or_else(|| Problem::not_found(request))?;
@@ -84,7 +84,7 @@ fn admitted<'a>(context: &'a Context, request: &HttpRequest) -> Result<&'a Offic
     context.metrics.chat.refused("wrong_signature");
     tracing::debug!(
         who = who(request),
-        "a wrong signature: is wechat.token that of the platform?"
+        "wrong signature: is wechat.token the token of the platform?"
     );
     Err(wrong_signature())
 }
@@ -95,7 +95,7 @@ fn wrong_signature() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "wrong_signature", detail)
 }
 
-/// A parameter that the query has once, and readable.
+/// A parameter that the query has exactly once, decoded.
 fn parameter(request: &HttpRequest, name: &str) -> Option<String> {
     let fields = form::fields(request.query_string().as_bytes());
     let mut named = fields.flatten().filter(|(own, _)| own == name);
@@ -103,7 +103,7 @@ fn parameter(request: &HttpRequest, name: &str) -> Option<String> {
     named.next().is_none().then(|| value.into_owned())
 }
 
-/// True for XML that is not packed, and for what is not named.
+/// True for XML that is not compressed, and if no type is named.
 fn is_xml(request: &HttpRequest) -> bool {
     let headers = request.headers();
     if !headers.contains_key(CONTENT_TYPE) && !headers.contains_key(CONTENT_ENCODING) {

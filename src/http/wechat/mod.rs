@@ -1,4 +1,4 @@
-//! The ticket office over HTTP: where the platform asks, and the pages that replies lead to.
+//! The ticket office over HTTP: the endpoints for the platform, and the pages for users.
 
 pub mod endpoint;
 pub mod pages;

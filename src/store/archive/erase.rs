@@ -1,7 +1,7 @@
-//! Erasing: takes the names of persons out of what stays of an archived event.
+//! Erasing: replaces the names of persons in what stays of an archived event.
 //!
-//! A person gets one random word in place of the name, in orders, buyers and the account at once.
-//! Nothing keeps which word was whose name, so nobody can find out later, and nobody guesses one.
+//! A random word replaces the name of a person in orders, buyers and the account at once. No record
+//! says which word was whose name, so nobody can find out later.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::store::decode::{number, unexpected, word};
 use crate::store::script::ARCHIVE_ERASE;
 use crate::store::{Store, record};
 
-/// Orders and persons in one script call: a few milliseconds of Redis. A person is never divided.
+/// Orders and persons in one script call: a few milliseconds of Redis. A person is never split.
 const BATCH: usize = 500;
 /// Random bytes of a word.
 const WORD_BYTES: usize = 16;
@@ -29,8 +29,8 @@ impl Store {
     /// deleted meanwhile.
     ///
     /// # Errors
-    /// Redis is not there, or not in a state to answer: some names are replaced, each wholly. The
-    /// same again goes on.
+    /// Redis cannot be reached or not read. Some persons are replaced completely. A repeat goes on
+    /// with the others.
     pub(in crate::store) async fn archive_erase(
         &self,
         event: &str,
@@ -56,7 +56,7 @@ impl Store {
         Ok(Some(erased))
     }
 
-    /// Everybody who is named in the event. It is closed, so nobody comes to it.
+    /// All persons named in the event. It is closed, so no new ones come.
     async fn persons(&self, event: &str, keeper: &mut dyn Keeper) -> Result<Persons> {
         let mut persons = Persons::new();
         let mut scan = self.scan(Scanner::Operator).await?;
@@ -85,7 +85,7 @@ impl Store {
     }
 }
 
-/// Slices of so many persons and orders.
+/// Slices of at most this many persons and orders.
 fn batches(persons: &[(String, BTreeSet<String>)]) -> Vec<&[(String, BTreeSet<String>)]> {
     let (mut batches, mut begin, mut size) = (Vec::new(), 0, 0);
     for (n, (_, orders)) in persons.iter().enumerate() {
@@ -101,7 +101,7 @@ fn batches(persons: &[(String, BTreeSet<String>)]) -> Vec<&[(String, BTreeSet<St
     batches
 }
 
-/// A word that nobody guesses, and that [`is_erased`] knows.
+/// A random word that [`is_erased`] recognises.
 fn new_word() -> String {
     let bytes = rand::random::<[u8; WORD_BYTES]>();
     let random = data_encoding::BASE32_NOPAD.encode(&bytes);

@@ -1,10 +1,10 @@
-//! Archiving: exports what nobody needs of an event that is over, and then drops it.
+//! Archiving: exports what an event that is over does not need any more, and then drops it.
 //!
 //! First the event is closed for good: no sale of it opens again, none is created, and no payment
-//! is made, so that a request that was dropped and is asked again does nothing new. Then come the
-//! feed, its dead letters, the dead orders, the requests and the payments, page by page. Each page
-//! is kept elsewhere before it is dropped, and only what was kept is dropped. So the command may
-//! break off at any point: run again, it exports what is left.
+//! is made. So a repeat of a dropped request has no effect. Then come the feed, its dead letters,
+//! the dead orders, the requests and the payments, page by page. Each page is kept elsewhere before
+//! it is dropped, and only what was kept is dropped. So the command may break off at any point: a
+//! repeat exports what is left.
 
 mod erase;
 
@@ -21,22 +21,22 @@ use crate::domain::order::Order;
 use crate::error::{self, Error};
 use crate::failure::{Failure, Result};
 
-/// What is dropped in one script call: a few milliseconds of Redis.
+/// Entries that one script call drops: a few milliseconds of Redis.
 const BATCH: usize = 500;
 
 /// Where an archive is kept.
 pub trait Keeper {
-    /// Keeps these pieces, so that they survive a power failure: they are dropped next.
+    /// Keeps these pieces, so that they survive a power failure. They are dropped next.
     ///
     /// # Errors
-    /// They are not kept, and stay where they are.
+    /// They are not kept, and stay in Redis.
     fn keep(&mut self, pieces: &[Piece]) -> error::Result<()>;
 
-    /// Hears that so many more entries of the event were looked at.
+    /// This many more entries of the event were read.
     fn looked_at(&mut self, entries: u64);
 }
 
-/// A step that went wrong, or that the event refused.
+/// Why archiving stopped: a failure, or a refusal of the event.
 enum Stop {
     Failed(Error),
     Refused(ArchiveRefusal),
@@ -54,14 +54,14 @@ impl From<Error> for Stop {
     }
 }
 
-/// What a script says that drops something.
+/// The answers of a script that drops something.
 enum Told {
     Dropped(u64),
     /// The feed has entries again.
     FeedLeft,
 }
 
-/// A hash whose fields belong to persons and request ids.
+/// A hash with a field for each request of each person.
 #[derive(Debug, Clone, Copy)]
 enum Hash {
     Requests,
@@ -69,12 +69,12 @@ enum Hash {
 }
 
 impl Store {
-    /// Archives what nobody needs of an event that is over. `erase`: also takes the names of
-    /// persons out of what stays.
+    /// Archives what an event that is over does not need any more. `erase`: also replaces the
+    /// names of persons in what stays.
     ///
     /// # Errors
-    /// Redis is not there, or not in a state to answer, or `keeper` kept nothing: what was dropped
-    /// was kept before, and the same again goes on.
+    /// Redis cannot be reached or not read, or `keeper` failed. What was dropped was kept before,
+    /// and a repeat goes on.
     pub async fn event_archive(
         &self,
         event: &Event,
@@ -90,10 +90,10 @@ impl Store {
         }
     }
 
-    /// How many entries [`Store::event_archive`] will look at.
+    /// How many entries [`Store::event_archive`] will read.
     ///
     /// # Errors
-    /// Redis is not there, or not in a state to answer.
+    /// Redis cannot be reached or not read.
     pub async fn event_size(&self, event: &Event) -> Result<u64> {
         let event = event.as_str();
         let (feed, dead) = (self.keys.feed(event), self.keys.dead(event));
@@ -130,8 +130,8 @@ impl Store {
         Ok(())
     }
 
-    /// Closes the event for good, and says which sales it has. No sale is created in it while they
-    /// are looked for.
+    /// Closes the event for good, and returns its sales. No sale is created in it while this
+    /// searches for them.
     async fn archive_begin(&self, event: &str) -> Result<Vec<SaleId>, Stop> {
         let closed = |failure: Failure| {
             failure.and("the event may take no new sales until the same command has ended")
@@ -198,7 +198,7 @@ impl Store {
         }
     }
 
-    /// The dead orders. One that dies meanwhile has an entry in the feed, which goes first.
+    /// The dead orders. If one dies meanwhile, its entry is in the feed, which goes first.
     async fn archive_orders(
         &self,
         event: &str,
@@ -335,7 +335,7 @@ fn dead_orders(pairs: &[Pair]) -> (Vec<Order>, u64) {
     (dead, unreadable)
 }
 
-/// An entry of a stream as it is exported.
+/// An entry of a stream in the form of the export.
 fn row((id, fields): &FoundRow) -> Row {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let fields = fields.iter().flatten();
@@ -347,7 +347,7 @@ fn row((id, fields): &FoundRow) -> Row {
     }
 }
 
-/// A field as it is exported; `None` for one that is not text, or of no person and request.
+/// A field in the form of the export; `None` if it is not text, or names no person and request.
 fn field((name, value): &Pair) -> Option<Field> {
     let (username, request) = str::from_utf8(name).ok()?.split_once('\t')?;
     Some(Field {

@@ -1,4 +1,4 @@
-//! Backups: one snapshot of all of Redis, in a directory on which a private Redis can be started.
+//! Backups: one snapshot of all of Redis, in a directory that a private Redis can start on.
 
 mod snapshot;
 
@@ -8,7 +8,7 @@ use super::Store;
 use crate::error::Result;
 use crate::private_redis::{Unfinished, Writer};
 
-/// What a backup has.
+/// The facts of a finished backup.
 #[derive(Debug, Clone)]
 pub struct Backup {
     /// The server that wrote the snapshot, like `redis 7.0.15`.
@@ -19,11 +19,11 @@ pub struct Backup {
 
 impl Store {
     /// Writes a snapshot of all data of this Redis to `dir`, of one instant after the call began.
-    /// Redis serves on meanwhile.
+    /// Redis goes on serving meanwhile.
     ///
     /// # Errors
-    /// `refused`: there is something in `dir`, or Redis gives no snapshot. What was written is
-    /// taken away then.
+    /// `refused`: `dir` is not empty, or Redis gives no snapshot. Then what was written is deleted
+    /// again.
     pub async fn backup(&self, dir: &Path) -> Result<Backup> {
         let facts = self.examiner().examine().await?.facts;
         let version = |name| facts.info(name).map(str::to_owned);

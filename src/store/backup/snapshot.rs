@@ -1,5 +1,5 @@
-//! A snapshot of a running Redis, as a replica gets it: consistent, whatever is written or
-//! rewritten meanwhile, and without a file on the server's side.
+//! Reads a snapshot of a running Redis as a replica does. It is consistent, whatever is written
+//! meanwhile, and needs no file on the server.
 
 use std::future::Future;
 use std::io::Write;
@@ -14,13 +14,13 @@ use tokio::time::timeout;
 use crate::error::{Error, Result};
 use crate::failure::Failure;
 
-/// Longest silence of the server. While it prepares a snapshot it says an empty line each second.
+/// Longest silence of the server. While it prepares a snapshot it sends an empty line each second.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Most bytes that are read at once.
 const PIECE_BYTES: usize = 1 << 16;
 /// Longest line of the server.
 const LINE_BYTES_MAX: usize = 4096;
-/// Bytes of the mark that ends a snapshot whose length is not known before.
+/// Bytes of the mark that ends a snapshot of unknown length.
 const MARK_BYTES: usize = 40;
 
 /// How a snapshot ends.
@@ -29,7 +29,7 @@ enum End {
     AtMark(Vec<u8>),
 }
 
-/// Asks the server at `info` for a snapshot and writes it to `sink`; how many bytes it has.
+/// Asks the server at `info` for a snapshot and writes it to `sink`; returns its size in bytes.
 ///
 /// # Errors
 /// [`Failure::Busy`]: the server cannot be reached or refuses; [`Error::PrivateRedis`]: `sink` is
@@ -63,7 +63,7 @@ async fn receive_on(
         (None, Some(password)) => commands.push(vec!["AUTH", password]),
         (_, None) => {}
     }
-    // No file on the server's side, and no commands after the snapshot.
+    // No file on the server, and no commands after the snapshot.
     commands.push(vec!["REPLCONF", "capa", "eof"]);
     commands.push(vec!["REPLCONF", "rdb-only", "1"]);
     for command in &commands {
@@ -161,7 +161,7 @@ async fn line(read: &mut (impl AsyncBufRead + Unpin)) -> Result<Vec<u8>> {
 }
 
 async fn in_time<T>(work: impl Future<Output = std::io::Result<T>>) -> Result<T, Failure> {
-    let silent = |_| Failure::Busy(format!("no word from Redis for {SILENCE_MAX:?}"));
+    let silent = |_| Failure::Busy(format!("Redis sent nothing for {SILENCE_MAX:?}"));
     let done = timeout(SILENCE_MAX, work).await.map_err(silent)?;
     done.map_err(|e| Failure::Busy(format!("the connection to Redis failed: {e}")))
 }
@@ -169,7 +169,7 @@ async fn in_time<T>(work: impl Future<Output = std::io::Result<T>>) -> Result<T,
 fn refused(command: &str, answer: &[u8]) -> Error {
     let answer = String::from_utf8_lossy(answer);
     Error::Refused(format!(
-        "Redis gives no snapshot: {command} is answered {answer}"
+        "Redis gives no snapshot: it answers {command} with {answer}"
     ))
 }
 

@@ -22,7 +22,7 @@ impl Link {
     pub async fn connect(&self, connect_timeout: Duration) -> Result<Live> {
         let mut live = self.open(connect_timeout).await?;
         let mut clock = live.clone();
-        // A clock that cannot be read yet is read by the first call.
+        // If the clock cannot be read now, the first call reads it.
         let asking = async { join!(Greeting::ask(&live, self), clock.read_clock()).0 };
         let asking = timeout(connect_timeout * ROUND_TRIPS_MAX, asking).await;
         let greeting = asking.map_err(|_| self.unreachable("no answer in time"))?;

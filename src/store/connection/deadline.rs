@@ -1,10 +1,10 @@
-//! Until when a call may start, by the clock of the Redis to which it is sent. A script that starts
-//! later changes nothing, whatever held the call on its way: a network, a process that stood still,
-//! a kernel that goes on sending what a closed socket had.
+//! Deadlines of calls, by the clock of the Redis that gets them. A script that starts after its
+//! deadline changes nothing, whatever delayed the call: a network, a process that stood still, a
+//! kernel that goes on sending what a closed socket had.
 //!
 //! A reading that was answered at `e` with `t` proves that the clock shows at least `t` at `e`, and
-//! so at least `t` and what has passed since then. Of several such lower bounds the tightest one
-//! counts: an answer that came late can only make a deadline earlier.
+//! so at least `t` and the time since then. The tightest of several such lower bounds counts: a
+//! late answer can only make a deadline earlier.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,14 +17,14 @@ use crate::store::server::clock::Reading;
 
 /// How long a reading counts. Clocks drift apart by some milliseconds in that time.
 const COUNTS_FOR: Duration = Duration::from_secs(60);
-/// No deadline is reckoned when the newest reading is older.
+/// If the newest reading is older, no deadline can be computed.
 const NEWEST_AGE_MAX: Duration = Duration::from_secs(3);
-/// The clock is read again, while calls go on, when the newest reading is older.
+/// If the newest reading is older, the clock is read again, while calls go on.
 const REFRESH_AGE: Duration = Duration::from_secs(1);
-/// A clock that shows so much less than it must was set back.
+/// A clock that shows this much less than its lower bound was set back.
 const STEP_MIN_MS: u64 = 100;
 
-/// What one connection knows of the clock of its Redis.
+/// What one connection knows about the clock of its Redis.
 #[derive(Debug, Default)]
 pub struct Bounds(Mutex<Known>);
 
@@ -32,9 +32,9 @@ pub struct Bounds(Mutex<Known>);
 struct Known {
     /// The readings that count, each a looser bound than those before it.
     readings: VecDeque<Reading>,
-    /// When the newest of them was asked for.
+    /// When the newest of them was requested.
     newest_at: Option<Instant>,
-    /// Somebody reads the clock right now.
+    /// The clock is being read now.
     reading: bool,
 }
 
@@ -43,7 +43,7 @@ struct Known {
 pub enum Freshness {
     /// Well enough.
     Fresh,
-    /// Well enough, but it should be read again. Only one caller at a time is told so.
+    /// Well enough, but it should be read again. Only one caller at a time gets this.
     Ageing,
     /// Not at all: it must be read first.
     Stale,
@@ -55,12 +55,12 @@ impl Bounds {
         self.known().hear(reading);
     }
 
-    /// Nobody reads the clock any more who was told that it should be read.
+    /// The caller that should read the clock has given up.
     pub fn gave_up(&self) {
         self.known().reading = false;
     }
 
-    /// The readings are no good any more: the clock stepped.
+    /// Invalidates the readings: the clock stepped.
     pub fn doubt(&self) {
         *self.known() = Known::default();
     }
@@ -82,7 +82,7 @@ impl Bounds {
         }
     }
 
-    /// What the clock shows at `at`, at the least; `None` when it is not known.
+    /// What the clock shows at `at`, at the least; `None` if it is not known.
     pub fn at_least(&self, at: Instant) -> Option<EpochMs> {
         self.known().at_least(at)
     }
@@ -97,7 +97,7 @@ impl Known {
         self.reading = false;
         let must_show = self.at_least(reading.asked_at).unwrap_or(0);
         if reading.time + STEP_MIN_MS < must_show {
-            // The clock was set back. What it shows now is heard with the next reading.
+            // The clock was set back. The next reading learns what it shows now.
             *self = Self::default();
             return;
         }
@@ -123,7 +123,7 @@ impl Known {
     }
 }
 
-/// What the clock shows at `at` at the least, as this reading proves it.
+/// What the clock shows at `at`, at the least, by this reading.
 fn bound(reading: &Reading, at: Instant) -> EpochMs {
     let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let since = ms(at.saturating_duration_since(reading.answered_at));

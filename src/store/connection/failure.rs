@@ -1,10 +1,10 @@
-//! What a failed call means: certainly not executed, or perhaps.
+//! What an error of a call means: not executed, outcome unknown, or data that cannot be read.
 
 use redis::RedisError;
 
 use crate::failure::Failure;
 
-/// Answers by which Redis refuses a command before any effect.
+/// Error codes with which Redis refuses a command before any effect.
 const NOT_EXECUTED: [&str; 16] = [
     "ASK",
     "BUSY",
@@ -50,8 +50,8 @@ pub fn of_call(name: &str, error: &RedisError) -> Failure {
     }
 }
 
-/// The same for a script that writes nothing: whatever kept its answer away, nothing is in doubt,
-/// and what it raises is about what it read.
+/// The same for a script that writes nothing: a missing answer leaves nothing in doubt, and an
+/// error of the script is about the data that it read.
 pub fn of_look(name: &str, error: &RedisError) -> Failure {
     match error.code() {
         Some(code) if !is_not_executed(code, error) => {
@@ -62,9 +62,9 @@ pub fn of_look(name: &str, error: &RedisError) -> Failure {
     }
 }
 
-/// The same for commands that read these keys, one key for each: one that is of another type than
-/// it should be stays so, however often it is read. A reply that cannot be parsed may have broken
-/// off in the middle.
+/// The same for commands that read these keys, one key for each. A key of the wrong type is an
+/// error that a retry does not change. A reply that cannot be parsed may have broken off in the
+/// middle.
 pub fn of_read(keys: &[&str], error: &RedisError) -> Failure {
     let answers = error.clone().into_server_errors();
     let mut answers = answers.iter().flat_map(|answers| answers.iter());
@@ -77,7 +77,8 @@ pub fn of_read(keys: &[&str], error: &RedisError) -> Failure {
     }
 }
 
-/// A script raised. It does so only before its first write, but that is what broke.
+/// A script raised an error. It should do so only before its first write, but an error means that
+/// something broke.
 fn raised(name: &str, error: &RedisError) {
     tracing::error!(script = name, %error, "script failed: run `seckill doctor` and `seckill audit`");
 }

@@ -1,11 +1,12 @@
-//! A lane: one connection that many share, opened again when it is lost.
+//! A lane: one connection that many callers share. It is opened again when it is lost.
 //!
-//! A lane says truthfully whether a call that failed was sent. It never sends a call twice.
+//! A lane always knows whether a failed call was sent. It never sends a call twice.
 //!
-//! A network may forget a quiet connection and tell neither end (NAT, load balancers). So a lane
-//! that nobody used for a while is asked for a sign of life before the next call is put on it. When
-//! none comes soon, a new connection is opened beside it, and the first of the two is used: Redis
-//! may also be far away. A lane in use pays nothing for that.
+//! A network (NAT, load balancers) may forget a quiet connection and tell neither end. So a lane
+//! that was unused for a while is asked for a sign of life before the next call. If none comes in
+//! time, a new connection is opened as well, and the first of the two to answer is used: Redis may
+//! just be far away. A lane in use has no such cost. may also be far away. A lane in use pays
+//! nothing for that.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,9 +27,9 @@ use crate::store::script::Call;
 
 /// After a failed connect, calls are refused this long before the next try.
 const CONNECT_PAUSE: Duration = Duration::from_millis(100);
-/// A lane that nobody used for so long gives a sign of life before it is used again.
+/// A lane that was unused for this long must give a sign of life before it is used again.
 const QUIET: Duration = Duration::from_secs(1);
-/// The way to Redis of all that crowds ask.
+/// The connection for calls of buyers.
 pub struct Lane {
     link: Link,
     keys: Keys,
@@ -37,21 +38,21 @@ pub struct Lane {
     state: Arc<Mutex<State>>,
 }
 
-/// A decided call.
+/// The answer of a call.
 #[derive(Debug)]
 pub(in crate::store) struct Decided<T> {
     /// What the reply says.
     pub value: T,
-    /// Whether as many replicas have what it rests on as the level in force says;
-    /// [`Failure::Unknown`] when they have not, or nobody knows.
+    /// Whether as many replicas as required have what the reply depends on. [`Failure::Unknown`] if
+    /// they have not, or if it is not known.
     pub kept: Result<()>,
 }
 
 impl<T> Decided<T> {
-    /// What the reply says, if replicas have what it rests on.
+    /// What the reply says, if replicas have what it depends on.
     ///
     /// # Errors
-    /// [`Failure::Unknown`]: it may yet be forgotten.
+    /// [`Failure::Unknown`]: it may still be lost.
     pub fn if_kept(self) -> Result<T> {
         self.kept.map(|()| self.value)
     }
@@ -60,21 +61,22 @@ impl<T> Decided<T> {
 /// What replicas must have before a reply is passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum Needs {
-    /// Nothing: the reply says nothing that could be forgotten.
+    /// Nothing: the reply contains nothing that could be lost.
     Nothing,
     /// The last write of the connection, which the call made.
     LastWrite,
-    /// Everything that was written before: perhaps the call itself wrote nothing.
+    /// Everything that was written before: the call itself may have written nothing.
     Everything,
 }
 
 enum State {
     Closed,
-    /// A task of its own opens the connection: no caller's deadline can cut it short.
+    /// A task of its own opens the connection, so no caller's deadline can interrupt it.
     Opening(Shared<BoxFuture<'static, Result<Connected>>>),
     Open {
         connected: Connected,
-        /// The deadline of the last call. Deadlines are as far apart as calls, and known already.
+        /// The deadline of the last call, instead of its time: it is known already, and deadlines
+        /// are as far apart as calls.
         used: Instant,
     },
     Failed {
@@ -102,8 +104,8 @@ impl Lane {
         }
     }
 
-    /// Whether a reply, of which replicas have what it rests on, acknowledges the past of a sale:
-    /// when they are waited for, only one that shows an order does.
+    /// Whether a reply acknowledges the past of a sale, once replicas have what it depends on: if
+    /// orders wait for replicas, only a reply that shows an order does.
     pub(in crate::store) fn acknowledges(&self, shows_an_order: bool) -> bool {
         !self.replicas.are_waited_for() || shows_an_order
     }
@@ -113,16 +115,17 @@ impl Lane {
         &self.keys
     }
 
-    /// What scripts are told about replicas: 1 when orders are answered only when they have them.
+    /// The argument of scripts about replicas: 1 if orders are answered only when replicas have
+    /// them.
     pub(in crate::store) fn waits(&self) -> u8 {
         u8::from(self.replicas.are_waited_for())
     }
 
-    /// Sends a call once and decodes its reply; then waits until enough replicas have what that
-    /// rests on.
+    /// Sends a call once and decodes its reply. Then waits until enough replicas have what the
+    /// reply depends on.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when nothing was executed, [`Failure::Unknown`] when it may have been.
+    /// [`Failure::Busy`]: not executed. [`Failure::Unknown`]: it may have been executed.
     pub(in crate::store) async fn decide<T>(
         &self,
         call: Call<'_>,
@@ -145,7 +148,7 @@ impl Lane {
         Ok(Decided { value, kept })
     }
 
-    /// Makes a call ready that must start by `deadline`.
+    /// Prepares a call that must start by `deadline`.
     async fn ready<'a>(
         &self,
         connected: &mut Connected,
@@ -156,14 +159,14 @@ impl Lane {
         let ready = timeout_at(deadline, ready).await;
         ready.unwrap_or_else(|_| {
             connected.live.left_unanswered();
-            let late = "Redis did not tell its clock in time";
+            let late = "Redis did not answer in time when asked for its clock";
             Err(Failure::Busy(late.to_owned()))
         })
     }
 
-    /// Sends a call once. When no answer comes in time, `undo` follows on the same connection:
-    /// Redis executes `undo` after the call, whenever that arrives. Both are lost with a connection
-    /// that is cut.
+    /// Sends a call once. If no answer comes in time, sends `undo` on the same connection: Redis
+    /// executes `undo` after the call, whenever that arrives. If the connection is cut, both are
+    /// lost.
     ///
     /// # Errors
     /// [`Failure::Busy`] when nothing was executed, or `undo` was sent. [`Failure::Unknown`] when
@@ -185,11 +188,11 @@ impl Lane {
         Err(Failure::Busy("no answer in time".to_owned()))
     }
 
-    /// Fields of hashes, all at once; `None` for each that is not there.
+    /// Fields of hashes, all at once; `None` for each that does not exist.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when there is no answer before `deadline`: reading may be tried again.
-    /// [`Failure::Unreadable`] when one of them is no hash.
+    /// [`Failure::Busy`]: no answer before `deadline`; a retry is safe. [`Failure::Unreadable`]:
+    /// one of the keys is not a hash.
     pub(in crate::store) async fn hash_fields(
         &self,
         fields: &[(String, &str)],
@@ -199,10 +202,10 @@ impl Lane {
         read_fields(&mut connected, fields, deadline).await
     }
 
-    /// The same, and replicas have what was read, where they are waited for.
+    /// The same, after replicas have what was read, if orders wait for replicas.
     ///
     /// # Errors
-    /// As [`Lane::hash_fields`]; [`Failure::Busy`] also when too few replicas have it.
+    /// As [`Lane::hash_fields`]; [`Failure::Busy`] also if too few replicas have it.
     pub(in crate::store) async fn hash_fields_kept(
         &self,
         fields: &[(String, &str)],
@@ -220,7 +223,7 @@ impl Lane {
         connected.map_err(late)?
     }
 
-    /// Begins to open the connection, so that the first caller does not wait for it. Call it on the
+    /// Opens the connection early, so that the first caller does not wait for it. Call it on the
     /// runtime that uses the lane.
     pub fn open_early(&self) {
         let state = &mut *lock(&self.state);
@@ -306,7 +309,7 @@ async fn read_fields(
     })
 }
 
-/// What came in time, if it did; tells the connection.
+/// The reply, if it came in time. Tells the connection.
 fn heard<T>(connected: &Connected, answer: Result<T, Elapsed>) -> Option<T> {
     match answer {
         Ok(answer) => {

@@ -1,4 +1,4 @@
-//! Where Redis is and how to reach it: the address, parsed once, for both kinds of connections.
+//! The address of Redis, parsed once, and how to reach it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,10 +31,10 @@ pub struct Link {
 }
 
 impl Link {
-    /// Parses the address. `timeout` is how long sent bytes may go unacknowledged, within reason.
+    /// Parses the address. `timeout` is roughly how long sent bytes may go unacknowledged.
     ///
     /// # Errors
-    /// [`Error::Config`] with the address, without its password, or with a file of it.
+    /// [`Error::Config`] with the address, without its password, or with one of its files.
     pub fn new(access: RedisAccess, keys: Keys, timeout: Duration) -> error::Result<Self> {
         let url = &access.url;
         let wrong = |why: &dyn std::fmt::Display| {
@@ -48,7 +48,7 @@ impl Link {
             ));
         }
         if url.expose().starts_with("rediss://") {
-            // Fails only when a provider is installed already, which is just as good.
+            // It fails only if a provider is installed already, which is as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let info = url.expose().into_connection_info();
@@ -71,21 +71,21 @@ impl Link {
         })
     }
 
-    /// What the log hears of this Redis.
+    /// What is logged about this Redis.
     pub fn reach(&self) -> &Reach {
         &self.reach
     }
 
-    /// The meaning of a failure before anything was sent.
+    /// The failure of a call before anything was sent.
     pub fn unreachable(&self, error: impl std::fmt::Display) -> Failure {
         let url = &self.access.url;
         Failure::Busy(format!("cannot reach Redis at {url}: {error}"))
     }
 
-    /// The parsed address with the password, for those who speak to Redis themselves.
+    /// The parsed address with the password, for code that opens its own connection to Redis.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when the file of the password cannot be read.
+    /// [`Failure::Busy`]: the file with the password cannot be read.
     pub async fn info(&self) -> Result<ConnectionInfo> {
         let client = login::with_password(&self.client, &self.access).await?;
         Ok(client.get_connection_info().clone())
@@ -121,8 +121,8 @@ impl Link {
         &self.permit
     }
 
-    /// How connections of this program behave. Replies are timed by the callers, who know what
-    /// a missing one means.
+    /// The settings of all connections. Callers limit the wait for replies: they know what a
+    /// missing one means.
     fn settings(connect_timeout: Duration) -> AsyncConnectionConfig {
         AsyncConnectionConfig::new()
             .set_connection_timeout(Some(connect_timeout))
@@ -130,7 +130,7 @@ impl Link {
             .set_pipeline_buffer_size(PIPELINE_COMMANDS_MAX)
     }
 
-    /// Opens a shared connection of which nothing is known yet.
+    /// Opens a shared connection. Nothing is known of the server yet.
     ///
     /// # Errors
     /// [`Failure::Busy`]: nothing has been sent.

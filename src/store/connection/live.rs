@@ -1,5 +1,4 @@
-//! An open connection: what was noticed of it and of the server that it leads to, and how calls are
-//! sent over it.
+//! An open connection: what is known of it and of its server, and how calls are sent over it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,23 +19,23 @@ use crate::store::script::{self, Call};
 use crate::store::server::clock::{self, Reading};
 use crate::store::server::data_version::Unversioned;
 
-/// A connection that left so many calls in a row unanswered is replaced: a hung server keeps its
+/// A connection with this many unanswered calls in a row is replaced: a hung server keeps its
 /// socket open, so nothing else would ever end it.
 const UNANSWERED_IN_A_ROW_MAX: u32 = 3;
 
-/// What a server says that is no master, or none any more. One that is loading becomes one.
+/// Errors of a server that is not a master, or not any more. One that is loading becomes one.
 const NO_MASTER: [&str; 2] = ["MASTERDOWN", "READONLY"];
 
-/// A connection to a server that is no master is left, but not before this age: a new one may well
-/// lead to the same server, and would be opened for every call.
+/// A connection to a server that is not a master is replaced, but not before this age: a new one
+/// may lead to the same server, and would be opened for every call.
 const NO_MASTER_AGE_MIN: Duration = Duration::from_millis(100);
 
-/// What a script answers whose user may not run one of its commands, up to Redis 7.0 and from 7.2
-/// on. Everything before that command was done.
+/// The error of a script whose user may not run one of its commands, up to Redis 7.0 and from 7.2
+/// on. Everything before that command was executed.
 const CUT_IN_HALF: [&str; 2] = ["can't run this command", "ACL failure in script"];
 
-/// A connection that many callers share, and whether it has been lost. Cheap to clone; all clones
-/// share one socket.
+/// A connection that many callers share, and whether it is lost. Cheap to clone; all clones share
+/// one socket.
 #[derive(Clone)]
 pub struct Live {
     connection: MultiplexedConnection,
@@ -44,19 +43,19 @@ pub struct Live {
     permit: Arc<Permit>,
     clock: Arc<Bounds>,
     opened_at: Instant,
-    /// The departures that had happened before it was opened.
+    /// The number of departures before it was opened.
     departures: u64,
-    /// Why nothing may be changed there: the server was a replica when it was greeted.
+    /// Why nothing may be changed there: the server was a replica when the connection was opened.
     pub(in crate::store) replica: Option<Failure>,
     /// What to write before the first change.
     pub(in crate::store) unversioned: Option<Arc<Unversioned>>,
 }
 
-/// A call that may be sent over the connection that made it ready, and no other: its deadline is
-/// one of the clock of that server.
+/// A call that is ready for the connection that prepared it, and for no other: its deadline is by
+/// the clock of that server.
 pub struct Ready<'a>(Call<'a>);
 
-/// What a server says about itself to everybody: access rules cannot forbid `HELLO`.
+/// What a server says about itself to every user: access rules cannot forbid `HELLO`.
 #[derive(Debug, Clone)]
 pub struct Hello {
     /// `master` or `replica`.
@@ -68,13 +67,13 @@ pub struct Hello {
 }
 
 impl Hello {
-    /// True for a server that takes writes.
+    /// True for a server that accepts writes.
     pub fn is_master(&self) -> bool {
         self.role == "master"
     }
 }
 
-/// What is noticed of a connection.
+/// What is known of the health of a connection.
 #[derive(Default)]
 pub struct Health {
     lost: AtomicBool,
@@ -89,7 +88,7 @@ impl Health {
 }
 
 impl Live {
-    /// A connection of which nothing is known yet, opened after so many `departures`.
+    /// A connection of which nothing is known yet, opened after this many `departures`.
     pub(in crate::store) fn new(
         connection: MultiplexedConnection,
         health: Arc<Health>,
@@ -108,14 +107,14 @@ impl Live {
         }
     }
 
-    /// True from the moment that the socket closed, so that nothing is sent into the void, when
-    /// the server left too many calls unanswered, and when it is no master: whatever the address
-    /// leads to by now, this connection leads to that server for ever.
+    /// True if the connection must be replaced: the socket closed, the server left too many calls
+    /// unanswered, or it is not a master. The address may lead elsewhere by now, but a connection
+    /// always leads to the same server.
     pub fn is_lost(&self) -> bool {
         self.health.lost.load(Ordering::Acquire) || self.departures != self.permit.departures()
     }
 
-    /// Whether the server gives a sign of life in time: what its clock shows.
+    /// Whether the server gives a sign of life in time, which is a reading of its clock.
     pub async fn is_alive(&self, patience: Duration) -> bool {
         let mut live = self.clone();
         match timeout(patience, live.read_clock()).await {
@@ -139,10 +138,7 @@ impl Live {
             .fetch_add(1, Ordering::Relaxed)
             + 1;
         if in_a_row == UNANSWERED_IN_A_ROW_MAX {
-            tracing::warn!(
-                in_a_row,
-                "Redis does not answer: a new connection is opened"
-            );
+            tracing::warn!(in_a_row, "Redis does not answer: opening a new connection");
             self.health.is_over();
         }
     }
@@ -162,7 +158,7 @@ impl Live {
         })
     }
 
-    /// Reads the clock of the server, from which deadlines are reckoned.
+    /// Reads the clock of the server, from which deadlines are computed.
     pub async fn read_clock(&mut self) -> RedisResult<Reading> {
         let reading = clock::read(self).await?;
         self.answered();
@@ -191,8 +187,8 @@ impl Live {
         self.clock.at_least(at).ok_or_else(stepped)
     }
 
-    /// Makes a call ready that changes something, unless it is known that this Redis would refuse
-    /// it in the middle. It may start until `start_by`, or whenever it comes.
+    /// Prepares a call that changes something, unless this Redis would refuse it in the middle. It
+    /// may start until `start_by`, or at any time.
     ///
     /// # Errors
     /// [`Failure::Busy`]: nothing was sent.
@@ -223,17 +219,17 @@ impl Live {
     pub async fn send(&mut self, Ready(call): Ready<'_>) -> Result<Value> {
         let reply = call.send(self).await?;
         if script::is_late(&reply) {
-            // Perhaps the clock was set forward: it is read before the next call.
+            // The clock may have been set forward: it is read before the next call.
             self.clock.doubt();
             return Err(Failure::Busy(
-                "it came to Redis after its deadline".to_owned(),
+                "it reached Redis after its deadline".to_owned(),
             ));
         }
         Ok(reply)
     }
 
-    /// Sends a call that changes nothing, under the same condition: its reading would be cut short,
-    /// or of data that this program does not know.
+    /// Sends a call that changes nothing, under the same conditions: otherwise its reading would be
+    /// cut short, or of data that this program does not know.
     ///
     /// # Errors
     /// [`Failure::Busy`] when there is no answer, [`Failure::Unreadable`] when the script cannot
@@ -243,7 +239,7 @@ impl Live {
         call.look(self).await
     }
 
-    /// Looks at what the server answered.
+    /// Learns from an error of the server.
     fn hear(&self, code: Option<&str>, detail: Option<&str>) {
         let cut = |detail: &str| CUT_IN_HALF.iter().any(|words| detail.contains(words));
         if detail.is_some_and(cut) {
@@ -261,7 +257,7 @@ impl Live {
             return;
         }
         if !self.health.lost.swap(true, Ordering::AcqRel) {
-            tracing::warn!(code, "Redis is no master: a new connection is opened");
+            tracing::warn!(code, "Redis is no master: opening a new connection");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How to log in at Redis: certificates and passwords from files, and what to do when it fails.
+//! The login at Redis: certificates and passwords from files, and advice when it fails.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::failure::{Failure, Result};
 /// The setting that names a file with the password.
 const PASSWORD_FILE: &str = "redis.password_file";
 
-/// A client for this address that shows and trusts the configured certificates.
+/// A client for this address with the configured certificates.
 ///
 /// # Errors
 /// [`Error::Config`] with the file and what is wrong with it.
@@ -116,7 +116,7 @@ pub fn check(info: &ConnectionInfo, access: &RedisAccess) -> error::Result<()> {
 }
 
 /// A client that logs in with the password that the file holds now, if there is a file. So a
-/// password that was changed is used after the next failed log-in.
+/// changed password is used after the next failed login.
 ///
 /// # Errors
 /// [`Failure::Busy`] with the file and what is wrong with it.
@@ -133,7 +133,7 @@ pub async fn with_password(client: &Client, access: &RedisAccess) -> Result<Clie
     client.map_err(|e| Failure::Busy(format!("redis.url {}: {e}", access.url)))
 }
 
-/// What is probably wrong with an address that cannot be parsed; empty when nobody knows.
+/// What is probably wrong with an address that cannot be parsed. Empty if unknown.
 pub fn encoding_advice(url: &RedisUrl) -> &'static str {
     if url.expose().contains('@') {
         "; in a password, write % as %25, / as %2F, ? as %3F, # as %23 and @ as %40"
@@ -142,7 +142,7 @@ pub fn encoding_advice(url: &RedisUrl) -> &'static str {
     }
 }
 
-/// What an operator can do about a connection that could not be opened; empty when nobody knows.
+/// What an operator can do about a connection that cannot be opened. Empty if unknown.
 pub fn advice(access: &RedisAccess, error: &RedisError) -> &'static str {
     let said = error.to_string();
     let is_tls = access.url.expose().starts_with("rediss");
@@ -161,7 +161,7 @@ pub fn advice(access: &RedisAccess, error: &RedisError) -> &'static str {
         return "; set redis.tls_ca to the file of the authority that signed its certificate";
     }
     if said.contains("CertificateRequired") || said.contains("HandshakeFailure") {
-        return "; it wants a certificate of the client: set redis.tls_cert and redis.tls_key";
+        return "; it requires a client certificate: set redis.tls_cert and redis.tls_key";
     }
     ""
 }

@@ -1,5 +1,5 @@
-//! A connection with the master that it leads to: the one place that decides how replicas are
-//! waited for. A connection leads to the same server for ever, so what is waited for on it is what
+//! A connection with the master that it leads to. This is the only place that decides how calls
+//! wait for replicas. A connection always leads to the same server, so calls on it wait for what
 //! that server wrote.
 
 pub(super) mod connect;
@@ -30,11 +30,11 @@ use super::replicas::{Master, Replicas};
 use super::script::WAIT_MARK;
 use crate::failure::{Failure, Result};
 
-/// A connection to a master that the address has left is itself left, but not before this age: an
-/// address that leads now here, now there, would have one opened for every call.
+/// A connection to a master that the address does not lead to any more is replaced, but not before
+/// this age: if an address alternates, each call would open a connection.
 const LEFT_AGE_MIN: Duration = Duration::from_millis(100);
-/// The part of the timeout after which a new connection is opened beside one that gives no sign of
-/// life: enough is left to open it and to ask there.
+/// The share of the timeout after which a new connection is opened next to one without a sign of
+/// life. The rest is enough to open it and to ask there.
 const SIGN_OF_LIFE_SHARE: u32 = 4;
 /// Readings wait for replicas in rounds, which begin this far apart.
 const ROUND_EVERY: Duration = Duration::from_millis(20);
@@ -47,7 +47,7 @@ pub struct Connected {
     place: Arc<Place>,
 }
 
-/// Where a connection leads to, and who waits there.
+/// The master that a connection leads to, and the waits there.
 struct Place {
     master: Master,
     since: Instant,
@@ -60,13 +60,13 @@ struct Place {
 /// The rounds in which readings wait for replicas.
 #[derive(Default)]
 struct Rounds {
-    /// The round that began last, and when.
+    /// The last round that began, and when.
     last: Option<(Round, Instant)>,
-    /// The round that has not begun: it serves every reading that was made before it begins.
+    /// The round that has not begun. It serves every reading that is made before it begins.
     next: Option<Round>,
 }
 
-/// A wait that many share.
+/// A wait that many readings share.
 type Round = Shared<BoxFuture<'static, Result<()>>>;
 
 impl Connected {
@@ -101,7 +101,7 @@ impl Connected {
         self.live.is_lost() || replicas.have_left(*master) && since.elapsed() > LEFT_AGE_MIN
     }
 
-    /// This connection when it gives a sign of life, or a new one: whichever is there first.
+    /// This connection if it gives a sign of life, or a new one: whichever comes first.
     pub async fn or_new(
         self,
         new: impl Future<Output = Result<Self>>,
@@ -124,10 +124,10 @@ impl Connected {
         }
     }
 
-    /// Waits until enough replicas have the last write of this connection, if they are waited for.
+    /// Waits until enough replicas have the last write of this connection, if required.
     ///
     /// # Errors
-    /// [`Failure::Unknown`]: it was written, and may yet be forgotten.
+    /// [`Failure::Unknown`]: it was written, and may still be lost.
     pub async fn wait_for_last_write(&mut self, deadline: Instant) -> Result<()> {
         if !self.place.replicas.are_waited_for() {
             return Ok(());
@@ -138,26 +138,25 @@ impl Connected {
         timeout_at(deadline, waiting).await.map_err(late)?
     }
 
-    /// Waits until enough replicas have everything that was written at this server by now, by any
-    /// connection, if they are waited for.
+    /// Waits until enough replicas have everything that was written at this server by now, on any
+    /// connection, if required.
     ///
     /// # Errors
-    /// [`Failure::Unknown`]: it was written, and may yet be forgotten.
+    /// [`Failure::Unknown`]: it was written, and may still be lost.
     pub async fn wait_for_all(&mut self, deadline: Instant) -> Result<()> {
         if !self.place.replicas.are_waited_for() {
             return Ok(());
         }
         let late = |_| Failure::Unknown("no answer in time".to_owned());
         let marked = timeout_at(deadline, self.wait_mark()).await.map_err(late)?;
-        marked
-            .map_err(|error| Failure::Unknown(format!("replicas cannot be waited for: {error}")))?;
+        marked.map_err(|error| Failure::Unknown(format!("cannot wait for replicas: {error}")))?;
         self.wait_for_last_write(deadline).await
     }
 
     /// The same for a reading: one wait serves all readings that wait here at the moment.
     ///
     /// # Errors
-    /// [`Failure::Busy`]: what was read may yet be forgotten.
+    /// [`Failure::Busy`]: what was read may still be lost.
     pub async fn wait_for_reading(&self, deadline: Instant) -> Result<()> {
         if !self.place.replicas.are_waited_for() {
             return Ok(());
@@ -166,7 +165,7 @@ impl Connected {
         let waited = timeout_at(deadline, self.next_round()).await;
         let short = |error: Failure| {
             Failure::Busy(format!(
-                "what was read may yet be forgotten: {}",
+                "what was read may still be lost: {}",
                 error.reason()
             ))
         };
@@ -180,7 +179,7 @@ impl Connected {
         Ok(())
     }
 
-    /// The round that begins next: when the last one has ended, and not too soon after it began.
+    /// The round that begins next: after the last one has ended, and not too soon after it began.
     fn next_round(&self) -> Round {
         let rounds = &mut *self.place.rounds();
         if let Some(next) = &rounds.next {

@@ -5,15 +5,15 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::failure::{Failure, Result};
 
-/// Given from the start, so that a command needs no examiner, and withdrawn while it is known that
-/// this Redis would refuse a script in the middle, that its data are not ours to change, or that it
-/// is a replica. All connections of a store share one.
+/// The permit exists from the start, so a command needs no examiner. It is withdrawn while this
+/// Redis would refuse a script in the middle, has data of an unknown version, or is a replica. All
+/// connections of a store share one.
 #[derive(Debug, Default)]
 pub struct Permit {
-    /// What crowds look at: true while `why` has an error.
+    /// Read on every call: true while `why` has an error.
     withdrawn: AtomicBool,
     why: Mutex<Option<Failure>>,
-    /// Replicas are waited for, so `WAIT` is needed, too.
+    /// Answers wait for replicas, so `WAIT` is needed, too.
     waits: AtomicBool,
     departures: AtomicU64,
 }
@@ -31,29 +31,29 @@ impl Permit {
         why.clone().map_or(Ok(()), Err)
     }
 
-    /// Takes over what an examiner heard: a refusal withdraws the permit, answers without any
-    /// give it. Questions that were not answered change nothing: what was refused may still be.
+    /// Takes over the result of an examination: a refusal withdraws the permit, a good result
+    /// restores it. Unanswered questions change nothing: the refusal may still hold.
     pub fn examined(&self, refusal: Option<Failure>, all_answered: bool) {
         if refusal.is_some() || all_answered {
             self.set(refusal);
         }
     }
 
-    /// Takes over what a new connection heard. It may be older than what an examiner heard, so it
-    /// never gives the permit.
+    /// Takes over what a new connection learned. It may be older than an examination, so it never
+    /// restores the permit.
     pub fn greeted(&self, refusal: Option<Failure>) {
         if refusal.is_some() {
             self.set(refusal);
         }
     }
 
-    /// Gives up all connections that are open: one of them led to a master that is a replica now,
-    /// so others may, too.
+    /// Gives up all open connections: one of them led to a master that is a replica now, so others
+    /// may, too.
     pub fn depart(&self) {
         self.departures.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// How often connections were given up. Those that were opened before are lost.
+    /// How often connections were given up. Connections that were opened before are lost.
     pub fn departures(&self) -> u64 {
         self.departures.load(Ordering::Acquire)
     }
@@ -64,7 +64,7 @@ impl Permit {
         *why = refusal;
     }
 
-    /// Answers wait for replicas from now on.
+    /// From now on answers wait for replicas.
     pub fn wait_is_needed(&self) {
         self.waits.store(true, Ordering::Release);
     }

@@ -1,4 +1,4 @@
-//! The pool: connections of the cold paths, each lent to one user at a time.
+//! The pool: connections for everything but buyers' calls, each lent to one user at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::store::replicas::Replicas;
 /// Connections of one pool.
 const CONNECTIONS_MAX: usize = 4;
 
-/// A connection that goes back to the pool when it is dropped.
+/// A connection that returns to the pool when it is dropped.
 pub type Connection = Object<Connections>;
 
 /// Connections to one Redis.
@@ -30,8 +30,8 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool that connects when it is first used. Connecting takes `patience` at most, and so does
-    /// the look at a connection that is lent again; `wait` bounds the wait for one.
+    /// A pool that connects when it is first used. `patience` limits connecting and the check of a
+    /// returned connection. `wait` limits the wait for one.
     ///
     /// # Errors
     /// [`Error::Config`] when it cannot be built.
@@ -75,7 +75,7 @@ impl Pool {
     }
 }
 
-/// Opens connections, and looks at each before it is lent again.
+/// Opens connections, and checks each before it is lent again.
 pub struct Connections {
     link: Link,
     replicas: Arc<Replicas>,
@@ -90,9 +90,9 @@ impl managed::Manager for Connections {
         Connected::open(&self.link, &self.replicas, self.patience).await
     }
 
-    /// A connection that broke, or that leads to a server which is no master, is not lent again:
-    /// after a failover behind one address it leads to the old master for ever. Its clock is read,
-    /// from which deadlines are reckoned.
+    /// A connection that broke, or whose server is not a master, is not lent again: after a
+    /// failover behind one address it always leads to the old master. Reads the clock for
+    /// deadlines.
     async fn recycle(&self, connected: &mut Connected, _: &Metrics) -> RecycleResult<Failure> {
         let refused = RecycleError::message;
         let (mut hello, mut clock) = (connected.live.clone(), connected.live.clone());

@@ -1,25 +1,25 @@
-//! Whether Redis can be reached, as the log tells it: one line when it is lost, and one when it is
-//! back, however many lanes notice.
+//! Logs whether Redis can be reached: one line when it is lost, and one when it is back, however
+//! many lanes notice.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 
-/// A Redis that comes and goes is told of this often, at most.
+/// Shortest time between two lines about a Redis that comes and goes.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
-/// What the lanes of one address know of their Redis.
+/// What the lanes of one address know about their Redis.
 #[derive(Debug, Default)]
 pub struct Reach(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     lost_at: Option<Instant>,
-    /// When the log last heard that it is lost, and whether it still has to hear that it is back.
+    /// When the last loss was logged, and whether its end must still be logged.
     said_at: Option<Instant>,
     owes: bool,
-    /// Losses that the log did not hear of since then, and that are over.
+    /// Losses since then that were not logged and are over.
     unsaid: u32,
 }
 
@@ -44,8 +44,8 @@ impl Reach {
 }
 
 impl State {
-    /// Notes that Redis is lost. `Some` when the log has to hear of it now: so many losses before
-    /// this one were not said.
+    /// Notes that Redis is lost. `Some` if a line is due: how many losses before this one were not
+    /// logged.
     fn lost(&mut self, now: Instant) -> Option<u32> {
         self.lost_at.get_or_insert(now);
         let said_lately = |said: Instant| now.duration_since(said) < SAY_EVERY;
@@ -56,7 +56,7 @@ impl State {
         Some(std::mem::take(&mut self.unsaid))
     }
 
-    /// Notes that Redis is there. `Some` when the log has to hear of it: for so long it was lost.
+    /// Notes that Redis is back. `Some` if a line is due: how long it was lost.
     fn back(&mut self, now: Instant) -> Option<Duration> {
         let lost_at = self.lost_at.take()?;
         if !std::mem::take(&mut self.owes) {

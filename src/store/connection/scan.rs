@@ -1,4 +1,4 @@
-//! A scan: readings that belong together, all of them from one server.
+//! A scan: readings that belong together, all from one server.
 //!
 //! A cursor of `SCAN`, `HSCAN` or `ZSCAN` is a place in a hash table of one server process. Another
 //! server that gets this cursor skips entries and reports no error. A connection cannot change its
@@ -30,12 +30,12 @@ const TRY_PAUSE: Duration = Duration::from_millis(100);
 /// A field of a hash and its value, or a member of a sorted set and its score.
 pub(in crate::store) type Pair = (Vec<u8>, Vec<u8>);
 
-/// Who scans. Scans of one kind never wait for those of another.
+/// The kind of a scan. Scans of one kind never wait for those of another.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) enum Scanner {
-    /// Walks over the key space, by roles in the background.
+    /// Walks over the key space, by background tasks.
     Walk,
-    /// Gates that learn the buyers of a sale.
+    /// Gates that read the buyers of a sale.
     Gate,
     /// Audits, exports and lists, which may take long.
     Operator,
@@ -51,7 +51,7 @@ impl Scanner {
     }
 }
 
-/// The scans of a store: how many may begin, and connections that wait for the next one.
+/// The scans of a store: how many may begin, and the connections that are free for the next one.
 pub(in crate::store) struct Scans([Kind; 3]);
 
 struct Kind {
@@ -87,7 +87,7 @@ async fn whole<T>(reading: impl Future<Output = Result<(Scan, T)>>) -> Result<T>
     Ok(read)
 }
 
-/// Readings from one server. What was read counts only after [`Scan::end`].
+/// Readings from one server. They count only after [`Scan::end`].
 #[must_use]
 pub(in crate::store) struct Scan {
     store: Store,
@@ -123,8 +123,8 @@ impl Store {
         Ok(scan)
     }
 
-    /// Reads everything in one scan, which `read` gives back. Begins again, at most twice, when the
-    /// scan breaks off or its server is no master at the end.
+    /// Reads everything in one scan, which `read` returns. Begins again, at most twice, if the scan
+    /// breaks off or its server is not a master at the end.
     ///
     /// # Errors
     /// Those of the last try.
@@ -138,7 +138,7 @@ impl Store {
     {
         for _ in 1..TRIES_MAX {
             match whole(read(self.scan(scanner).await?)).await {
-                Err(Failure::Busy(why)) => tracing::debug!(why, "a scan begins again"),
+                Err(Failure::Busy(why)) => tracing::debug!(why, "restarting a scan"),
                 done => return done,
             }
             sleep(TRY_PAUSE).await;
@@ -148,7 +148,7 @@ impl Store {
 }
 
 impl Scan {
-    /// Ends the scan: all that it read came from one server, which was a master all the while.
+    /// Ends the scan: all readings came from one server, which was a master all the time.
     ///
     /// # Errors
     /// [`Failure::Busy`]: it is a replica by now, or does not answer; what was read may lack
@@ -173,7 +173,7 @@ impl Scan {
         )))
     }
 
-    /// Waits until replicas have what was read, where they are waited for.
+    /// Waits until replicas have what was read, if required.
     ///
     /// # Errors
     /// [`Failure::Busy`]: too few of them have it.
@@ -192,7 +192,7 @@ impl Scan {
         &self.connected.live
     }
 
-    /// Sends a command that only reads. `keys` are its own; none when it is about the server.
+    /// Sends a command that only reads. `keys` are its own; none if it is about the server.
     ///
     /// # Errors
     /// As [`Store::read`].
@@ -218,8 +218,8 @@ impl Scan {
         self.store.read(keys, replies).await
     }
 
-    /// The page at this cursor of `HSCAN` or `ZSCAN`, and the cursor of the next one, if there is
-    /// one. The first cursor is 0. An entry that exists all the while is on a page, rarely on two.
+    /// The page at this cursor of `HSCAN` or `ZSCAN`, and the cursor of the next one, if any. The
+    /// first cursor is 0. An entry that exists all the time is on one page, rarely on two.
     ///
     /// # Errors
     /// As [`Store::read`].
@@ -235,7 +235,7 @@ impl Scan {
         Ok(((next != 0).then_some(next), entries))
     }
 
-    /// These fields of a hash; `None` for each that is not there.
+    /// These fields of a hash; `None` for each that does not exist.
     ///
     /// # Errors
     /// As [`Store::read`].

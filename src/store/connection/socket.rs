@@ -1,19 +1,19 @@
-//! How the kernel treats the connections to Redis.
+//! The TCP settings of connections to Redis.
 
 use std::time::Duration;
 
 use redis::io::tcp::TcpSettings;
 use redis::io::tcp::socket2::TcpKeepalive;
 
-/// The kernel asks the other end of a silent connection whether it is there: first after this
-/// time, then each second. Networks that forget quiet connections see traffic by that.
+/// After this much silence, and then each second, the kernel asks whether the other end is there.
+/// So networks that forget quiet connections see traffic.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(5);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(1);
-/// The kernel closes a connection whose sent bytes nobody acknowledges for as long as buyers wait,
-/// but never before this time: a single lost packet takes a part of a second.
+/// The kernel closes a connection whose sent bytes are not acknowledged for as long as buyers wait,
+/// but never before this time: one lost packet takes a part of a second.
 const UNACKNOWLEDGED_MIN: Duration = Duration::from_secs(1);
 
-/// The settings of TCP: a dead network is noticed without anybody who waits for it.
+/// The TCP settings: a dead network is noticed even if no call waits for it.
 pub fn tcp(timeout: Duration) -> TcpSettings {
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE_AFTER)

@@ -1,4 +1,4 @@
-//! The walk over the key space, for whoever looks for all keys of one kind.
+//! The walk over the key space, to find all keys of one kind.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,13 +13,12 @@ use crate::store::Store;
 const REST_MIN: Duration = Duration::from_millis(1);
 
 impl Store {
-    /// What `way_back` makes of the keys of this type that match `pattern`, in order and each once.
-    /// Goes in small steps, and leaves Redis as much time between them as they took, unless this
-    /// store is [for lookers](Store::for_lookers). A small key space is a single step, without any
-    /// rest.
+    /// What `way_back` makes of the keys of this type that match `pattern`, sorted and each once.
+    /// Goes in small steps, and rests between them for as long as they took, unless this store is
+    /// [for lookers](Store::for_lookers). A small key space is a single step, without a rest.
     ///
     /// # Errors
-    /// Redis is not there, or not in a state to answer.
+    /// Redis cannot be reached or not read.
     pub(in crate::store) async fn walk<T: Ord>(
         &self,
         pattern: &str,
@@ -32,7 +31,7 @@ impl Store {
             while let Some(at) = cursor {
                 let asked_at = Instant::now();
                 let (next, keys) = scan.keys_page(pattern, kind, at).await?;
-                // Others may keep keys here that are no text.
+                // Other programs may keep keys here that are not text.
                 let keys = keys.iter().filter_map(|key| str::from_utf8(key).ok());
                 found.extend(keys.filter_map(&way_back));
                 cursor = next;

@@ -14,31 +14,31 @@ use crate::store::decode::{number, unexpected, word};
 use crate::store::script::{ACCOUNT_SET, ACCOUNT_SET_IF};
 use crate::store::whole::whole_of;
 
-/// Most accounts in one call: a millisecond of Redis, so that doors never wait long.
+/// Most accounts in one call: a millisecond of Redis, so that attempts never wait long.
 pub const ACCOUNTS_PER_CALL_MAX: usize = 1_000;
 
-/// The closed set of answers to setting balances.
+/// All possible answers when balances are set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SetOutcome {
     /// The balances are as given.
     Set {
         /// Accounts that did not exist.
         created: u64,
-        /// Other accounts that had another balance.
+        /// Other accounts whose balance changed.
         changed: u64,
     },
-    /// Refused, all of them: more than [`CENTS_MAX`] cents would have been paid into this account.
+    /// None was set: more than [`CENTS_MAX`] cents would have been paid into this account.
     LimitPassed(Username),
 }
 
-/// The closed set of answers to setting a balance that was seen.
+/// All possible answers when a balance is set on a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetIfOutcome {
     /// The balance is as given.
     Set,
-    /// Refused: there is no account, so it cannot have been seen.
+    /// Refused: the account does not exist, so it has no balance.
     NoSuchAccount,
-    /// Refused: it has another balance than the one that was seen.
+    /// Refused: it has another balance than the given one.
     BalanceChanged {
         /// Cents that it has.
         balance: u64,
@@ -48,11 +48,11 @@ pub enum SetIfOutcome {
 }
 
 impl Store {
-    /// Sets the balances of these accounts, in cents, at most [`ACCOUNTS_PER_CALL_MAX`] and none of
-    /// them twice, and creates those that do not exist. Safe to repeat, while nobody bids.
+    /// Sets the balances of these accounts, in cents, at most [`ACCOUNTS_PER_CALL_MAX`] and each
+    /// once, and creates those that do not exist. Safe to repeat while nobody bids.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when nothing was executed; anything else means that it may have been.
+    /// [`Failure::Busy`]: not executed. Any other failure: it may have been executed.
     pub async fn account_set(
         &self,
         event: &Event,
@@ -102,10 +102,10 @@ impl Store {
         self.read(&[&accounts], kept).await
     }
 
-    /// The account of a buyer at one instant; `None` when there is none.
+    /// The account of a buyer at one instant; `None` if it does not exist.
     ///
     /// # Errors
-    /// [`Failure::Unreadable`] when it cannot be read.
+    /// [`Failure::Unreadable`]: it cannot be read.
     pub async fn account(&self, event: &Event, username: &Username) -> Result<Option<Account>> {
         let mut connection = self.connection().await?;
         let [accounts, paid_in, _] = self.keys.of_accounts(event.as_str());
@@ -122,11 +122,11 @@ impl Store {
         }
     }
 
-    /// All accounts of the event, in the order of their names. One that cannot be read is an error
-    /// of its own: it must not hide the others.
+    /// All accounts of the event, sorted by name. One that cannot be read is an error of its own
+    /// and does not hide the others.
     ///
     /// # Errors
-    /// Redis is not there, or not in a state to answer.
+    /// Redis cannot be reached or not read.
     pub async fn accounts(&self, event: &Event) -> Result<Vec<Result<Account>>> {
         let [balances, paid_in, _] = self.keys.of_accounts(event.as_str());
         let accounts = |mut scan: Scan| async {

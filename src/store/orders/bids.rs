@@ -1,4 +1,4 @@
-//! Bids: accepts amounts towards targets, and takes them back.
+//! Bids: accepts amounts towards targets, and cancels them.
 
 use redis::Value;
 use tokio::time::Instant;
@@ -20,21 +20,20 @@ use crate::store::{Store, record};
 /// A decided bid.
 #[derive(Debug)]
 pub struct DecidedBid {
-    /// What became of it. [`Failure::Unknown`](crate::failure::Failure::Unknown) or
-    /// [`Failure::Busy`](crate::failure::Failure::Busy) when too few replicas have what
-    /// that rests on.
+    /// Its outcome. [`Failure::Unknown`](crate::failure::Failure::Unknown) or
+    /// [`Failure::Busy`](crate::failure::Failure::Busy) if too few replicas have what it depends
+    /// on.
     pub outcome: Result<BidOutcome>,
-    /// The past of the target after it; `None` when there is no such target.
+    /// The past of the target after it; `None` if the target does not exist.
     pub past: Option<Past>,
-    /// Whether as many replicas have what the outcome rests on as the durability level in force
-    /// says.
+    /// Whether as many replicas as the durability requires have what the outcome depends on.
     pub kept: bool,
-    /// Whether this reply acknowledged the past at that level.
+    /// Whether this reply acknowledged the past with that durability.
     pub acknowledged: bool,
 }
 
 impl Lane {
-    /// Decides a bid in one step, before `deadline`. A target that has forgotten some of `past` is
+    /// Decides a bid in one step, before `deadline`. If the target lost some of `past`, it is
     /// stopped.
     ///
     /// # Errors
@@ -81,7 +80,7 @@ impl Lane {
 }
 
 impl Store {
-    /// Takes back the bid `id` for `goods`, before `deadline`.
+    /// Cancels the bid `id` for `goods`, before `deadline`.
     pub(in crate::store) async fn bid_cancel(
         &self,
         id: &OrderId,
@@ -103,7 +102,7 @@ impl Store {
 /// Decodes the reply of `bid_place` to `bid`.
 ///
 /// # Errors
-/// [`Failure::Unreadable`](crate::failure::Failure::Unreadable) when it is none.
+/// [`Failure::Unreadable`](crate::failure::Failure::Unreadable): it is not such a reply.
 pub fn decided(reply: &Value, bid: &Bid) -> Result<DecidedBid> {
     let nothing = || unexpected("bid_place", &format!("{reply:?}"));
     let Value::Array(parts) = reply else {
@@ -129,7 +128,7 @@ pub fn decided(reply: &Value, bid: &Bid) -> Result<DecidedBid> {
     })
 }
 
-/// The outcome that an answer says; `None` for an answer that no script gives.
+/// The outcome of an answer; `None` if no script gives this answer.
 fn outcome(answer: &str, about: &str, bid: &Bid) -> Result<Option<BidOutcome>> {
     match answer {
         "bid_accepted" => {

@@ -18,7 +18,7 @@ use crate::store::record;
 use crate::store::sales::history;
 use crate::store::script::SALE_GRAB;
 
-/// Ends each answer of a `sale_grab` reply but the last: no answer contains it.
+/// Ends each answer of a `sale_grab` reply except the last. No answer contains it.
 const ANSWER_END: char = '\u{1e}';
 
 /// A decided batch.
@@ -26,14 +26,14 @@ const ANSWER_END: char = '\u{1e}';
 pub struct Batch {
     /// The sale after the batch.
     pub standing: Standing,
-    /// Its past after the batch; `None` when there is no such sale, or this is not its door.
+    /// Its past after the batch; `None` if the sale does not exist, or is not sold at this
+    /// endpoint.
     pub past: Option<Past>,
-    /// Whether as many replicas have what the outcomes rest on as the durability level in force
-    /// says.
+    /// Whether as many replicas as the durability requires have what the outcomes depend on.
     pub kept: bool,
-    /// Whether this reply acknowledged the past at that level.
+    /// Whether this reply acknowledged the past with that durability.
     pub acknowledged: bool,
-    /// One outcome for each attempt, in order; [`Failure::Unreadable`] with the order when a buyer
+    /// One outcome for each attempt, in order. [`Failure::Unreadable`] with the order if a buyer
     /// holds one that cannot be read.
     pub outcomes: Vec<Result<Outcome>>,
 }
@@ -44,8 +44,8 @@ impl Batch {
         self.outcomes.iter().flatten().any(Outcome::shows_an_order)
     }
 
-    /// The same batch when too few replicas have what it rests on: orders are unknown, and whether
-    /// the stock is gone is not known either.
+    /// The same batch if too few replicas have what it depends on: orders are unknown, and so is
+    /// whether the stock is gone.
     pub(in crate::store) fn in_doubt(mut self, short: &Failure) -> Self {
         for outcome in &mut self.outcomes {
             if let Ok(decided) = outcome
@@ -59,12 +59,12 @@ impl Batch {
 }
 
 impl Lane {
-    /// Decides `attempts` for `sale`, in order, in one step, before `deadline`. A sale that has
-    /// forgotten some of `past` is stopped.
+    /// Decides `attempts` for `sale`, in order, in one step, before `deadline`. If the sale lost
+    /// some of `past`, it is stopped.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when nothing was executed, [`Failure::Unknown`] when it may have been. An
-    /// order that cannot be read is an error of its own outcome.
+    /// [`Failure::Busy`]: not executed. [`Failure::Unknown`]: it may have been executed. An order
+    /// that cannot be read is an error of its own outcome.
     pub async fn sale_grab(
         &self,
         sale: &SaleId,
@@ -139,7 +139,7 @@ pub fn decode(reply: &Value, goods: &SaleId, door: Door, attempts: &[Attempt]) -
     })
 }
 
-/// What became of one attempt; the outer error is for an answer that is none.
+/// The outcome of one attempt. The outer error is for an answer that no script gives.
 fn outcome(answer: &str, goods: &SaleId, attempt: &Attempt) -> Result<Result<Outcome>> {
     if let Some(units) = answer.strip_prefix('=') {
         let line = Line {

@@ -1,5 +1,5 @@
-//! What buyers hold of a sale, read without a script: a Redis that is full runs none that might
-//! sell, and whoever has bought is answered all the same. Costs nothing while Redis is not full.
+//! Reads what buyers hold of a sale without a script. A full Redis runs no script that might sell,
+//! but buyers with an order still get it as their answer. Costs nothing while Redis is not full.
 
 use tokio::time::Instant;
 
@@ -11,13 +11,13 @@ use crate::failure::{Failure, Result};
 use crate::store::connection::lane::Lane;
 use crate::store::record;
 
-/// What of a sale says which attempts are right at which door.
+/// The fields of a sale that say which attempts are allowed at which endpoint.
 const TERMS: [&str; 3] = ["kind", "keyword", "purchase_max"];
 
 impl Lane {
-    /// After a refusal: what each attempt's buyer holds. `None` for all unless Redis is full; and
-    /// for those who hold nothing, may not see it at this door, ask for too much, or hold what
-    /// cannot be read or is not kept by enough replicas: they stay refused.
+    /// After a refusal: what each attempt's buyer holds. `None` for all unless Redis is full. Also
+    /// `None` for buyers who hold nothing, may not see it at this endpoint, ask for too much, or
+    /// hold what cannot be read or what too few replicas have: they stay refused.
     pub async fn held_when_full(
         &self,
         refused: &Failure,
@@ -78,8 +78,8 @@ impl Lane {
     }
 }
 
-/// Most units in one attempt at this door: none where the sale is not sold. The rules are those of
-/// `sale_grab`: the office sells what has a keyword, the other doors what has none.
+/// Most units in one attempt at this endpoint; 0 if the sale is not sold there. The rules are those
+/// of `sale_grab`: the ticket office sells what has a keyword, the others what has none.
 fn purchase_max(door: Door, [kind, keyword, most]: [Option<&str>; TERMS.len()]) -> u32 {
     let sold_at = match (kind, keyword) {
         (None, _) | (_, Some("")) => return 0,
@@ -89,7 +89,7 @@ fn purchase_max(door: Door, [kind, keyword, most]: [Option<&str>; TERMS.len()]) 
     if sold_at != door.as_str() {
         return 0;
     }
-    // What cannot be read allows nothing.
+    // A limit that cannot be read allows nothing.
     most.map_or(PURCHASE_MAX_DEFAULT, |most| most.parse().unwrap_or(0))
 }
 

@@ -1,4 +1,4 @@
-//! Holds: the orders that wait for their confirmation, and what becomes of those that waited too
+//! Holds: the orders that wait for their confirmation, and the expiry of those that waited too
 //! long.
 
 use std::collections::BTreeSet;
@@ -20,32 +20,32 @@ use crate::store::{Store, record};
 pub enum Slice {
     /// Those that are overdue the longest.
     First,
-    /// Neighbours somewhere among them: several expirers then do not all try the same.
+    /// Neighbours somewhere among them, so that several expirers do not all try the same.
     Anywhere,
 }
 
-/// What became of a batch of overdue orders.
+/// The result of a batch of overdue orders.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExpireOutcome {
     /// Orders that expired just now.
     pub expired: u64,
     /// How late the latest of them was.
     pub late: Duration,
-    /// Orders that somebody else settled meanwhile.
+    /// Orders that were confirmed or cancelled meanwhile.
     pub settled: u64,
-    /// Orders whose hold said too early.
+    /// Orders whose hold had a wrong, earlier deadline.
     pub not_due: u64,
-    /// Orders of a sale that is stopped because Redis has forgotten orders of it. They come up
-    /// again in a minute.
+    /// Orders of a sale that is stopped because Redis lost orders of it. They come up again in a
+    /// minute.
     pub stopped: u64,
     /// Orders that cannot be expired, and why. They come up again in a minute.
     pub broken: Vec<String>,
-    /// Orders that were overdue, too, and are not of this batch.
+    /// Other orders that were overdue and are not in this batch.
     pub left: u64,
 }
 
 impl ExpireOutcome {
-    /// Orders of the batch: none of them is overdue any more, whatever became of them.
+    /// Orders of the batch. None of them is overdue any more, whatever the result.
     pub fn handled(&self) -> u64 {
         self.expired + self.settled + self.not_due + self.stopped + self.broken.len() as u64
     }
@@ -55,7 +55,7 @@ impl Store {
     /// Asks Redis for a sign of life.
     ///
     /// # Errors
-    /// `busy`: there is none.
+    /// `busy`: no answer.
     pub async fn ping(&self) -> Result<()> {
         // Not PING: scripts need TIME anyway, so access rules allow it.
         self.clock().await.map(|_| ())
@@ -72,7 +72,7 @@ impl Store {
     /// and has passed by the clock of Redis. Safe to repeat.
     ///
     /// # Errors
-    /// Redis is not there, or what it has as orders, holds or feed of the event is none.
+    /// Redis cannot be reached, or the orders, holds or feed of the event have another type.
     pub async fn order_expire(
         &self,
         event: &str,
@@ -85,7 +85,7 @@ impl Store {
         let (overdue, ids) = overdue.await?;
         if ids.is_empty() {
             return Ok(ExpireOutcome {
-                left: overdue, // more than none when others were quicker
+                left: overdue, // more than the rest if others were faster
                 ..ExpireOutcome::default()
             });
         }
@@ -137,8 +137,8 @@ impl Store {
             Slice::First => 0,
             Slice::Anywhere => rand::random_range(0..=overdue - at_most),
         };
-        // By rank, not by score: an offset into scores is walked, however long the backlog. Ranks
-        // move while others expire, too, so the scores are looked at.
+        // By rank, not by score: Redis walks an offset into scores, however long the backlog.
+        // Ranks move while others expire, too, so the scores are checked.
         let mut range = redis::cmd("ZRANGE");
         range.arg(&holds).arg(start).arg(start + at_most - 1);
         range.arg("WITHSCORES");
@@ -150,7 +150,7 @@ impl Store {
         Ok((overdue, ids))
     }
 
-    /// The orders among `ids` that can be read; the script says what is wrong with the others.
+    /// The orders among `ids` that can be read. The script says what is wrong with the others.
     async fn readable(
         &self,
         connection: &mut Live,
@@ -170,7 +170,7 @@ impl Store {
     }
 }
 
-/// What `order_expire` says of one order.
+/// The answer of `order_expire` about one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expiry {
     /// It expired just now.
@@ -179,13 +179,13 @@ pub enum Expiry {
     NotDue,
     /// It is not held any more.
     Settled,
-    /// A sale of it is stopped because Redis has forgotten orders of it.
+    /// A sale of it is stopped because Redis lost orders of it.
     Stopped,
     /// It cannot be expired, and why.
     Broken(String),
 }
 
-/// Decodes the reply of `order_expire`: how late the latest order was, and what became of each.
+/// Decodes the reply of `order_expire`: how late the latest order was, and the answer about each.
 pub fn expiries(reply: Value) -> Result<(Duration, Vec<Expiry>)> {
     let parts = array("order_expire", reply)?;
     let [late, answers @ ..] = parts.as_slice() else {

@@ -26,7 +26,7 @@ use crate::domain::order::change::{Change, ChangeOutcome, ChangeRefusal};
 use crate::failure::{Failure, Result};
 
 impl Store {
-    /// An order; `None` when there is none of this name.
+    /// An order; `None` if it does not exist.
     ///
     /// # Errors
     /// [`Failure::Unreadable`] when its record cannot be read, [`Failure::Busy`] when there is no
@@ -35,10 +35,10 @@ impl Store {
         self.order_read(id, self.deadline()).await
     }
 
-    /// The same, of which replicas have what is read, where they are waited for.
+    /// The same, after replicas have what was read, if required.
     ///
     /// # Errors
-    /// As [`Store::order`]; [`Failure::Busy`] also when too few replicas have it.
+    /// As [`Store::order`]; [`Failure::Busy`] also if too few replicas have it.
     pub async fn order_kept(&self, id: &OrderId) -> Result<Option<Order>> {
         self.order_read_kept(id, self.deadline()).await
     }
@@ -66,13 +66,12 @@ impl Store {
         Ok(keywords.iter().any(Option::is_some))
     }
 
-    /// What a buyer holds of each of these sales, in their order: an order that is held, confirmed
-    /// or used; `None` where there is none. Orders are read a moment after the index says which:
-    /// one of them may be dead by then. A record that cannot be read is an error of its own: it
-    /// must not hide the others.
+    /// What a buyer holds of each of these sales, in their order: a held, confirmed or used order,
+    /// or `None`. Orders are read a moment after the index, so one of them may be dead by then. A
+    /// record that cannot be read is an error of its own and does not hide the others.
     ///
     /// # Errors
-    /// Redis is not there, or not in a state to answer; or an index is none.
+    /// Redis cannot be reached or not read, or an index has another type.
     pub async fn orders_of_buyer(
         &self,
         sales: &[&SaleId],
@@ -127,10 +126,10 @@ impl Store {
         only_order(id, self.changes.hash_fields_kept(&asked, deadline).await?)
     }
 
-    /// Sells a held order. Safe to repeat.
+    /// Confirms a held order. Safe to repeat.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when nothing was executed; anything else means that it may have been.
+    /// [`Failure::Busy`]: not executed. Any other failure: it may have been executed.
     pub async fn order_confirm(&self, id: &OrderId) -> Result<ChangeOutcome> {
         self.order_change(Change::Confirm, id, &Caller::Operator)
             .await
@@ -144,7 +143,7 @@ impl Store {
         self.order_change(Change::Cancel, id, caller).await
     }
 
-    /// Marks a confirmed order as handed out. Safe to repeat.
+    /// Marks a confirmed order as used. Safe to repeat.
     ///
     /// # Errors
     /// As [`Store::order_confirm`].
@@ -180,12 +179,13 @@ impl Store {
         self.settle(call, id, deadline).await
     }
 
-    /// What scripts are told about replicas: 1 when changes are answered only when they have them.
+    /// The argument of scripts about replicas: 1 if changes are answered only when replicas have
+    /// them.
     pub(super) fn waits(&self) -> u8 {
         self.changes.waits()
     }
 
-    /// Sends a call that changes order `id`, and waits for replicas if it is to.
+    /// Sends a call that changes order `id`, and waits for replicas if required.
     pub(super) async fn settle(
         &self,
         call: Call<'_>,
@@ -218,7 +218,7 @@ impl Store {
     /// Begins to read all orders of the event, page by page.
     ///
     /// # Errors
-    /// [`Failure::Busy`]: Redis cannot be reached or is a replica, or too many read already.
+    /// [`Failure::Busy`]: Redis cannot be reached or is a replica, or too many scans run already.
     pub async fn orders(&self, event: &str) -> Result<OrderPages> {
         Ok(OrderPages {
             key: self.keys.orders(event),
@@ -227,7 +227,7 @@ impl Store {
     }
 }
 
-/// All orders of an event, page by page, by one connection of their own.
+/// All orders of an event, page by page, over a connection of their own.
 pub struct OrderPages {
     key: String,
     /// Where the next page begins; `None` after the last one and after a failure.
@@ -235,9 +235,9 @@ pub struct OrderPages {
 }
 
 impl OrderPages {
-    /// The next page; `None` after the last one. An order that exists all the while is on one of
-    /// them, rarely on two. A record that cannot be read is an error of its own: it must not hide
-    /// the others.
+    /// The next page; `None` after the last one. An order that exists all the time is on one page,
+    /// rarely on two. A record that cannot be read is an error of its own and does not hide the
+    /// others.
     ///
     /// # Errors
     /// [`Failure::Busy`]: the connection broke, or the server is no master any more. Some orders
@@ -281,15 +281,15 @@ pub fn changed(script: &str, id: &OrderId, reply: &Value) -> Result<ChangeOutcom
     }
 }
 
-/// The order of this id, when its field was read.
+/// The order with this id, whose field was read.
 fn only_order(id: &OrderId, found: Vec<Option<Vec<u8>>>) -> Result<Option<Order>> {
     let found = found.into_iter().next().flatten();
     let order = found.map(|found| record::decode(id.as_str(), &found));
     order.transpose()
 }
 
-/// The sales of these orders, each once. Scripts refuse what is not of the event: its keys would
-/// be in another slot.
+/// The sales of these orders, each once. Scripts refuse sales of another event: their keys would be
+/// in another slot.
 pub(super) fn sales_of<'a>(
     event: &str,
     orders: impl IntoIterator<Item = &'a Order>,

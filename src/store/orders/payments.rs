@@ -11,7 +11,7 @@ use crate::store::decode::{number, unexpected, word};
 use crate::store::script::ACCOUNT_PAY;
 
 impl Store {
-    /// Makes a payment. The same again gets the answer of the first time, and pays nothing.
+    /// Makes a payment. A repeat gets the first answer and pays nothing.
     ///
     /// # Errors
     /// [`Failure::Busy`](crate::failure::Failure::Busy) when nothing was executed; anything else

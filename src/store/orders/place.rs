@@ -1,4 +1,4 @@
-//! Places orders over several sales of one event.
+//! Baskets: places orders over several sales of one event.
 
 use std::iter::repeat;
 
@@ -19,29 +19,28 @@ use crate::store::record;
 use crate::store::sales::history;
 use crate::store::script::ORDER_PLACE;
 
-/// A decided placement.
+/// A decided basket.
 #[derive(Debug)]
 pub struct Placed {
-    /// What became of it. [`Failure::Unknown`](crate::failure::Failure::Unknown) or
-    /// [`Failure::Busy`](crate::failure::Failure::Busy) when too few replicas have what
-    /// that rests on.
+    /// Its outcome. [`Failure::Unknown`](crate::failure::Failure::Unknown) or
+    /// [`Failure::Busy`](crate::failure::Failure::Busy) if too few replicas have what it depends
+    /// on.
     pub outcome: Result<PlaceOutcome>,
-    /// The sale of each wish, after the decision; empty when one of them does not exist, takes
-    /// bids, or is an activity.
+    /// The standing of each sale after the decision. Empty if one of them does not exist, is a
+    /// target, or is an activity.
     pub standings: Vec<Standing>,
     /// The past of each of these sales.
     pub pasts: Vec<Option<Past>>,
-    /// Whether as many replicas have what the outcome rests on as the durability level in force
-    /// says.
+    /// Whether as many replicas as the durability requires have what the outcome depends on.
     pub kept: bool,
-    /// Whether this reply acknowledged the pasts at that level.
+    /// Whether this reply acknowledged the pasts with that durability.
     pub acknowledged: bool,
 }
 
 impl Lane {
-    /// Decides a placement in one step, before `deadline`. `pasts` are those of the sales of the
-    /// wishes, in their order, and nothing where they end; a sale that has forgotten some of its
-    /// past is stopped.
+    /// Decides a basket in one step, before `deadline`. `pasts` are those of the sales of the
+    /// wishes, in their order; the list may be shorter. A sale that lost some of its past is
+    /// stopped.
     ///
     /// # Errors
     /// [`Failure::Busy`](crate::failure::Failure::Busy) when nothing was executed,
@@ -119,7 +118,7 @@ fn placed(reply: &Value, placement: &Placement) -> Result<Placed> {
     })
 }
 
-/// How the sale of a line stands, then its history and the kind of its stock: it is never an
+/// The standing of the sale of a line, then its history and the kind of its stock. It is never an
 /// activity.
 fn standing(parts: &[Value]) -> Result<(Standing, Option<Past>)> {
     let [parts @ .., history, kind] = parts else {

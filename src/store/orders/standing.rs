@@ -1,5 +1,4 @@
-//! How a sale stands, as the scripts say it that sell from it, and which refusals that leaves in
-//! doubt.
+//! The standing of a sale as scripts return it, and which refusals are in doubt after a failover.
 
 use redis::Value;
 
@@ -9,7 +8,7 @@ use crate::domain::sale::Door;
 use crate::failure::{Failure, Result};
 use crate::store::decode::{number, unexpected, word};
 
-/// What becomes of an answer that rests on this, when too few replicas have it.
+/// The failure of an answer that depends on this, if too few replicas have it.
 pub(in crate::store) fn doubt(rests_on: RestsOn, short: &Failure) -> Option<Failure> {
     match rests_on {
         RestsOn::Order => Some(short.clone()),
@@ -18,15 +17,13 @@ pub(in crate::store) fn doubt(rests_on: RestsOn, short: &Failure) -> Option<Fail
     }
 }
 
-/// What becomes of a refusal that may not be true after a failover.
+/// The failure of a refusal that may not be true after a failover.
 pub(in crate::store) fn refusal_in_doubt(short: &Failure) -> Failure {
     let why = short.reason();
-    Failure::Busy(format!(
-        "it was refused by what may yet be forgotten: {why}"
-    ))
+    Failure::Busy(format!("what it was refused for may still be lost: {why}"))
 }
 
-/// Decodes how a sale stands that was asked for at `door`, as `script` says it.
+/// Decodes the standing of a sale that was requested at `door`, as `script` returns it.
 pub fn standing(script: &str, parts: &[Value], door: Door) -> Result<Standing> {
     let [left, count, last_at, phase, purchase_max, opens_in] = parts else {
         return Err(unexpected(script, &format!("{parts:?}")));

@@ -10,7 +10,7 @@ use crate::failure::Result;
 use crate::store::whole::whole_of;
 
 impl Reader<'_> {
-    /// How often the accounts of the event changed; 0 when it never kept any.
+    /// How often the accounts of the event changed; 0 if it never had any.
     pub(super) async fn account_changes(&mut self, id: &SaleId) -> Result<u64> {
         let key = self.scan.store().keys.accounts_changes(id.event());
         let mut get = redis::cmd("GET");

@@ -20,14 +20,14 @@ use crate::error::Error;
 use crate::failure::{Failure, Result};
 use crate::store::{Store, record};
 
-/// A sale that was recounted.
+/// The result of a recount.
 #[derive(Debug)]
 pub struct Recounted {
-    /// The figures that were judged.
+    /// The figures that were checked.
     pub snapshot: Snapshot,
     /// What is wrong with them.
     pub violations: Vec<Violation>,
-    /// Accounts that were added up; `None` when the sale is no target.
+    /// Accounts that were checked; `None` if the sale is not a target.
     pub accounts: Option<u64>,
 }
 
@@ -36,14 +36,14 @@ pub struct Recounted {
 pub struct Progress {
     /// Entries that have been read.
     pub read: u64,
-    /// Entries that there were at the beginning.
+    /// Entries at the beginning.
     pub of: u64,
 }
 
 /// Why a recount gives no verdict.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NoVerdict {
-    /// The sale moved while it was read: figures of different instants prove nothing.
+    /// The sale changed while it was read: figures of different instants prove nothing.
     #[error("{0}")]
     Moved(String),
     /// Redis could not be read.
@@ -61,9 +61,9 @@ impl From<NoVerdict> for Error {
 }
 
 impl Store {
-    /// Recounts the sale from its orders, the indexes and its stock, and if it is a target, the
-    /// accounts of its event; `None` when there is no such sale. Everything is read from one
-    /// server. `progress` is told after each page how far it has come.
+    /// Recounts the sale from its orders, indexes and stock. For a target, also recounts the
+    /// accounts of its event. `None` if the sale does not exist. Everything is read from one
+    /// server. `progress` is told after each page how much has been read.
     ///
     /// # Errors
     /// [`NoVerdict::Moved`] when the sale moved meanwhile. [`Failure::Busy`] when the connection
@@ -93,7 +93,7 @@ impl Store {
 }
 
 impl Scan {
-    /// Entries that a recount reads.
+    /// How many entries a recount reads.
     async fn recount_entries(&mut self, id: &SaleId, snapshot: &Snapshot) -> Result<u64> {
         let (keys, event) = (&self.store().keys, id.event());
         let (orders, buyers, gone) = (keys.orders(event), keys.buyers(id), keys.gone(id));
@@ -286,8 +286,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The entries whose order has a line of this sale or no record at all. Entries of other
-    /// sales of the event are judged with those: they may move while this one stands still.
+    /// The entries whose order has a line of this sale or no record at all. Entries of other sales
+    /// are checked with those sales: they may change meanwhile.
     async fn of_this_sale<T>(
         &mut self,
         id: &SaleId,
@@ -312,7 +312,7 @@ impl Reader<'_> {
         Ok(known)
     }
 
-    /// The feed, if it exists. Redis counts on from the last id that it ever had.
+    /// Reads the feed, if it exists. Redis counts on from the last id that it ever had.
     async fn feed(&mut self, id: &SaleId, recount: &mut Recount) -> Result<()> {
         let key = self.scan.store().keys.feed(id.event());
         if !self

@@ -1,10 +1,10 @@
-//! How many replicas must have what is acknowledged, and waiting for them: the one owner of this
-//! number, whoever waits.
+//! How many replicas must have what is acknowledged, and the wait for them. This module is the only
+//! owner of this number.
 //!
 //! At `replicated:K` it is K. At `replicated:all` it belongs to one master, by its run id, and a
-//! task ([`Watch`]) keeps it. A connection leads to the same server for ever, so it counts for the
-//! master that it was opened to and for no other: after a failover behind one address, the number
-//! of the new master says nothing about what the old one answers.
+//! task ([`Watch`]) maintains it. A connection always leads to the same server, so it counts for
+//! the master that it was opened to and for no other: after a failover behind one address, the
+//! number of the new master says nothing about the answers of the old one.
 
 mod peak;
 mod watch;
@@ -22,8 +22,8 @@ use crate::domain::counted::counted;
 use crate::domain::durability::Durability;
 use crate::failure::{Failure, Result};
 
-/// Longest wait of [`Replicas::until_counted`]: a number that must stand still first, and one more
-/// look or two.
+/// Longest wait of [`Replicas::until_counted`]: the number must be stable first, and then it takes
+/// another reading or two.
 const COUNTED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A master that connections lead to. Later ones compare greater.
@@ -31,37 +31,37 @@ const COUNTED_WITHIN: Duration = Duration::from_secs(5);
 pub struct Master(u32);
 
 impl Master {
-    /// Any master, where it makes no difference, and one that does not say which it is.
+    /// Any master, if it makes no difference, or a master without a known run id.
     const UNKNOWN: Self = Self(0);
 }
 
-/// What is known of the number at `replicated:all`.
+/// What is known about the number at `replicated:all`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Count {
-    /// So many replicas must have an order.
+    /// This many replicas must have an order.
     Replicas(u32),
-    /// Not yet, for this reason.
+    /// Not known yet, for this reason.
     NotYet(String),
-    /// Not as long as Redis refuses to tell.
+    /// Not known as long as Redis refuses to tell.
     Refused(String),
 }
 
 /// The level at which orders are acknowledged, and what it means at each master.
 pub struct Replicas {
     level: Option<Durability>,
-    /// The watched master in the upper half, its number in the lower one, 0 if it is not known:
-    /// read as one by everybody who waits.
+    /// The watched master in the upper half and its number in the lower one, 0 if it is not known.
+    /// One value, so that every waiting call reads both together.
     watched: AtomicU64,
-    /// The master that connections were opened to last.
+    /// The master that connections were last opened to.
     newest: AtomicU32,
     run_id: Mutex<String>,
-    /// Tells the watch that connections lead to another master by now.
+    /// Tells the watch that connections lead to another master now.
     moved: Notify,
     count: news::Sender<Count>,
 }
 
 impl Replicas {
-    /// Of a store that acknowledges at `level`.
+    /// For a store that acknowledges at `level`.
     pub fn new(level: Option<Durability>) -> Self {
         let count = Count::NotYet("the replicas of this master were not counted yet".to_owned());
         Self {
@@ -74,49 +74,49 @@ impl Replicas {
         }
     }
 
-    /// The level that was asked for.
+    /// The configured level.
     pub fn level(&self) -> Option<Durability> {
         self.level
     }
 
-    /// True when replicas must have an order before it is answered.
+    /// True if replicas must have an order before it is answered.
     pub fn are_waited_for(&self) -> bool {
         self.level.is_some_and(Durability::waits)
     }
 
-    /// What is known of the number at `replicated:all`.
+    /// What is known about the number at `replicated:all`.
     pub fn count(&self) -> Count {
         self.count.borrow().clone()
     }
 
-    /// Waits until the number at `replicated:all` is known, or it is plain that it will not be.
+    /// Waits until the number at `replicated:all` is known, or it is clear that it will not be.
     pub async fn until_counted(&self) {
         if self.level != Some(Durability::ReplicatedAll) {
             return;
         }
         let mut count = self.count.subscribe();
         let counted = count.wait_for(|count| !matches!(count, Count::NotYet(_)));
-        // Whatever is known by then is what counts.
+        // After that, what is known counts.
         let _ = timeout(COUNTED_WITHIN, counted).await;
     }
 
-    /// Asks a connection that was just opened which master it leads to, where that matters.
+    /// Asks a connection that was just opened which master it leads to, if that matters.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when it does not answer.
+    /// [`Failure::Busy`]: no answer.
     pub async fn greet(&self, connection: &mut impl ConnectionLike) -> Result<Master> {
         if self.level != Some(Durability::ReplicatedAll) {
             return Ok(Master::UNKNOWN);
         }
         match run_id(connection).await {
             Ok(run_id) => Ok(self.opened_to(&run_id)),
-            // Selling goes on as far as it can; the watch says what is missing.
+            // Selling goes on as far as possible; the watch says what is missing.
             Err(NotTold::Refused(_)) => Ok(Master::UNKNOWN),
             Err(NotTold::Failed(failure)) => Err(failure),
         }
     }
 
-    /// A connection was opened to the server of this run id: the address leads there by now.
+    /// A connection was opened to the server with this run id: the address leads there now.
     fn opened_to(&self, run_id: &str) -> Master {
         let mut newest = self.newest_run_id();
         if *newest != run_id {
@@ -127,7 +127,7 @@ impl Replicas {
         Master(self.newest.load(Ordering::Acquire))
     }
 
-    /// True when connections that were opened later lead to another master.
+    /// True if connections that were opened later lead to another master.
     pub fn have_left(&self, master: Master) -> bool {
         master != Master::UNKNOWN && master < Master(self.newest.load(Ordering::Acquire))
     }
@@ -175,7 +175,7 @@ impl Replicas {
         ))
     }
 
-    /// From now on this is what is known of `master`.
+    /// From now on this is known about `master`.
     fn publish(&self, master: Master, count: Count) {
         let number = match count {
             Count::Replicas(number) => number,
@@ -216,7 +216,7 @@ enum NotTold {
 /// The run id of the server that a connection leads to.
 ///
 /// # Errors
-/// [`NotTold::Refused`] when this Redis user may not ask, or the server does not say it.
+/// [`NotTold::Refused`]: this Redis user may not ask, or the server hides it.
 async fn run_id(connection: &mut impl ConnectionLike) -> Result<String, NotTold> {
     let mut ask = redis::cmd("INFO");
     let info = ask.arg("server").query_async::<String>(connection).await;

@@ -1,25 +1,25 @@
-//! The number that `replicated:all` waits for: most replicas that a master has had online at the
-//! same time.
+//! The number that `replicated:all` waits for: the most replicas that a master has had online at
+//! the same time.
 //!
 //! The number rises at once. It falls when a replica has been away for [`Peak::gone`], and not
 //! before: a replica that has just left may be the next master, and must have every order that is
-//! acknowledged until the failover. Of a master of which nothing is known, the number must first
-//! stand still.
+//! acknowledged until the failover. If nothing is recorded of a master, the number must first be
+//! stable. stand still.
 
 use std::time::{Duration, Instant};
 
-/// How long the number of a master of which nothing is recorded must stand still to be believed.
+/// How long the number of a master without a record must be stable before it counts.
 pub const STILL: Duration = Duration::from_secs(3);
-/// Longest time between two looks of which nothing is missed. After a longer one, what was away may
-/// have been there, so all times start again.
+/// Longest time between two readings that miss nothing. After a longer one, replicas that were away
+/// may have been back, so all times start again.
 const GAP_MAX: Duration = Duration::from_secs(1);
 
-/// What to record for those who come later.
+/// What to record for later connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Record {
     /// At least this number.
     Raise(u32),
-    /// This number, if `from` is recorded still.
+    /// This number, if `from` is still recorded.
     Lower {
         /// What was recorded.
         from: u32,
@@ -28,21 +28,21 @@ pub enum Record {
     },
 }
 
-/// Most replicas that one master has had online at the same time, as far as its looks tell.
+/// The most replicas that one master has had online at the same time, as far as readings show.
 #[derive(Debug)]
 pub struct Peak {
-    /// How long a replica is away before it is not waited for any more.
+    /// How long a replica is away before orders stop to wait for it.
     gone: Duration,
-    /// For each number of replicas from 1 on, when so many were last there. Empty while the number
+    /// For each number of replicas from 1 on, when so many were last online. Empty while the number
     /// is not known; else its length is the number.
     last_there: Vec<Instant>,
-    /// The number that stands still, and since when, while it is not known.
+    /// The number that is being watched, and since when it is stable, while it is not known.
     still: Option<(u16, Instant)>,
     looked_at: Option<Instant>,
 }
 
 impl Peak {
-    /// Of a master that was not looked at yet.
+    /// A master that was not read yet.
     pub fn new(gone: Duration) -> Self {
         Self {
             gone,
@@ -58,8 +58,9 @@ impl Peak {
         (number > 0).then_some(number)
     }
 
-    /// A look at the master at `now`: so many replicas are online, and this number is recorded.
-    /// Gives back what to record.
+    /// A reading of the master at `now`: this many replicas are online, and this number is
+    /// recorded.
+    /// Returns what to record.
     pub fn look(&mut self, now: Instant, online: u16, recorded: Option<u16>) -> Option<Record> {
         let recorded = recorded.filter(|recorded| *recorded > 0);
         let since = self.looked_at.replace(now);
@@ -80,7 +81,7 @@ impl Peak {
         self.to_record(online.into(), recorded.map(u32::from))
     }
 
-    /// True when the same replicas, at least one, were counted for long enough.
+    /// True if the same number of replicas, at least one, was counted for long enough.
     fn stood_still(&mut self, now: Instant, online: u16) -> bool {
         match self.still {
             Some((number, since)) if number == online => {
@@ -138,7 +139,7 @@ mod tests {
             }
         }
 
-        /// Looks for so long, and gives back the last number.
+        /// Reads for this long, and returns the last number.
         fn sees(&mut self, online: u16, seconds: f64) -> Option<u32> {
             let end = self.now + Duration::from_secs_f64(seconds);
             while self.now < end {

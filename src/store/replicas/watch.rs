@@ -1,7 +1,7 @@
-//! The task that keeps the number of [`Replicas`], one for each process.
+//! The task that maintains the number of [`Replicas`], one for each process.
 //!
-//! It looks at the master ten times a second over a connection of its own: a lane would not answer
-//! while it waits for replicas. At `replicated:K` it only says when K is too small.
+//! It reads the master ten times a second over a connection of its own: a lane does not answer
+//! while it waits for replicas. At `replicated:K` it only warns if K is too small.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,11 +21,11 @@ use crate::store::decode::number;
 use crate::store::script::PEAK_RECORD;
 use crate::store::server::ServerFacts;
 
-/// The pause between two looks.
+/// The pause between two readings.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Longest wait for an answer: looks must not stand still for long.
+/// Longest wait for an answer: readings must not stop for long.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long a number is believed while the master does not answer.
+/// How long a number counts while the master does not answer.
 const BELIEVED: Duration = Duration::from_secs(3);
 
 /// The running task. It ends when this is dropped.
@@ -33,8 +33,8 @@ const BELIEVED: Duration = Duration::from_secs(3);
 pub struct Watch(JoinHandle<()>);
 
 impl Watch {
-    /// Starts it for a store and everything that was cloned from it; `None` where no replicas are
-    /// waited for. A replica is not waited for any more when it has been away for `gone`.
+    /// Starts it for a store and everything that was cloned from it; `None` if orders do not wait
+    /// for replicas. Orders stop to wait for a replica that has been away for `gone`.
     pub fn start(store: &Store, gone: Duration) -> Option<Self> {
         if !store.replicas.are_waited_for() {
             return None;
@@ -68,7 +68,7 @@ struct Watcher {
     answered_at: Instant,
     /// More replicas are attached than K.
     risk: Alarm,
-    /// A replica that is waited for is away.
+    /// A replica that orders wait for is away.
     away: Alarm,
 }
 
@@ -78,7 +78,7 @@ struct Open {
     master: Master,
 }
 
-/// What is known of the master that was looked at last.
+/// What is known of the master that was read last.
 struct Known {
     run_id: String,
     peak: Peak,
@@ -91,9 +91,9 @@ impl Known {
     }
 }
 
-/// Why a look told nothing.
+/// Why a reading failed.
 enum Missed {
-    /// No answer: what was known may well be true still.
+    /// No answer: what was known may still be true.
     Silent(Failure),
     /// An answer that says what is known now.
     Told(Count),
@@ -128,7 +128,7 @@ impl Watcher {
         }
     }
 
-    /// Looks at the master once, over a connection that is left behind if anything fails.
+    /// Reads the master once, over a connection that is dropped if anything fails.
     async fn look(&mut self) -> Result<(), Missed> {
         let mut open = match self.open.take() {
             Some(open) if !open.live.is_lost() && !self.replicas.have_left(open.master) => open,
@@ -155,7 +155,7 @@ impl Watcher {
         Ok(Open { live, master })
     }
 
-    /// `replicated:all`: counts, and tells everybody.
+    /// `replicated:all`: counts the replicas and publishes the number.
     async fn count(&mut self, open: &mut Open) -> Result<(), Missed> {
         let (key, run_id) = (self.store.keys.peaks(), &self.known.run_id);
         let mut ask = redis::pipe();
@@ -171,8 +171,8 @@ impl Watcher {
         let known = match peak.number() {
             Some(number) => Count::Replicas(number),
             None => Count::NotYet(format!(
-                "nothing is recorded of this master, which has {} online: their number must be \
-                 the same for {} s first",
+                "no number is recorded for this master, which has {} online: it must be stable for \
+                 {} s first",
                 counted(online, "replica"),
                 STILL.as_secs()
             )),
@@ -189,13 +189,13 @@ impl Watcher {
             tracing::warn!(
                 number,
                 online,
-                "a replica is away: answers are unknown until it is back, or was away for {gone:?}"
+                "a replica is away: outcomes are unknown until it is back, or was away for {gone:?}"
             );
         }
         self.replicas.publish(master, known);
     }
 
-    /// `replicated:K`: says when more replicas are attached than are waited for.
+    /// `replicated:K`: warns if more replicas are attached than orders wait for.
     async fn compare(&mut self, open: &mut Open) -> Result<(), Missed> {
         let mut ask = redis::cmd("INFO");
         let told = ask.arg("replication").query_async::<String>(&mut open.live);
@@ -207,7 +207,7 @@ impl Watcher {
             tracing::warn!(
                 online,
                 "durability {level} waits for fewer replicas than are attached: a failover to one \
-                 that lacks an order forgets the order; replicated:all waits for all of them"
+                 that lacks an order loses the order; replicated:all waits for all of them"
             );
         }
         Ok(())
@@ -218,15 +218,13 @@ impl Watcher {
         let known = match missed {
             Missed::Told(known) => known,
             Missed::Silent(_) if self.answered_at.elapsed() < BELIEVED => return,
-            Missed::Silent(error) => {
-                Count::NotYet(format!("the replicas cannot be counted: {error}"))
-            }
+            Missed::Silent(error) => Count::NotYet(format!("cannot count the replicas: {error}")),
         };
         if self.replicas.count() != known {
             let (Count::NotYet(why) | Count::Refused(why)) = &known else {
                 return;
             };
-            tracing::warn!(why, "how many replicas must have an order is not known");
+            tracing::warn!(why, "it is not known how many replicas must have an order");
         }
         self.replicas.publish(Master::UNKNOWN, known);
     }
@@ -267,14 +265,14 @@ async fn peak_record(
     number("peak_record", &call.send(connection).await?)
 }
 
-/// Says something once, and again only after it was not so for a while.
+/// Reports something once, and again only after it was not true for a while.
 #[derive(Debug, Default)]
 struct Alarm {
     last: Option<Instant>,
 }
 
 impl Alarm {
-    /// True when it is so, and was not so for longer than `quiet`.
+    /// True if it is true now, and was not for longer than `quiet`.
     fn rings(&mut self, is_so: bool, quiet: Duration) -> bool {
         if !is_so {
             return false;

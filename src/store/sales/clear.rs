@@ -1,9 +1,9 @@
 //! Clearing: resets and deletes sales, and deletes events.
 //!
-//! Sales are cleared in steps, however many orders they have: they are stopped, their orders are
-//! looked through for those that keep them from being cleared, the orders are dropped in batches,
-//! and one last step begins all of these sales anew or deletes them. Each sale keeps the command
-//! that began; it is run again after a crash, and no other one is taken meanwhile.
+//! Sales are cleared in steps, however many orders they have. They are stopped, their orders are
+//! searched for one that prevents it, the orders are dropped in batches, and one last step begins
+//! all of these sales anew or deletes them. Each sale keeps the command that began. After a crash
+//! the command is run again, and no other one is accepted meanwhile.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ const BATCH_ORDERS: usize = 500;
 /// Entries of a feed that are read at once.
 const PAGE_ENTRIES: usize = 1000;
 
-/// What becomes of a sale whose orders were dropped.
+/// What happens to a sale whose orders were dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clear {
     /// It begins anew, with its terms and all its units.
@@ -49,11 +49,11 @@ impl Clear {
 
 impl Store {
     /// Resets or deletes sales of one event, all of them in one command because an order may have
-    /// lines of several. `progress` is told how many orders have gone.
+    /// lines of several. `progress` is told how many orders were dropped.
     ///
     /// # Errors
-    /// Redis is not there, or not in a state to answer: the sales may be stopped, and some orders
-    /// gone. The same again goes on.
+    /// Redis cannot be reached or not read: the sales may be stopped, and some orders gone. A
+    /// repeat goes on.
     pub async fn sales_clear(
         &self,
         sales: &[&SaleId],
@@ -67,7 +67,7 @@ impl Store {
         let begun = self.clear_begin(sales, clear, force).await;
         let stopped =
             |error: Error| error.and("the sales may stay stopped until the same command has ended");
-        // What was certainly not begun stops no sale.
+        // A command that was not begun stops no sale.
         let begun = begun.map_err(|error| match error {
             Error::Store(Failure::Unknown(_)) => stopped(error),
             other => other,
@@ -79,7 +79,7 @@ impl Store {
         ended.map_err(stopped)
     }
 
-    /// What follows when the sales are stopped.
+    /// The steps after the sales are stopped.
     async fn clear_begun(
         &self,
         sales: &[&SaleId],
@@ -102,12 +102,12 @@ impl Store {
         Ok(ClearOutcome::Done(cleared))
     }
 
-    /// Deletes everything of an event in one step; only which sales it had is remembered. No sale
-    /// is created in it while its sales are looked for.
+    /// Deletes everything of an event in one step, except the record of which sales it had. No sale
+    /// is created in it while this searches for its sales.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when nothing was executed; anything else means that it may have been. The
-    /// same again is safe.
+    /// [`Failure::Busy`]: not executed. Any other failure: it may have been executed. A repeat is
+    /// safe.
     pub async fn event_delete(&self, event: &str, force: Force) -> Result<ClearOutcome> {
         let deleted = self.event_delete_whole(event, force).await;
         deleted.map_err(|error| {
@@ -131,7 +131,7 @@ impl Store {
         }
     }
 
-    /// Lets no sale be created in an event, until [`Store::event_delete`] or
+    /// Prevents that a sale is created in an event, until [`Store::event_delete`] or
     /// [`Store::event_archive`] has answered.
     pub(in crate::store) async fn event_close(&self, event: &str) -> failure::Result<()> {
         let keys = [self.keys.deleted(event)];
@@ -141,7 +141,7 @@ impl Store {
         }
     }
 
-    /// Stops the sales, or says why they stay as they are.
+    /// Stops the sales, or returns why they stay as they are.
     async fn clear_begin(
         &self,
         sales: &[&SaleId],
@@ -162,8 +162,8 @@ impl Store {
         }
     }
 
-    /// The first order that keeps these sales from being cleared. They are stopped: no order comes
-    /// to them meanwhile.
+    /// The first order that prevents clearing these sales. They are stopped, so no order is added
+    /// meanwhile.
     async fn what_keeps(&self, sales: &[&SaleId]) -> Result<Option<ClearRefusal>> {
         let orders = self.keys.orders(event_of(sales)?);
         let mut scan = self.scan(Scanner::Operator).await?;
@@ -214,7 +214,7 @@ impl Store {
         Ok(())
     }
 
-    /// Begins sales without orders anew; those that are still stopped.
+    /// Begins sales without orders anew; returns those that are still stopped.
     async fn sale_reset(&self, sales: &[&SaleId]) -> Result<Vec<SaleId>> {
         let ids: Vec<&str> = sales.iter().map(|sale| sale.as_str()).collect();
         let keys = self.keys.of_clear_end(event_of(sales)?, sales);
@@ -244,7 +244,7 @@ impl Store {
         }
     }
 
-    /// Takes the entries about orders of these sales out of the feed of the event.
+    /// Removes the entries about orders of these sales from the feed of the event.
     async fn feed_drop(&self, sales: &[&SaleId]) -> Result<()> {
         let event = event_of(sales)?;
         let key = self.keys.feed(event);
@@ -266,7 +266,7 @@ impl Store {
 }
 
 impl Scan {
-    /// A page of a feed or of its dead letters, of so many entries at most.
+    /// A page of a feed or of its dead letters, with at most this many entries.
     pub(in crate::store) async fn entries(
         &mut self,
         feed: &str,
@@ -295,7 +295,7 @@ impl Scan {
     }
 }
 
-/// Why an order keeps these sales from being cleared; `None`: it does not.
+/// Why an order prevents clearing these sales; `None`: it does not.
 fn keeps(order: &Order, sales: &[&SaleId]) -> Option<ClearRefusal> {
     let is_one = |goods: &SaleId| sales.contains(&goods);
     let (these, others): (Vec<_>, Vec<_>) = order
@@ -341,12 +341,12 @@ fn refusal(script: &str, told: &[&str]) -> Result<ClearRefusal> {
     }
 }
 
-/// What a last step says that found nothing to end.
+/// The error of a last step that found nothing to end.
 fn not_cleared(script: &str, told: &[String]) -> Error {
     match told {
         [word, id] if word == "not_cleared" => Error::Refused(format!(
-            "another command has reset or deleted sale {id} meanwhile: look at it with `seckill sale \
-             show {id}`"
+            "another command has reset or deleted sale {id} meanwhile: look at it with `seckill \
+             sale show {id}`"
         )),
         other => unexpected(script, &format!("{other:?}")).into(),
     }

@@ -1,4 +1,4 @@
-//! Histories: what replies say of them, and the new one that follows a loss.
+//! Histories: their form in replies, and the new one that follows a loss.
 
 use redis::Value;
 
@@ -46,8 +46,8 @@ fn resumed(reply: &Value) -> Result<ResumeOutcome> {
 }
 
 impl Store {
-    /// Lets a sale sell again after Redis has forgotten orders of it, with a new history. It sells
-    /// on from what Redis has now.
+    /// Lets a sale sell again after Redis lost orders of it, with a new history. It goes on with
+    /// what Redis has now.
     ///
     /// # Errors
     /// [`Failure::Busy`](crate::failure::Failure::Busy) when nothing was executed; anything else
@@ -59,10 +59,10 @@ impl Store {
         self.change_as(call, |reply| resumed(&reply), changes).await
     }
 
-    /// The number of the last history of a sale that an operator deleted; `None` when nobody did.
+    /// The number of the last history of a deleted sale; `None` if no operator deleted it.
     ///
     /// # Errors
-    /// [`Failure::Busy`](crate::failure::Failure::Busy) when there is no answer within the timeout.
+    /// [`Failure::Busy`](crate::failure::Failure::Busy): no answer within the timeout.
     pub async fn sale_deleted(&self, id: &SaleId) -> Result<Option<u64>> {
         let key = self.keys.deleted(id.event());
         let found = self.hash_field(key.clone(), id.as_str()).await?;

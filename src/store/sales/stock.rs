@@ -1,4 +1,4 @@
-//! Stock: put units in, take unsold ones out, also while the sale runs.
+//! Stock: adds units and removes unsold ones, also while the sale runs.
 
 use redis::Value;
 
@@ -11,36 +11,36 @@ use crate::store::Store;
 use crate::store::decode::{array, left_over, number, unexpected, word};
 use crate::store::script::{STOCK_ADD, STOCK_REMOVE};
 
-/// Most list units in one call: a few milliseconds of Redis, so that doors never wait long.
+/// Most list units in one call: a few milliseconds of Redis, so that attempts never wait long.
 pub const UNITS_PER_CALL_MAX: usize = 5_000;
 
-/// The closed set of answers to adding units.
+/// All possible answers when units are added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddOutcome {
     /// The units are in stock.
     Added {
         /// Units ever added to the sale.
         total: u64,
-        /// Units in stock now; below 0 when a counter was further below it than was added.
+        /// Units in stock now; below 0 if a counter was further below it than was added.
         left: i64,
     },
     /// There is no such sale.
     NoSuchSale,
-    /// Refused: only list stock has identities.
+    /// Refused: only list stock has named units.
     NeedsCount,
     /// Refused: more than [`STOCK_UNITS_MAX`] units in one sale, or [`CENTS_MAX`] cents in a
     /// target.
     LimitPassed,
 }
 
-/// The closed set of answers to taking units out.
+/// All possible answers when units are removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RemoveOutcome {
-    /// So many units came out, perhaps fewer than asked for.
+    /// This many units came out, perhaps fewer than requested.
     Removed {
         /// Units taken.
         taken: u64,
-        /// Units still in stock; below 0 when somebody decremented a counter by hand.
+        /// Units still in stock; below 0 if a counter was decremented by hand.
         left: i64,
         /// Which ones, for list stock; the last added first.
         units: Vec<String>,
@@ -58,8 +58,8 @@ impl Store {
             .await
     }
 
-    /// Adds `count` equal units to a sale that never had any; [`AddOutcome::LimitPassed`]
-    /// otherwise. So it may be repeated.
+    /// Adds `count` equal units to a sale that never had any; otherwise
+    /// [`AddOutcome::LimitPassed`]. So it is safe to repeat.
     pub async fn stock_add_first(&self, id: &SaleId, count: u64) -> Result<AddOutcome> {
         self.stock_add(id, [count; 2], "count", &[count.to_string()])
             .await
@@ -131,8 +131,8 @@ fn removed(reply: Value) -> Result<RemoveOutcome> {
     })
 }
 
-/// A unit that came out of stock. Never an error: the unit is nowhere else any more, and units
-/// that were pushed by hand may hold any byte.
+/// A unit that came out of stock. Never an error: the unit is nowhere else any more, and units that
+/// were pushed by hand may hold any byte.
 fn removed_unit(unit: &Value) -> String {
     match unit {
         Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),

@@ -1,4 +1,4 @@
-//! The clock of Redis, by which everything is decided, and when it was read by ours.
+//! The clock of Redis, by which everything is decided, and readings of it.
 
 use std::time::Duration;
 
@@ -13,29 +13,29 @@ use crate::store::Store;
 /// Times are read in whole milliseconds.
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// What the clock of Redis showed at some moment between two of our own.
+/// What the clock of Redis showed at a moment between two of our own.
 #[derive(Debug, Clone, Copy)]
 pub struct Reading {
     /// What it showed.
     pub time: EpochMs,
     /// When it was asked.
     pub asked_at: Instant,
-    /// When the answer was there.
+    /// When the answer came.
     pub answered_at: Instant,
 }
 
-/// How far a clock moved more or less than the time that passed.
+/// How much more or less a clock moved than the time that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// It went forward by so much more, at least.
+    /// It went forward by at least this much more.
     Forward(Duration),
-    /// It went forward by so much less, or back.
+    /// It went forward by this much less, or back.
     Back(Duration),
 }
 
 impl Reading {
-    /// The step that there must have been since `earlier`; `None` when no step explains both
-    /// readings as well. Nobody knows when within its round trip a clock was read.
+    /// The step that must have happened since `earlier`; `None` if both readings are possible
+    /// without one. It is not known when within its round trip a clock was read.
     pub fn step_since(&self, earlier: &Self) -> Option<Step> {
         let passed_min = self.asked_at.saturating_duration_since(earlier.answered_at);
         let passed_max = self.answered_at.saturating_duration_since(earlier.asked_at);
@@ -76,7 +76,7 @@ impl Store {
     /// Reads the clock of Redis.
     ///
     /// # Errors
-    /// `busy`: Redis is not there.
+    /// `busy`: Redis cannot be reached.
     pub async fn clock(&self) -> Result<Reading> {
         let mut connection = self.connection().await?;
         self.read(&[], connection.live.read_clock()).await

@@ -13,10 +13,10 @@ use crate::store::keys::Keys;
 /// The version that this program writes, and the largest one that it knows.
 pub const DATA_VERSION: u64 = 1;
 
-/// What the key says: `<version> <who wrote it>`.
+/// The content of the key: `<version> <who wrote it>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataVersion {
-    /// A number from 1; `None` when the text has none.
+    /// A number from 1; `None` if the text has none.
     version: Option<u64>,
     text: String,
 }
@@ -28,7 +28,7 @@ impl DataVersion {
         Self { version, text }
     }
 
-    /// Why this program must not touch data of this version; `None` when it may.
+    /// Why this program must not touch data of this version; `None` if it may.
     pub fn refusal(&self) -> Option<String> {
         let text = &self.text;
         match self.version {
@@ -44,8 +44,8 @@ impl DataVersion {
                 ))
             }
             None => Some(format!(
-                "the version of its data is {text:?}, which starts with no number: {} does not \
-                 touch them",
+                "the version of its data is {text:?}, which does not start with a number: {} does \
+                 not touch them",
                 this_program()
             )),
         }
@@ -58,7 +58,7 @@ impl fmt::Display for DataVersion {
     }
 }
 
-/// Reads it; `None` where nothing was written yet.
+/// Reads it; `None` if nothing was written yet.
 ///
 /// # Errors
 /// As for every reading.
@@ -72,8 +72,8 @@ pub async fn read(
     Ok(found.map(DataVersion::parse))
 }
 
-/// Data without a version, as a new connection found them. Reading leaves them so; whoever changes
-/// them writes it first.
+/// Data without a version, as a new connection found them. Reading does not change that; the first
+/// change writes the version.
 #[derive(Debug)]
 pub struct Unversioned {
     key: String,
@@ -89,8 +89,8 @@ impl Unversioned {
         }
     }
 
-    /// Writes the version of this program, once, unless another program was faster. A Redis that
-    /// takes no writes now is asked again by the next change.
+    /// Writes the version of this program, once, unless another program was faster. If Redis
+    /// accepts no writes now, the next change tries again.
     pub async fn write_first(&self, connection: &mut impl ConnectionLike) {
         if self.written.swap(true, Ordering::AcqRel) {
             return;
@@ -100,7 +100,7 @@ impl Unversioned {
         set.arg(format!("{DATA_VERSION} {}", this_program()))
             .arg("NX");
         if let Err(error) = set.query_async::<Option<String>>(connection).await {
-            tracing::debug!(%error, "the version of the data is not written yet");
+            tracing::debug!(%error, "cannot write the version of the data yet");
             self.written.store(false, Ordering::Release);
         }
     }

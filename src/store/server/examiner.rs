@@ -1,5 +1,5 @@
-//! The examination of a Redis: everything that decides whether buyers can be served, asked at once
-//! on one connection.
+//! The examination of a Redis: all questions that decide whether buyers can be served, asked at
+//! once on one connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +20,8 @@ use crate::store::keys::Keys;
 use crate::store::replicas::Replicas;
 use crate::store::script::SALE_GRAB;
 
-/// Examines one Redis, again and again, over a connection of its own. That connection is used even
-/// when the answers forbid it to others, so that all that is wrong can be said.
+/// Examines one Redis again and again, over a connection of its own. That connection is used even
+/// if the answers forbid it to others, so that everything that is wrong can be reported.
 pub struct Examiner {
     link: Link,
     live: Option<Live>,
@@ -29,19 +29,19 @@ pub struct Examiner {
     replicas: Arc<Replicas>,
 }
 
-/// What was found.
+/// The answers.
 pub struct Examination {
     link: Link,
     greeting: Greeting,
     /// What the server says about itself.
     pub facts: ServerFacts,
-    /// Whether the script of the doors runs, or why it does not.
+    /// Whether the script of the buying endpoints runs, or why it does not.
     pub scripts: Result<()>,
     replicas: Arc<Replicas>,
 }
 
 impl Store {
-    /// Someone who can examine this Redis. Connects when it is first used.
+    /// An examiner of this Redis. Connects when it is first used.
     pub fn examiner(&self) -> Examiner {
         Examiner {
             link: self.link.clone(),
@@ -53,11 +53,11 @@ impl Store {
 }
 
 impl Examiner {
-    /// Asks everything at once, and passes on to all connections of the store whether scripts may
-    /// be sent.
+    /// Asks everything at once, and tells all connections of the store whether scripts may be
+    /// sent.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when there is no connection, or no answer within the timeout.
+    /// [`Failure::Busy`]: no connection, or no answer within the timeout.
     pub async fn examine(&mut self) -> Result<Examination> {
         let permit = self.link.permit();
         let (mut live, known) = match self.live.take() {
@@ -103,7 +103,7 @@ impl Examiner {
 }
 
 impl Examination {
-    /// Whether buyers can be served as they were promised, and the durability in force.
+    /// Whether buyers can be served with the promised durability, and the one in force.
     /// `keeps_replies`: keys with a TTL are used, too.
     ///
     /// # Errors
@@ -119,7 +119,7 @@ impl Examination {
             .verify(self.replicas.level(), &self.replicas.count())
     }
 
-    /// Version and role, as everybody may know them.
+    /// Version and role, which every Redis user may read.
     ///
     /// # Errors
     /// The server did not answer.
@@ -127,23 +127,23 @@ impl Examination {
         self.greeting.hello.as_ref().map_err(Clone::clone)
     }
 
-    /// Why this server is not one whole Redis, if it is a node of a cluster.
+    /// Why this server cannot be used, if it is a node of a cluster.
     pub fn cluster(&self) -> Option<String> {
         self.greeting.cluster(&self.link)
     }
 
-    /// What the data say of their version; `None` where nothing was written yet.
+    /// The version of the data; `None` if nothing was written yet.
     ///
     /// # Errors
-    /// This program does not know that version, or Redis did not say it.
+    /// This program does not know that version, or Redis gave no answer.
     pub fn data_version(&self) -> error::Result<Option<String>> {
         self.greeting.data_version()
     }
 
-    /// What the user may not run although something uses it.
+    /// The commands that the user may not run, although they are used.
     ///
     /// # Errors
-    /// Redis did not say it.
+    /// Redis gave no answer.
     pub fn missing(&self) -> Result<Missing> {
         let waits = self.link.permit().waits();
         let forbidden = self.greeting.forbidden.as_ref().map_err(Clone::clone)?;
@@ -176,18 +176,18 @@ pub struct Missing {
     pub optional: Option<Saying>,
 }
 
-/// Commands that are missing, for people.
+/// Missing commands as sentences.
 pub struct Saying {
     /// Who may not run what.
     pub sentence: String,
     /// What does not work.
     pub consequences: String,
-    /// The command that mends it.
+    /// The command that allows them.
     pub mend: String,
 }
 
-/// Runs the grab script on a sale that cannot exist: it writes nothing, but Redis refuses it when
-/// it would refuse a buyer (read-only, full, disk failing).
+/// Runs the grab script on a sale that cannot exist. It writes nothing, but Redis refuses it if it
+/// would refuse a buyer (read-only, full, disk failing).
 async fn sale_grab_probe(live: &mut Live, keys: &Keys) -> Result<()> {
     let keys = keys.of_probe();
     let call = SALE_GRAB.on(&keys).arg("~").arg("list").arg(0).past(None);

@@ -1,5 +1,5 @@
-//! What is asked of a Redis before anything else, on each new connection and each second: is it one
-//! whole Redis, are its data ours to change, may its user run everything that is used?
+//! The questions on each new connection, and each second: is this a whole Redis, does this program
+//! know its data, and may its user run every command that is used?
 
 use tokio::join;
 
@@ -26,7 +26,7 @@ pub struct Greeting {
 }
 
 impl Greeting {
-    /// Asks, all at once.
+    /// Asks all questions at once.
     pub async fn ask(live: &Live, link: &Link) -> Self {
         let keys = link.keys();
         let (mut a, mut b, mut c) = (live.clone(), live.clone(), live.clone());
@@ -45,7 +45,7 @@ impl Greeting {
     /// Whether scripts may be sent there.
     ///
     /// # Errors
-    /// Why not: what is known for sure, or else a question that was not answered.
+    /// Why not: a certain reason, or else a question without an answer.
     pub fn verdict(&self, link: &Link) -> Result<()> {
         if let Some(refusal) = self.refusal(link) {
             return Err(refusal);
@@ -56,7 +56,7 @@ impl Greeting {
         Ok(())
     }
 
-    /// What certainly forbids to send scripts there, if anything does.
+    /// What certainly prevents that scripts are sent there, if anything does.
     pub fn refusal(&self, link: &Link) -> Option<Failure> {
         let url = link.url();
         if let Some(what) = self.cluster(link).or_else(|| self.outdated()) {
@@ -76,7 +76,7 @@ impl Greeting {
         Some(Failure::Busy(format!("{sentence}: `{mend}` allows it")))
     }
 
-    /// Why nothing may be changed there, although it may be read: a replica, even one that takes
+    /// Why nothing may be changed there, although it may be read. A replica, even one that accepts
     /// writes, loses them when its master sends it the data again.
     pub fn replica(&self, link: &Link) -> Option<Failure> {
         let hello = self.hello.as_ref().ok()?;
@@ -90,10 +90,10 @@ impl Greeting {
         matches!(self.version, Ok(None)).then(|| Unversioned::new(keys))
     }
 
-    /// What the data say of their version; `None` where nothing was written yet.
+    /// The version of the data; `None` if nothing was written yet.
     ///
     /// # Errors
-    /// This program does not know that version, or Redis did not say it.
+    /// This program does not know that version, or Redis gave no answer.
     pub fn data_version(&self) -> error::Result<Option<String>> {
         let version = self.version.as_ref().map_err(Clone::clone)?;
         match version.as_ref().and_then(DataVersion::refusal) {
@@ -102,7 +102,7 @@ impl Greeting {
         }
     }
 
-    /// Why this server is not one whole Redis, if it is a node of a cluster.
+    /// Why this server cannot be used, if it is a node of a cluster.
     pub fn cluster(&self, link: &Link) -> Option<String> {
         let hello = self.hello.as_ref().ok()?;
         (hello.mode == "cluster").then(|| {

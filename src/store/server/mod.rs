@@ -1,4 +1,4 @@
-//! The Redis server itself: what it is and how it is set, for `seckill doctor`.
+//! The Redis server: what it is and how it is set, for readiness and `seckill doctor`.
 
 pub mod clock;
 pub(super) mod data_version;
@@ -30,17 +30,17 @@ const SETTINGS: [&str; 9] = [
     "min-replicas-max-lag",
 ];
 
-/// A replica acknowledges what it has each second. One that did not for longer than this hangs, or
-/// its network does.
+/// A replica acknowledges what it has each second. If one does not for longer than this, it hangs,
+/// or its network does.
 pub const REPLICA_LAG_MAX_SECS: u64 = 3;
 
 /// Why a level cannot be verified.
 const HIDDEN: &str = "this Redis hides its settings: its durability cannot be verified";
 
-/// What a server says about itself; access rules and managed services hide some of it.
+/// What a server says about itself. Access rules and managed services hide some of it.
 #[derive(Debug, Clone, Default)]
 pub struct ServerFacts {
-    /// `None` when the server hides it.
+    /// `None` if the server hides it.
     info: Option<HashMap<String, String>>,
     settings: HashMap<String, String>,
 }
@@ -48,15 +48,15 @@ pub struct ServerFacts {
 /// What the server really does for acknowledged orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified {
-    /// The level in force; `None` when this Redis hides it and none was asked for.
+    /// The level in force; `None` if this Redis hides it and none was configured.
     pub level: Option<Durability>,
-    /// True when more replicas are attached than the level waits for: a failover to one of them may
-    /// forget orders.
+    /// True if more replicas are attached than the level waits for: a failover to one of them may
+    /// lose orders.
     pub at_risk: bool,
 }
 
 impl ServerFacts {
-    /// Reads what `INFO` says.
+    /// Parses the answer of `INFO`.
     pub fn of(info: &str) -> Self {
         let lines = info.lines().filter_map(|line| line.split_once(':'));
         let info = lines.map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
@@ -66,7 +66,7 @@ impl ServerFacts {
         }
     }
 
-    /// Asks the server, all at once.
+    /// Asks the server all questions at once.
     pub(super) async fn read(live: &Live) -> Self {
         let (mut a, mut b) = (live.clone(), live.clone());
         let info = redis::cmd("INFO");
@@ -82,19 +82,19 @@ impl ServerFacts {
         }
     }
 
-    /// A line of `INFO`, for instance `redis_version`; `None` when the server hides it.
+    /// A line of `INFO`, for instance `redis_version`; `None` if the server hides it.
     pub fn info(&self, name: &str) -> Option<&str> {
         self.info.as_ref()?.get(name).map(String::as_str)
     }
 
-    /// A value of `CONFIG GET`, for instance `maxmemory-policy`; `None` when the server hides it.
+    /// A value of `CONFIG GET`, for instance `maxmemory-policy`; `None` if the server hides it.
     pub fn setting(&self, name: &str) -> Option<&str> {
         self.settings.get(name).map(String::as_str)
     }
 }
 
 impl ServerFacts {
-    /// The level that the settings keep without waiting for replicas; `None` when they are hidden.
+    /// The level that the settings keep without replicas; `None` if they are hidden.
     pub fn persistence(&self) -> Option<Durability> {
         let always = self.setting("appendfsync") == Some("always");
         let skips = self.setting("no-appendfsync-on-rewrite") == Some("yes");
@@ -104,13 +104,13 @@ impl ServerFacts {
         }
     }
 
-    /// Replicas that are connected and in step; `None` when the server hides them. One that hangs
+    /// Replicas that are connected and in step; `None` if the server hides them. One that hangs
     /// stays connected for a while.
     pub fn replicas(&self) -> Option<u32> {
         u32::try_from(self.online()?.count()).ok()
     }
 
-    /// Those of them that answered lately.
+    /// The number of them that answered lately.
     fn answering(&self) -> Option<u32> {
         let lag = |line: &str| {
             line.split(',')
@@ -127,7 +127,7 @@ impl ServerFacts {
         Some(lines.filter(|line| line.contains("state=online")))
     }
 
-    /// What it says of its memory; `None` when it hides it.
+    /// What it says about its memory; `None` if it hides it.
     pub fn memory(&self) -> Option<Memory> {
         Some(Memory {
             used: self.info("used_memory")?.parse().ok()?,
@@ -135,19 +135,19 @@ impl ServerFacts {
         })
     }
 
-    /// Bytes that its data may take, 0 without a limit; `None` when the server hides it.
+    /// The value of `maxmemory` in bytes, 0 without a limit; `None` if the server hides it.
     pub fn memory_max(&self) -> Option<&str> {
         self.setting("maxmemory").or_else(|| self.info("maxmemory"))
     }
 
-    /// What it does when its memory is full; `None` when the server hides it.
+    /// The value of `maxmemory-policy`; `None` if the server hides it.
     pub fn memory_policy(&self) -> Option<&str> {
         let policy = self.setting("maxmemory-policy");
         policy.or_else(|| self.info("maxmemory_policy"))
     }
 
     /// Whether this Redis keeps our keys when its memory is full. `keeps_replies`: keys with a TTL
-    /// are used, too. A server that hides its settings is believed.
+    /// are used, too. If a server hides its settings, it is assumed to keep them.
     ///
     /// # Errors
     /// [`Error::Refused`] with the policy that drops them.
@@ -168,8 +168,8 @@ impl ServerFacts {
         )))
     }
 
-    /// The level that is in force when `wanted` is asked for. `count` is what is known of the
-    /// number that `replicated:all` waits for.
+    /// The level in force if `wanted` is configured. `count` is what is known about the number
+    /// that `replicated:all` waits for.
     ///
     /// # Errors
     /// [`Error::Refused`] says what the server does instead.

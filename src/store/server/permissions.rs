@@ -1,9 +1,9 @@
-//! What the Redis user must be allowed to run: every command of the scripts and of this program,
-//! and what does not work without it.
+//! The commands that the Redis user must be allowed to run: every command of the scripts and of
+//! this program, and what does not work without it.
 //!
-//! A script that meets a forbidden command in the middle is cut in half, so Redis is asked about
-//! all of them before a script is sent. `tests/suite/permissions` compares [`COMMANDS`] with
-//! `lua/**` and `src/store/**`, so nothing is missing.
+//! If a script meets a forbidden command, it stops in the middle. So Redis is asked about all of
+//! them before a script is sent. `tests/suite/permissions` compares [`COMMANDS`] with `lua/**` and
+//! `src/store/**`, so none is missing.
 
 use std::fmt::Write;
 
@@ -20,11 +20,11 @@ use crate::store::script::COMMANDS_CHECK;
 pub struct Command {
     /// The words.
     pub asked: &'static str,
-    /// Who uses it.
+    /// The part that uses it.
     pub user: User,
 }
 
-/// Who uses a command.
+/// The parts that use commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum User {
     /// The scripts in `lua/`, and the way they are loaded.
@@ -35,7 +35,7 @@ pub enum User {
     Walk,
     /// The expirer.
     Expirer,
-    /// Gates that learn who holds an order, exports, and deep audits.
+    /// Gates that read who holds an order, exports, and deep audits.
     Gates,
     /// Deep audits.
     Audits,
@@ -50,7 +50,7 @@ pub enum User {
 }
 
 impl User {
-    /// What does not work while a command of this user is forbidden.
+    /// What does not work while a command of this part is forbidden.
     pub fn consequence(self) -> &'static str {
         match self {
             Self::Scripts => "nothing can be sold or changed",
@@ -68,7 +68,7 @@ impl User {
         }
     }
 
-    /// True when nothing may be changed without it. `waits`: answers wait for replicas.
+    /// True if nothing may be changed without it. `waits`: answers wait for replicas.
     fn is_vital(self, waits: bool) -> bool {
         match self {
             Self::Scripts => true,
@@ -77,7 +77,7 @@ impl User {
         }
     }
 
-    /// True when something that is used every day does not work without it.
+    /// True if something that is used every day does not work without it.
     pub fn is_needed(self, waits: bool) -> bool {
         match self {
             Self::Replicas => waits,
@@ -98,7 +98,7 @@ const fn of(user: User, asked: &'static str) -> Command {
     Command { asked, user }
 }
 
-/// Every command, each once. One that scripts use is theirs, whoever else uses it.
+/// Every command, each once. A command that scripts use is listed with them.
 pub static COMMANDS: &[Command] = &[
     scripts("DECRBY KEY 1"),
     scripts("DEL KEY"),
@@ -157,7 +157,7 @@ pub static COMMANDS: &[Command] = &[
     of(User::Durability, "INFO"),
 ];
 
-/// Commands that have subcommands, which are allowed one by one.
+/// Commands with subcommands, which are allowed one by one.
 const CONTAINERS: [&str; 4] = ["CONFIG", "SCRIPT", "XGROUP", "XINFO"];
 
 impl Command {
@@ -178,7 +178,7 @@ impl Command {
     }
 }
 
-/// What a Redis user may not run, of what is used.
+/// The used commands that a Redis user may not run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Forbidden {
     commands: Vec<&'static Command>,
@@ -192,8 +192,8 @@ impl Forbidden {
         }
     }
 
-    /// What is missing when the question itself was refused by the access rules, or because its
-    /// command was renamed away.
+    /// What is missing if the question itself was refused by the access rules, or because its
+    /// command was renamed.
     fn by_refusal(refusal: &str) -> Option<Self> {
         let refusal = refusal.to_lowercase();
         let is_unknown = refusal.contains("unknown command");
@@ -222,7 +222,7 @@ impl Forbidden {
         self.only(|user| user.is_vital(waits))
     }
 
-    /// Those that these users lack.
+    /// Those that only these parts lack.
     pub fn only(&self, wanted: impl Fn(User) -> bool) -> Self {
         let commands = self.commands.iter().copied();
         Self {
@@ -230,12 +230,12 @@ impl Forbidden {
         }
     }
 
-    /// True when nothing is missing.
+    /// True if nothing is missing.
     pub fn is_empty(&self) -> bool {
         self.commands.is_empty()
     }
 
-    /// True when no command with a key is allowed: it is the key that is forbidden.
+    /// True if no command with a key is allowed: then the key is forbidden.
     fn is_the_key(&self) -> bool {
         let on_keys = |command: &&Command| command.asked.contains("KEY");
         let missing = self.commands.iter().copied().filter(on_keys).count();
@@ -266,7 +266,7 @@ impl Forbidden {
         said.join("; ")
     }
 
-    /// The command that mends it.
+    /// The command that allows them.
     pub fn mend(&self, username: &str, keys: &Keys) -> String {
         let mut mend = format!("ACL SETUSER {username}");
         if self.is_the_key() {

@@ -1,4 +1,4 @@
-//! Bindings: which student number somebody on the chat platform has, one to one.
+//! Bindings: which student number a chat user has, one to one.
 
 use crate::domain::ids::{Number, OpenId};
 use crate::failure::{Failure, Result};
@@ -7,16 +7,16 @@ use crate::store::connection::lane::Needs;
 use crate::store::decode::{unexpected, words};
 use crate::store::script::{NUMBER_BIND, NUMBER_UNBIND};
 
-/// The closed set of answers to binding a number.
+/// All possible answers when a number is bound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BindOutcome {
     /// They are bound to each other from now on.
     Bound,
-    /// They were already.
+    /// They were bound already.
     Repeated,
-    /// Refused: the openid has this other number, and must give it up first.
+    /// Refused: the openid has this other number, which must be unbound first.
     BoundOtherwise(Number),
-    /// Refused: the number is another openid's.
+    /// Refused: the number is bound to another openid.
     Taken,
 }
 
@@ -24,7 +24,7 @@ impl Store {
     /// Binds an openid and a number to each other. Safe to repeat.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when nothing was executed; anything else means that it may have been.
+    /// [`Failure::Busy`]: not executed. Any other failure: it may have been executed.
     pub async fn number_bind(&self, openid: &OpenId, number: &Number) -> Result<BindOutcome> {
         let keys = self.keys.of_bindings();
         let call = NUMBER_BIND.on(&keys);
@@ -42,8 +42,8 @@ impl Store {
         }
     }
 
-    /// Frees an openid from its number, and gives that back; `None` when it had none. The tickets
-    /// of the number stay its own.
+    /// Unbinds an openid from its number, and returns the number; `None` if it had none. The
+    /// tickets stay with the number.
     ///
     /// # Errors
     /// As [`Store::number_bind`].
@@ -52,7 +52,7 @@ impl Store {
         freed.as_deref().map(number_in).transpose()
     }
 
-    /// Frees a number from its openid, and gives that back; `None` when it had none.
+    /// Unbinds a number from its openid, and returns the openid; `None` if it had none.
     ///
     /// # Errors
     /// As [`Store::number_bind`]; [`Failure::Unreadable`] also when what had the number is no
@@ -78,7 +78,7 @@ impl Store {
         }
     }
 
-    /// The number that an openid is bound to; `None` when there is none.
+    /// The number that an openid is bound to; `None` if there is none.
     ///
     /// # Errors
     /// [`Failure::Busy`] when there is no answer within the timeout, [`Failure::Unreadable`] when
@@ -89,7 +89,7 @@ impl Store {
         found.as_deref().map(number_in).transpose()
     }
 
-    /// The openid that a number is bound to; `None` when there is none.
+    /// The openid that a number is bound to; `None` if there is none.
     ///
     /// # Errors
     /// As [`Store::number_of`].

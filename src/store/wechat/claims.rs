@@ -1,5 +1,5 @@
-//! The memory of replies: a message that is delivered again gets the reply that it got, and does
-//! its work once.
+//! The memory of replies: a message that is delivered again gets the same reply, and its work is
+//! done once.
 //!
 //! ```text
 //! none ──claim──→ claimed ──keep──→ kept, for 60 s
@@ -7,8 +7,8 @@
 //!   └────────────────────┘
 //! ```
 //!
-//! What cannot be done twice is noted in the claim before it is done. The note outlives its owner:
-//! whoever claims the message next gets it, and goes on with that.
+//! What must not be done twice is noted in the claim before it is done. The note outlives its
+//! owner: the next claim of the message gets the note and goes on from there.
 
 use std::time::Duration;
 
@@ -23,14 +23,14 @@ use crate::store::connection::lane::Needs;
 use crate::store::decode::{unexpected, word, words};
 use crate::store::script::{REPLY_CLAIM, REPLY_KEEP, REPLY_NOTE, REPLY_RELEASE};
 
-/// How long a claim keeps others away: so much shorter than the platform waits for a reply that a
-/// delivery right after the death of an owner can still wait, take over, and answer.
+/// How long a claim keeps other deliveries away. The platform waits longer than that: a delivery
+/// right after the owner died can still wait, take over, and answer.
 pub const LEASE: Duration = Duration::from_secs(3);
 /// How long a message is remembered after its last claim, and its reply: longer than the platform
 /// delivers a message again.
 pub const MEMORY: Duration = Duration::from_secs(60);
 
-/// What a message is remembered by: the same for each of its deliveries.
+/// The key of a message: the same for each of its deliveries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageKey(String);
 
@@ -47,40 +47,41 @@ impl MessageKey {
     }
 }
 
-/// A claim to answer a message. It ends with its lease, however its owner ends.
+/// A claim to answer a message. It ends with its lease, even if its owner dies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     key: MessageKey,
     owner: String,
-    /// The order that an earlier owner, who told nobody, was about to make or to give back, or did.
+    /// The order that an earlier owner was about to make or cancel, or did, without a reply.
     pub note: Option<OrderId>,
 }
 
-/// The closed set of answers to claiming a message.
+/// All possible answers when a message is claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimOutcome {
-    /// It is the caller's to answer.
+    /// The caller must answer it.
     Claimed(Claim),
-    /// Somebody else is answering it: ask again until his lease has run out.
+    /// Another delivery is answering it: ask again until the lease has run out.
     Pending,
     /// It was answered with this.
     Repeated(String),
 }
 
-/// The closed set of answers to settling a claim.
+/// All possible answers when a claim is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SettleOutcome {
     /// Done.
     Settled,
-    /// Not done: the lease ran out, and the message is somebody else's, answered or forgotten.
+    /// Not done: the lease ran out, and another delivery has claimed or answered the message, or it
+    /// is not remembered any more.
     Lost,
 }
 
 impl Store {
-    /// Claims a message for [`LEASE`], unless somebody else did or it was answered.
+    /// Claims a message for [`LEASE`], unless it is claimed or was answered.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when it may be tried again: a claim that went unanswered is given up.
+    /// [`Failure::Busy`]: a retry is safe. A claim without an answer is given up.
     pub async fn reply_claim(&self, key: &MessageKey) -> Result<ClaimOutcome> {
         let mut claim = Claim {
             key: key.clone(),
@@ -112,10 +113,10 @@ impl Store {
         }
     }
 
-    /// Notes in the claim of a message that this order is about to be made or given back. What has
-    /// been lost must not be done.
+    /// Notes in the claim of a message that this order is about to be made or cancelled. If the
+    /// claim is lost, it must not be done.
     ///
-    /// No replica is waited for: one that has what is done next has the note, too.
+    /// Does not wait for replicas: a replica that has what is done next has the note, too.
     ///
     /// # Errors
     /// As [`Store::reply_keep`].
@@ -130,11 +131,11 @@ impl Store {
         )
     }
 
-    /// Remembers the reply to a claimed message for [`MEMORY`], as long as nobody else claimed or
-    /// answered it.
+    /// Remembers the reply to a claimed message for [`MEMORY`], unless another delivery has claimed
+    /// or answered it.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when nothing was executed; anything else means that it may have been.
+    /// [`Failure::Busy`]: not executed. Any other failure: it may have been executed.
     pub async fn reply_keep(&self, claim: &Claim, reply: &str) -> Result<SettleOutcome> {
         let keys = [self.keys.reply(&claim.key.0)];
         let call = REPLY_KEEP.on(&keys);

@@ -1,4 +1,4 @@
-//! What the ticket office keeps: who has which student number, and which reply a message got.
+//! What the ticket office stores: bindings of student numbers, and replies to messages.
 
 pub mod bindings;
 pub mod claims;

@@ -1,5 +1,5 @@
-//! The pages in a real Chromium with the screen of a phone. It must be installed: so these tests
-//! run only when they are asked for, with `make test-browser`.
+//! The pages in a real Chromium with the screen of a phone. It must be installed, so these tests
+//! run only with `make test-browser`.
 
 use seckill::domain::sale::activity::ActivityEdit;
 
@@ -104,7 +104,7 @@ async fn wait_for_no_answer(phone: &Phone, ticket: &str) {
     phone.shows("#detail", "已使用").await;
 }
 
-/// A wrong token is asked for again before anything is scanned; so is one of which nobody knows.
+/// A wrong token is refused before anything is scanned, and the page asks for another one.
 async fn log_in(phone: &Phone) {
     let says = async |token: &str, fault: &str| {
         phone.type_into("#token:focus", &format!("{token}\n")).await;

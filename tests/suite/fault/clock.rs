@@ -1,5 +1,5 @@
-//! The clock of Redis is set while orders are held, or the next Redis behind the address has
-//! another one: nothing expires for a minute, and everything else goes on.
+//! The clock of Redis is set while orders are held, or the address leads to a Redis with another
+//! clock: nothing expires for a minute, and everything else goes on.
 
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::OrderState;
@@ -17,7 +17,7 @@ const HOLD_MS: u64 = 600_000;
 const STEP_SECONDS: i64 = 660;
 const ORDERS: usize = 5;
 
-/// A sale with a hold, and orders that nobody has confirmed.
+/// A sale with a hold, and orders that are not confirmed.
 async fn held(world: &World, app: &TestApp) -> Vec<String> {
     let sale = world.sale("a", StockKind::List, ORDERS as u64 + 1).await;
     world.put(&sale, &held_for(HOLD_MS)).await;

@@ -1,6 +1,6 @@
 //! The master is killed under load and the replica takes over. At `replicated:1` and
-//! `replicated:all` no order that anybody saw is lost; without them, the same fault must show
-//! losses, or the test proves nothing.
+//! `replicated:all` no acknowledged order is lost. Without them the same fault must show losses, or
+//! the test proves nothing.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ use crate::support::{PATIENCE, TIMEOUT};
 
 /// More rounds tell nothing new.
 pub(super) const ROUNDS_MAX: usize = 20;
-/// More than all who come before the failover can buy, less than all who come.
+/// More units than the buyers before the failover can take, fewer than all buyers can.
 const STOCK: u64 = 1_700;
 const CROWD: Crowd = Crowd {
     name: "user",
@@ -38,7 +38,7 @@ const CROWD: Crowd = Crowd {
     purchase_max: 2,
     patience: Duration::ZERO,
 };
-/// They come when the replica hears no more: the crowd may have asked for all it wants by then.
+/// They come when the replica gets nothing more: the crowd may have sent everything by then.
 const LATE: Crowd = Crowd {
     name: "late",
     users: 20,
@@ -59,7 +59,7 @@ pub struct Pair {
     pub replica: PrivateRedis,
     /// Between the replica and its master.
     pub link: Proxy,
-    /// Between the server and whoever is master.
+    /// The proxy between the server and the current master.
     pub front: Proxy,
 }
 
@@ -83,7 +83,7 @@ impl Pair {
         Store::new(&self.replica.url(), &world.prefix, TIMEOUT).expect("a store")
     }
 
-    /// Waits until the replica hears no more of the storm, and gives back how far it has come.
+    /// Waits until the replica gets nothing more of the storm; returns how far it has come.
     async fn until_deaf(&self, world: &World) -> u128 {
         let store = self.replicated(world);
         let mut before = granted(&store).await;
@@ -132,7 +132,7 @@ impl Pair {
     }
 
     /// Kills the master, promotes the replica, gives it a replica of its own (without one,
-    /// `replicated:1` rightly acknowledges nothing), leads everybody there.
+    /// `replicated:1` rightly acknowledges nothing), and leads all clients there.
     pub(super) async fn fail_over(&self) -> PrivateRedis {
         // First: the old master is started again, empty, and would answer for itself.
         self.front.lead_next_to(self.replica.socket());
@@ -165,14 +165,14 @@ pub(super) fn follower_of(link: &Proxy) -> PrivateRedis {
     with_arguments(&["--replicaof", "127.0.0.1", &link.address.port().to_string()])
 }
 
-/// Waits until what is written to `master` comes to its replica, and the master hears of it. That
-/// it calls the replica online is too early: it sends it nothing before the first acknowledgement,
+/// Waits until what is written to `master` reaches its replica and is acknowledged. To see the
+/// replica online is not enough: the master sends it nothing before its first acknowledgement,
 /// which may take a second.
 pub async fn until_linked(master: &PrivateRedis) {
     until_linked_to(master, 1).await;
 }
 
-/// The same for so many replicas, when there are no others.
+/// The same for this many replicas, if there are no others.
 pub(super) async fn until_linked_to(master: &PrivateRedis, replicas: usize) {
     let mut raw = connect(&master.url()).await;
     until_in_step(&mut raw, replicas).await;
@@ -185,10 +185,10 @@ pub async fn until_in_step(raw: &mut MultiplexedConnection, replicas: usize) {
     let () = run(raw, &["DEL", "linked"]).await;
     let (wanted, patience) = (replicas.to_string(), PATIENCE.as_millis().to_string());
     let linked: usize = run(raw, &["WAIT", &wanted, &patience]).await;
-    assert_eq!(linked, replicas, "a replica hears nothing");
+    assert_eq!(linked, replicas, "a replica gets nothing");
 }
 
-/// Waits until so many replicas are attached and in step, and no others.
+/// Waits until exactly this many replicas are attached and in step.
 pub(super) async fn until_online(raw: &mut MultiplexedConnection, replicas: usize) {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -207,8 +207,8 @@ pub(super) async fn online(raw: &mut MultiplexedConnection) -> usize {
     info.matches("state=online").count()
 }
 
-/// Runs the whole scene at this level, and gives back what the crowd saw, and whether the server
-/// found that Redis had forgotten orders.
+/// Runs the whole scene at this level; returns what the crowd was told, and whether the server
+/// found that Redis had lost orders.
 async fn scene(durability: Option<Durability>) -> (History, bool) {
     let pair = Pair::start().await;
     let mut world = World::at(pair.master.url()).await;
@@ -221,7 +221,7 @@ async fn scene(durability: Option<Durability>) -> (History, bool) {
     });
     let app = app.await;
     until_ready(&app.buyer).await;
-    // A storm that is not over before anybody notices that it has begun.
+    // A storm that is not over before the fault is seen.
     pair.front.set_latency(Duration::from_millis(50));
     let buyers = vec![app.buyer.clone()];
     let door = Arc::new(HttpDoor {
@@ -232,7 +232,7 @@ async fn scene(durability: Option<Durability>) -> (History, bool) {
     let storm = tokio::spawn(CROWD.storm(door.clone()));
     until_granted(&world.store, 200).await;
     pair.link.set(Fault::Stall);
-    // Grants that nobody may hear of at `replicated:1`, and that everybody hears of without it.
+    // Grants that no buyer may learn of at `replicated:1`, and that all buyers learn of without it.
     let replicated = pair.until_deaf(&world).await;
     let late = tokio::spawn(LATE.storm(door.clone()));
     until_granted(&world.store, replicated + 1).await;
@@ -305,7 +305,7 @@ async fn no_acknowledged_order_is_lost_when_all_replicas_have_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_waiting_for_the_replica_the_loss_is_seen() {
     let (history, forgot) = scene(None).await;
-    assert!(forgot, "the server obeys a Redis that forgot");
+    assert!(forgot, "the server did not notice the loss");
     assert_ne!(
         history.violations(STOCK),
         [""; 0],
@@ -313,8 +313,8 @@ async fn without_waiting_for_the_replica_the_loss_is_seen() {
     );
 }
 
-/// A server that was a master keeps its connections open, and says only that it is none any more.
-/// When the address leads to the new master, everybody must leave for it.
+/// A server that was a master keeps its connections open, and only says that it is not a master any
+/// more. When the address leads to the new master, all connections must move there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_no_master_is_left_for_the_one_that_is() {
     for code in ["ReadOnly", "MasterDown"] {
@@ -366,7 +366,7 @@ async fn a_server_that_is_no_master_is_left_for_the_one_that_is() {
         front.lead_next_to(pair.master.socket());
         let deadline = Instant::now() + PATIENCE;
         while app.buyer.code("/seckill", "a", "y", "1").await == "busy" {
-            assert!(Instant::now() < deadline, "{code}: the door stays busy");
+            assert!(Instant::now() < deadline, "{code}: the endpoint stays busy");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let confirmed = loop {
@@ -521,7 +521,7 @@ async fn a_change_of_an_order_is_answered_when_a_replica_has_it() {
     };
     tokio::select! {
         biased;
-        outcome = &mut changing => panic!("whoever looks waits for it: {outcome:?}"),
+        outcome = &mut changing => panic!("a reader must not wait for it: {outcome:?}"),
         seen = looking => assert!(seen.expect("read").is_some()),
     }
     drop(changing);
@@ -550,7 +550,7 @@ async fn a_change_of_an_order_is_answered_when_a_replica_has_it() {
     world.assert_holds(&sale).await;
 }
 
-/// Waits until somebody waits for replicas.
+/// Waits until a call waits for replicas.
 async fn until_blocked(world: &mut World) {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -558,7 +558,7 @@ async fn until_blocked(world: &mut World) {
         if !info.contains("blocked_clients:0") {
             return;
         }
-        assert!(Instant::now() < deadline, "nobody waits: {info}");
+        assert!(Instant::now() < deadline, "no call waits: {info}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

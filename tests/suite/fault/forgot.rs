@@ -1,5 +1,5 @@
-//! Redis forgets: everything, one sale, or the last orders. A server that knew more stops the sale,
-//! says so, and sells on when an operator resumes it after the loss.
+//! Redis loses data: everything, one sale, or the last orders. A server that knew more stops the
+//! sale, logs it, and sells again when an operator resumes the sale after the loss.
 
 use std::time::{Duration, Instant};
 
@@ -89,16 +89,16 @@ impl Shop {
         }
     }
 
-    /// Everybody buys at both servers, so both know what there is.
+    /// Both servers sell, so both know the orders.
     async fn sells(&self, goods: &str, users: [&str; 2]) {
         for (server, user) in users.into_iter().enumerate() {
             self.sold(server, goods, user).await;
         }
-        // The first one hears of the order that the second one granted.
+        // The first server learns of the order that the second one granted.
         assert_eq!(self.code(0, goods, users[0]).await, "already_grabbed");
     }
 
-    /// Redis forgets everything.
+    /// Redis loses everything.
     async fn forgets(&mut self) {
         let () = self.world.run(&["FLUSHALL"]).await;
     }
@@ -158,7 +158,7 @@ async fn a_redis_that_forgot_everything_sells_nothing_until_it_is_resumed() {
     assert_eq!(audit.result, "violated");
     let audit = audit.json();
     let named = audit["violations"][0].as_str().expect("a sentence");
-    assert!(named.contains("Redis has forgotten orders"), "{named}");
+    assert!(named.contains("Redis lost orders"), "{named}");
     shop.resume("a").await;
     shop.sells("a", ["x", "y"]).await;
     shop.world.assert_holds(&sale_id("a")).await;

@@ -1,4 +1,4 @@
-//! Redis is full: nothing more is sold, and what was sold is settled all the same.
+//! Redis is full: nothing more is sold, but orders can still be confirmed and cancelled.
 
 use futures_util::future::join_all;
 use seckill::domain::caller::Caller;
@@ -58,7 +58,7 @@ async fn selling_stops_and_settling_goes_on() {
     }
 }
 
-/// Whoever has bought is told so at the door where he bought, and nobody else is told anything.
+/// A buyer with an order gets it at the endpoint where they bought. Nobody else is told anything.
 #[tokio::test]
 async fn a_holder_is_answered_at_the_door() {
     for (door, kind, other) in [
@@ -98,7 +98,7 @@ async fn a_holder_is_answered_at_the_door() {
                 "{user}"
             );
         }
-        // Many at once: each hears of himself.
+        // Many at once: each gets their own order.
         let crowd = (0..20).map(|buyer| {
             let user = if buyer % 2 == 0 { "holder" } else { "stranger" };
             let reply = asks(door, user, "1");
@@ -126,7 +126,7 @@ async fn no_bid_is_accepted_and_one_goes_back() {
     let back = back.order().expect("an order");
     let _: () = world.run(&["CONFIG", "SET", "maxmemory", "1mb"]).await;
 
-    // The script does not run at all, so nobody is even told what he has.
+    // The script does not run at all, so buyers are not even told what they have.
     for (user, request, cents) in [("x", "new", 10), ("x", "r", 40)] {
         let reply = app.buyer.bid(user, request, "p.loan", cents).await;
         assert_eq!((reply.status, reply.result.as_str()), (503, "busy"));

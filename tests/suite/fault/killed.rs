@@ -1,6 +1,6 @@
-//! The crowd again, while the server or Redis is killed with `-9` in the middle. Afterwards every
-//! order that anybody saw is there, every retry gets it, and the law holds. The control: a Redis
-//! that keeps nothing on disk is convicted of forgetting.
+//! The crowd again, while the server or Redis is killed with `-9`. Afterwards every acknowledged
+//! order is there, every retry gets it, and the audit holds. The control: the test finds the losses
+//! of a Redis that keeps nothing on disk.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,14 +42,15 @@ fn door(buyer: &Buyer, path: &'static str, sale: &SaleId) -> Arc<HttpDoor> {
     })
 }
 
-/// When to kill: after so many units. Each round has another one, and says it.
+/// When to kill: after this many units. Each round has another number, and prints it.
 fn moment() -> u64 {
     let units = rand::random_range(1..=STOCK * 3 / 4);
     println!("killed after {units} of {STOCK} units");
     units
 }
 
-/// Waits until the sale has granted so many units, so that a fault hits the storm on every machine.
+/// Waits until the sale has granted this many units, so that a fault hits the storm on every
+/// machine.
 async fn until_granted(world: &World, sale: &SaleId, units: u64) {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -65,7 +66,7 @@ async fn until_granted(world: &World, sale: &SaleId, units: u64) {
     }
 }
 
-/// The bug of asking too early is not excused: nobody may be left without a definite answer.
+/// The bug of asking too early is not excused: every buyer must get a definite answer.
 fn assert_settled(history: &History) {
     let mut last = std::collections::HashMap::new();
     for entry in &history.entries {
@@ -115,7 +116,7 @@ async fn the_server_is_killed_and_restarted() {
             let history = storm.await.expect("the storm ends");
             assert!(
                 history.count("no_answer") > 0,
-                "round {round}: the kill hit nobody"
+                "round {round}: the kill hit no client"
             );
             assert_safe(&world, &sale, history, &*door).await;
             drop(server);
@@ -143,7 +144,7 @@ async fn the_server_with_its_private_redis_is_killed_and_restarted() {
         let history = storm.await.expect("the storm ends");
         assert!(
             !history.open().is_empty(),
-            "round {round}: the kill hit nobody"
+            "round {round}: the kill hit no client"
         );
         assert_safe(&world, &sale, history, &*door).await;
         drop(server);
@@ -165,7 +166,7 @@ async fn redis_is_killed_and_restarted() {
             let history = storm.await.expect("the storm ends");
             assert!(
                 !history.open().is_empty(),
-                "round {round}: the kill hit nobody"
+                "round {round}: the kill hit no client"
             );
             assert_safe(&world, &sale, history, &*door).await;
             app.stop().await;
@@ -173,7 +174,7 @@ async fn redis_is_killed_and_restarted() {
     }
 }
 
-/// The negative control: the same storm on a Redis that keeps nothing must be convicted.
+/// The negative control: the same storm on a Redis that keeps nothing must fail the check.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_forgets_is_convicted() {
     let redis = PrivateRedis::forgetful();
@@ -192,7 +193,7 @@ async fn a_redis_that_forgets_is_convicted() {
         ..SaleEdit::default()
     };
     let outcome = world.store.sale_put(&sale, &edit).await.expect("put");
-    assert_eq!(outcome, EditOutcome::Created, "Redis forgot the sale");
+    assert_eq!(outcome, EditOutcome::Created, "Redis lost the sale");
     world
         .store
         .stock_add_count(&sale, STOCK)

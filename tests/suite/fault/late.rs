@@ -1,5 +1,5 @@
-//! Calls that a network holds back for longer than their buyers wait. What was `unknown` then does
-//! not happen afterwards: the buyer may have decided otherwise elsewhere.
+//! Calls that a network delays for longer than their buyers wait. A call whose outcome was
+//! `unknown` has no effect later: the buyer may have decided otherwise elsewhere.
 
 use std::time::{Duration, Instant};
 
@@ -55,7 +55,7 @@ impl Shop {
         }
     }
 
-    /// What everybody hears who asks now.
+    /// The answers to all clients that ask now.
     async fn all_ask(&self, asking: &[Asking]) -> Vec<String> {
         let heard = asking.iter().map(|one| self.asks(one));
         futures_util::future::join_all(heard).await
@@ -73,8 +73,9 @@ impl Shop {
 }
 
 impl Shop {
-    /// Holds back what is asked until everybody has given up, then lets it go: nothing happens. How
-    /// many heard that it might.
+    /// Holds requests back until all clients have given up, then lets them go: nothing happens.
+    /// Returns
+    /// how many were told that it might happen.
     async fn holds_back(&mut self, asking: &[Asking]) -> usize {
         let before = self.world.dump().await;
         self.link.set(Fault::Hold);

@@ -1,5 +1,5 @@
-//! Buyers who go away before they are answered: whoever asked with them is answered all the same,
-//! and their own orders wait for them.
+//! Buyers who leave before they are answered: the others in their batch are answered all the same,
+//! and their own orders are there when they come back.
 
 use std::sync::Arc;
 

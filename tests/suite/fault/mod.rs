@@ -1,5 +1,5 @@
-//! What happens when a part fails in the middle: nothing is oversold, nothing acknowledged is
-//! forgotten, and no answer claims to know what nobody knows.
+//! A part fails in the middle of a sale: nothing is oversold, no acknowledged order is lost, and no
+//! answer claims an unknown outcome to be known.
 
 mod clock;
 pub mod failover;

@@ -1,5 +1,5 @@
-//! More attempts than can be decided: who finds no room is `busy` at once, who waited too long is
-//! `busy` before anything is sent, and of neither was anything executed.
+//! More attempts than Redis can decide. An attempt that finds no room is `busy` at once; one that
+//! waited too long is `busy` before it is sent. Neither was executed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -159,7 +159,11 @@ async fn who_waited_too_long_is_busy_and_nothing_was_executed() {
         .count();
     let busy = |outcome: &&Result<Outcome>| matches!(outcome, Err(Failure::Busy(_)));
     let busy = outcomes.iter().filter(busy).count();
-    assert_eq!(granted + busy, outcomes.len(), "nobody is left in doubt");
+    assert_eq!(
+        granted + busy,
+        outcomes.len(),
+        "every outcome must be known"
+    );
     assert!(granted > 0 && busy > 0, "{granted} granted, {busy} busy");
     let left = world.left(&sale).await;
     assert_eq!(

@@ -1,7 +1,6 @@
-//! Orders over several sales, while the server or Redis is killed with `-9` in the middle.
-//! Afterwards each request that got an order gets that order again, with all its lines, and no
-//! other one; what nobody was promised is in stock. The control: a Redis that keeps nothing on
-//! disk is convicted of forgetting.
+//! Orders over several sales, while the server or Redis is killed with `-9`. Afterwards each
+//! request that got an order gets the same order again, with all its lines, and all other units are
+//! in stock. The control: the test finds the losses of a Redis that keeps nothing on disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -55,7 +54,7 @@ impl Asked {
         }
     }
 
-    /// Sends the request until somebody knows what became of it.
+    /// Sends the request until its outcome is known.
     async fn settle(&mut self, buyer: &Buyer) {
         let give_up = Instant::now() + PATIENCE;
         loop {
@@ -158,7 +157,7 @@ async fn storm(buyer: &Buyer) -> JoinHandle<Vec<Asked>> {
     let shoppers: Vec<_> = shoppers.collect();
     let deadline = Instant::now() + PATIENCE;
     while granted.load(Ordering::SeqCst) < SHOPPERS {
-        assert!(Instant::now() < deadline, "nobody gets an order");
+        assert!(Instant::now() < deadline, "no buyer gets an order");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     tokio::spawn(async move {
@@ -167,7 +166,7 @@ async fn storm(buyer: &Buyer) -> JoinHandle<Vec<Asked>> {
     })
 }
 
-/// Everybody asks once more: what they hear must agree with what they heard.
+/// Every client asks once more: the answers must agree with the earlier ones.
 async fn everybody_asks_again(asked: &mut [Asked], buyer: &Buyer) {
     for asked in asked {
         asked.settle(buyer).await;
@@ -191,10 +190,10 @@ async fn assert_bound(asked: &[Asked], buyer: &Buyer) {
 async fn assert_safe(world: &mut World, mut asked: Vec<Asked>, buyer: &Buyer) {
     let hit = asked.iter().flat_map(|asked| &asked.replies);
     let hit = hit.filter(|reply| reply.as_ref().is_none_or(|reply| reply.status == 503));
-    assert!(hit.count() > 0, "the kill hit nobody");
+    assert!(hit.count() > 0, "the kill hit no client");
     everybody_asks_again(&mut asked, buyer).await;
     assert_eq!(lies(&asked), [""; 0]);
-    assert!(!asked.iter().any(Asked::is_open), "somebody knows nothing");
+    assert!(!asked.iter().any(Asked::is_open), "outcomes are unknown");
     assert_bound(&asked, buyer).await;
     for (goods, _, stock) in SALES {
         let buyers = asked.iter().filter(|asked| asked.order().is_some());

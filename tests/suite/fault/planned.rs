@@ -1,5 +1,5 @@
-//! Planned failovers with Redis' own `FAILOVER`, under load, behind one address: no order that
-//! anybody was shown is missing at the new master.
+//! Planned failovers with Redis' own `FAILOVER`, under load, behind one address: every order that
+//! was shown to a client is at the new master.
 
 use std::time::{Duration, Instant};
 

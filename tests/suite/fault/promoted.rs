@@ -1,7 +1,7 @@
-//! One of two replicas is promoted while the old master stays writable, as a failover by Sentinel
-//! or by `REPLICAOF NO ONE` does it. At `replicated:all` nothing is acknowledged any more that the
-//! promoted one lacks, by whoever asks. The control waits for the replicas that are attached, and
-//! is convicted of losing orders.
+//! One of two replicas is promoted while the old master stays writable, as Sentinel or `REPLICAOF
+//! NO ONE` may do it. At `replicated:all` nothing is acknowledged from then on that the promoted
+//! one lacks. The control waits only for the replicas that are attached, and the test finds its
+//! losses.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ pub(super) struct Told {
     order: Option<OrderId>,
 }
 
-/// What many buyers are told until somebody says stop.
+/// The answers to many buyers until they are stopped.
 pub(super) struct Load {
     stop: Arc<AtomicBool>,
     granted: Arc<AtomicUsize>,
@@ -111,7 +111,7 @@ impl Load {
         }
     }
 
-    /// Waits until so many orders were granted from now on.
+    /// Waits until this many orders were granted from now on.
     pub async fn until_granted_more(&self, orders: usize) {
         let before = self.granted.load(Ordering::SeqCst);
         self.until_granted(before + orders).await;
@@ -124,7 +124,7 @@ impl Load {
     }
 }
 
-/// Buys at the door of a server.
+/// Buys at the buying endpoint of a server.
 pub(super) async fn buy(buyer: Buyer, user: String) -> (String, Option<OrderId>) {
     let fields = [("username", &*user), ("purchase", "1"), ("goods", "rush")];
     let reply = buyer.form("/incr", &fields).await;
@@ -132,7 +132,7 @@ pub(super) async fn buy(buyer: Buyer, user: String) -> (String, Option<OrderId>)
     (reply.result, order)
 }
 
-/// Buys as somebody would who waits for the replicas that are attached.
+/// Buys as a client would that waits for the replicas that are attached.
 async fn buy_from(store: Store, sale: SaleId, user: String) -> (String, Option<OrderId>) {
     let wanted = [attempt(&sale, &user, 1)];
     let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
@@ -150,7 +150,7 @@ async fn buy_from(store: Store, sale: SaleId, user: String) -> (String, Option<O
     }
 }
 
-/// Orders that somebody was shown and this server does not have.
+/// Orders that a client was shown and that this server does not have.
 pub(super) async fn lost(server: &PrivateRedis, world: &World, told: &[Told]) -> usize {
     let store = Store::new(&server.url(), &world.prefix, PATIENCE).expect("a store");
     let shown = told.iter().filter_map(|told| told.order.as_ref());
@@ -159,7 +159,7 @@ pub(super) async fn lost(server: &PrivateRedis, world: &World, told: &[Told]) ->
     found.filter(Option::is_none).count()
 }
 
-/// Whether a server says that Redis has forgotten orders of a sale.
+/// Whether a server says that Redis lost orders of a sale.
 pub(super) async fn forgot(goods: &str, buyer: &Buyer) -> bool {
     let counted = format!("seckill_redis_forgot_total{{sale=\"{goods}\"}}");
     buyer.metrics().await.contains(&counted)
@@ -245,7 +245,7 @@ async fn all_replicas_have_what_is_acknowledged_whichever_is_promoted() {
 
         let after = told.iter().filter(|told| told.asked > promoted_at);
         let after: Vec<_> = after.map(|told| told.code.as_str()).collect();
-        assert!(after.contains(&"unknown"), "nobody asked: {after:?}");
+        assert!(after.contains(&"unknown"), "no buyer asked: {after:?}");
         let closed = after
             .iter()
             .find(|code| !["unknown", "busy"].contains(code));

@@ -1,6 +1,5 @@
-//! Networks forget quiet connections and tell neither end: NAT gateways and load balancers do.
-//! After a quiet night the first buyers hear `busy` at most, and not for longer than one
-//! `redis.timeout`.
+//! Networks (NAT gateways, load balancers) forget quiet connections and tell neither end. After a
+//! quiet night the first buyers get `busy` at most, and not for longer than one `redis.timeout`.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a connection must be quiet before it is not trusted.
 const NIGHT: Duration = Duration::from_secs(1);
 
-/// Everybody of a crowd asks once, in each way that uses connections of its own.
+/// All buyers of a crowd ask once, in each way that uses connections of its own.
 async fn crowd(buyer: &Buyer, night: usize) -> Vec<String> {
     let asks = (0..16).map(async |number| {
         let user = format!("user-{night}-{number}");

@@ -1,5 +1,5 @@
-//! A connection to Redis that is cut before, cut after, silent or gone: `busy` means that
-//! nothing ran, `unknown` means that it may have, and a retry settles it.
+//! A connection to Redis that is cut before a call, cut after it, silent or gone: `busy` means that
+//! nothing ran, `unknown` means that it may have run, and a retry settles it.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -21,8 +21,8 @@ use crate::support::orders::attempt;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{PrivateRedis, World, run};
 
-/// Longest wait of a buyer here: long enough for an answer, also when the machine stands still for
-/// a while, and not too long where there is none.
+/// Longest wait of a buyer here: long enough for an answer, even if the machine stands still for a
+/// while, and not too long if there is none.
 const TIMEOUT: Duration = Duration::from_millis(2_500);
 /// An answer that took so much longer than the timeout was not bound by it.
 const LATE: Duration = Duration::from_secs(25);
@@ -61,8 +61,8 @@ impl Scene {
         reply
     }
 
-    /// Asks for somebody new under this fault until it is sent: who waited too long in the queue,
-    /// or met a lane that was quiet for too long, because the machine stood still, is `busy`.
+    /// Asks for a new buyer under this fault until the call is sent. An attempt is `busy` if it
+    /// waited too long in the queue, or met a quiet lane, because the machine stood still.
     async fn ask(&self, fault: Fault, user: &str) -> Reply {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -213,7 +213,7 @@ async fn a_lane_opens_a_new_connection_only_when_it_needs_one() {
     assert_eq!(proxy.connections(), 3);
 }
 
-/// What is no door uses a connection again as long as it is good.
+/// Everything except the buying endpoints uses a connection again as long as it is good.
 #[tokio::test]
 async fn a_store_opens_a_new_connection_only_when_it_needs_one() {
     let world = World::new().await;
@@ -227,7 +227,7 @@ async fn a_store_opens_a_new_connection_only_when_it_needs_one() {
     proxy.close_all().await;
     store.sale_snapshot(&sale).await.expect("read");
     assert_eq!(proxy.connections(), 2);
-    // Nobody waits for long at a server that hangs.
+    // No client waits long at a server that hangs.
     proxy.set(Fault::Stall);
     let since = Instant::now();
     let hung = store.sale_snapshot(&sale).await;
@@ -270,10 +270,10 @@ async fn a_stopped_redis_process_answers_in_time_and_recovers() {
     app.stop().await;
 }
 
-/// The answer of each who was answered, by his number.
+/// The answer of each buyer who was answered, by number.
 type Answers = BTreeMap<usize, String>;
 
-/// Somebody new asks every few milliseconds, whoever is still waiting.
+/// A new buyer asks every few milliseconds, even while others wait.
 async fn keep_coming(buyer: Buyer, asked: Arc<AtomicUsize>, answers: Arc<Mutex<Answers>>) {
     loop {
         // No more than a stall makes wait: a slow machine would never catch up.
@@ -307,7 +307,7 @@ fn is_open(answer: &str) -> bool {
     matches!(answer, "busy" | "unknown")
 }
 
-/// How many in a row got a definite answer, of those who asked from this number on.
+/// How many in a row got a definite answer, of the buyers from this number on.
 fn longest_run(answers: &Answers, from: usize) -> usize {
     let (mut run, mut longest) = (0, 0);
     for number in from..answers.keys().next_back().map_or(0, |last| last + 1) {
@@ -328,10 +328,10 @@ async fn doors_recover_under_load_when_connecting_takes_long() {
     let (asked, answers) = (Arc::default(), Arc::<Mutex<Answers>>::default());
     let buyer = scene.app.buyer.clone();
     let crowd = tokio::spawn(keep_coming(buyer, Arc::clone(&asked), answers.clone()));
-    until_answers(&answers, "nobody is answered", |answers| answers.len() > 50).await;
+    until_answers(&answers, "no answers come", |answers| answers.len() > 50).await;
     scene.proxy.set(Fault::Stall);
     let hit = |answers: &Answers| answers.values().filter(|a| is_open(a)).count() > 50;
-    until_answers(&answers, "the stall hit nobody", hit).await;
+    until_answers(&answers, "the stall hit no client", hit).await;
     scene.proxy.set(Fault::None);
     let from = asked.load(Ordering::SeqCst);
     let recovered = |answers: &Answers| longest_run(answers, from) >= 300;
@@ -341,7 +341,7 @@ async fn doors_recover_under_load_when_connecting_takes_long() {
     scene.end().await;
 }
 
-/// Whoever only looks is never told that what is in Redis is wrong because the connection broke.
+/// A broken connection is never reported to readers as wrong data in Redis.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reading_that_is_cut_off_may_be_tried_again() {
     let world = World::new().await;
@@ -371,7 +371,7 @@ async fn a_reading_that_is_cut_off_may_be_tried_again() {
     cutting.abort();
 }
 
-/// There are few connections for all that is not a door: whoever reads for long takes turns.
+/// There are few connections for everything but the buying endpoints, so long readings take turns.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn audits_under_way_keep_nobody_from_looking_at_an_order() {
     let mut world = World::new().await;

@@ -1,5 +1,5 @@
-//! A master that is cut off from its replica still has a stock, and sells it out to buyers who all
-//! hear `unknown`. Nobody may hear that there is nothing left: the replica has it all.
+//! A master that is cut off from its replica still has a stock, and sells it to buyers who all get
+//! `unknown`. Nobody may be told that it is sold out: the replica has the whole stock.
 
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ impl Shop {
         Self { pair, world, app }
     }
 
-    /// What so many strangers hear at each door, and for a basket and a bid; `name` is theirs.
+    /// The answers to this many new buyers at each endpoint, and for a basket and a bid.
     async fn crowd(&self, name: &str, buyers: u64) -> Vec<String> {
         let asking = (0..buyers).flat_map(|n| {
             let user = format!("{name}-{n}");
@@ -73,7 +73,7 @@ impl Shop {
         reply.json()["code"].as_str().expect("a code").to_owned()
     }
 
-    /// Strangers ask until nothing is left at the master: what they hear.
+    /// New buyers ask until nothing is left at the master: their answers.
     async fn sell_out(&self) -> Vec<String> {
         let (deadline, mut told) = (Instant::now() + PATIENCE, Vec::new());
         let sales = ["e.list", "e.cup", "e.loan"].map(sale_id);
@@ -88,7 +88,7 @@ impl Shop {
         told
     }
 
-    /// What a buyer hears who has had all orders of a sale that has units.
+    /// The answer to a buyer who has had all allowed orders of a sale that still has units.
     async fn used_up(&self) -> String {
         self.app.buyer.code("/incr", "e.once", "used-up", "1").await
     }
@@ -147,9 +147,9 @@ async fn no_stock_is_gone_before_a_replica_has_heard_of_it() {
         "a gate that closed before says {stranger}"
     );
     let holder = shop.app.buyer.code("/incr", "e.empty", "first", "1").await;
-    assert_eq!(holder, "unknown", "what is shown must not be forgotten");
+    assert_eq!(holder, "unknown", "what is shown must not be lost");
 
-    // The replica takes over, and it has what nobody got.
+    // The replica takes over, and it has the units that no buyer got.
     let _second = shop.pair.fail_over().await;
     until_ready(&shop.app.buyer).await;
     let told = shop.crowd("again", STOCK + 3).await;
@@ -167,7 +167,7 @@ async fn no_stock_is_gone_before_a_replica_has_heard_of_it() {
     shop.app.stop().await;
 }
 
-/// The control: where no replica is waited for, the same crowd hears that all is gone.
+/// The control: if no replica is waited for, the same crowd is told that everything is sold.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_no_replica_counts_the_stock_of_the_master_does() {
     let shop = Shop::open(Durability::Memory).await;

@@ -15,7 +15,7 @@ use crate::support::redis::World;
 
 const TIMEOUT: Duration = Duration::from_millis(300);
 
-/// Waits until the relay was given so many entries that it did not acknowledge.
+/// Waits until the relay was given this many entries that it did not acknowledge.
 async fn until_taken(world: &mut World, entries: u64) {
     let feed = format!("{}{{spring}}:feed", world.prefix);
     let deadline = Instant::now() + PATIENCE;
@@ -30,7 +30,7 @@ async fn until_taken(world: &mut World, entries: u64) {
     }
 }
 
-/// Sells while no replica hears of it. The relay takes the entries, and keeps them to itself.
+/// Sells while no replica gets the orders. The relay takes the entries and does not deliver them.
 async fn sell_unheard(pair: &Pair, world: &mut World, receiver: &Receiver, first: usize) {
     let before = receiver.entries("spring").len();
     pair.link.set(Fault::Stall);
@@ -81,6 +81,6 @@ async fn nothing_is_delivered_that_a_failover_can_undo() {
     for (seq, entry) in receiver.entries("spring") {
         let id = OrderId::parse(entry["order"].as_str().expect("an id")).expect("an id");
         let order = world.store.order(&id).await.expect("read");
-        assert!(order.is_some(), "{seq} told of an order that never was");
+        assert!(order.is_some(), "{seq} names an order that does not exist");
     }
 }

@@ -1,5 +1,5 @@
-//! How many replicas must have an order at `replicated:all`, from the first look at a master on,
-//! and what is said of a `replicated:K` that is too small.
+//! How many replicas must have an order at `replicated:all`, from the first reading of a master on,
+//! and the warning if the K of `replicated:K` is too small.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -58,7 +58,7 @@ async fn of_a_new_master_nothing_is_known_before_its_replicas_stood_still() {
     let ready = app.operator().get("/readyz").await;
     assert_eq!(ready.status, 503);
     assert!(
-        ready.body.contains("must be the same for 3 s"),
+        ready.body.contains("must be stable for 3 s"),
         "{}",
         ready.body
     );
@@ -74,7 +74,7 @@ async fn of_a_new_master_nothing_is_known_before_its_replicas_stood_still() {
     until_recorded(&world, 1).await;
     app.stop().await;
 
-    // Whoever comes later counts as those did who came before.
+    // Later connections count as the earlier ones did.
     let (run_id, _) = peaks(&world, &mut raw).await;
     let () = run(
         &mut raw,
@@ -126,7 +126,7 @@ async fn a_replica_that_comes_counts_at_once_and_one_that_left_until_it_is_gone(
     world.assert_holds(&sale).await;
 }
 
-/// A store at `replicated:all` that nobody but this test uses.
+/// A store at `replicated:all` that only this test uses.
 fn store_at_all(world: &World, url: &seckill::config::RedisUrl) -> (Store, Option<Watch>) {
     let store = Store::new(url, &world.prefix, Duration::from_secs(1)).expect("a store");
     let store = store
@@ -145,7 +145,7 @@ async fn until_confirmed(store: &Store, order: &OrderId) {
     }
 }
 
-/// The address leads to another master, and nobody closes the connections to the old one.
+/// The address leads to another master, and the connections to the old one stay open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_counts_for_the_master_that_it_leads_to() {
     let trio = Trio::start().await;
@@ -167,7 +167,7 @@ async fn a_connection_counts_for_the_master_that_it_leads_to() {
     front.lead_next_to(trio.replicas[0].socket());
     let told: Result<_> = store.order_confirm(&orders[1]).await;
     assert!(matches!(told, Err(Failure::Unknown(_))), "{told:?}");
-    // Somebody connects, and so it is known that the address has moved.
+    // A client connects, which shows that the address has moved.
     let promoted = World::at(trio.replicas[0].url()).await;
     let other = store.clone().with_own_lanes();
     let told = other.order_confirm(&orders[1]).await;
@@ -193,7 +193,7 @@ async fn a_command_counts_by_itself_where_no_server_did() {
     assert!(said.contains("only 0 of 1 replica confirmed it"), "{said}");
 }
 
-/// Without INFO nobody knows how many replicas there are.
+/// Without INFO the number of replicas is not known.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_user_who_may_not_ask_hears_unknown_and_why() {
     let pair = Pair::start().await;

@@ -1,6 +1,6 @@
-//! A failover that is planned (`FAILOVER`, by which no write is lost), in the middle of a scan. A
-//! cursor of one server is nonsense at another: whoever went on with it would miss entries. So
-//! gates learn all buyers, audits have the right verdict or none, exports are complete or fail.
+//! A planned failover (`FAILOVER`, which loses no write) in the middle of a scan. Another server
+//! does not know the cursor, so a scan that went on there would miss entries. So gates read all
+//! buyers, audits have the right verdict or none, and exports are complete or fail.
 
 use std::collections::BTreeSet;
 use std::process::Output;
@@ -25,9 +25,9 @@ use crate::support::proxy::Proxy;
 use crate::support::redis::{PrivateRedis, World, connect, run};
 use crate::support::{PATIENCE, TIMEOUT};
 
-/// A page takes so long that the failover comes before the last one.
+/// A page takes this long, so the failover comes before the last one.
 const LATENCY: Duration = Duration::from_millis(30);
-/// Holders who ask again.
+/// Buyers with an order who ask again.
 const ASKING: usize = 1_000;
 
 /// Buyers, and rounds: many of both when there is time.
@@ -62,7 +62,7 @@ impl Switch {
         &self.servers[self.master].0
     }
 
-    /// Sells one unit to each of so many buyers; then nothing is left.
+    /// Sells one unit to each of this many buyers; then nothing is left.
     async fn sold_out(&self, buyers: usize) -> (World, SaleId) {
         let world = World::at(self.master().url()).await;
         let stock = buyers as u64;
@@ -77,7 +77,7 @@ impl Switch {
         let mut old = World::at(self.master().url()).await;
         let deadline = Instant::now() + PATIENCE;
         while old.calls("hscan").await < scans_before + 3 {
-            assert!(Instant::now() < deadline, "nobody scans");
+            assert!(Instant::now() < deadline, "no scan runs");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let (next, port) = &self.servers[1 - self.master];
@@ -148,7 +148,7 @@ async fn ask(buyer: &Buyer, user: &str) -> String {
     }
 }
 
-/// Strangers ask until the gate of the sale is closed.
+/// New buyers ask until the gate of the sale is closed.
 async fn until_closed(buyer: &Buyer) {
     let deadline = Instant::now() + PATIENCE;
     while !buyer.metrics().await.contains("\nseckill_gate_buyers{") {
@@ -302,11 +302,11 @@ async fn an_export_over_http_breaks_off_when_its_server_becomes_a_replica() {
     app.stop().await;
 }
 
-/// A recount of a sale that nobody changes.
+/// A recount of a sale that does not change.
 pub(super) async fn recounted(store: &Store, sale: &SaleId) -> Result<(), Failure> {
     match store.recount(sale, &|_| {}).await {
         Ok(_) => Ok(()),
         Err(NoVerdict::Failed(failure)) => Err(failure),
-        Err(NoVerdict::Moved(why)) => panic!("nobody changed it: {why}"),
+        Err(NoVerdict::Moved(why)) => panic!("nothing changed it: {why}"),
     }
 }

@@ -1,4 +1,4 @@
-//! Redis forgets scripts at a restart or a flush. Nobody notices, and nothing runs twice.
+//! Redis loses its scripts at a restart or a flush. Clients do not notice, and nothing runs twice.
 
 use seckill::domain::sale::StockKind;
 

@@ -1,6 +1,6 @@
-//! Redis or the server is killed with `-9` while orders are confirmed and expire: a confirmation
-//! that somebody was told of never expires, and what was not confirmed comes back, once. The
-//! control: a Redis that keeps nothing on disk is convicted of forgetting.
+//! Redis or the server is killed with `-9` while orders are confirmed and expire. An acknowledged
+//! confirmation never expires, and units of unconfirmed orders come back exactly once. The control:
+//! the test finds the losses of a Redis that keeps nothing on disk.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -132,7 +132,7 @@ async fn until_granted(progress: &Progress, orders: usize) {
     }
 }
 
-/// Orders of which somebody was told a state that they are not in.
+/// Orders that are not in a state that a client was told.
 async fn broken_promises(world: &World, known: &Knowledge) -> Vec<String> {
     let mut broken = Vec::new();
     for (id, told) in known {
@@ -177,10 +177,10 @@ async fn redis_is_killed_while_orders_are_settled() {
             until_granted(&progress, orders).await;
             redis.kill_and_wait().await;
         }
-        // The buyers sleep at the same times, and a kill that falls in between hits nobody.
+        // The buyers sleep at the same times, and a kill in between hits none of them.
         while progress.failures.load(Ordering::SeqCst) == 0 {
             let orders = progress.orders.load(Ordering::SeqCst);
-            assert!(orders < BUYERS * ORDERS_EACH, "no kill hit anybody");
+            assert!(orders < BUYERS * ORDERS_EACH, "no kill hit a client");
             redis.kill_and_wait().await;
         }
         let known = buyers.await.expect("the storm ends");
@@ -212,7 +212,7 @@ async fn the_server_is_killed_while_orders_expire() {
     }
 }
 
-/// The negative control: the same storm on a Redis that keeps nothing must be convicted.
+/// The negative control: the same storm on a Redis that keeps nothing must fail the check.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_forgets_confirmations_is_convicted() {
     let redis = PrivateRedis::forgetful();
@@ -226,7 +226,7 @@ async fn a_redis_that_forgets_confirmations_is_convicted() {
     assert_ne!(
         broken_promises(&world, &known).await,
         [""; 0],
-        "nothing was forgotten"
+        "nothing was lost"
     );
     app.stop().await;
 }

@@ -1,5 +1,5 @@
-//! Crowds that change orders share connections: `busy` still means that nothing ran, and `unknown`
-//! that it may have.
+//! Crowds that change orders over shared connections: `busy` still means that nothing ran, and
+//! `unknown` that it may have run.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// A Redis of its own with so many held orders, for which nobody waits longer than so.
+    /// A Redis of its own with this many held orders, and this timeout.
     async fn new(orders: usize, timeout: Duration) -> Self {
         let redis = PrivateRedis::forgetful();
         let world = World::at(redis.url()).await;
@@ -49,14 +49,14 @@ impl Scene {
     }
 }
 
-/// One after the other on four connections, these would take longer than anybody waits.
+/// One after the other on four connections, these would take longer than any client waits.
 #[tokio::test]
 async fn a_crowd_changes_orders_on_two_connections() {
     let scene = Scene::new(200, Duration::from_secs(20)).await;
     let [first, crowd @ ..] = scene.orders.as_slice() else {
         panic!("no orders");
     };
-    // Everybody sends a script that Redis does not know yet, which is much.
+    // All send a script that Redis does not know yet, which is long.
     let loaded = scene.store.order_confirm(first).await;
     assert!(matches!(loaded, Ok(ChangeOutcome::Changed(_))));
     scene.proxy.set_latency(Duration::from_millis(450));

@@ -1,4 +1,4 @@
-//! Work of operators that takes much memory: so many at once, and the next one is busy at once.
+//! Memory-hungry work of operators: a limited number at once, and the next one is busy at once.
 
 use std::time::{Duration, Instant};
 

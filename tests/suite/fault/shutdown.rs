@@ -1,4 +1,4 @@
-//! Ctrl-C and TERM: everything that was accepted is answered before the server ends.
+//! Ctrl-C and TERM: every accepted request is answered before the server ends.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ use crate::support::process::{Record, ServerProcess, free_address};
 use crate::support::proxy::Proxy;
 use crate::support::redis::{PrivateRedis, World, signal};
 
-/// Waits until so many attempts have come into the queue of the server, those that left it
-/// included.
+/// Waits until this many attempts have come into the queue of the server, including those that left
+/// it.
 async fn until_asked(buyer: &Buyer, attempts: u64) {
     let asked = |metrics: &str| {
         let count = |name: &str| -> u64 {
@@ -109,7 +109,7 @@ async fn a_request_that_may_wait_for_long_is_answered_before_the_server_ends() {
     until_asked(&buyer, 2).await;
     let stopped = tokio::spawn(app.stop());
     let reply = ask.await.expect("a task").expect("an answer");
-    // `busy` when the machine stood still for so long that the lane had to give a sign of life.
+    // `busy` if the machine stood still long enough for the lane to need a sign of life.
     assert!(
         matches!(reply.result.as_str(), "unknown" | "busy"),
         "{reply:?}"
@@ -139,7 +139,7 @@ async fn until_ended(server: &mut ServerProcess) {
     }
 }
 
-/// After TERM, balancers see that a draining server is not ready, and it serves who still comes.
+/// After TERM, balancers see that a draining server is not ready, and it still serves new clients.
 #[tokio::test]
 async fn a_server_that_drains_is_not_ready_and_serves_on() {
     let (_redis, mut server, _record) = selling(&["--set", "http.drain=1h"]).await;

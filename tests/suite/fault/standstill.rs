@@ -1,6 +1,6 @@
-//! The server is stopped for a while, as a virtual machine is that moves. What its clients asked
-//! meanwhile they have given up, and perhaps done elsewhere: it is not done when the server goes
-//! on.
+//! The server stands still for a while, like a virtual machine that is moved. Its clients have
+//! given up and perhaps decided otherwise elsewhere, so requests from that time are not executed
+//! when the server goes on.
 
 use std::time::{Duration, Instant};
 
@@ -149,7 +149,7 @@ async fn nothing_that_lay_unread_while_the_server_stood_still_is_done() {
     }
 }
 
-/// A pause that is shorter, or no pause at all, costs nobody an answer.
+/// A shorter pause, or none, costs no client an answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_short_pause_changes_nothing() {
     let scene = Scene::open().await;

@@ -1,4 +1,4 @@
-//! A flood of invented names: it costs Redis little, and a new sale is sold all the same.
+//! A flood of invented names costs Redis little, and a new sale is sold all the same.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -27,12 +27,12 @@ use crate::support::{PATIENCE, TIMEOUT};
 
 /// Questions for unknown names that a server asks in any second.
 const ASKS_PER_SECOND: usize = 50;
-/// The longest time that a buyer of a new sale may hear `busy`, by the documents.
+/// The longest time that a buyer of a new sale may get `busy`, by the documents.
 const NEW_SALE_WAIT_MAX: Duration = Duration::from_secs(1);
 /// The walk over the keys as it is sent. What the server asks about its permissions names it, too.
 const WALK: &str = "\r\nSCAN\r\n";
 
-/// Buyers who ask for a name after the other that no sale has, until they are told to stop.
+/// Buyers who ask for one nonexistent name after the other until they are stopped.
 struct Flood {
     stop: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
@@ -60,7 +60,7 @@ impl Flood {
         flood
     }
 
-    /// Waits until so many more have asked.
+    /// Waits until this many more have asked.
     async fn goes_on_for(&self, more: usize) {
         let deadline = Instant::now() + PATIENCE;
         let asked = self.asked.load(Ordering::Relaxed) + more;
@@ -141,8 +141,8 @@ async fn invented_names_are_asked_for_so_often_and_a_new_sale_is_sold_within_the
     app.stop().await;
 }
 
-/// What one worker answers to more unknown names at once than may be asked for: how many heard that
-/// there is no such sale, and how many that it is busy.
+/// The answers of one worker to more unknown names at once than may be asked for: how many were
+/// told that the sale does not exist, and how many that it is busy.
 async fn answers<T, F: Future<Output = Result<T>>>(
     ask: impl Fn(SaleId, usize) -> F,
     is_denied: impl Fn(&T) -> bool,
@@ -223,7 +223,7 @@ async fn a_sale_put_at_this_server_is_sold_at_once() {
     let flood = Flood::start(&app.buyer).await;
     for number in 0..20 {
         let name = format!("new-{number}");
-        // Somebody was too early: at other servers that may be repeated for a moment.
+        // One asked too early: at other servers that answer may be repeated for a moment.
         app.buyer.code("/incr", &name, "early", "1").await;
         let operator = app.operator();
         let path = format!("/admin/sales/{name}");

@@ -1,5 +1,5 @@
-//! At `replicated` every change is answered when replicas have it, over HTTP and on the command
-//! line. Where there are none, nobody hears that anything was done.
+//! At `replicated` every change is answered after replicas have it, over HTTP and on the command
+//! line. Without replicas, no client is told that anything was done.
 
 use std::time::Duration;
 
@@ -94,8 +94,8 @@ async fn no_gate_learns_what_no_replica_has() {
     }
 }
 
-/// Every path that takes something else than GET is in the list of requests, but those of the
-/// ticket office: whoever adds one must say what it does without replicas.
+/// Every path with a method other than GET is in the list of requests, except those of the ticket
+/// office: a new path must say what it does without replicas.
 #[tokio::test]
 async fn the_list_of_requests_is_whole() {
     let world = World::new().await;

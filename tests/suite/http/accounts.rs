@@ -1,4 +1,4 @@
-//! Targets at the operators' door, the accounts of their event, and what both show of bids.
+//! Targets at the operators' endpoints, the accounts of their event, and what both show of bids.
 
 use seckill::domain::sale::StockKind;
 use serde_json::{Value, json};

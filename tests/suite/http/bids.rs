@@ -280,7 +280,7 @@ async fn every_wrong_request_is_named() {
     assert_eq!(app.buyer.get("/bids").await.status, 405);
     assert_eq!(world.left(&loan).await, 100);
     let reply = app.buyer.raw_form("/bids", good.as_bytes()).await;
-    assert_eq!(reply.result, "bid_accepted", "the door is still open");
+    assert_eq!(reply.result, "bid_accepted", "the endpoint still works");
     let metrics = app.buyer.get("/metrics").await.body;
     let counted = "seckill_bids_total{outcome=\"bid_accepted\"} 1";
     assert!(metrics.contains(counted), "{metrics}");
@@ -333,7 +333,7 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
     nowhere.stop().await;
 }
 
-/// While no replica hears of it, what shows a bid is unknown, and so is whether the target is full.
+/// While no replica gets it, an answer that shows a bid is unknown, and so is a full target.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bid_that_too_few_replicas_have_is_unknown() {
     let pair = Pair::start().await;

@@ -1,5 +1,5 @@
-//! Connections of clients: silence has a deadline, work has none; places are kept free for those
-//! who ask.
+//! Connections of clients: silence has a deadline, running requests have none, and some places are
+//! kept free.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -294,7 +294,7 @@ fn gauge(metrics: &str, name: &str) -> usize {
     line.expect(name).parse().expect("a number")
 }
 
-/// Requests that nobody reads the answers of wait where they cost little.
+/// Requests whose answers are not read wait where they cost little.
 #[tokio::test]
 async fn a_client_that_asks_and_does_not_read_costs_little_memory() {
     const CLIENTS: usize = 100;
@@ -345,7 +345,7 @@ async fn thousands_of_connections_are_answered_though_the_soft_limit_is_low() {
     assert!(open > 2_000, "{open}");
 }
 
-/// All places are taken by clients who hold them: buyers still come in, one after the other.
+/// Clients hold all places: buyers can still connect, one after the other.
 #[tokio::test]
 async fn with_few_files_silent_connections_make_room_for_buyers() {
     let world = World::new().await;
@@ -407,7 +407,7 @@ async fn an_address_has_as_many_connections_as_it_may() {
     assert!(refusal.contains("too_many_connections"), "{refusal}");
     let (other, _stream) = asks(from([127, 0, 0, 3]).await).await;
     assert!(other.starts_with("HTTP/1.1 200 "), "{other}");
-    // A place that is given back is there for the next one.
+    // A place that becomes free is there for the next connection.
     kept.pop();
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -1,4 +1,4 @@
-//! `http.admin_listen`: what is for operators is there, and nowhere else.
+//! `http.admin_listen`: the endpoints of operators are there, and nowhere else.
 
 use seckill::domain::sale::StockKind;
 use seckill::http::routes;
@@ -40,7 +40,7 @@ async fn each_route_is_where_it_belongs() {
         let path = path.replace("{id}", "a").replace("{event}", "a");
         let path = path.replace("{user}", "x");
         let (_, public) = answer(&app.buyer, &method, &path).await;
-        assert_eq!(public, !is_operators, "{method} {path} for everybody");
+        assert_eq!(public, !is_operators, "{method} {path} for all clients");
         let (_, admin) = answer(&app.watcher, &method, &path).await;
         assert!(admin, "{method} {path} for operators");
         seen += usize::from(is_operators);

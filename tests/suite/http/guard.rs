@@ -1,4 +1,5 @@
-//! The operators' token: every path that needs it refuses without, and learns nothing from it.
+//! The operators' token: every path that needs it refuses requests without it, and tells them
+//! nothing.
 
 use std::collections::BTreeSet;
 

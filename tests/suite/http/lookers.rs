@@ -1,4 +1,4 @@
-//! What many lookers share, and what they cost: the list of sales, metrics, probes.
+//! What many readers share, and what they cost: the list of sales, metrics, probes.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::redis::{PrivateRedis, World, sale_id, signal};
 
-/// Writes so many sales as somebody at Redis may, ten in each event.
+/// Writes this many sales directly to Redis, ten in each event.
 async fn seed(world: &mut World, sales: usize) -> Vec<String> {
     let ids: Vec<String> = (0..sales).map(|n| format!("e{}.s{n:05}", n / 10)).collect();
     for ids in ids.chunks(1_000) {

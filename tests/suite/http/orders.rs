@@ -1,4 +1,4 @@
-//! The life of an order over HTTP: every code, byte by byte.
+//! The endpoints of one order: every code, byte by byte.
 
 use std::time::{Duration, Instant};
 
@@ -54,7 +54,7 @@ impl Shop {
         .await;
     }
 
-    /// Grabs two units, and gives back the order's id.
+    /// Grabs two units, and returns the order's id.
     async fn grab(&self, username: &str) -> String {
         let fields = [("username", username), ("purchase", "2"), ("goods", "a")];
         let reply = self.app.buyer.form("/seckill", &fields).await;
@@ -304,7 +304,7 @@ async fn who_shows_nothing_is_asked_for_a_name_of_every_order() {
         assert!(detail.contains(words), "{detail}");
     }
     let asked = buyer.send("POST", &path, &[], Vec::new()).await;
-    // The same of orders that exist and of others: nobody learns which do.
+    // The same for orders that exist and for others: a client does not learn which do.
     for path in [
         format!("/orders/{order}"),
         format!("/orders/{order}?user=alice"),

@@ -1,4 +1,4 @@
-//! A buyer grabs and cancels until the sale allows no more orders, at each door.
+//! A buyer grabs and cancels until the sale allows no more orders, at each buying endpoint.
 
 use std::time::{Duration, Instant};
 

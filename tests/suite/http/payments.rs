@@ -1,5 +1,5 @@
-//! Money that operators put into accounts and take out of them, and balances that they set only as
-//! long as they are what was seen.
+//! Money that operators put into accounts and take out of them, and balances that are set only if
+//! they have the expected value.
 
 use serde_json::json;
 
@@ -58,7 +58,7 @@ async fn money_goes_in_and_out_once_for_each_request() {
     let reply = pay(&operator, strange, "r1", 9).await;
     assert_eq!(reply.told(), (200, "deposited"), "{}", reply.body);
     assert_eq!(world.balance("p2p", "a+b/c 秒%").await, Some(9));
-    // A buyer may be called like a door.
+    // A buyer's name may be the word of an endpoint.
     let reply = pay(&operator, "/admin/accounts/p2p/deposit", "r1", 4).await;
     assert_eq!(reply.told(), (200, "deposited"), "{}", reply.body);
     assert_eq!(world.balance("p2p", "deposit").await, Some(4));

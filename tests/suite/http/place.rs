@@ -64,7 +64,7 @@ async fn the_bytes_of_an_order_are_a_contract() {
         assert!(metrics.contains(&counted), "{metrics}");
     }
 
-    // The doors know their lines, and the buyer is told when the order is dead.
+    // The buying endpoints know its lines, and the buyer is told when the order is dead.
     for (path, goods) in [("/seckill", "e.tea"), ("/incr", "e.cup")] {
         let code = app.buyer.code(path, goods, "秒", "1").await;
         assert_eq!(code, "already_grabbed", "{path}");
@@ -232,7 +232,7 @@ async fn every_wrong_request_is_named() {
     assert_eq!(reply.status, 405);
     assert_eq!(world.left(&sale).await, 5);
     let placed = app.buyer.json("/orders", &good).await;
-    assert_eq!(placed.status, 201, "the door is still open");
+    assert_eq!(placed.status, 201, "the endpoint still works");
     app.stop().await;
 }
 

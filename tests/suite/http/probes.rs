@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz`, and paths that are not there.
+//! `/healthz`, `/readyz`, and paths that do not exist.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! `GET /sales`: what buyers may know, and what a crowd of lookers costs.
+//! `GET /sales`: the public facts of sales, and what a crowd of readers costs.
 
 use std::iter::repeat;
 use std::time::{Duration, Instant};
@@ -296,7 +296,7 @@ async fn a_crowd_of_lookers_costs_redis_next_to_nothing() {
             let buyer = app.buyer.clone();
             tokio::spawn(async move {
                 for turn in 0..40 {
-                    // Some look at what is not there, some leave before the answer.
+                    // Some ask for sales that do not exist, some leave before the answer.
                     let path = match (number + turn) % 3 {
                         0 => "/sales".to_owned(),
                         1 => "/sales/a".to_owned(),

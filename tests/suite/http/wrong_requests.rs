@@ -1,4 +1,4 @@
-//! Every wrong input gets its code; none is a 500, a panic or a closed door for the next one.
+//! Every wrong input gets its code. None causes a 500 or a panic, or blocks later requests.
 
 use proptest::prelude::*;
 use seckill::domain::sale::StockKind;

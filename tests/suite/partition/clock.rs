@@ -1,5 +1,5 @@
-//! The clock of Redis is set while requests are on their way: forward, they are `busy`; back, they
-//! may happen later by as much, and no later.
+//! The clock of Redis is set while requests are in flight. Set forward, they are `busy`; set back,
+//! they may be executed later by as much, and no later.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::support::redis::sale_id;
 const BUYERS: usize = 6;
 const FORWARD_SECONDS: i64 = 30;
 const BACK_SECONDS: i64 = 2;
-/// The wire is good again before anybody gives up.
+/// The wire is repaired before any client gives up.
 const SHORT_HOLD: Duration = Duration::from_millis(300);
 
 async fn shop_with(lab: Lab, clock: &Clock) -> Shop {
@@ -46,7 +46,7 @@ fn a_clock_that_is_set_forward_makes_requests_busy() {
             shop.lab.let_go_kept(Host::S1, Host::M);
         };
         let (told, ()) = tokio::join!(desk.asked("held", BUYERS), stepped);
-        // The control: the clock is nothing to what nobody guards.
+        // The control: without the protection, the clock does not matter.
         shop.until_done("early").await;
         let mut granted = Vec::new();
         for (way, told) in Way::ALL.into_iter().zip(&told) {
@@ -79,7 +79,7 @@ fn a_clock_that_is_set_back_delays_no_more_than_that() {
         sleep_until(asked + EFFECT_WITHIN + Duration::from_secs(BACK_SECONDS.unsigned_abs())).await;
         desk.close(&mut shop).await;
         shop.lab.set(Host::S1, Host::M, Wire::GOOD);
-        // The control: what nobody guards is done now.
+        // The control: without the protection, the request is executed now.
         shop.until_done("late").await;
         sleep(WATCH).await;
         let changed = desk.changed(&mut shop).await;

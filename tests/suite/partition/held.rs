@@ -1,5 +1,5 @@
-//! Bytes on their way to Redis that the network keeps, and lets go long after everybody was told
-//! `unknown` or `busy`: they do nothing any more.
+//! The network delays bytes to Redis until long after all clients were told `unknown` or `busy`:
+//! the bytes have no effect any more.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn holds() -> &'static [u64] {
     }
 }
 
-/// Buyers who were told nothing do it at the other server under another name, and cancel.
+/// Buyers without an answer buy at the other server under another name, and cancel.
 async fn elsewhere(shop: &Shop, way: Way) {
     let till = shop.till(&[1], way, goods(way));
     let mut history = till.wave("elsewhere", 3, 1).await;
@@ -68,7 +68,8 @@ fn held_bytes_do_nothing_once_they_are_let_go() {
         desk.close(&mut shop).await;
         let kept = shop.lab.set(Host::S1, Host::M, Wire::HELD).kept;
         shop.lab.set(Host::S1, Host::M, Wire::GOOD);
-        // The control: what nobody guards is done now, seconds after it was asked for.
+        // The control: without the protection, the request is executed now, seconds after it was
+        // sent.
         shop.until_done("late").await;
         sleep(WATCH).await;
         println!("{kept} packets are let go after {:?}", hold());

@@ -1,5 +1,5 @@
-//! Hosts of our own: network namespaces around a switch whose wires fail as a test says. No packet
-//! leaves them. All of it is gone when the test ends, however it ends.
+//! Hosts for tests: network namespaces around a switch, with wires that fail on command. No packet
+//! leaves them. They are removed when the test ends, however it ends.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};

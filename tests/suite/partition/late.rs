@@ -1,4 +1,4 @@
-//! What people ask for in the tests of late effects, and what happened of it too late.
+//! The requests in the tests of late effects, and what happened too late.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -63,8 +63,8 @@ impl Desk {
         desk
     }
 
-    /// Everybody gets what they ask for, in the end: the control of what is late. It leaves all
-    /// connections warm.
+    /// All get what they ask for in the end: the control of what is late. It leaves all connections
+    /// warm.
     pub async fn works(&self, shop: &Shop, name: &str) {
         change_at_last(shop, 0, "resume", 1).await;
         for mut told in self.asked(name, WARM).await.into_iter().zip(&self.tills) {
@@ -74,7 +74,7 @@ impl Desk {
         self.asked(name, WARM).await;
     }
 
-    /// What so many buyers are told in each way.
+    /// The answers to this many buyers in each way.
     pub async fn asked(&self, name: &str, users: usize) -> Vec<History> {
         join_all(self.tills.iter().map(|till| till.wave(name, users, 1))).await
     }
@@ -111,7 +111,7 @@ impl Desk {
         changed.map(|(key, _)| key).collect()
     }
 
-    /// Orders that came later than they may, of buyers who were not shown them.
+    /// Orders that came later than allowed, of buyers who were not shown them.
     pub async fn late(&self, shop: &mut Shop) -> Vec<String> {
         let mut all = Vec::new();
         for (way, told) in Way::ALL.into_iter().zip(&self.told) {

@@ -1,7 +1,7 @@
-//! Networks that split, keep bytes back and lose them, and processes that stand still: each answer
-//! is judged against what the Redis that counts has in the end. Each test has hosts of its own, and
-//! a control in or beside it, which shows that the same fault does harm where nobody guards against
-//! it. For `make test-partition`.
+//! Networks that split, delay and lose bytes, and processes that stand still. Each answer is
+//! compared with what the winning Redis has in the end. Each test has its own hosts and a control,
+//! which shows that the same fault does harm without the protection. Run with `make
+//! test-partition`.
 
 use std::time::Duration;
 
@@ -20,5 +20,5 @@ mod till;
 
 /// `redis.timeout` of the servers.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
-/// So long after it was asked for, something may still happen.
+/// For this long after the request, something may still happen.
 const EFFECT_WITHIN: Duration = Duration::from_millis(1_100);

@@ -1,4 +1,4 @@
-//! Networks that lose, delay, double and overtake: slow, and never wrong.
+//! Networks that lose, delay, duplicate and reorder packets: answers are slow, and never wrong.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ const INNER: [(Host, Host); 4] = [
     (Host::R, Host::M),
 ];
 
-/// Sells over wires like these, and gives back what happened to their packets.
+/// Sells over wires like these, and returns what happened to their packets.
 async fn sold_over(shop: &mut Shop, name: &str, wire: Wire, pairs: &[(Host, Host)]) -> Packets {
     let goods = format!("list.{name}");
     shop.sale(Way::List, &goods, STOCK).await;

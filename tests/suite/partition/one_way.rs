@@ -1,5 +1,5 @@
-//! Packets of one direction are lost: nothing is acknowledged that the other Redis lacks, and soon
-//! after the wire is mended everybody is served.
+//! Packets of one direction are lost: nothing is acknowledged that the other Redis lacks, and
+//! buyers are served soon after the wire is repaired.
 
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,7 @@ fn nothing_is_acknowledged_over_a_wire_that_leads_one_way() {
         ] {
             let (history, lost) = cut_one_way(&mut shop, from, to).await;
             assert_eq!(lost, [""; 0], "{from:?} to {to:?}");
-            assert!(history.count("unknown") > 0, "nobody was in doubt");
+            assert!(history.count("unknown") > 0, "no outcome was unknown");
         }
     });
 }

@@ -30,7 +30,7 @@ fn before(history: &History, end: Instant) -> History {
     }
 }
 
-/// Waits until the master has heard from its replica a second ago or later.
+/// Waits until the last message of the replica to the master is at least a second old.
 async fn until_heard_of(shop: &mut Shop) -> Instant {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -49,8 +49,8 @@ async fn until_heard_of(shop: &mut Shop) -> Instant {
     }
 }
 
-/// Sells through an outage of the replica. What was told in each sale until it was over and in
-/// the end, and how long it took from the return of the replica until somebody was served.
+/// Sells through an outage of the replica. Returns the answers in each sale until it was over and
+/// in the end, and how long it took from the return of the replica until a buyer was served.
 async fn sold_through(shop: &mut Shop) -> ([(History, History); 2], Duration) {
     for (goods, stock) in [FEW, MANY] {
         shop.sale(Way::List, goods, stock).await;
@@ -60,7 +60,7 @@ async fn sold_through(shop: &mut Shop) -> ([(History, History); 2], Duration) {
     let [few, many] = [0, 1].map(|at| Rush::start(&tills[at], "user", BUYERS[at]));
     tokio::time::sleep(outage()).await;
     let left = shop.master.left(&sale_id(FEW.0)).await;
-    assert_eq!(left, 0, "there was no lie to be told");
+    assert_eq!(left, 0, "the stock was not sold out");
     let end = Instant::now();
     shop.lab.heal();
     let back = until_heard_of(shop).await;
@@ -94,17 +94,17 @@ fn while_the_replica_is_away_nothing_is_sold_out() {
             let open = away.entries.iter().filter(|told| told.answer.is_open());
             lies += away.entries.len() - open.count();
             let last = away.entries.iter().map(|told| told.answered).max();
-            disbelieved(&mut all, last.expect("somebody asked"));
+            disbelieved(&mut all, last.expect("a buyer asked"));
             for world in [&mut shop.master, &mut shop.replica] {
                 assert_eq!(Shop::wrong(world, goods, &all).await, [""; 0]);
             }
         }
-        assert_eq!(lies, 0, "told while no replica heard of it");
+        assert_eq!(lies, 0, "told while no replica had it");
         assert!(served < SERVED_WITHIN, "{served:?}");
     });
 }
 
-/// The control: where the master alone counts, the same buyers hear that all is sold.
+/// The control: if only the master counts, the same buyers are told that everything is sold.
 #[test]
 #[ignore = "needs root and iproute2: make test-partition"]
 fn where_the_master_alone_counts_it_sells_out_without_the_replica() {

@@ -1,5 +1,5 @@
-//! An isolated master whose stock goes to buyers who only hear `unknown`: at `replicated:1` nobody
-//! is told that there is nothing left, because the replica has it and sells it when it takes over.
+//! An isolated master whose stock goes to buyers who only get `unknown`. At `replicated:1` nobody
+//! is told that it is sold out, because the replica has the stock and sells it when it takes over.
 
 use std::time::Instant;
 
@@ -12,7 +12,8 @@ use super::till::{Way, codes, disbelieved};
 use crate::support::PATIENCE;
 use crate::support::history::History;
 
-/// A way to buy, what is there, what everybody asks for, and how much is sold before the cut.
+/// A way to buy, the stock, the quantity that all buyers ask for, and how much is sold before the
+/// cut.
 struct Case {
     way: Way,
     goods: &'static str,
@@ -21,7 +22,7 @@ struct Case {
     before: usize,
 }
 
-/// Of the pairs one unit stays, which is not enough for anybody.
+/// Of the pairs one unit stays, which is not enough for any buyer.
 const CASES: [Case; 5] = [
     Case {
         way: Way::List,

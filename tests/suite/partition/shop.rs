@@ -1,4 +1,4 @@
-//! Two Redis and two servers on hosts of their own, and what a test looks at and breaks there.
+//! Two Redis servers and two seckill servers on hosts of their own, which a test reads and breaks.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -125,7 +125,7 @@ impl Shop {
         contents
     }
 
-    /// A connection from a server's host to Redis that nobody guards.
+    /// A connection from a server's host to Redis without the protection.
     pub fn plain(&self, from: Host) -> Plain {
         let to = SocketAddr::from((SHARED, REDIS_PORT));
         let stream = self.lab.on(from, || TcpStream::connect(to));

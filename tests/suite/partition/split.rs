@@ -1,4 +1,5 @@
-//! The network splits, and the replica is promoted on the other side while the old master sells on.
+//! The network splits. The replica is promoted on the other side while the old master goes on
+//! selling.
 
 use super::lab::{Host, Lab, in_lab};
 use super::shop::Shop;
@@ -58,8 +59,8 @@ fn no_unit_is_acknowledged_on_both_sides_of_a_split() {
     });
 }
 
-/// The control, and the limit of the level: where nobody waits for a replica, two buyers are
-/// promised the same unit, and the judge sees it.
+/// The control, and the limit of the level: if no replica is waited for, two buyers are promised
+/// the same unit, and the check finds it.
 #[test]
 #[ignore = "needs root and iproute2: make test-partition"]
 fn without_waiting_for_the_replica_a_split_sells_units_twice() {

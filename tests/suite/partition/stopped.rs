@@ -1,5 +1,5 @@
-//! A process that stands still while people ask, give up, and decide otherwise elsewhere: when it
-//! goes on, it does nothing of what was given up.
+//! A process that stands still while clients ask, give up, and decide otherwise elsewhere: when it
+//! goes on, it executes nothing of what was given up.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::late::{Desk, WATCH, change, change_at_last};
 use super::shop::{Shop, Stopped};
 use crate::fault::rounds;
 
-/// How long somebody waits for a server that stands still.
+/// How long a client waits for a server that stands still.
 const GIVES_UP: Duration = Duration::from_millis(800);
 
 /// Seconds for which a process stands still, one time after the other.
@@ -46,7 +46,7 @@ fn a_server_that_stood_still_does_nothing_that_was_given_up() {
             desk.tills = patient.clone();
             desk.works(&shop, &format!("after-{seconds}")).await;
         }
-        assert_eq!(wrong, [""; 0], "done after everybody had gone");
+        assert_eq!(wrong, [""; 0], "executed after all clients had gone");
     });
 }
 
@@ -64,7 +64,7 @@ fn a_redis_that_stood_still_does_nothing_that_is_late() {
             plain.set("late");
             desk.ask_until(end, &format!("stop-{seconds}")).await;
             drop(stopped);
-            // The control: what nobody guards is done now.
+            // The control: without the protection, the request is executed now.
             shop.until_done("late").await;
             sleep(WATCH).await;
             println!("after {seconds} s Redis went on");

@@ -25,11 +25,11 @@ impl Way {
     pub const ALL: [Self; 4] = [Self::List, Self::Counter, Self::Basket, Self::Bid];
 }
 
-/// Refusals that are only true while nobody gives anything back.
+/// Refusals that are only true while no buyer cancels.
 const STOCK_REFUSALS: [&str; 3] = ["sold_out", "insufficient_stock", "target_reached"];
-/// Of every ten requests so many are from users who are new.
+/// Of every ten requests, this many are from new users.
 const NEW_OF_TEN: u32 = 6;
-/// Buyers who ask at the same time what became of their requests.
+/// Buyers who ask at the same time for the outcome of their requests.
 const ASKING_AGAIN: usize = 8;
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -53,7 +53,7 @@ impl Till {
         }
     }
 
-    /// The same for buyers who give up and hang up.
+    /// The same for buyers who give up and close the connection.
     pub fn giving_up_after(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
@@ -82,7 +82,7 @@ impl Till {
         }
     }
 
-    /// So many new users ask at the same time.
+    /// This many new users ask at the same time.
     pub async fn wave(&self, name: &str, users: usize, purchase: u32) -> History {
         let users = (0..users).map(|number| format!("{name}-{number}"));
         let asks = users.map(|user| async move { ask(self, &user, purchase).await });
@@ -91,8 +91,8 @@ impl Till {
         }
     }
 
-    /// Everybody who does not know what became of a request asks until that is known, and the
-    /// history has these answers, too.
+    /// All users without a known outcome ask until they know it. The history has these answers,
+    /// too.
     pub async fn settle(&self, history: &mut History) {
         let mut open: Vec<(String, u32)> = Vec::new();
         for entry in &history.entries {
@@ -118,7 +118,7 @@ impl Till {
             if !open {
                 return entries;
             }
-            assert!(Instant::now() < deadline, "{user} never hears of it");
+            assert!(Instant::now() < deadline, "{user} never gets an answer");
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -176,7 +176,7 @@ impl Rush {
                     let refused = entry.answer.order.is_none();
                     heard.lock().expect("not poisoned").entries.push(entry);
                     if refused {
-                        // As people do who are refused.
+                        // As refused buyers do.
                         tokio::time::sleep(PAUSE).await;
                     }
                 }
@@ -190,13 +190,13 @@ impl Rush {
         }
     }
 
-    /// What it has heard so far.
+    /// The answers so far.
     pub fn heard(&self) -> History {
         self.heard.lock().expect("not poisoned").clone()
     }
 
-    /// Waits until so many requests that were sent since then got an order, and gives back when
-    /// the first of them was answered.
+    /// Waits until this many requests that were sent since then got an order; returns when the
+    /// first of them was answered.
     pub async fn until_served(&self, orders: usize, since: Instant) -> Instant {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -207,7 +207,7 @@ impl Rush {
             if let (Some(first), true) = (good.iter().min(), good.len() >= orders) {
                 return *first;
             }
-            assert!(Instant::now() < deadline, "nobody gets anything");
+            assert!(Instant::now() < deadline, "no buyer gets anything");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -229,8 +229,7 @@ fn next_user(users: &AtomicUsize) -> usize {
     rand::random_range(0..known)
 }
 
-/// Takes refusals for stock that were heard until then for no answer, and gives back how many
-/// there were.
+/// Ignores refusals for stock that came until then, and returns how many there were.
 pub fn disbelieved(history: &mut History, until: Instant) -> usize {
     let heard = history.entries.iter_mut();
     let refusals = heard.filter(|heard| {
@@ -241,7 +240,7 @@ pub fn disbelieved(history: &mut History, until: Instant) -> usize {
     refusals.count()
 }
 
-/// How often each code was heard, for people.
+/// How often each code came, for people.
 pub fn codes(history: &History) -> String {
     let mut counts = std::collections::BTreeMap::new();
     for entry in &history.entries {

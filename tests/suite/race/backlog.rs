@@ -1,5 +1,5 @@
-//! A backlog of overdue orders is worked off while the doors are busy: how fast, and what the
-//! buyers feel of it. `SECKILL_TEST_ROUNDS=500 cargo test --release --test suite backlog --
+//! A backlog of overdue orders expires while the buying endpoints are busy: how fast, and how slow
+//! buyers are meanwhile. `SECKILL_TEST_ROUNDS=500 cargo test --release --test suite backlog --
 //! --nocapture` does it with a million orders and prints the figures.
 
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const BUYERS: u32 = 10;
 /// Between two requests of a buyer, whether or not the last one was answered in time.
 const PERIOD: Duration = Duration::from_millis(20);
 
-/// Buyers at the doors until told to stop: how long each waited, in µs, from when it wanted to ask.
+/// Buyers at the endpoints until stopped: how long each waited, in µs, from when it wanted to ask.
 async fn rush(buyer: &Buyer, wave: &'static str, stop: Arc<AtomicBool>) -> Histogram<u64> {
     let buyers = (0..BUYERS).map(|number| {
         let (buyer, stop) = (buyer.clone(), stop.clone());

@@ -1,5 +1,5 @@
 //! Bids under a crowd: never more than the target, to the cent; one bonus for each accepted bid;
-//! one effect for each request; and no balance below nothing.
+//! one effect for each request; and no balance below 0.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! What a buyer gave back over HTTP is there for the next attempt: no closed gate keeps strangers
-//! from it until a probe has seen it.
+//! Units of an order that was cancelled over HTTP are there for the next attempt: no closed gate
+//! refuses it until a probe has passed.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::support::orders::{LONG_HOLD_MS, held_for};
 use crate::support::redis::World;
 
 const LIST: StockKind = StockKind::List;
-/// Strangers who ask at the same time.
+/// New buyers who ask at the same time.
 const CROWD: usize = 8;
 
 /// Buyers whom a gate learns.
@@ -27,8 +27,8 @@ struct Owned {
     order: String,
 }
 
-/// Cancels an order for its buyer while the gates of these sales are closed: each has just heard
-/// how its sale stands, and asks Redis no more for the next 20 ms.
+/// Cancels an order for its buyer while the gates of these sales are closed. Each has just learned
+/// the standing of its sale, and does not ask Redis for the next 20 ms.
 async fn cancel_behind_gates(buyer: &Buyer, owned: &Owned, sales: &[SaleId]) {
     for sale in sales {
         until_closed(buyer, sale).await;
@@ -59,7 +59,7 @@ async fn one_of_a_crowd_gets_it(buyer: &Buyer, sale: &SaleId, round: usize) -> O
         .filter(|entry| entry.answer.code == "grabbed");
     let winner = granted
         .next()
-        .unwrap_or_else(|| panic!("round {round}: nobody got what came back: {codes:?}"));
+        .unwrap_or_else(|| panic!("round {round}: no buyer got what came back: {codes:?}"));
     assert!(granted.next().is_none(), "round {round}: {codes:?}");
     let promise = winner.answer.order.as_ref().expect("an order");
     Owned {
@@ -138,7 +138,7 @@ async fn two_hundred_cancels_are_not_as_many_learnings() {
     // cancels take very long.
     let took = began.elapsed().as_secs_f64();
     let (learnings, learning) = learnings(&app.buyer).await;
-    assert!(learnings >= 1.0, "nobody learned");
+    assert!(learnings >= 1.0, "no gate read its buyers");
     assert!(
         learnings <= 20.0 || learning * 3.0 < took,
         "learned {learnings} times, {learning} of {took} s"

@@ -1,4 +1,4 @@
-//! Crowds at the real doors, and the gates in front of them.
+//! Crowds at the real endpoints, and the gates in front of them.
 
 mod backlog;
 mod bids;

@@ -1,6 +1,6 @@
-//! Stock 50, 1,000 users, 5 requests each, 200 connections: exactly the stock is granted, nobody
-//! gets two orders, nobody is told two stories. And the control: a door with the bug that most
-//! systems have is convicted by the same crowd.
+//! Stock 50, 1,000 users, 5 requests each, 200 connections: exactly the stock is granted, no buyer
+//! gets two orders, and no buyer gets two different answers. The control: the same crowd finds the
+//! bug of an endpoint that checks and acts in two steps, as many systems do.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -29,7 +29,7 @@ async fn assert_exact(world: &World, sale: &SaleId, stock: u64, history: &Histor
     world.assert_holds(sale).await;
 }
 
-/// Lets the crowd in at one door of the servers that these buyers talk to.
+/// Sends the crowd to one endpoint of the servers that these buyers talk to.
 async fn storm(crowd: Crowd, path: &'static str, buyers: Vec<Buyer>, sale: &SaleId) -> History {
     let door = HttpDoor {
         buyers,
@@ -116,7 +116,7 @@ async fn one_user_a_hundred_times_at_once() {
     }
 }
 
-/// The negative control: the crowd finds both classic crimes in a door that checks, then acts.
+/// The negative control: the crowd finds both classic bugs of an endpoint that checks, then acts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_door_that_checks_then_acts_is_convicted() {
     let prefix = new_prefix();
@@ -127,8 +127,8 @@ async fn a_door_that_checks_then_acts_is_convicted() {
         .query_async(&mut connection)
         .await;
     set.expect("seeded");
-    // The first request of each connection finds all the stock. That these are all of different
-    // users, so that nobody is served twice, happens once in ten billion times.
+    // The first request of each connection finds all the stock. The chance that these are all of
+    // different users, so that no user is served twice, is one in ten billion.
     let crowd = Crowd {
         connections: 250,
         ..Crowd::SPEC

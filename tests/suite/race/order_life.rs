@@ -1,6 +1,6 @@
-//! Confirm, cancel and expire the same orders at the same time: exactly one of them wins, everybody
-//! is told so, and each unit comes back once. And the controls: a cancel that does not look at the
-//! state and an expiry that does not look at the deadline are convicted by the same checks.
+//! Confirm, cancel and expire the same orders at the same time: exactly one of them wins, all
+//! clients are told so, and each unit comes back once. The controls: the same checks find a cancel
+//! that ignores the state and an expiry that ignores the deadline.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,15 +28,15 @@ use crate::support::orders::{expire, held_for};
 use crate::support::redis::{World, connect};
 use crate::support::{PATIENCE, TIMEOUT};
 
-/// What somebody was told about an order.
+/// What a client was told about an order.
 type Told = (OrderId, ChangeOutcome);
 
-/// A store of its own: nobody waits for the connections of another.
+/// A store of its own: no client waits for the connections of another.
 fn store(world: &World) -> Store {
     Store::new(&world.url, &world.prefix, TIMEOUT).expect("a store")
 }
 
-/// So many orders of one unit, held for so long.
+/// This many orders of one unit, held for this long.
 async fn crowd(
     world: &World,
     sale: &SaleId,
@@ -128,7 +128,7 @@ enum Ask {
     Cancel,
 }
 
-/// Waits until all who race are there.
+/// Waits until all racers are ready.
 async fn meet(start: &Barrier) {
     let met = tokio::time::timeout(PATIENCE, start.wait()).await;
     met.expect("all come to the start");
@@ -422,7 +422,7 @@ async fn a_cancel_that_does_not_look_at_the_state_is_convicted() {
     }
 }
 
-/// The control: what comes of an expiry that does not look at the deadline.
+/// The control: the result of an expiry that ignores the deadline.
 #[tokio::test]
 async fn an_expiry_that_does_not_look_at_the_deadline_is_convicted() {
     let mut world = World::new().await;

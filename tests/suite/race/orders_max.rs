@@ -1,5 +1,5 @@
 //! One buyer grabs and cancels over many connections at the same time: never more orders than the
-//! sale allows. And the control: without a limit the same check counts more.
+//! sale allows. The control: without a limit the same check counts more.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use crate::support::orders::at_most;
 use crate::support::redis::World;
 
 const CONNECTIONS: usize = 16;
-/// With so many orders nobody need ask on: there is no limit.
+/// If a buyer gets this many orders, there is no limit.
 const ENOUGH: usize = 40;
 
 /// Grabs, and cancels whatever is shown, until the buyer gets no more; what was granted.

@@ -1,5 +1,5 @@
-//! Accounts that are topped up while their owners bid and cancel: not a cent is lost or made. The
-//! books are read from the raw keys and added up here, beside the product.
+//! Payments into accounts while their owners bid and cancel: not a cent is lost or created. The
+//! sums are computed here from the raw keys, without the product.
 
 use std::collections::HashMap;
 
@@ -65,8 +65,8 @@ async fn pay(operator: &Operator, door: &str, request: &str, cents: u64) -> Repl
     operator.json("POST", &format!("{AL}/{door}"), &body).await
 }
 
-/// So many payments of one task, each third of them asked for at two servers at once, each fifth
-/// again at the end; how many were made.
+/// This many payments of one task, each third one sent to two servers at once, each fifth again at
+/// the end; returns how many were made.
 async fn pay_often(
     operators: [Operator; 2],
     door: &'static str,
@@ -170,7 +170,7 @@ async fn top_ups_beside_bids_and_cancels_lose_and_make_no_cent() {
     TestApp::stop_all(servers).await;
 }
 
-/// Adds a cent so many times, each time to the balance that the last answer told.
+/// Adds a cent this many times, each time to the balance of the last answer.
 async fn add_by_comparing(operator: Operator, times: usize) {
     let (mut done, mut seen) = (0, 0);
     while done < times {

@@ -1,5 +1,5 @@
 //! Orders over several sales under a crowd: never oversold, never in part, one order for each
-//! request; and the gates hear of every grant that a buyer hears of.
+//! request. The gates learn of every order before its buyer does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -238,7 +238,7 @@ async fn a_gate_hears_of_an_order_before_its_buyer_does() {
     TestApp::stop_all(servers).await;
 }
 
-/// Another server's gate lags by one probe, as with the doors, however many strangers ask.
+/// Another server's gate lags by one probe, as with the buying endpoints, in any crowd.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_gate_of_another_server_hears_of_an_order_with_the_next_probe() {
     let world = World::new().await;

@@ -1,5 +1,5 @@
-//! An order that cannot be read, because somebody deleted or overwrote its record by hand: its
-//! buyer is told that nobody knows, the log names it, and everybody else buys on.
+//! An order that cannot be read, because its record was deleted or overwritten by hand: its buyer
+//! gets an error, the log names the order, and all other buyers can buy.
 
 use futures_util::future::join_all;
 use seckill::domain::sale::StockKind;
@@ -39,7 +39,7 @@ async fn a_lost_record_keeps_nobody_else_from_buying() {
     let named = |line: &str| line.contains("sale=rush") && line.contains(lost.as_str());
     assert!(logged.lines().any(named), "{logged}");
 
-    // The gate closes, lets them pass, and stays closed whatever they hear.
+    // The gate closes, lets them pass, and stays closed whatever answers they get.
     until_closed(&server.buyer, &sale).await;
     let learnings = learnings(&server.buyer).await;
     for _ in 0..20 {
@@ -54,7 +54,7 @@ async fn a_lost_record_keeps_nobody_else_from_buying() {
     world.assert_holds(&sale).await;
 }
 
-/// How often the server learned who the buyers are.
+/// How often the server read the buyers.
 async fn learnings(buyer: &Buyer) -> String {
     let metrics = buyer.get("/metrics").await.body;
     let count = metrics

@@ -1,4 +1,4 @@
-//! A node of a Redis Cluster holds a part of the data: it is not sold from.
+//! A node of a Redis Cluster holds only a part of the data, so nothing is sold from it.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! The list of commands that Redis is asked about has every command that is used, and no other.
+//! The list of commands that Redis is asked about is complete, and has no unused command.
 
 use std::collections::BTreeSet;
 use std::fs;

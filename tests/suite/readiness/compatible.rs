@@ -1,4 +1,4 @@
-//! The walk that every supported server passes, with no more rights than the documents ask for.
+//! The test that every supported server passes, with no more permissions than the documents name.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -77,7 +77,7 @@ fn documented() -> Vec<String> {
     line.split(' ').map(str::to_owned).collect()
 }
 
-/// Makes the documented user on the keys of this world, and gives back its address.
+/// Creates the documented user on the keys of this world, and returns its address.
 async fn make_user(world: &mut World) -> RedisUrl {
     let mut words = documented();
     let keys = words

@@ -1,4 +1,4 @@
-//! `seckill:data_version`: set once, and a program that does not know it touches nothing.
+//! `seckill:data_version` is set once. A program that does not know the version changes nothing.
 
 use seckill::domain::sale::StockKind;
 
@@ -88,7 +88,7 @@ async fn a_later_version_is_refused_in_one_sentence() {
     app.stop().await;
 }
 
-/// Nobody asks: the server reads it again each second.
+/// Without any request: the server reads it again each second.
 #[tokio::test]
 async fn a_running_server_notices_it() {
     let redis = PrivateRedis::forgetful();

@@ -1,4 +1,4 @@
-//! A Redis that drops keys when it is full forgets sales and orders: it is not ready.
+//! A Redis that evicts keys when it is full loses sales and orders, so the server is not ready.
 
 use super::{Doctor, PASSWORD, USER};
 use crate::support::app::TestApp;

@@ -1,5 +1,4 @@
-//! A Redis that hides what it is: INFO, CONFIG and ROLE are in the categories that are often
-//! forbidden.
+//! A Redis that hides what it is: INFO, CONFIG and ROLE are in categories that are often forbidden.
 
 use std::time::{Duration, Instant};
 
@@ -57,8 +56,8 @@ async fn a_level_is_verified_by_what_is_shown() {
     app.stop().await;
 }
 
-/// Nobody needs ROLE to notice that a server is no master any more: holds expire, operators work,
-/// the server is ready.
+/// ROLE is not needed to notice that a server is not a master any more: holds expire, operators
+/// work, the server is ready.
 #[tokio::test]
 async fn after_a_failover_everything_goes_on_without_role() {
     let pair = Pair::start().await;

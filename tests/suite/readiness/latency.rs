@@ -9,8 +9,8 @@ use crate::support::app::TestApp;
 use crate::support::proxy::Proxy;
 use crate::support::redis::{PrivateRedis, World};
 
-/// A round trip of 400 ms is long, but shorter than the longest wait of a buyer: doors sell, so the
-/// server is ready. All questions are one round trip.
+/// A round trip of 400 ms is long, but shorter than the longest wait of a buyer: the endpoints
+/// sell, so the server is ready. All questions take one round trip.
 #[tokio::test]
 async fn a_server_that_sells_is_ready_however_far_redis_is() {
     let redis = PrivateRedis::forgetful();

@@ -1,4 +1,4 @@
-//! What is asked of Redis before anything is sold, and what follows from the answers.
+//! The questions to Redis before anything is sold, and what follows from the answers.
 
 mod cluster;
 mod commands;

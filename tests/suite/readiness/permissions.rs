@@ -1,5 +1,5 @@
-//! A user who may not run a command of the scripts: nothing is sold, nothing is half done, and
-//! everybody is told; as soon as it is allowed, sales go on.
+//! A user who may not run a command of the scripts: nothing is sold, nothing is executed in part,
+//! and all clients get an error. As soon as the command is allowed, sales go on.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -134,7 +134,7 @@ const CROWD: Crowd = Crowd {
     patience: Duration::ZERO,
 };
 
-/// Nobody asks the server whether it is ready: it finds out by itself.
+/// Without a request to `/readyz`: the server finds out by itself.
 #[tokio::test]
 async fn a_server_that_starts_without_a_command_loses_nothing_and_sells_when_it_gets_it() {
     let mut guarded = Guarded::start(&["+@all", "-hset", "-zadd", "~*"]).await;
@@ -151,7 +151,7 @@ async fn a_server_that_starts_without_a_command_loses_nothing_and_sells_when_it_
         .iter()
         .filter(|entry| entry.answer.code == "busy")
         .count();
-    assert_eq!(busy, CROWD.users, "everybody hears busy");
+    assert_eq!(busy, CROWD.users, "all buyers get busy");
     assert_eq!(guarded.world.left(&sale).await, 5_000);
     guarded.set_user(&["+hset", "+zadd"]).await;
     let since = Instant::now();
@@ -185,7 +185,7 @@ async fn a_command_that_is_taken_away_in_mid_sale_stops_the_doors() {
     app.stop().await;
 }
 
-/// A Redis that is busy answers no question about the user, so what was heard before still counts.
+/// A busy Redis answers no question about the user, so the last answer still counts.
 #[tokio::test]
 async fn questions_without_an_answer_give_no_permit() {
     let mut guarded = Guarded::start(&["+@all", "~*"]).await;

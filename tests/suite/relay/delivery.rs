@@ -1,4 +1,4 @@
-//! Days on which nothing fails.
+//! Deliveries without any fault.
 
 use std::time::Duration;
 
@@ -186,6 +186,6 @@ async fn the_feed_is_trimmed_behind_all_groups() {
     receiver.until("spring", 2001).await;
     relay.stop().await;
     let left: usize = world.run(&["XLEN", &feed]).await;
-    assert!(left <= 200, "{left} entries that nobody needs");
+    assert!(left <= 200, "{left} entries that are not needed");
     assert_complete(&receiver, "spring", 2001);
 }

@@ -1,4 +1,4 @@
-//! Whatever fails, every entry arrives, and what arrives twice is known by its seq.
+//! Whatever fails, every entry arrives, and a receiver recognises repeats by their seq.
 
 use std::time::Duration;
 
@@ -134,7 +134,7 @@ async fn a_relay_that_ends_leaves_the_rest_to_the_next_one() {
     relay.stop().await;
     assert_eq!(receiver.seqs("spring"), [0; 0]);
     let left = consumers(&mut world, "spring").await;
-    assert_eq!(left, 1, "what waits for it would be forgotten with it");
+    assert_eq!(left, 1, "what is pending for it would be lost with it");
     receiver.set_mood(|_| 200);
     let relay = Running::start(&world, &settings);
     receiver.until("spring", 30).await;
@@ -174,7 +174,7 @@ async fn a_relay_that_hangs_gives_way_and_a_live_one_does_not() {
         .feed_keep("spring", "hangs", 100, &Default::default())
         .await;
     assert!(kept.expect("kept").ids.is_empty(), "it has lost them");
-    // What a worker gives back goes to the next at once, the rest does not.
+    // Entries that a worker hands over go to the next one at once, the others do not.
     store
         .feed_give_back("spring", "heir", &["0-2".to_owned()])
         .await

@@ -57,7 +57,7 @@ fn entries_of_a_run() -> usize {
     }
 }
 
-/// What is wrong with what was delivered of a feed with so many entries.
+/// What is wrong with the deliveries of a feed with this many entries.
 fn violations(seqs: &[u64], entries: u64) -> Vec<String> {
     let got: BTreeSet<u64> = seqs.iter().copied().collect();
     let missing = (1..=entries).filter(|seq| !got.contains(seq));

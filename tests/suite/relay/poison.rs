@@ -1,4 +1,4 @@
-//! Entries that the receiver never wants, and those that nobody can deliver.
+//! Entries that the receiver always refuses, and entries that cannot be delivered.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use crate::support::PATIENCE;
 use crate::support::receiver::Receiver;
 use crate::support::redis::World;
 
-/// Waits until the event has so many dead letters; gives back their entries and reasons.
+/// Waits until the event has this many dead letters; returns their entries and reasons.
 async fn until_dead(world: &World, event: &str, count: usize) -> Vec<(String, String)> {
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -219,11 +219,14 @@ async fn broken_data_raises_before_the_first_write() {
     )];
     assert_broken_data_raises(&ACCOUNT_PAY, &KEYS, &args, &seeds, less).await;
     let requests: [(Words, &str); 5] = [
-        (&["HSET", "payments", "x\tr", ""], "r of x is no payment"),
-        (&["HSET", "payments", "x\tr", "-2"], "r of x is no payment"),
+        (&["HSET", "payments", "x\tr", ""], "r of x is not a payment"),
+        (
+            &["HSET", "payments", "x\tr", "-2"],
+            "r of x is not a payment",
+        ),
         (
             &["HSET", "payments", "x\tr", "02\t5"],
-            "r of x is no payment",
+            "r of x is not a payment",
         ),
         (
             &["HSET", "payments", "x\tr", "-2\t"],
@@ -425,7 +428,7 @@ async fn every_seeded_bug_is_convicted() {
             "balance + 1 < cents then",
             &[Judge::Everybody],
         ),
-        // Money that goes in and out beside the books.
+        // Money that goes in and out and is not recorded.
         (
             "redis.call(\"HSET\", paid_in, username, digits(total))",
             "",
@@ -450,7 +453,7 @@ async fn every_seeded_bug_is_convicted() {
                     Some(_) => {}
                 }
             };
-            assert!(convicted, "nobody noticed {wrong:?} ({by:?})");
+            assert!(convicted, "nothing noticed {wrong:?} ({by:?})");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `archive_begin`: what it does with the other steps is in `archive.rs` of the suite.
+//! `lua/archive_begin.lua`. The whole archive command is tested in `archive.rs`.
 
 use seckill::store::script::ARCHIVE_BEGIN;
 

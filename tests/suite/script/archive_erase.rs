@@ -1,4 +1,4 @@
-//! `archive_erase`: what it does with the other steps is in `archive.rs` of the suite.
+//! `lua/archive_erase.lua`. The whole archive command is tested in `archive.rs`.
 
 use redis::Value;
 use seckill::store::script::ARCHIVE_ERASE;

@@ -261,7 +261,7 @@ async fn broken_data_raises_before_the_first_write() {
         ),
         (
             &["HSET", "orders", "p-1", "confirmed\t1\tx\t\tr\np\t60"],
-            "p-1 is no bid for p",
+            "p-1 is not a bid for p",
         ),
         (
             &[
@@ -270,7 +270,7 @@ async fn broken_data_raises_before_the_first_write() {
                 "p-1",
                 "confirmed\t1\tx\t\tr\nq\t60/70/6/1/0",
             ],
-            "p-1 is no bid for p",
+            "p-1 is not a bid for p",
         ),
         (
             &[

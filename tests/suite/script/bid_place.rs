@@ -222,7 +222,7 @@ async fn every_refusal_comes_in_its_place_and_writes_nothing() {
         assert_eq!(outcome, refused(expected), "{goods} {cents}");
         assert_eq!(world.dump().await, before, "{goods} {cents}");
     }
-    // The same request gets its order whatever became of its target.
+    // The same request gets its order, whatever happened to its target.
     let states = [
         SaleEdit {
             paused: Some(true),
@@ -516,7 +516,7 @@ impl Model {
 enum Step {
     /// User, request, target by its place, cents.
     Bid(usize, u8, usize, u64),
-    /// The bid of this number, if there are so many.
+    /// The bid of this number, if there are that many.
     Cancel(usize),
     /// The balance of a user becomes this.
     Set(usize, u64),
@@ -734,12 +734,12 @@ fn every_seeded_bug_is_convicted() {
             let mut runner = TestRunner::deterministic();
             let convicted = (0..100).any(|_| {
                 let case = cases().new_tree(&mut runner).expect("a case").current();
-                // A bonus of more than was accepted is no record, which convicts as well.
+                // A bonus above the accepted amount is not a valid record, which is found as well.
                 let judged =
                     std::panic::AssertUnwindSafe(|| on_a_runtime(judge(&source, &case, by)));
                 std::panic::catch_unwind(judged).is_ok_and(|judged| judged.is_err())
             });
-            assert!(convicted, "nobody noticed {wrong:?} ({by:?})");
+            assert!(convicted, "nothing noticed {wrong:?} ({by:?})");
         }
     }
 }

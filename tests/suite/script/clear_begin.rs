@@ -1,4 +1,4 @@
-//! `clear_begin`: what it does with the other steps is in `clear.rs` of the suite.
+//! `lua/clear_begin.lua`. The whole command is tested in `clear.rs`.
 
 use seckill::store::script::CLEAR_BEGIN;
 

@@ -1,4 +1,4 @@
-//! `clear_undo`: what it does after the other steps is in `clear.rs` of the suite.
+//! `lua/clear_undo.lua`. The whole command is tested in `clear.rs`.
 
 use redis::Value;
 use seckill::store::script::CLEAR_UNDO;

@@ -1,5 +1,5 @@
-//! What a person asked for is done in time or not at all: each script that changes something for
-//! somebody looks at its deadline before anything else.
+//! A change that a person asked for is made in time or not at all: each script that makes one
+//! checks its deadline before anything else.
 
 use std::sync::LazyLock;
 
@@ -52,7 +52,7 @@ pub static OF_PEOPLE: [&LazyLock<Script>; 33] = [
     &STOCK_REMOVE,
 ];
 
-/// Scripts that write, too, but done late they change nothing that somebody decided meanwhile.
+/// Scripts that also write. Done late, they change nothing that was decided meanwhile.
 static OF_THE_BACKGROUND: [&LazyLock<Script>; 6] = [
     &FEED_BURY,
     &FEED_LEAVE,
@@ -71,7 +71,7 @@ async fn a_script_that_starts_after_its_deadline_changes_nothing() {
         assert!(script.has_deadline, "{name} takes no deadline");
         let late = script.on(&[]).start_by(now - 1).send(&mut world.raw).await;
         assert!(late.as_ref().is_ok_and(is_late), "{name}: {late:?}");
-        // In time, it looks at what it was given, which is nothing.
+        // In time, it checks its arguments, of which there are none.
         let now = world.now().await;
         let in_time = script.on(&[]).start_by(now + 60_000);
         let in_time = in_time.send(&mut world.raw).await;

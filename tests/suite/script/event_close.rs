@@ -1,4 +1,4 @@
-//! `event_close`: what follows it is in `clear.rs` of the suite.
+//! `lua/event_close.lua`. The whole command is tested in `clear.rs`.
 
 use seckill::store::script::EVENT_CLOSE;
 

@@ -1,4 +1,4 @@
-//! `event_delete`: what it leaves behind is in `clear.rs` of the suite.
+//! `lua/event_delete.lua`. The whole command is tested in `clear.rs`.
 
 use seckill::store::script::EVENT_DELETE;
 

@@ -53,7 +53,7 @@ async fn an_entry_moves_to_the_dead_letters_once() {
         letters[0].1,
         ["entry", "0-2", "reason", "not wanted", "order", "y"]
     );
-    // An entry that somebody deleted is known by its id.
+    // An entry that was deleted by hand is known by its id.
     let feed = format!("{}feed", world.prefix);
     let _: i64 = world.run(&["XDEL", &feed, "0-1"]).await;
     assert_eq!(bury(&mut world, "0-1").await, "buried");

@@ -1,4 +1,4 @@
-//! `feed_drop`: which entries a reset drops is in `clear.rs` of the suite.
+//! `lua/feed_drop.lua`. Which entries a reset drops is tested in `clear.rs`.
 
 use redis::Value;
 use seckill::store::script::{FEED_DROP, FEED_LAG};

@@ -52,7 +52,7 @@ async fn a_consumer_leaves_when_nothing_waits_for_it() {
     let _: u64 = world.run(&["XACK", &key, "g", "0-1"]).await;
     assert_eq!(leave(&mut world, "busy").await, "left");
     assert_eq!(consumers(&mut world).await, []);
-    // Saying it again, or of somebody unknown, does no harm.
+    // A repeat, or an unknown consumer, does no harm.
     assert_eq!(leave(&mut world, "busy").await, "left");
     let _: u64 = world.run(&["XGROUP", "DESTROY", &key, "g"]).await;
     assert_eq!(leave(&mut world, "busy").await, "no_such_group");

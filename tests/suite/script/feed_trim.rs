@@ -30,7 +30,7 @@ async fn add(world: &mut World, entries: usize) {
     let _: Vec<String> = pipe.query_async(&mut world.raw).await.expect("added");
 }
 
-/// Gives a group so many entries, and acknowledges those that pass.
+/// Gives a group this many entries, and acknowledges those that pass.
 async fn read(world: &mut World, group: &str, entries: usize, pass: impl Fn(u64) -> bool) {
     let feed = format!("{}feed", world.prefix);
     let count = entries.to_string();
@@ -152,7 +152,7 @@ async fn random_groups_lose_nothing() {
             // Acknowledging for a group that was not given it yet changes nothing.
         }
     }
-    // When nobody needs anything any more, only the last node stays.
+    // When no entry is needed any more, only the last node stays.
     for group in groups {
         read(&mut world, group, added as usize, |_| true).await;
         for seq in &kept {

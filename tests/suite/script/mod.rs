@@ -1,5 +1,5 @@
-//! One file for each script of `lua/`: every word reached, refusals write nothing, wrong calls
-//! raise, broken data is named.
+//! One file for each script of `lua/`: every answer is reached, refusals write nothing, wrong calls
+//! raise, and errors name broken data.
 
 mod account_pay;
 mod account_set;

@@ -14,7 +14,7 @@ async fn unbind(world: &World, who: &str) -> Option<Number> {
     unbound.expect("answered")
 }
 
-/// An operator frees a number; who it is bound to is what he is shown before.
+/// An operator frees a number after they were shown which openid it is bound to.
 async fn free(world: &World, what: &str) -> Option<OpenId> {
     let shown = world.store.openid_of(&number(what)).await.expect("read");
     let freed = world.store.number_free(&number(what)).await;
@@ -85,8 +85,8 @@ async fn an_openid_that_has_another_number_keeps_it() {
     assert_eq!(world.contents().await, whole);
 }
 
-/// A hand took one half. A number is bound to whom it says, and to nobody if it says nothing; an
-/// openid frees whichever half it has.
+/// One half was deleted by hand. The entry of the number says who is bound to it. An openid frees
+/// whichever half it has.
 #[tokio::test]
 async fn half_a_binding_is_freed_from_the_side_that_has_it() {
     let mut world = World::new().await;
@@ -150,7 +150,7 @@ async fn broken_data_raises_before_the_first_write() {
         (&["openids", "numbers", "n", "o"], "number", "n"),
     ];
     for (places, by, name) in cases {
-        // One hash is whole, the other key is none; then both are none.
+        // One hash is whole and the other key has another type; then both have.
         let mut world = World::new().await;
         let [whole, broken] = [places[0], places[1]].map(|key| format!("{}{key}", world.prefix));
         let _: Value = world.run(&["HSET", &whole, places[2], places[3]]).await;

@@ -202,8 +202,8 @@ async fn nobody_cancels_the_order_of_another() {
     assert_eq!(none.expect("decided"), ChangeOutcome::NoSuchOrder);
 }
 
-/// The number stands on the ticket: naming it is not enough, whatever became of the ticket. A
-/// keyword that was taken away leaves a trace, and still says what the sale is.
+/// The number is on the ticket, so naming it is never enough, whatever the state of the ticket. A
+/// keyword that was removed leaves an empty field, which still says what the sale is.
 #[tokio::test]
 async fn only_the_office_and_operators_cancel_a_ticket() {
     for keyword in ["key", ""] {
@@ -400,7 +400,7 @@ async fn a_count_that_is_none_raises_before_the_first_write() {
     assert_eq!(world.dump().await, before);
 }
 
-/// Of an older sale nobody counted; it begins with the first order that dies.
+/// An older sale did not count; it begins with the first order that dies.
 #[tokio::test]
 async fn an_older_sale_begins_to_count_with_its_next_death() {
     let mut world = World::new().await;

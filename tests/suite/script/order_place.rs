@@ -133,10 +133,10 @@ async fn an_order_over_sales_of_both_kinds_takes_all_and_writes_each_key() {
     }
     let held: u64 = world.run(&["EXISTS", &keys.holds("e")]).await;
     assert_eq!(held, 0, "nothing waits");
-    // The doors show its own line of the order.
+    // The buying endpoints show their own line of the order.
     for sale in [&tea, &cup] {
         let Outcome::AlreadyGrabbed(grant) = world.grab(sale, "秒 x", 1).await else {
-            panic!("the door of {sale} does not know the order");
+            panic!("the endpoint of {sale} does not know the order");
         };
         assert_eq!(
             (grant.order.as_str(), Some(&grant.line)),
@@ -652,7 +652,7 @@ struct Model {
     left: Vec<u32>,
     held: HashMap<(u8, usize), usize>,
     requests: HashMap<(u8, u8), (BTreeMap<usize, u32>, usize)>,
-    /// Who got what, in the order of the grants; nobody's when it was cancelled.
+    /// The holder of each unit, in the order of the grants; none if the order was cancelled.
     orders: Vec<Option<(u8, BTreeMap<usize, u32>)>>,
 }
 
@@ -746,7 +746,7 @@ fn said(outcome: &PlaceOutcome) -> (String, Option<&OrderId>) {
 enum Step {
     /// User, request, lines by the place of their sale.
     Place(u8, u8, Vec<(usize, u32)>),
-    /// The order of this number, if there are so many.
+    /// The order of this number, if there are that many.
     Cancel(usize),
 }
 

@@ -1,5 +1,5 @@
-//! Random walks through the life of orders, with a clock that the test moves, against a model in
-//! the plainest words. Each walk ends with the deep audit of both sales.
+//! Random walks through the life of orders, with a clock that the test moves, compared with a
+//! simple model. Each walk ends with the deep audit of both sales.
 
 use std::collections::{BTreeMap, VecDeque};
 

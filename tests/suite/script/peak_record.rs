@@ -8,7 +8,7 @@ use seckill::store::script::PEAK_RECORD;
 use super::{assert_raises, call};
 use crate::support::redis::World;
 
-/// Records `number` of a master, and gives back what is recorded of all of them.
+/// Records `number` of a master, and returns what is recorded of all of them.
 async fn recorded(
     world: &mut World,
     run_id: &str,

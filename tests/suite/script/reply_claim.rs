@@ -78,7 +78,7 @@ async fn store_behind(proxy: &Proxy, world: &World) -> (Store, Claim) {
     (store, first)
 }
 
-/// Waits until a claim was executed after `before` and given up, long before it would be forgotten.
+/// Waits until a claim was executed after `before` and given up, long before its memory ends.
 async fn until_given_up(world: &mut World, before: u64) {
     let deadline = Instant::now() + MEMORY / 2;
     while world.calls("set").await <= before || world.messages().await != [""; 0] {
@@ -87,7 +87,8 @@ async fn until_given_up(world: &mut World, before: u64) {
     }
 }
 
-/// Whoever claims does not hear of it: whenever Redis does so after all, nobody else has to wait.
+/// The owner of a claim gets no reply from Redis. Even if Redis executes the claim later, no other
+/// delivery has to wait.
 #[tokio::test]
 async fn a_claim_that_nobody_heard_of_is_given_up() {
     let redis = PrivateRedis::forgetful();
@@ -101,7 +102,7 @@ async fn a_claim_that_nobody_heard_of_is_given_up() {
     until_given_up(&mut world, before).await;
 }
 
-/// A claim that arrives after its deadline is not made, so nobody else has to wait for its end.
+/// A claim that arrives after its deadline is not made, so no delivery has to wait for its end.
 #[tokio::test]
 async fn a_claim_that_comes_late_is_not_made() {
     let redis = PrivateRedis::forgetful();
@@ -210,7 +211,7 @@ async fn wrong_calls_and_broken_data_raise() {
     assert_raises(&mut world, &REPLY_CLAIM, &["reply"], &args, "WRONGTYPE").await;
 }
 
-/// A note is an order's id; what somebody wrote there by hand is named.
+/// A note is the id of an order. Another text, written by hand, is named.
 #[tokio::test]
 async fn a_note_that_is_no_order_is_an_error() {
     let mut world = World::new().await;

@@ -30,7 +30,7 @@ async fn the_last_note_stays_and_nothing_else_changes() {
     assert_eq!(claimed(&world, "m").await.note, Some(order(2)));
 }
 
-/// A lease that ran out and that nobody took over takes nothing: the next owner gets the note.
+/// A lease that ran out and was not taken over loses nothing: the next owner gets the note.
 #[tokio::test]
 async fn a_late_note_is_still_found() {
     let mut world = World::new().await;

@@ -324,7 +324,7 @@ async fn an_activity_is_sold_by_the_office_whatever_its_stock() {
                 StockKind::Counter | StockKind::Target => 0,
             }
         );
-        // Elsewhere nobody is shown whose ticket it is.
+        // Elsewhere no client is shown whose ticket it is.
         let told = refusals(&world, &sale, kind.door(), &[("x", 1), ("z", 1)]).await;
         assert_eq!(told, [Refusal::WrongDoor; 2]);
         world.assert_holds(&sale).await;
@@ -342,7 +342,7 @@ async fn the_window_includes_both_ends_to_the_millisecond() {
             (closes_at, None),
             (closes_at + 1, Some(&ended)),
         ] {
-            // New for each instant: whoever holds an order gets it back at any time.
+            // A new buyer for each instant: a buyer with an order gets it back at any time.
             let mut world = World::new().await;
             let sale = world.sale("a", StockKind::Counter, 1).await;
             set_window(&mut world, &sale, Some(opens_at), Some(closes_at)).await;
@@ -524,7 +524,7 @@ async fn units_pushed_by_hand_are_sold_whatever_their_bytes() {
         ["tab\tline\nend", "100%"]
     );
     assert_eq!(grabbed(&batch.outcomes[1]).line.units, ["%FF\0"]);
-    // The audit says that nobody accounted for them.
+    // The audit says that they are not accounted for.
     let judged = world.store.recount(&sale, &|_| {}).await.expect("recount");
     let violations = judged.expect("exists").violations;
     assert!(
@@ -714,8 +714,8 @@ async fn broken_data_raises_before_the_first_write() {
     }
 }
 
-/// Somebody deletes, overwrites or invents what belongs to one buyer: nobody else of the batch is
-/// concerned, in whatever place they are.
+/// The data of one buyer are deleted, overwritten or invented by hand: the others of the batch are
+/// not affected, at whatever place they are.
 #[tokio::test]
 async fn an_order_that_cannot_be_read_is_the_trouble_of_its_buyer_alone() {
     for (kind, broken) in [StockKind::List, StockKind::Counter]
@@ -765,7 +765,7 @@ async fn an_order_that_cannot_be_read_is_the_trouble_of_its_buyer_alone() {
     }
 }
 
-/// What somebody wrote by hand: the id that the buyer is said to hold, and its record.
+/// Written by hand: the id that the buyer is said to hold, and its record.
 const BROKEN: [(&str, Option<&str>); 9] = [
     ("a-lost", None),
     ("a-lost\u{1e}=free", None),

@@ -205,7 +205,7 @@ async fn the_feed_is_fixed_by_the_first_grant() {
             assert_eq!(outcome, EditOutcome::Updated, "nothing was granted yet");
         }
         let order = world.granted(&id, "x", 1).await;
-        // Fixed for good: also when the only order is dead and nobody holds one.
+        // Fixed for good, even if the only order is dead and no buyer holds one.
         world
             .store
             .order_cancel(&order, &Caller::Operator)
@@ -648,7 +648,7 @@ async fn an_activity_gives_one_ticket_to_each_number() {
         EditOutcome::Updated
     );
     assert_eq!(put(&plain, &limit(2)).await, many);
-    // A limit that somebody chose is not changed in silence.
+    // A limit that was set is not changed silently.
     let two = world.sale("two", StockKind::List, 5).await;
     world.put(&two, &limit(2)).await;
     assert_eq!(put(&two, &shown(None)).await, many);
@@ -685,7 +685,7 @@ async fn the_door_of_a_sale_with_orders_is_fixed() {
     }
 }
 
-/// Otherwise whoever takes an activity off show would sell its tickets to anybody elsewhere.
+/// Otherwise hiding an activity would let any endpoint sell its tickets.
 #[tokio::test]
 async fn an_activity_off_show_is_sold_nowhere() {
     for kind in [StockKind::List, StockKind::Counter] {
@@ -696,7 +696,7 @@ async fn an_activity_off_show_is_sold_nowhere() {
         let sale = stored(&world, &shown).await;
         assert_eq!((sale.door(), sale.purchase_max), (Door::Office, 1));
         assert_eq!(sale.activity.and_then(|activity| activity.keyword), None);
-        // Nor in the office, where nobody would find the ticket.
+        // Nor in the office, where no user would find the ticket.
         for door in [kind.door(), Door::Office] {
             let batch = world.grab_all(&shown, door, &[("x", 1)]).await;
             assert_eq!(batch.outcomes, [Outcome::Refused(Refusal::WrongDoor)]);
@@ -723,7 +723,7 @@ async fn who_never_had_a_keyword_is_no_activity() {
     }
 }
 
-/// What is broken in the activity is in nobody's way who changes something else.
+/// A broken field of the activity does not prevent a change of other fields.
 #[tokio::test]
 async fn a_sale_with_a_broken_activity_can_be_paused_and_mended() {
     let mut world = World::new().await;

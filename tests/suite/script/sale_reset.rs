@@ -1,4 +1,4 @@
-//! `sale_reset`: what it does after the other steps is in `clear.rs` of the suite.
+//! `lua/sale_reset.lua`. The whole command is tested in `clear.rs`.
 
 use redis::Value;
 use seckill::store::script::SALE_RESET;

@@ -1,4 +1,4 @@
-//! `sale_resume`, and what the scripts that grant do with the past that they are given.
+//! `lua/sale_resume.lua`, and what the scripts that grant do with the past that they are given.
 
 use redis::Value;
 use seckill::domain::audit::violation::Violation;

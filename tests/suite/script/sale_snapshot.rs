@@ -115,7 +115,7 @@ async fn several_sales_are_read_in_their_order_and_a_broken_one_hides_no_other()
         [&three, &broken, &broken, &three, &none].map(Clone::clone)
     );
 
-    // The same, as everybody reads it.
+    // The same, as every client reads it.
     let read = world.store.sales().await.expect("read");
     let left: Vec<_> = read
         .iter()

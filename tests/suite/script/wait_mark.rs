@@ -1,4 +1,4 @@
-//! `wait_mark`: writes something, so that replicas can be waited for.
+//! `lua/wait_mark.lua`
 
 use seckill::store::script::WAIT_MARK;
 

@@ -1,4 +1,4 @@
-//! Targets, bids and accounts as the tests need them.
+//! Targets, bids and accounts for tests.
 
 use seckill::domain::ids::{Event, RequestId, SaleId};
 use seckill::domain::money::Amount;
@@ -16,7 +16,7 @@ use super::redis::World;
 /// An end of cancelling that no test sees.
 pub const FAR: EpochMs = 99_999_999_999_999;
 
-/// A bid as the door would read it.
+/// A bid as the endpoint would read it.
 pub fn a_bid(user: &str, request: &str, goods: &SaleId, cents: u64) -> Bid {
     Bid {
         username: username(user),
@@ -27,7 +27,7 @@ pub fn a_bid(user: &str, request: &str, goods: &SaleId, cents: u64) -> Bid {
     }
 }
 
-/// A payment as the door would read it, out of the account when the cents are below 0.
+/// A payment as the endpoint would read it, out of the account if the cents are below 0.
 pub fn a_payment(user: &str, request: &str, cents: i64) -> Payment {
     let direction = if cents < 0 {
         Direction::Withdrawal
@@ -57,7 +57,7 @@ pub fn terms(bid_min: u64, bonus_bp: u32) -> SaleEdit {
 }
 
 impl World {
-    /// Creates a target of so many cents on these terms.
+    /// Creates a target of this many cents on these terms.
     pub async fn target(&self, id: &str, cents: u64, terms: &SaleEdit) -> SaleId {
         let sale = self.sale(id, StockKind::Target, cents).await;
         if *terms != SaleEdit::default() {
@@ -92,7 +92,7 @@ impl World {
         set.expect("answered")
     }
 
-    /// Pays so many cents in, or out when they are below 0.
+    /// Pays this many cents in, or out if they are below 0.
     pub async fn pay(&self, name: &str, user: &str, request: &str, cents: i64) -> PayOutcome {
         let payment = a_payment(user, request, cents);
         let paid = self.store.account_pay(&event(name), &payment).await;

@@ -1,4 +1,4 @@
-//! Names of the chat as the tests need them.
+//! Users of the chat platform for tests.
 
 use seckill::domain::ids::{Number, OpenId};
 

@@ -1,4 +1,4 @@
-//! A real Chromium with the screen of a phone, told what to do by its driver.
+//! A real Chromium with the screen of a phone, controlled by its driver.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// The screen, in points.
 const WIDTH: u32 = 390;
 const HEIGHT: u32 = 844;
-/// The variable that names a folder for pictures of the pages, for people to look at.
+/// The variable that names a folder for pictures of the pages.
 const PICTURES: &str = "SECKILL_TEST_PICTURES";
 
 /// A phone; its driver ends with it.
@@ -39,7 +39,7 @@ impl Drop for Driver {
 }
 
 impl Phone {
-    /// A phone that looks at the pages of one server.
+    /// A phone that shows the pages of one server.
     pub async fn start(server: SocketAddr) -> Self {
         let port = free_address().port();
         let driver = Command::new("chromedriver")
@@ -134,7 +134,7 @@ impl Phone {
         assert_eq!(padding.await, "16px", "{url} has no style");
     }
 
-    /// Keeps a picture of the screen, if somebody wants to look.
+    /// Keeps a picture of the screen, if a folder is set.
     pub async fn picture(&self, name: &str) {
         let Ok(folder) = std::env::var(PICTURES) else {
             return;

@@ -1,4 +1,4 @@
-//! A client of the doors.
+//! A client of the buyers' endpoints.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::PATIENCE;
 
-/// Someone who asks at the doors over kept connections.
+/// A client of the buying endpoints with kept connections.
 #[derive(Clone)]
 pub struct Buyer {
     client: Client,
@@ -188,7 +188,7 @@ impl Buyer {
         Reply::read(request.send().await?).await
     }
 
-    /// Offers so many cents for `goods`.
+    /// Offers this many cents for `goods`.
     pub async fn bid(&self, user: &str, request: &str, goods: &str, cents: u64) -> Reply {
         let cents = cents.to_string();
         let fields = [
@@ -230,7 +230,7 @@ impl Buyer {
         }
     }
 
-    /// Asks for `purchase` units of `goods` and gives back the code.
+    /// Asks for `purchase` units of `goods` and returns the code.
     pub async fn code(&self, path: &str, goods: &str, username: &str, purchase: &str) -> String {
         let fields = [
             ("goods", goods),

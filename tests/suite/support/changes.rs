@@ -1,4 +1,4 @@
-//! Everything that somebody can change over HTTP and with a command, each once.
+//! Every change that is possible over HTTP and with a command, each once.
 
 use seckill::domain::ids::OrderId;
 use seckill::domain::sale::StockKind;

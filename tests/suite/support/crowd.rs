@@ -25,7 +25,7 @@ pub trait Door: Send + Sync + 'static {
     fn ask(&self, user: &str, purchase: u32) -> impl Future<Output = Answer> + Send;
 }
 
-/// The doors of running servers, taken in turn by user.
+/// The buying endpoints of running servers, taken in turn by user.
 pub struct HttpDoor {
     pub buyers: Vec<Buyer>,
     pub path: &'static str,
@@ -70,7 +70,7 @@ pub struct Crowd {
     pub connections: usize,
     /// The most that a user asks for; 1 or 2 at random when 2.
     pub purchase_max: u32,
-    /// Ask again while the answer is open, for so long.
+    /// Ask again while the outcome is not known, for this long.
     pub patience: Duration,
 }
 
@@ -88,7 +88,7 @@ impl Crowd {
         format!("{}-{number}", self.name)
     }
 
-    /// Lets everybody ask, and writes down what they saw.
+    /// Lets all users ask, and records their answers.
     pub async fn storm(self, door: Arc<impl Door>) -> History {
         let seed: u64 = rand::random();
         println!("crowd seed {seed}");
@@ -134,7 +134,7 @@ impl Crowd {
         entries
     }
 
-    /// Everybody asks for one unit: what they see must agree with what they saw.
+    /// All users ask for one unit: the answers must agree with the earlier ones.
     pub async fn ask_once_more(self, door: &impl Door) -> Vec<Entry> {
         let mut entries = Vec::with_capacity(self.users);
         for number in 0..self.users {

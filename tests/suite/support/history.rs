@@ -1,4 +1,4 @@
-//! What a crowd saw, and whether it can be the truth.
+//! What a crowd was told, and whether it can be true.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
@@ -60,7 +60,7 @@ impl History {
         promises
     }
 
-    /// Units promised to anybody.
+    /// Units promised to any user.
     pub fn granted(&self) -> u64 {
         self.promises()
             .values()
@@ -75,7 +75,7 @@ impl History {
             .count()
     }
 
-    /// The answers after which nobody knew what had happened.
+    /// Answers with an unknown outcome.
     pub fn open(&self) -> Vec<&Answer> {
         let answers = self.entries.iter().map(|entry| &entry.answer);
         answers.filter(|answer| answer.is_open()).collect()
@@ -126,7 +126,7 @@ impl History {
         violations
     }
 
-    /// One user's answers against each other: one order, granted once, never forgotten.
+    /// Compares the answers to one user: one order, granted once, never lost.
     fn disagreements(&self, user: &str) -> Vec<String> {
         let own: Vec<&Entry> = self
             .entries

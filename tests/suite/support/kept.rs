@@ -1,4 +1,4 @@
-//! What a Redis keeps of a sale, by its raw keys, against what a crowd was told.
+//! Compares what a Redis keeps of a sale, by its raw keys, with what a crowd was told.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
@@ -50,7 +50,7 @@ impl Kept {
         violations
     }
 
-    /// Orders that somebody was shown and that are not here, or are other ones.
+    /// Orders that a client was shown and that are missing here, or differ.
     pub fn lost(&self, history: &History) -> Vec<String> {
         let lost = history.promises().into_iter().filter_map(|(user, shown)| {
             let kept = self.records.get(&shown.order);
@@ -60,7 +60,7 @@ impl Kept {
         lost.collect()
     }
 
-    /// Orders of users who heard nothing but `busy` and refusals.
+    /// Orders of users who got only `busy` and refusals.
     pub fn executed(&self, history: &History) -> Vec<String> {
         let mut codes: HashMap<&str, Vec<&str>> = HashMap::new();
         for entry in &history.entries {

@@ -1,8 +1,8 @@
-//! What the tests are told in: servers, buyers, crowds, faults.
+//! The tools of the tests: servers, buyers, crowds, faults.
 
 use std::time::Duration;
 
-/// Longest wait for what must come: only a failure takes so long, on however slow a machine.
+/// Longest wait for what must come: only a failure takes this long, even on a slow machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 /// Longest wait of a buyer for Redis, where a test does not choose another one: the longest that
 /// there is. On a slow machine, too, `busy` and `unknown` belong to the tests of faults.

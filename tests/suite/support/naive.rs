@@ -1,5 +1,5 @@
-//! The seeded bug: a door that checks, then acts, in separate commands, as many systems do.
-//! The crowd must convict it, or the crowd proves nothing.
+//! The seeded bug: an endpoint that checks and acts in separate commands, as many systems do. The
+//! crowd must find the bug, or the crowd proves nothing.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -1,11 +1,11 @@
-//! A client of the operators' door.
+//! A client of the operators' endpoints.
 
 use super::buyer::{Buyer, Reply};
 
 /// The token of the servers in tests.
 pub const TOKEN: &str = "operators-token-1";
 
-/// Someone who shows a token.
+/// A client that sends a token.
 #[derive(Clone)]
 pub struct Operator {
     buyer: Buyer,

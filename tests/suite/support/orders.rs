@@ -1,4 +1,4 @@
-//! Orders as the tests need them: granted at the lane, read, and written by hand.
+//! Orders for tests: granted at the lane, read, and written by hand.
 
 use std::collections::BTreeMap;
 
@@ -129,7 +129,7 @@ impl World {
         decided.expect("decided")
     }
 
-    /// Decides one attempt, at the door that fits.
+    /// Decides one attempt, at the endpoint that sells the sale.
     pub async fn grab(&self, sale: &SaleId, user: &str, purchase: u32) -> Outcome {
         let snapshot = self.store.sale_snapshot(sale).await.expect("read");
         let door = snapshot.expect("the sale exists").sale.door();
@@ -145,7 +145,7 @@ impl World {
         }
     }
 
-    /// An order that the buyer is granted and gives back.
+    /// An order that the buyer is granted and cancels.
     pub async fn given_back(&self, sale: &SaleId, user: &str) -> OrderId {
         let id = self.granted(sale, user, 1).await;
         let changed = self

@@ -1,4 +1,4 @@
-//! A Redis that somebody else runs, on data in a folder; and one whose clock can be set.
+//! A Redis that someone else runs on data in a folder, and one with a clock that can be set.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -102,7 +102,7 @@ impl Clock {
         clock
     }
 
-    /// Sets it so many seconds ahead of that of the machine.
+    /// Sets it this many seconds ahead of the machine's.
     pub fn shift(&self, seconds: i64) {
         let written = self.shift.write_all_at(&seconds.to_ne_bytes(), 0);
         written.expect("written");
@@ -148,7 +148,7 @@ impl ShiftedRedis {
         }
     }
 
-    /// Sets the clock so many seconds ahead of that of the machine.
+    /// Sets the clock this many seconds ahead of the machine's.
     pub fn shift(&self, seconds: i64) {
         self.clock.shift(seconds);
     }

@@ -188,7 +188,7 @@ impl RelayProcess {
         self.0.id()
     }
 
-    /// Waits for its own end, and gives back the exit code.
+    /// Waits until the process ends, and returns the exit code.
     pub async fn ended(&mut self) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -237,7 +237,7 @@ impl Record {
         self.read("logged")
     }
 
-    /// What its log has beyond so many lines, once there is something.
+    /// The log after this many lines, once it has more.
     pub async fn logged_after(&self, lines: usize) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {

@@ -34,7 +34,7 @@ pub enum Fault {
     Hold,
 }
 
-/// From so many bytes on, a reply is long.
+/// A reply of this many bytes or more is long.
 const LONG_BYTES: usize = 512;
 
 impl Fault {
@@ -62,7 +62,7 @@ struct Shared {
     fault: AtomicU8,
     latency_ms: AtomicU64,
     connections: AtomicUsize,
-    /// So many of the first connections are forgotten.
+    /// This many of the first connections are dropped silently.
     forgotten: AtomicUsize,
     open: AtomicUsize,
     close: Notify,
@@ -130,7 +130,7 @@ impl Proxy {
         self.shared.changed.notify_waiters();
     }
 
-    /// Delays every request so long.
+    /// Delays every request this long.
     pub fn set_latency(&self, latency: Duration) {
         let ms = u64::try_from(latency.as_millis()).expect("a short latency");
         self.shared.latency_ms.store(ms, Ordering::SeqCst);
@@ -142,8 +142,8 @@ impl Proxy {
         *self.shared.socket.lock().expect("not poisoned") = socket;
     }
 
-    /// Forgets every open connection, as a NAT does, and tells neither end: nothing comes through
-    /// any more. New connections work.
+    /// Drops every open connection silently, as a NAT does: nothing comes through any more. New
+    /// connections work.
     pub fn forget_all(&self) {
         let connections = self.connections();
         self.shared.forgotten.store(connections, Ordering::SeqCst);

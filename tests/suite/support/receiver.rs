@@ -1,5 +1,5 @@
-//! A small order system of a shop: it writes down what the relay delivers, after it has verified
-//! the signature, and fails as it is told.
+//! A small order system of a shop: it verifies the signature of each delivery, records the
+//! delivery, and fails on command.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -110,8 +110,8 @@ impl Receiver {
         *self.shared.mood.lock().expect("not poisoned") = Box::new(mood);
     }
 
-    /// Refuses everything once it has accepted so many entries. Gives back what waits until it has
-    /// refused twice.
+    /// Refuses everything once it has accepted this many entries. Returns a future that waits until
+    /// it has refused twice.
     pub fn refuse_after(&self, entries: usize) -> impl Future<Output = ()> {
         let (accepted, refused) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
         let count = Arc::clone(&refused);
@@ -131,7 +131,7 @@ impl Receiver {
         }
     }
 
-    /// Takes so long for every answer.
+    /// Takes this long for every answer.
     pub fn set_delay(&self, delay: Duration) {
         *self.shared.delay.lock().expect("not poisoned") = delay;
     }
@@ -168,7 +168,7 @@ impl Receiver {
         entries
     }
 
-    /// Waits until so many deliveries were tried.
+    /// Waits until this many deliveries were tried.
     pub async fn until_calls(&self, calls: u64) {
         let deadline = Instant::now() + PATIENCE;
         while self.calls() < calls {
@@ -178,7 +178,7 @@ impl Receiver {
         }
     }
 
-    /// Waits until so many different entries of an event were accepted.
+    /// Waits until this many different entries of an event were accepted.
     pub async fn until(&self, event: &str, entries: usize) {
         let deadline = Instant::now() + PATIENCE;
         loop {

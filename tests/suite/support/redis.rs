@@ -231,7 +231,7 @@ impl World {
         id
     }
 
-    /// Creates a sale of counter stock, and sells one unit to each of so many buyers, from
+    /// Creates a sale of counter stock, and sells one unit to each of this many buyers, from
     /// `user-<first>` on.
     pub async fn sell(&self, id: &str, first: usize, orders: usize) -> SaleId {
         let id = match self.store.sale_snapshot(&sale_id(id)).await.expect("read") {
@@ -294,7 +294,7 @@ impl World {
         snapshot.expect("the sale exists").figures.for_sale()
     }
 
-    /// The law, recounted from every record: each test that sells ends with it.
+    /// The deep audit: each test that sells ends with it.
     pub async fn assert_holds(&self, id: &SaleId) {
         let judged = self.store.recount(id, &|_| {}).await.expect("recount");
         assert_eq!(judged.expect("the sale exists").violations, []);

@@ -1,13 +1,13 @@
-//! How long this machine stood still: time that nobody can be blamed for.
+//! How long this machine stood still. The product is not to blame for that time.
 
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// Between two looks at the clock.
+/// Pause between two readings of the clock.
 const TICK: Duration = Duration::from_millis(10);
-/// A look that comes so much later is a stall, and not work of this process.
+/// A reading that comes this much later is a stall, and not work of this process.
 const LATE: Duration = Duration::from_millis(100);
 
 /// The one that is asked may begin so late: a stall until then delays all that follows.

@@ -81,7 +81,7 @@ pub fn path() -> String {
     format!("/wechat?{}&openid=o-1", signed(TOKEN, &timestamp, &nonce))
 }
 
-/// Somebody who follows the account.
+/// A user who follows the account.
 #[derive(Clone)]
 pub struct Follower {
     buyer: Buyer,

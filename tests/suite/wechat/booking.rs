@@ -252,7 +252,7 @@ async fn a_common_keyword_is_left_to_the_menu() {
     app.stop().await;
 }
 
-/// A keyword may come again every year: who books means what can be booked.
+/// A keyword may come again every year: a booking means the activity that can be booked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_keyword_means_what_can_be_booked() {
     let world = World::new().await;
@@ -264,7 +264,8 @@ async fn a_keyword_means_what_can_be_booked() {
     edit.closes_at = Some(Some(1_000));
     edit.activity.ends_at = Some(Some(1_000));
     world.put(&old, &edit).await;
-    // Alone, it is meant: here is the ticket again, and to somebody else the reason.
+    // If it is the only one, it is meant: here is the ticket again, and for another user the
+    // reason.
     assert_eq!(follower.says("抢票 key").await.ticket(), last_year);
     let other = world.bound(&app, "o-2", "2019010002").await;
     hears(&other, "抢票 key", "抢票已经结束").await;
@@ -294,7 +295,7 @@ async fn a_keyword_means_what_can_be_booked() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_activity_is_found_by_the_keyword_that_it_has_just_got() {
-    // A Redis in which nobody else keeps anything that is read, too.
+    // A Redis in which no other test keeps sales.
     let redis = PrivateRedis::forgetful();
     let world = World::at(redis.url()).await;
     let app = office(&world).await;

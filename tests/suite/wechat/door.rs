@@ -1,4 +1,4 @@
-//! Who is let in, and what is read.
+//! Which requests are accepted, and which messages are read.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -13,7 +13,7 @@ use crate::support::wechat::{
     Heard, TOKEN, deliver, event, numbered_text, office, on_show, open, path, signed, text, xml,
 };
 
-/// A signature with the token of these tests that somebody else made: timestamp, nonce, signature.
+/// A signature with the token of these tests from another source: timestamp, nonce, signature.
 const SIGNED: [&str; 3] = [
     "1714037059",
     "486452656",
@@ -56,7 +56,7 @@ async fn the_platform_recognises_its_server() {
     app.stop().await;
 }
 
-/// What somebody sent is part of most answers: no browser may take it for a page.
+/// Most answers repeat text of the message: no browser may treat them as a page.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer_is_taken_for_something_else() {
     let world = World::new().await;
@@ -234,13 +234,13 @@ async fn an_open_door_is_told_loudly() {
     }
 }
 
-/// A message of so many bytes.
+/// A message of this many bytes.
 fn long(bytes: usize) -> String {
     let envelope = text("o-1", "").len();
     text("o-1", &"x".repeat(bytes - envelope))
 }
 
-/// Nobody says beforehand how long it is.
+/// Its length is not known in advance.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_in_chunks_is_measured_as_it_comes() {
     let world = World::new().await;

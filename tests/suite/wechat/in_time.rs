@@ -1,4 +1,4 @@
-//! The platform waits 5 s: each delivery is answered before, with an apology if it must be.
+//! The platform waits 5 s: each delivery is answered before that, if necessary with an apology.
 
 use std::time::{Duration, Instant};
 
@@ -53,8 +53,8 @@ async fn nobody_hears_of_a_redis_that_works_again_in_time() {
     app.stop().await;
 }
 
-/// Redis stands still, for longer than a call waits and less than the platform: the first delivery
-/// is answered, and does not wait for a claim of its own that nobody heard of.
+/// Redis stands still for longer than a call waits, but less than the platform does. The first
+/// delivery is answered, and does not wait for its own claim, whose answer was lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_hears_of_a_redis_that_stands_still_for_a_moment() {
     let redis = PrivateRedis::forgetful();

@@ -1,5 +1,5 @@
-//! The ticket office, as the platform and its users meet it. Signatures are checked, and every
-//! message has a number of its own.
+//! The ticket office, from the view of the platform and its users. Signatures are checked, and
+//! every message has a number of its own.
 
 mod binding;
 mod booking;

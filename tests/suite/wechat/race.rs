@@ -1,5 +1,5 @@
-//! Many messages at once: never more tickets than there are, never two for one, and each comes
-//! back once.
+//! Many messages at once: never more tickets than units, never two for one number, and each
+//! cancelled ticket comes back once.
 
 use std::collections::BTreeSet;
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! The platform delivers a message again when it hears nothing in time: the same reply, byte for
-//! byte, and one effect.
+//! The platform delivers a message again if it gets no answer in time: it gets the same reply, byte
+//! for byte, and the effect happens once.
 
 use std::time::{Duration, Instant};
 
@@ -104,7 +104,7 @@ async fn other_messages_are_other_messages() {
     let second = follower.says("抢票 key").await;
     assert_ne!(first.text, second.text);
     assert_eq!(first.ticket(), second.ticket());
-    // The same number and words of somebody else.
+    // The same number and words from another user.
     let other = world.bound(&app, "o-2", "2019010002").await;
     let id = "7";
     let mine = follower
@@ -191,7 +191,7 @@ async fn what_a_dead_server_booked_is_told_and_nothing_else_is_booked() {
     app.stop().await;
 }
 
-/// What replicas do not have may be forgotten: nobody is told of it yet.
+/// What replicas do not have may be lost, so no user is told of it yet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_dead_server_booked_is_told_when_a_replica_has_it() {
     let pair = Pair::start().await;
@@ -343,7 +343,7 @@ pub async fn forget_messages(world: &mut World) {
     }
 }
 
-/// Answers the only message as soon as it is claimed, and gives back what it said.
+/// Answers the only message as soon as it is claimed, and returns the reply.
 async fn taken_over(world: &mut World) -> String {
     let said = "<xml><ToUserName><![CDATA[o-1]]></ToUserName>\
                 <FromUserName><![CDATA[gh_1]]></FromUserName>\
@@ -355,8 +355,8 @@ async fn taken_over(world: &mut World) -> String {
     said.to_owned()
 }
 
-/// The platform hangs up while its message is worked on: that goes on, and the next delivery hears
-/// what came of it.
+/// The platform hangs up while its message is worked on: the work goes on, and the next delivery
+/// gets its result.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_whose_sender_hangs_up_is_answered() {
     let redis = PrivateRedis::forgetful();
@@ -389,7 +389,7 @@ async fn a_message_whose_sender_hangs_up_is_answered() {
     app.stop().await;
 }
 
-/// Waits until what is kept of the only message begins so, and gives back the rest.
+/// Waits until what is kept of the only message begins like this, and returns the rest.
 pub async fn until_kept(world: &mut World, head: &str) -> String {
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -54,7 +54,7 @@ async fn a_refused_message_is_logged_without_what_it_says() {
         assert_eq!(deliver(&server.buyer, &damaged).await.status, 400);
         assert!(record.logged().contains(why), "{}", record.logged());
     }
-    // Anybody can send these: they do not fill the log.
+    // Anyone can send these, so they must not fill the log.
     let xml = [("content-type", "text/xml")];
     let sent = server.buyer.send("POST", "/wechat", &xml, Vec::new());
     assert_eq!(sent.await.status, 403);

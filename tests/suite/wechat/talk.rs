@@ -1,4 +1,4 @@
-//! Help, activities, and everything that nobody understands.
+//! Help, activities, and messages that are no command.
 
 use crate::support::app::TestApp;
 use crate::support::redis::World;
@@ -113,7 +113,7 @@ async fn what_nobody_understands_has_one_answer() {
         let message = text("o-1", "帮助").replace("[text]", &format!("[{kind}]"));
         assert_eq!(follower.delivers(&message).await.text, UNCLEAR, "{kind}");
     }
-    // What nobody asked needs no answer.
+    // An event that is no question needs no answer.
     for (event, key) in [
         ("VIEW", "http://x"),
         ("LOCATION", ""),

@@ -85,7 +85,7 @@ async fn tickets_are_listed_and_shown() {
     };
     let links = link(&ticket, "马兰花开（代称 key）") + &link(&second, "活动 key2（代称 key2）");
     assert_eq!(said(&typed), ("text", &*format!("您的票：{links}")));
-    // Somebody else has none of them.
+    // Another user has none of them.
     let stranger = world.bound(&app, "o-2", "2019010002").await;
     assert_eq!(stranger.says("查票").await.text, NO_TICKETS);
     // A used ticket is not shown any more.
@@ -127,7 +127,7 @@ async fn tickets_come_in_the_order_in_which_they_are_needed() {
         let mut edit = on_show(id);
         edit.activity.starts_at = Some(starts_at);
         let sale = world.activity(id, 5, &edit).await;
-        // Nobody books what is over: it ends when there are tickets.
+        // No user books what is over: an activity ends while there are tickets.
         edit.closes_at = Some(ends_at);
         edit.activity.ends_at = Some(ends_at);
         sales.push((sale, edit));
@@ -162,7 +162,7 @@ async fn tickets_come_in_the_order_in_which_they_are_needed() {
     app.stop().await;
 }
 
-/// The platform shows eight cards. Nobody loses sight of a ninth ticket, nor of a thirtieth.
+/// The platform shows eight cards. A ninth ticket is still shown, and a thirtieth, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_tickets_than_cards_are_links_and_the_rest_is_told() {
     let world = World::new().await;
@@ -184,7 +184,7 @@ async fn more_tickets_than_cards_are_links_and_the_rest_is_told() {
     assert!(nine.text.ends_with(">活动 k8（代称 k8）</a>"), "{nine:?}");
     book_all(&follower, &ids[9..]).await;
     let all = follower.clicks("SERVICE_GET_TICKET").await;
-    // There is no room for so many links.
+    // There is no room for that many links.
     let told = "\n活动 k29（代称 k29）\n请回复“取票 活动代称”查看。";
     assert!(links(&all) == 0 && all.text.ends_with(told), "{all:?}");
     let last = follower.says("取票 k29").await;
@@ -304,7 +304,7 @@ async fn logging_office(world: &World) -> (ServerProcess, Record) {
     ServerProcess::recorded(free_address(), &arguments).await
 }
 
-/// Somebody deleted its record by hand.
+/// Its record was deleted by hand.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unreadable_ticket_hides_no_other() {
     let mut world = World::new().await;
@@ -333,7 +333,7 @@ async fn an_unreadable_ticket_hides_no_other() {
         of_it && line.contains("ERROR")
     };
     assert!(logged.lines().any(named), "{logged}");
-    // Of the broken one, nobody knows anything; nor whether it is the last one.
+    // Nothing is known of the broken one, not even whether it is the last one.
     for words in ["取票 poor", "退票 poor", "抢票 poor"] {
         assert_eq!(said(&says(words).await), ("text", BUSY), "{words}");
     }
@@ -360,7 +360,7 @@ async fn an_unreadable_ticket_hides_no_other() {
     }
 }
 
-/// What somebody sees and cancels who read this order and this name somewhere.
+/// What a client sees and cancels that knows this order and this name.
 async fn at_orders(app: &TestApp, order: &str, username: &str) -> [Reply; 2] {
     let path = format!("/orders/{order}");
     let seen = app.buyer.get(&format!("{path}?username={username}")).await;
@@ -369,7 +369,7 @@ async fn at_orders(app: &TestApp, order: &str, username: &str) -> [Reply; 2] {
     [seen, cancelled]
 }
 
-/// A photo of somebody's phone has the ticket, and the number beside it.
+/// A photo of a user's phone has the ticket, and the number next to it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_photo_of_a_ticket_is_worth_nothing_at_orders() {
     let number = "2019010001";

@@ -74,7 +74,7 @@ async fn an_activity_says_where_its_booking_stands() {
     let paused = paused(true);
     office.put(&sale, paused).await;
     let paused = office.shows(path, "抢票暂停").await;
-    // Nobody is told to ask for what there is not.
+    // No page advises to ask for something that does not exist.
     for page in [sold_out, ended, paused] {
         assert!(!page.body.contains("class=\"how\""), "{page:?}");
     }
@@ -93,7 +93,7 @@ async fn what_an_activity_is_may_change_while_it_runs() {
     };
     let refused = |code: &str| (409, code.to_owned());
     let updated = (200, "updated".to_owned());
-    // Open, but nobody has a ticket yet.
+    // Open, but no user has a ticket yet.
     assert_eq!(put(r#"{"opens_at":1}"#).await, updated);
     office.bind("oA", "2016013265").await;
     let follower = Follower::new(&office.app, "oA");
@@ -161,7 +161,7 @@ async fn a_keyword_of_two_activities_is_not_asked_for() {
     office.change(&other, same).await;
     let page = office.shows(path, ">请利用菜单抢票<").await;
     assert!(!page.body.contains(HOW), "{page:?}");
-    // Nobody means the one of last year.
+    // The one of last year is not meant.
     office.end(&other, PAST).await;
     office.shows(path, &format!(">{HOW}<")).await;
     office.close(&[&one, &other]).await;

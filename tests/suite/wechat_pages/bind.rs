@@ -9,7 +9,7 @@ use crate::support::wechat::Follower;
 
 const NUMBER: &str = "2016013265";
 const OTHER: &str = "2016013266";
-/// What everybody hears who has no good link.
+/// The answer to every client without a good link.
 const RENEW: &str = "请回到公众号，回复“绑定”，从新的消息里打开。";
 /// The seals of oA and oB with the token of these tests, by another program: `printf 'bind\0oA' |
 /// openssl dgst -sha256 -hmac AAAAA`, the first 32 digits.
@@ -129,7 +129,7 @@ async fn without_the_seal_of_the_chat_nothing_is_bound_or_shown() {
     };
     let heard = refused().await;
     assert_eq!(office.world.dump().await, kept);
-    // Redis is not even asked: with bindings that cannot be read, they all hear the same.
+    // Redis is not even asked: with bindings that cannot be read, all get the same answer.
     let good = office.visitor("oB").await;
     for key in office.world.store.keys().of_bindings() {
         let _: String = office.world.run(&["SET", &key, "x"]).await;

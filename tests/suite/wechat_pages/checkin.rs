@@ -1,4 +1,4 @@
-//! The door where tickets are checked: every answer, and that each ticket lets in one person.
+//! The check-in endpoint: every answer, and that each ticket lets in one person.
 
 use seckill::domain::ids::SaleId;
 use seckill::domain::sale::StockKind;

@@ -1,4 +1,4 @@
-//! `seckill wechat menu`, as its operator runs it. Its limits are tested where it is made.
+//! `seckill wechat menu`, as an operator runs it. The limits of a menu are tested in `src/wechat`.
 
 use seckill::domain::sale::StockKind;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! The pages of the ticket office and the door where tickets are checked, over HTTP.
+//! The pages of the ticket office and the check-in endpoint, over HTTP.
 
 mod activity;
 mod bind;
@@ -43,8 +43,8 @@ impl Office {
         }
     }
 
-    /// An activity on show, with tickets that may be given back. The server shows it: a reading
-    /// that began earlier is over.
+    /// An activity on show, with tickets that can be cancelled. The server shows it: a reading that
+    /// began earlier is over.
     pub async fn activity(&self, id: &str, title: &str, tickets: u64) -> SaleId {
         let sale = sale_id(id);
         let activity = ActivityEdit {
@@ -101,7 +101,7 @@ impl Office {
         self.app.buyer.get(path).await
     }
 
-    /// Somebody who asks in the chat where to bind a number.
+    /// A user who asks in the chat where to bind a number.
     pub async fn visitor(&self, openid: &str) -> Visitor {
         let path = Follower::new(&self.app, openid).binding_path().await;
         Visitor {
@@ -182,7 +182,7 @@ pub fn assert_page(reply: &Reply, status: u16, text: &str) {
     assert!(reply.body.contains(text), "no {text:?} in {reply:?}");
 }
 
-/// What nobody's text may become.
+/// What a text of a user must never become.
 pub fn assert_harmless(reply: &Reply) {
     let body = reply.body.replace("<script src=\"checkin.js\" defer>", "");
     for danger in ["<script", "<img src=x", "onerror=\""] {

@@ -1,5 +1,5 @@
-//! What all pages have in common: they are off until they are set up, and their answers let a
-//! browser do nothing but show them.
+//! What all pages have in common: they do not exist until the office is set up, and browsers may
+//! only show them.
 
 use seckill::http::routes;
 

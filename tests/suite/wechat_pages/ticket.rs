@@ -1,4 +1,4 @@
-//! The page of a ticket: who sees it, and what it says in each state.
+//! The page of a ticket: who can see it, and what it says in each state.
 
 use seckill::domain::ids::SaleId;
 use seckill::domain::sale::StockKind;
@@ -132,7 +132,7 @@ async fn a_ticket_is_shown_to_its_number_alone() {
     let foreign = office.get(&path("oB", &ticket)).await;
     let absent = office.get(&path("oB", "gala-abcdfabcdfabcdfabcdf")).await;
     assert_page(&foreign, 404, "没有这张票");
-    assert_eq!(foreign, absent, "nobody learns which tickets there are");
+    assert_eq!(foreign, absent, "the answer shows which tickets exist");
     assert_page(&office.get(&path("oC", &ticket)).await, 404, "尚未绑定学号");
 
     // The ticket belongs to the number, not to the openid that is bound to it.

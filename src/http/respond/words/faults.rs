@@ -1,19 +1,19 @@
-//! What is said of a request that is wrong.
+//! The sentences for a faulty request.
 
 use super::{Text, text};
 use crate::domain::money::CENTS_MAX;
 use crate::domain::purchase::place::{LINES_MAX, WrongBasket};
 use crate::http::extract::fault::Fault;
 
-/// Sent as something else than a form or JSON.
+/// The body is neither a form nor JSON.
 const FORM_OR_JSON: Text = text(
     "请求格式须为 application/x-www-form-urlencoded 或 application/json。",
     "Send application/x-www-form-urlencoded or application/json.",
 );
-/// Sent as something else than JSON.
+/// The body is not JSON.
 pub const JSON: Text = text("请求格式须为 application/json。", "Send application/json.");
 
-/// What is wrong, and with which field.
+/// The error, and in which field.
 pub fn fault(fault: &Fault) -> Text<String> {
     match fault {
         Fault::MediaType => FORM_OR_JSON.owned(),
@@ -79,7 +79,7 @@ fn name_of(field: &str) -> Text<String> {
     }
 }
 
-/// The same of one line of a basket, counted from 0.
+/// The same for one line of a basket, counted from 0.
 pub fn in_line(place: usize, wrong: &Fault) -> Text<String> {
     let Text { zh, en } = fault(wrong);
     Text {

@@ -1,4 +1,4 @@
-//! What is said about an order, and about a ticket at the check-in.
+//! The sentences about an order, and about a ticket at the check-in.
 
 use super::{Text, text};
 use crate::domain::order::Order;

@@ -1,22 +1,22 @@
-//! What is said to those who grab, order and bid.
+//! The sentences for grabs, baskets and bids.
 
 use super::{Text, text};
 use crate::domain::purchase::bid::BidRefusal;
 use crate::domain::purchase::outcome::Refusal;
 
-/// Units were taken.
+/// The buyer got units.
 pub const GRABBED: Text = text("恭喜您，您已抢到。", "Congratulations, you got it.");
-/// There is an order already.
+/// The buyer already has an order.
 pub const ALREADY_GRABBED: Text = text(
     "您已经抢到了，请勿重复请求。",
     "You have got it already; there is no need to ask again.",
 );
-/// Sent, and no answer came from Redis, at `/seckill` and `/incr`.
+/// The call was sent, and Redis did not answer, at `/seckill` and `/incr`.
 pub const UNKNOWN: Text = text(
     "结果未知，请用同一用户重试。",
     "The outcome is unknown; please try again as the same user.",
 );
-/// The same where a request has an id.
+/// The same if the request has an id.
 pub const REQUEST_UNKNOWN: Text = text(
     "结果未知，请用同一 request_id 重新发送该请求。",
     "The outcome is unknown; please send the same request, with its request_id, again.",
@@ -27,7 +27,7 @@ pub const UNREADABLE: Text = text(
     "Your order cannot be read; please contact the shop.",
 );
 
-/// What a sale says to a buyer who gets nothing.
+/// The sentence of a sale for a buyer who gets nothing.
 pub fn refusal(refusal: Refusal) -> Text {
     match refusal {
         Refusal::SoldOut => text("很遗憾，抢购已经结束。", "Sorry, everything is sold out."),
@@ -54,7 +54,7 @@ pub fn refusal(refusal: Refusal) -> Text {
     }
 }
 
-/// The request of an order was used for another one.
+/// The request id was used for a different order.
 pub const ORDER_REQUEST_REUSED: Text = text(
     "该 request_id 已用于内容不同的订单，请换一个新的。",
     "This request_id belongs to an order of something else: send a new one.",
@@ -72,18 +72,19 @@ pub const BID_ACCEPTED_IN_PART: Text = text(
     "投标成功，已按剩余额度接受部分金额。",
     "Your bid was accepted in part: no more was left to the target.",
 );
-/// The same request of a bid came again.
+/// The request of a bid was repeated.
 pub const ALREADY_BID: Text = text(
     "该请求已投标成功，请勿重复请求。",
     "This request was accepted already; there is no need to ask again.",
 );
-/// It came again after its bid was cancelled.
+/// It was repeated after its bid was cancelled.
 pub const BID_CANCELLED: Text = text(
     "该请求的投标已取消。",
     "This request was accepted before, and its bid was cancelled.",
 );
 
-/// What a target says to a bidder of whom nothing is accepted. What sales say, too, it says alike.
+/// The sentence of a target for a bidder who gets nothing. Refusals that sales also give have the
+/// sentences of sales.
 pub fn bid_refusal(bid: BidRefusal) -> Text {
     match bid {
         BidRefusal::NoSuchSale => refusal(Refusal::NoSuchSale),

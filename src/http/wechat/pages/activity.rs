@@ -28,11 +28,11 @@ struct ActivityPage<'a> {
     returnable: String,
     remaining: u64,
     booking: Booking,
-    /// Another activity has the same keyword, so that only the menu tells them apart.
+    /// Another activity has the same keyword, so only the menu can name this one.
     is_ambiguous: bool,
 }
 
-/// What stands above the title.
+/// The line above the title.
 struct Booking {
     phase: Phase,
     sold_out: bool,
@@ -49,7 +49,7 @@ impl Booking {
         }
     }
 
-    /// What the hint how to get a ticket starts with; `None` when there is none to be had.
+    /// The start of the hint how to get a ticket; `None` if there is none to get.
     fn invitation(&self) -> Option<&'static str> {
         match self.phase {
             Phase::Upcoming => Some("开始后"),

@@ -21,7 +21,7 @@ const FIELDS: [FieldName; 3] = ["openid", "seal", "number"];
 /// Where to get a link with a seal.
 const RENEW: &str = "请回到公众号，回复“绑定”，从新的消息里打开。";
 
-/// What was typed, so that it can be mended, and what the link said.
+/// What was typed, so that the user can correct it, and the parameters of the link.
 #[derive(Template)]
 #[template(path = "wechat/bind.html")]
 struct Form<'a> {
@@ -93,7 +93,7 @@ pub async fn bind(
     })
 }
 
-/// Whom the chat gave this link.
+/// The user who got this link in the chat.
 fn sealed(account: &Account, openid: &str, seal: &str) -> Result<OpenId, Notice> {
     let openid = self::openid(openid)?;
     if account.links.is_sealed(&openid, seal) {
@@ -106,7 +106,7 @@ fn bound_to(number: &Number) -> Notice {
     Notice::done("已绑定学号", wording::already_bound(number))
 }
 
-/// A link can be passed on, so a page changes no binding: in the chat the platform says who speaks.
+/// A link can be passed on, so a page changes no binding. In the chat the platform knows the user.
 fn bound_otherwise(number: &Number) -> Notice {
     Notice::conflict("不能重复绑定", wording::already_bound(number))
 }

@@ -1,4 +1,4 @@
-//! Where tickets are checked: the page for the staff at the door, and the door itself.
+//! Check-in over HTTP: the page for the staff, and its endpoint.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
@@ -37,7 +37,7 @@ struct CheckInPage {
     sale: String,
 }
 
-/// Who may come in. The order of the fields is part of the contract.
+/// The answer for an admitted ticket. The order of the fields is part of the contract.
 #[derive(Serialize)]
 struct Admitted<'a> {
     code: &'a str,
@@ -49,11 +49,11 @@ struct Admitted<'a> {
     units: &'a [String],
 }
 
-/// `GET /wechat/checkin`, perhaps with `?sale=SALE`, which fills its field.
+/// `GET /wechat/checkin`, optionally with `?sale=SALE`, which fills its field.
 pub async fn show(request: HttpRequest) -> Result<HttpResponse, Notice> {
     let fields = Fields::from_form(["sale"], request.query_string().as_bytes());
     let [asked] = fields?.into_values();
-    // Whatever else it is, the staff can type the name.
+    // If the parameter is invalid, the staff can type the name.
     let sale = asked.and_then(|asked| sale(asked).ok());
     let template = CheckInPage {
         sale: sale.map(|sale| sale.to_string()).unwrap_or_default(),
@@ -117,12 +117,12 @@ fn asked(fields: Fields<3>, manner: Manner) -> Result<(SaleId, Presented), Probl
     let activity = SaleId::parse(&activity);
     let activity = activity.map_err(|_| refused(&Refusal::NoSuchActivity, manner))?;
     let given = |value: Option<Value>| value.filter(|value| !value.is_null());
-    // What can be no name of a ticket or a person is simply not known.
+    // A text that cannot name a ticket or a person is treated as an unknown one.
     let unknown = || refused(&Refusal::NoSuchTicket, manner);
     let presented = match (given(ticket), given(number)) {
         (Some(ticket), None) => {
             let ticket = text(ticket, "ticket").map_err(faulty)?;
-            // Typed with caps lock, it is the same ticket.
+            // Typed with caps lock on, it is the same ticket.
             let ticket = OrderId::parse(&ticket.to_ascii_lowercase());
             Presented::Ticket(ticket.map_err(|_| unknown())?)
         }
@@ -153,8 +153,7 @@ fn admitted(activity: &SaleId, order: &Order, manner: Manner) -> HttpResponse {
         .body(serde_json::to_vec(&body).unwrap_or_default())
 }
 
-/// For a ticket that was used, it says when: so the staff can tell a copy from their own lost
-/// answer.
+/// For a used ticket it says when: so the staff can tell a copy from an answer that they lost.
 fn refused(refusal: &Refusal, manner: Manner) -> Problem {
     let (status, code) = match refusal {
         Refusal::NoSuchActivity => (StatusCode::NOT_FOUND, "no_such_activity"),

@@ -1,4 +1,4 @@
-//! The style sheet of all pages, and the script of those who check tickets.
+//! The style sheet of all pages, and the script of the check-in page.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
@@ -7,7 +7,7 @@ use crate::http::respond::headers::NOSNIFF;
 
 const STYLE: &str = include_str!("../../../../templates/wechat/style.css");
 const SCRIPT: &str = include_str!("../../../../templates/wechat/checkin.js");
-/// Long enough for an evening at the door, short enough for a new version.
+/// Long enough for an evening of check-in, short enough for a new version.
 const CACHED: &str = "public, max-age=600";
 
 /// `GET /wechat/style.css`

@@ -1,4 +1,4 @@
-//! What one can say to the account.
+//! The help page: what users can send to the account.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;

@@ -1,9 +1,9 @@
-//! The pages of the ticket office, for phones: plain HTML and forms, and one script of ours for
-//! those who check tickets at the door.
+//! The pages of the ticket office, for phones: plain HTML and forms, and one script for the
+//! check-in.
 //!
-//! All that a page knows of who looks is the address, whose `openid` only the person and the
-//! platform know. So it shows the tickets of the number that is bound to it, and nothing else; and
-//! it binds a number only when the address has the seal that the chat gives.
+//! A page knows its user only by its address: the `openid` is known to the user and the platform
+//! only. So it shows the tickets of the number that is bound to the openid, and nothing else. It
+//! binds a number only if the address has the seal that the chat gives.
 
 pub mod activity;
 pub mod bind;
@@ -40,10 +40,10 @@ use crate::http::respond::problem::Problem;
 use crate::wechat::activities::Shown;
 use crate::wechat::office::Account;
 
-/// What a page knows of the account that it belongs to.
+/// The account that a page belongs to.
 type OfAccount = ReqData<Arc<Account>>;
 
-/// Stands before every page: without an office there are none.
+/// Checks every page: without an office there are none.
 pub async fn guard(
     context: Data<Context>,
     mut request: ServiceRequest,
@@ -59,8 +59,8 @@ pub async fn guard(
     Ok(request.into_response(problem.error_response()))
 }
 
-/// Sends whoever looks at a page with a slash at the end of its path to the one without, from where
-/// its links lead where they should.
+/// Redirects a page with a slash at the end of its path to the one without: only there its relative
+/// links are right.
 pub async fn without_slash(
     request: ServiceRequest,
     next: Next<BoxBody>,
@@ -105,7 +105,7 @@ fn openid(text: &str) -> Result<OpenId, Notice> {
     OpenId::parse(text).map_err(|_| Notice::wrong("openid"))
 }
 
-/// What everybody may see, at one time.
+/// The public facts, at one time.
 async fn look(context: &Context) -> Result<Arc<Reading>, Notice> {
     let reading = context.catalogue.look().await;
     reading.map_err(|error| Notice::failed(&error))

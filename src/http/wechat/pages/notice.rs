@@ -1,4 +1,4 @@
-//! A page that says one thing: how it went, or what is wrong.
+//! A page with one message: the result, or what is wrong.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
@@ -11,10 +11,10 @@ use crate::http::extract::fault::Fault;
 use crate::http::respond::answer::RETRY_AFTER_SECONDS;
 use crate::http::respond::words::faults;
 
-/// Where good links are.
+/// Where to get a good link.
 const REOPEN: &str = "请回到公众号，从消息里重新打开。";
 
-/// How it went.
+/// The kind of message.
 #[derive(Debug, Clone, Copy)]
 enum Mood {
     Good,
@@ -40,7 +40,7 @@ impl Mood {
     }
 }
 
-/// What the page says; displaying it renders it.
+/// The text of the page. `Display` renders it.
 #[derive(Debug, Template)]
 #[template(path = "wechat/notice.html")]
 pub struct Notice {
@@ -69,13 +69,13 @@ impl Notice {
         filled(&mut response, self, Loads::Nothing)
     }
 
-    /// 200: it is as the person wanted it.
+    /// 200: the request was executed.
     pub fn done(title: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::OK, Mood::Good, title, detail)
     }
 
-    /// 400, 413 or 415: no link and no form of ours looks like this. `advice` says where to get
-    /// one that does.
+    /// 400, 413 or 415: no link and no form of this office looks like this. `advice` says where to
+    /// get one.
     pub fn faulty(fault: &Fault, advice: &str) -> Self {
         let detail = format!("{advice}（{}）", faults::fault(fault).zh);
         Self::new(fault.status(), Mood::Wrong, "链接不正确", detail)
@@ -92,19 +92,19 @@ impl Notice {
         Self::new(StatusCode::FORBIDDEN, Mood::Wrong, title, detail)
     }
 
-    /// 404: it is not there, or not for this person.
+    /// 404: it does not exist, or is not for this person.
     pub fn missing(title: &'static str, detail: &'static str) -> Self {
         Self::new(StatusCode::NOT_FOUND, Mood::Wrong, title, detail)
     }
 
-    /// 409: it is otherwise already.
+    /// 409: there is another binding already.
     pub fn conflict(title: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, Mood::Wrong, title, detail)
     }
 
-    /// 503: nothing is known now; or 500 when what is stored cannot be read.
+    /// 503: it cannot be read now; or 500 if the stored data cannot be read.
     pub fn failed(error: &Failure) -> Self {
-        tracing::warn!(%error, "a page could not be shown");
+        tracing::warn!(%error, "cannot show a page");
         match error {
             Failure::Busy(_) | Failure::Unknown(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -1,4 +1,4 @@
-//! HTML answers, and what a browser may do with them.
+//! HTML answers, and their content security policy.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
@@ -7,15 +7,15 @@ use askama::Template;
 
 use crate::http::respond::headers::guarded;
 
-/// What a page may load, besides our style sheet. All else is forbidden: were a text ever not
-/// escaped, it could still not run.
+/// What a page may load, except our style sheet. Everything else is forbidden: even a text that was
+/// not escaped by mistake could not run.
 #[derive(Debug, Clone, Copy)]
 pub enum Loads {
     /// Nothing.
     Nothing,
-    /// The picture of an activity, from wherever its operator keeps it.
+    /// The picture of an activity, from any host.
     Picture,
-    /// Our script, which may ask our doors.
+    /// Our script, which may call our endpoints.
     Script,
 }
 
@@ -38,7 +38,7 @@ pub fn page(status: StatusCode, template: &impl Template, loads: Loads) -> HttpR
     filled(&mut HttpResponse::build(status), template, loads)
 }
 
-/// A page as an answer that was begun.
+/// A page as the body of an answer.
 pub fn filled(
     response: &mut HttpResponseBuilder,
     template: &impl Template,

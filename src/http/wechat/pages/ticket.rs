@@ -1,4 +1,4 @@
-//! The page of a ticket: its QR code while it is good, and what became of it.
+//! The page of a ticket: its QR code while it is valid, or why it is not.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
@@ -19,26 +19,26 @@ struct TicketPage<'a> {
     keyword: &'a str,
     place: &'a str,
     held: String,
-    /// Until when it may be given back, of a ticket that nobody used or gave back.
+    /// Until when it can be cancelled, for a ticket that is not used or cancelled.
     returnable: Option<String>,
     number: &'a str,
-    /// Which units it is, if they have names.
+    /// Its units, if they have names.
     units: String,
     ticket: &'a str,
     standing: Standing,
-    /// The QR code as SVG, of a good ticket only.
+    /// The QR code as SVG, only for a valid ticket.
     code: Option<String>,
 }
 
-/// What the ticket is worth now.
+/// The state of the ticket now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Good,
-    /// Nobody came with it, and the activity is over.
+    /// Not used, and the activity is over.
     Over,
     Used,
     Cancelled,
-    /// Nothing that a ticket is, which is granted at once.
+    /// A state that a ticket never has, because it is granted confirmed.
     Strange,
 }
 

@@ -1,14 +1,14 @@
-//! Times on pages, by the clocks of their readers, as the chat says them.
+//! Times on pages, by the readers' clocks and in the form that the chat uses.
 
 use crate::domain::time::EpochMs;
 use crate::wechat::wording::{self, time};
 
-/// From when until when, as far as somebody said; of two days on two lines.
+/// From when until when, as far as known. Two days take two lines.
 pub fn span(from: Option<EpochMs>, until: Option<EpochMs>) -> Option<String> {
     wording::span(from, until, '\n')
 }
 
-/// Until when tickets may be given back, if ever.
+/// Until when tickets can be cancelled, if at all.
 pub fn returnable(until: Option<EpochMs>) -> String {
     until.map_or_else(
         || "不能退票".to_owned(),

@@ -1,4 +1,4 @@
-//! The judge of a storm of baskets: what was asked and answered against the raw keys.
+//! The judge of a storm of baskets: compares requests and answers with the raw keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -217,7 +217,7 @@ impl Case<'_> {
         None
     }
 
-    /// A record against what was asked: all of it or nothing, in a state that somebody asked for.
+    /// Compares a record with the request: all of it or nothing, in a state that was requested.
     fn wrong_record(&self, order: &str, record: &Record<'_>) -> Option<&'static str> {
         let Some(basket) = self.baskets.get(record.user) else {
             return Some("is nobody's");
@@ -320,7 +320,7 @@ impl Case<'_> {
             if record.state != "held" {
                 states.push((record.state, order));
             }
-            // Confirmed before it was cancelled: somebody was told, or nobody knows.
+            // Confirmed before it was cancelled: a client was told so, or the outcome was unknown.
             let told = told.contains(&("confirmed", *order));
             let perhaps = told && basket.confirmed.may_be_done();
             if basket.confirmed.is_done() || perhaps {

@@ -1,5 +1,5 @@
-//! The negative control of the storm of baskets: after a calm one, each lie and each wrong key is
-//! told to the judge, which convicts it, and for what is wrong.
+//! The negative control of the storm of baskets: after a calm one, the judge gets each possible lie
+//! and each wrong key, and must name what is wrong.
 
 use super::basket_judge::{Books, judge};
 use super::baskets::{Basket, Goods, end_soon, stock_up, storm};
@@ -7,7 +7,7 @@ use super::{Servers, Waves, add, busy, named};
 use crate::support::app::TestApp;
 use crate::support::redis::World;
 
-/// What is changed, and what the judge says then.
+/// What is changed, and what the judge must say then.
 type Tampering = (&'static str, fn(&mut [Basket], &mut Books));
 
 const KEYS: [Tampering; 11] = [
@@ -84,7 +84,7 @@ const ANSWERS: [Tampering; 6] = [
     }),
 ];
 
-/// The first basket, whose order was granted and confirmed at once and stays so: nobody touches it.
+/// The first basket whose order was granted and confirmed at once and did not change any more.
 fn plain() -> Basket {
     let goods = Goods::all().filter(|goods| !goods.holds()).take(6);
     let lines = goods.map(|goods| (goods.name(), 2));
@@ -121,7 +121,7 @@ async fn every_tampering_with_a_storm_of_baskets_is_convicted() {
         tamper(&mut baskets, &mut books);
         let wrong = judge(&baskets, &books);
         let is_seen = wrong.iter().any(|wrong| wrong.contains(words));
-        assert!(is_seen, "nobody saw that {words:?}: {wrong:?}");
+        assert!(is_seen, "the judge did not see that {words:?}: {wrong:?}");
     }
     drop(servers);
     for app in apps {

@@ -239,7 +239,7 @@ async fn redis_is_killed_in_a_storm_of_baskets() {
         let tally = &servers.tally;
         let kills = tally.kill_in_between(&redis, kills, &EACH_PHASE, &AT_LAST);
         let (mut baskets, ()) = tokio::join!(storm(&servers), kills);
-        assert!(tally.open() > 0, "the kill hit nobody");
+        assert!(tally.open() > 0, "the kill hit no client");
 
         let mut after = World::at(redis.url()).await;
         after.use_prefix(&world.prefix);

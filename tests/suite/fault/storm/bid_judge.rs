@@ -1,4 +1,4 @@
-//! The judge of a storm of bids: what was asked and answered against the raw keys.
+//! The judge of a storm of bids: compares requests and answers with the raw keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -168,7 +168,7 @@ impl<'a> Case<'a> {
         wrong
     }
 
-    /// Each bid that somebody was told of is there, as it was told.
+    /// Each bid that a client was told of exists, as it was told.
     fn promises(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         for ((user, request), asked) in self.asked_bids() {
@@ -323,8 +323,8 @@ impl<'a> Case<'a> {
         wrong
     }
 
-    /// What this account may have been paid in by the answers, and by payments, which are judged
-    /// apart; nothing when somebody stated its balance without a look.
+    /// What this account may have been paid in, by the answers, without payments, which are checked
+    /// separately; nothing if its balance was set without a condition.
     fn paid_in(&self, user: &str) -> Option<BTreeSet<i64>> {
         let own = self.books.payments.iter().filter_map(|(field, entry)| {
             let (owner, (cents, _)) = (field.split('\t').next()?, entry.split_once('\t')?);
@@ -408,7 +408,7 @@ impl<'a> Case<'a> {
     }
 }
 
-/// These sums after a change by one of these amounts: for sure, perhaps, or not.
+/// These sums after a change by one of these amounts: certain, possible, or not.
 fn added(
     sums: BTreeSet<i64>,
     waves: &Waves,

@@ -1,5 +1,5 @@
-//! The negative control of the storm of bids: after a calm one, each lie and each wrong key is told
-//! to the judge, which convicts it, and for what is wrong.
+//! The negative control of the storm of bids: after a calm one, the judge gets each possible lie
+//! and each wrong key, and must name what is wrong.
 
 use super::bid_judge::{Books, judge};
 use super::bids::{Asked, Deed, EVENT, Event, TARGETS};
@@ -7,7 +7,7 @@ use super::{Waves, add, busy, key, named};
 use crate::support::app::TestApp;
 use crate::support::redis::{World, sale_id};
 
-/// What is changed, and what the judge says then.
+/// What is changed, and what the judge must say then.
 type Tampering = (&'static str, fn(&mut Vec<Asked>, &mut Books));
 
 const KEYS: [Tampering; 14] = [
@@ -156,7 +156,7 @@ fn add_to_part(record: &mut String, part: usize) {
     *record = format!("{head}\t{}", numbers.join("/"));
 }
 
-/// Somebody whose deposit was made, and whose balance nobody stated without a look.
+/// A buyer whose deposit was made, and whose balance was never set without a condition.
 fn paid(asked: &[Asked]) -> (String, String) {
     let paid = asked
         .iter()
@@ -178,7 +178,7 @@ fn payment(asked: &[Asked]) -> String {
     format!("{user}\t{request}")
 }
 
-/// A bid that was told of once and that nobody asked to cancel.
+/// A bid that a client was told of once, and that was never cancelled.
 fn living(asked: &[Asked], books: &Books) -> String {
     let cancels: Vec<_> = asked.iter().filter_map(Asked::cancels).collect();
     let told = asked
@@ -228,10 +228,10 @@ async fn every_tampering_with_a_storm_of_bids_is_convicted() {
         tamper(&mut asked, &mut books);
         let wrong = judge(&asked, &books);
         let is_seen = wrong.iter().any(|wrong| wrong.contains(words));
-        assert!(is_seen, "nobody saw that {words:?}: {wrong:?}");
+        assert!(is_seen, "the judge did not see that {words:?}: {wrong:?}");
     }
 
-    // A key that is wrong in Redis: the audit of the product convicts it, too.
+    // A wrong key in Redis: the audit of the product finds it, too.
     let accounts = key(&world, EVENT, "accounts");
     let _: i64 = world
         .run(&["HINCRBY", &accounts, &payer(&asked), "1"])

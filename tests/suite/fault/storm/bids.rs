@@ -1,5 +1,5 @@
 //! A storm of bids: 64 clients bid for four targets of one event, cancel, raise and lower the
-//! targets, state balances, pay in and out and make accounts, at two servers, while Redis is
+//! targets, set balances, pay in and out and create accounts, at two servers, while Redis is
 //! killed.
 
 use std::sync::{Arc, Mutex};
@@ -70,7 +70,7 @@ pub enum Deed {
         request: String,
         cents: i64,
     },
-    /// States the balance of a new account, of which nobody else knows yet.
+    /// Sets the balance of a new account, which no other client knows yet.
     Open {
         user: String,
         cents: u64,
@@ -315,7 +315,7 @@ impl Client {
         users.choose(&mut self.random).expect("an account").clone()
     }
 
-    /// A name that nobody has used.
+    /// A name that was never used.
     fn new_name(&self, kind: &str) -> String {
         format!("{kind}-{}-{}", self.number, self.asked.len())
     }
@@ -353,7 +353,7 @@ impl Client {
         self.ask(pay).await;
     }
 
-    /// Looks at a balance by a guess, and states another one if nobody was faster.
+    /// Guesses a balance, and sets another one if no other client was faster.
     async fn set_what_was_seen(&mut self) {
         let (user, mut seen, mut cents) = (self.user(), 0, 0);
         for _ in 0..3 {
@@ -388,7 +388,7 @@ impl Client {
     }
 }
 
-/// The law of each target by the audit of the product, too.
+/// The audit of each target by the product, too.
 async fn assert_all_hold(world: &World) {
     for (goods, _) in TARGETS {
         world.assert_holds(&sale_id(goods)).await;
@@ -407,7 +407,7 @@ async fn redis_is_killed_in_a_storm_of_bids() {
         let kills = tally.kill_in_between(&redis, kills, &EACH_PHASE, &[]);
         let (storm, ()) = tokio::join!(event.storm(), kills);
         asked.extend(storm);
-        assert!(tally.open() > 0, "the kill hit nobody");
+        assert!(tally.open() > 0, "the kill hit no client");
 
         let mut after = World::at(redis.url()).await;
         after.use_prefix(&world.prefix);

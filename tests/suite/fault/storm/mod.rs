@@ -1,6 +1,6 @@
-//! Storms over HTTP, while the private Redis is killed with `-9` and comes back. Afterwards the law
-//! is added up from the raw keys and from what was answered: not by the code of the product, which
-//! could be wrong in the same way twice. Here is what both storms have in common.
+//! Storms over HTTP, while the private Redis is killed with `-9` and comes back. Afterwards the
+//! sums are checked from the raw keys and the answers, without the code of the product, which could
+//! be wrong in the same way twice. This module has the parts that both storms share.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -114,7 +114,7 @@ impl Servers {
         replies
     }
 
-    /// Sends it until somebody knows what became of it, as far as it may be sent again.
+    /// Sends it until its outcome is known, as far as it may be sent again.
     async fn settle(&self, act: &impl Act, waves: &mut Waves, to_both: bool) {
         let give_up = Instant::now() + PATIENCE;
         loop {
@@ -172,7 +172,7 @@ impl Waves {
         self.done().next().is_some()
     }
 
-    /// False when no answer leaves a doubt that nothing happened: `busy` is not executed.
+    /// False if all answers are certain that nothing happened: `busy` is not executed.
     fn may_be_done(&self) -> bool {
         self.all().any(|reply| is_done(reply) || is_unknown(reply))
     }
@@ -199,7 +199,7 @@ impl Waves {
     }
 }
 
-/// What is wrong with so many answers that said that it happened just then.
+/// What is wrong with this many answers that said that it happened just then.
 fn wrongly_new(waves: &Waves, new: usize) -> Option<&'static str> {
     let is_missing = new == 0 && waves.is_done() && !waves.all().any(is_unknown);
     match new {
@@ -231,7 +231,7 @@ impl Tally {
         self.is_over.load(Ordering::SeqCst)
     }
 
-    /// How often a server could not say what became of a request.
+    /// How often a server answered that an outcome is unknown.
     fn open(&self) -> usize {
         self.count("busy") + self.count("unknown")
     }
@@ -255,7 +255,7 @@ impl Tally {
         }
     }
 
-    /// Kills Redis so often, each time after so many results, and ends the storm after as many
+    /// Kills Redis this often, each time after this many results. Ends the storm after as many
     /// more, and these at last.
     async fn kill_in_between(
         &self,
