@@ -71,7 +71,7 @@ pub enum AccountCommand {
 }
 
 fn cents(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is no whole number of cents, in 1 to 15 digits");
+    let wrong = || format!("{text:?} is not a whole number of cents, in 1 to 15 digits");
     balance(whole(text).ok_or_else(wrong)?)
 }
 
@@ -259,7 +259,7 @@ async fn list(store: &Store, event: &Event, output: Output) -> Result<ExitCode> 
     }
     if accounts.is_empty() && !unreadable {
         doubt(store, event.as_str()).await;
-        let none = format!("event {event} keeps no accounts: everybody may bid");
+        let none = format!("event {event} keeps no accounts: every buyer may bid");
         output.result(none, &Value::Array(Vec::new()))?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -23,7 +23,7 @@ Exit codes:
   0  the law holds
   1  the law is VIOLATED; each violation is named
   2  the command line or a setting cannot be used
-  3  it could not be judged: Redis cannot be reached, the sale does not exist, its data cannot
+  3  no verdict: Redis cannot be reached, the sale does not exist, its data cannot
      be read, or it moved while it was read";
 
 /// `seckill audit`

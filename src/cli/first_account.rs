@@ -12,7 +12,7 @@ pub(super) async fn is_first(store: &Store, event: &Event) -> Result<bool> {
     let first = !store.keeps_accounts(event).await?;
     // A hint must not stop the command: if it cannot be read, there is none.
     if first && matches!(has_target(store, event).await, Ok(false)) {
-        eprintln!("seckill: event {event} has no target: is it the event that you mean?");
+        eprintln!("seckill: event {event} has no target: is it the right event?");
     }
     Ok(first)
 }
@@ -29,5 +29,5 @@ async fn has_target(store: &Store, event: &Event) -> Result<bool> {
 
 /// Says what the first account of an event begins, or may have begun.
 pub(super) fn begins(event: &Event, keeps: &str) -> String {
-    format!("event {event} {keeps} accounts from now on: who has none cannot bid")
+    format!("event {event} {keeps} accounts from now on: buyers without one cannot bid")
 }

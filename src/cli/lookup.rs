@@ -20,7 +20,7 @@ pub async fn doubt(store: &Store, event: &str) {
         return;
     };
     if !sales.iter().any(|(id, _)| id.event() == event) {
-        eprintln!("seckill: event {event} has no sale: is it the event that you mean?");
+        eprintln!("seckill: event {event} has no sale: is it the right event?");
     }
 }
 

@@ -130,7 +130,11 @@ mod tests {
         assert!(matches!(doubt, Failure::Unknown(_)), "{doubt:?}");
         let said = doubt.to_string();
         assert!(said.contains("late; the same again with --request-id \"r 1\" is safe"));
-        assert!(said.ends_with("; event e may keep accounts from now on: who has none cannot bid"));
+        assert!(
+            said.ends_with(
+                "; event e may keep accounts from now on: buyers without one cannot bid"
+            )
+        );
         let later = in_doubt(&payment, None, why).to_string();
         assert!(later.ends_with("it is paid once"), "{later}");
         let busy = in_doubt(&payment, Some(&event), Failure::Busy("late".to_owned()));

@@ -78,7 +78,8 @@ text! {
 }
 
 text! {
-    /// A buyer: 1 to 128 bytes of UTF-8 without control characters; neither trimmed nor case-folded.
+    /// A buyer: 1 to 128 bytes of UTF-8 without control characters; neither trimmed nor
+    /// case-folded.
     pub struct Username(String) is "username": |text| is_plain(text, USERNAME_BYTES_MAX), "1 to 128 bytes of UTF-8 without control characters"
 }
 

@@ -113,9 +113,7 @@ impl Stopped {
             }
             StopReason::LimitPassed(kind) => {
                 let most = counted(limit(*kind), unit_of(*kind));
-                format!(
-                    "sale {id} can get {most} in all, also if some were removed: see its `added`"
-                )
+                format!("sale {id} can get {most} in all, including removed ones: see its `added`")
             }
             StopReason::Failed(failure) => return failure.clone().into(),
         };

@@ -284,7 +284,8 @@ mod tests {
         assert!(own(Role::Command).is_none());
         let said = format!("process {} (seckill serve)", std::process::id());
         assert_eq!(dir.owner().to_string(), said);
-        // A child that is just being started has the lock file, too; that locks out no other process.
+        // A child that is just being started has the lock file, too; that locks out no other
+        // process.
         let of_child = first.file.try_clone().expect("a copy");
         drop(first);
         let _second = own(Role::Command).expect("free again");

@@ -104,7 +104,7 @@ pub(super) fn fence(
 fn mend(wanted: Option<Durability>) -> &'static str {
     match wanted {
         Some(Durability::Replicated(_) | Durability::ReplicatedAll) => {
-            "attach so many replicas to this Redis, or choose another durability"
+            "attach more replicas to this Redis, or choose another durability"
         }
         None | Some(Durability::Memory | Durability::Fsync) => {
             "CONFIG SET appendonly yes, appendfsync always, no-appendfsync-on-rewrite no"

@@ -55,7 +55,7 @@ fn small(snapshot: &Snapshot) -> Option<String> {
     let set = if sale.bid_min.is_some() {
         ""
     } else {
-        ", which nobody set"
+        ", which is not set"
     };
     let smallest = counted(sale.smallest_bid(), "cent");
     let room = bids.saturating_mul(BID_BYTES) / MIB;

@@ -227,7 +227,7 @@ impl fmt::Display for Violation {
             ),
             Self::Dangling { username, order } => write!(
                 f,
-                "the buyers' index says that {:?} holds {order}, which is no living order of \
+                "the buyers' index says that {:?} holds {order}, which is not a living order of \
                  that buyer in this sale",
                 username.as_str()
             ),

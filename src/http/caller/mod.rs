@@ -1,5 +1,5 @@
-//! Who asks: a buyer, whose name is believed, or an operator, who shows a token. The one place where
-//! a name becomes a caller.
+//! Who asks: a buyer, whose name is believed, or an operator, who shows a token. The one place
+//! where a name becomes a caller.
 
 pub mod operator;
 pub mod token;

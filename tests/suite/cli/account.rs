@@ -14,7 +14,7 @@ async fn the_first_account_of_an_event_is_told() {
     for (line, printed) in [
         (
             "account show q",
-            "event q keeps no accounts: everybody may bid\n",
+            "event q keeps no accounts: every buyer may bid\n",
         ),
         ("account show q --json", "[]\n"),
     ] {
@@ -27,7 +27,7 @@ async fn the_first_account_of_an_event_is_told() {
     assert_eq!(
         first.printed,
         "set 1 account of event q: 1 new, 0 changed, 0 as before\n\
-         event q keeps accounts from now on: who has none cannot bid\n"
+         event q keeps accounts from now on: buyers without one cannot bid\n"
     );
     world.target("q.loan", 100, &terms(1, 0)).await;
     let next = shop.run("account set q bo 50");
@@ -47,7 +47,7 @@ async fn money_is_deposited_and_withdrawn_once_for_each_request() {
     let (shop, world) = Shop::with_world().await;
     let loan = world.target("p.loan", 1000, &terms(1, 0)).await;
     let first = shop.ends("account deposit p al 500 --request-id r1", 0);
-    let begins = "seckill: event p keeps accounts from now on: who has none cannot bid\n";
+    let begins = "seckill: event p keeps accounts from now on: buyers without one cannot bid\n";
     assert_eq!(first.said, begins);
     let printed = "deposited 500 cents, account of al in event p: 500 cents then\n";
     assert_eq!(first.printed, printed);

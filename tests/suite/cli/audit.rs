@@ -90,7 +90,7 @@ fn the_exit_codes_of_the_audit_are_in_its_help() {
     for words in [
         "0  the law holds",
         "1  the law is VIOLATED",
-        "3  it could not be judged",
+        "3  no verdict",
     ] {
         assert!(help.contains(words), "{help}");
     }

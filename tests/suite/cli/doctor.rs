@@ -34,7 +34,7 @@ async fn the_doctor_asks_for_the_replicas_that_are_missing() {
     let found = shop.ends("doctor --set durability=replicated:1", 1).printed;
     let durability = found.lines().find(|line| line.starts_with("durability"));
     let durability = durability.expect("a line");
-    for words in ["WRONG", "has 0 replicas online", "attach so many replicas"] {
+    for words in ["WRONG", "has 0 replicas online", "attach more replicas"] {
         assert!(durability.contains(words), "{words} is not in {durability}");
     }
 }

@@ -100,7 +100,7 @@ async fn a_hint_that_cannot_be_had_stops_no_command() {
     assert_eq!(
         set.printed,
         "set 1 account of event q: 1 new, 0 changed, 0 as before\n\
-         event q keeps accounts from now on: who has none cannot bid\n"
+         event q keeps accounts from now on: buyers without one cannot bid\n"
     );
 }
 
@@ -118,7 +118,7 @@ async fn an_event_without_sales_is_told() {
     ] {
         for (event, hinted) in [("q", false), ("qq", true)] {
             let said = shop.ends(&line.replace("EVENT", event), code).said;
-            let hint = "event qq has no sale: is it the event that you mean?";
+            let hint = "event qq has no sale: is it the right event?";
             assert_eq!(said.contains(hint), hinted, "{line}: {said}");
         }
     }

@@ -113,7 +113,7 @@ async fn one_is_written_as_one() {
         (
             "account set q al 1",
             "set 1 account of event q: 1 new, 0 changed, 0 as before\n\
-             event q keeps accounts from now on: who has none cannot bid\n",
+             event q keeps accounts from now on: buyers without one cannot bid\n",
         ),
     ] {
         assert_eq!(shop.ok(line), printed);

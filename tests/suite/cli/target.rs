@@ -62,7 +62,7 @@ impl Loan {
         assert_eq!(
             loaded,
             "set 2500 accounts of event p: 2500 new, 0 changed, 0 as before\n\
-             event p keeps accounts from now on: who has none cannot bid\n"
+             event p keeps accounts from now on: buyers without one cannot bid\n"
         );
         self.shop
             .write("wrong.csv", format!("{accounts}user 7,1\n"));
@@ -221,7 +221,7 @@ async fn targets_that_take_tiny_bids_are_warned_of() {
     let (grade, found, mend) = target().expect("a finding");
     assert_eq!(grade, "warning");
     assert!(
-        found.contains("p.loan: smallest bid 1 cent, which nobody set"),
+        found.contains("p.loan: smallest bid 1 cent, which is not set"),
         "{found}"
     );
     assert!(mend.contains("--bid-min"), "{mend}");

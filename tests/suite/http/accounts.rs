@@ -156,7 +156,7 @@ impl Loan {
         assert_eq!(units.told(), (409, "needs_count"));
         let passed = self.stock(r#"{"count":99999999999999}"#).await;
         assert_eq!(passed.told(), (409, "limit_passed"));
-        let words = "sale p2p.loan can get 100000000000000 cents in all, also if some were removed";
+        let words = "sale p2p.loan can get 100000000000000 cents in all, including removed ones";
         assert!(passed.body.contains(words), "{}", passed.body);
     }
 

@@ -88,7 +88,7 @@ const WRONG_LOADS: &str = r#"
     A/stock        {"count":1}              400 invalid_request  "id: "
     b/stock        {"units":["x"]}          409 needs_count      give a count
     b/stock        {"count":1000000000}     409 limit_passed  \
-        sale b can get 1000000000 units in all, also if some were removed
+        sale b can get 1000000000 units in all, including removed ones
     a/stock        {"count":1000001}        413 invalid_request  1000000 units
     a/stock        {"count":0}              400 invalid_request  count: 0
     a/stock        {"count":1000000001}     400 invalid_request  "count: "
