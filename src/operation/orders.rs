@@ -225,6 +225,84 @@ impl<'a> From<&'a Line> for LineView<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::{OrderId, RequestId, Username};
+    use crate::domain::order::{Accepted, OrderState};
+
+    fn order(lines: Vec<Line>) -> Order {
+        Order {
+            id: OrderId::parse("spring-abcdfabcdfabcdfabcdf").expect("valid"),
+            state: OrderState::Held,
+            created_at: 16,
+            username: Username::parse("秒杀 \"user\"".to_owned()).expect("valid"),
+            deadline: Some(98),
+            changed_at: None,
+            request: None,
+            lines,
+        }
+    }
+
+    fn line(goods: &str, units: &[&str], bid: Option<Accepted>) -> Line {
+        Line {
+            goods: SaleId::parse(goods).expect("valid"),
+            purchase: 2,
+            units: units.iter().map(|unit| (*unit).to_owned()).collect(),
+            bid,
+        }
+    }
+
+    fn json(order: &Order) -> String {
+        serde_json::to_string(&OrderView::from(order)).expect("JSON")
+    }
+
+    #[test]
+    fn an_order_of_units_is_what_clients_rely_on() {
+        let held = order(vec![
+            line("spring.tea", &["sn-1", "sn-2"], None),
+            line("spring", &[], None),
+        ]);
+        let expected = concat!(
+            r#"{"order":"spring-abcdfabcdfabcdfabcdf","state":"held","username":"秒杀 \"user\"","#,
+            r#""created_at":16,"deadline":98,"lines":[{"goods":"spring.tea","purchase":2,"#,
+            r#""units":["sn-1","sn-2"]},{"goods":"spring","purchase":2}]}"#,
+        );
+        assert_eq!(json(&held), expected);
+        let cancelled = Order {
+            state: OrderState::Cancelled,
+            deadline: None,
+            changed_at: Some(99),
+            request: Some(RequestId::parse("r-1".to_owned()).expect("valid")),
+            ..order(vec![line("spring", &[], None)])
+        };
+        let expected = concat!(
+            r#"{"order":"spring-abcdfabcdfabcdfabcdf","state":"cancelled","#,
+            r#""username":"秒杀 \"user\"","created_at":16,"changed_at":99,"request_id":"r-1","#,
+            r#""lines":[{"goods":"spring","purchase":2}]}"#,
+        );
+        assert_eq!(json(&cancelled), expected);
+    }
+
+    #[test]
+    fn a_bid_has_what_is_true_of_it() {
+        let lines_of = |paid, filled, bonus| {
+            let bid = Accepted {
+                requested: 3,
+                bonus,
+                paid,
+                filled,
+            };
+            let order = order(vec![line("spring.loan", &[], Some(bid))]);
+            let json = json(&order);
+            let (_, lines) = json.split_once(r#""lines":"#).expect("lines");
+            lines.to_owned()
+        };
+        let all = concat!(
+            r#"[{"goods":"spring.loan","requested":3,"accepted":2,"bonus":1,"filled":true,"#,
+            r#""paid":true}]}"#,
+        );
+        assert_eq!(lines_of(true, true, 1), all);
+        let least = r#"[{"goods":"spring.loan","requested":3,"accepted":2}]}"#;
+        assert_eq!(lines_of(false, false, 0), least);
+    }
 
     #[test]
     fn no_cell_is_a_formula_and_every_text_can_be_had_back() {

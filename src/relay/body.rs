@@ -122,19 +122,22 @@ mod tests {
 
     #[test]
     fn a_line_of_a_bid_has_cents_and_no_units() {
-        let bid = Line {
-            goods: SaleId::parse("p2p.loan").expect("valid"),
-            purchase: 200,
-            units: Vec::new(),
-            bid: Some(Accepted {
-                requested: 300,
-                bonus: 2,
-                paid: true,
-                filled: true,
-            }),
-        };
-        let body = serde_json::to_string(&line(&bid)).expect("JSON");
-        let expected = r#"{"goods":"p2p.loan","requested":300,"accepted":200,"bonus":2}"#;
-        assert_eq!(body, expected);
+        for (bonus, is_so) in [(2, true), (0, false)] {
+            let bid = Line {
+                goods: SaleId::parse("p2p.loan").expect("valid"),
+                purchase: 200,
+                units: Vec::new(),
+                bid: Some(Accepted {
+                    requested: 300,
+                    bonus,
+                    paid: is_so,
+                    filled: is_so,
+                }),
+            };
+            let body = serde_json::to_string(&line(&bid)).expect("JSON");
+            let expected =
+                format!(r#"{{"goods":"p2p.loan","requested":300,"accepted":200,"bonus":{bonus}}}"#);
+            assert_eq!(body, expected);
+        }
     }
 }
