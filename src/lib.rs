@@ -18,6 +18,8 @@ pub mod config;
 pub mod error;
 pub mod metrics;
 pub mod readings;
+pub mod retry;
+pub mod view;
 
 pub mod private_redis;
 

@@ -7,9 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom up; one may use those below it. Equal ranks do not use each other.
-const RANKS: [(&str, u8); 20] = [
+const RANKS: [(&str, u8); 22] = [
     ("domain", 0),
     ("error", 1),
+    ("retry", 1),
+    ("view", 1),
     ("config", 2),
     ("metrics", 2),
     ("readings", 2),

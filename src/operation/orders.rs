@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::domain::ids::SaleId;
 use crate::domain::order::{Line, Order};
-use crate::domain::time::EpochMs;
 use crate::error::Error;
+use crate::view::order::OrderView;
 
 /// The header line of the CSV form. The purchase of a bid is what was accepted, in cents; the
 /// columns from `requested` on are of bids alone.
@@ -141,168 +141,9 @@ fn csv_rows(rows: impl IntoIterator<Item = [String; 14]>) -> Vec<u8> {
     writer.into_inner().unwrap_or_default()
 }
 
-/// An order as JSON, the same in every answer that shows one: its fields in this order, absent ones
-/// left out. Times are epoch milliseconds.
-#[derive(Serialize)]
-pub struct OrderView<'a> {
-    order: &'a str,
-    state: &'a str,
-    username: &'a str,
-    created_at: EpochMs,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deadline: Option<EpochMs>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    changed_at: Option<EpochMs>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-    lines: Vec<LineView<'a>>,
-}
-
-#[derive(Serialize)]
-struct LineView<'a> {
-    goods: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    purchase: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    units: Option<&'a [String]>,
-    #[serde(flatten)]
-    bid: Option<BidView>,
-    /// Only of a bid that an account paid.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    paid: Option<bool>,
-}
-
-/// What is said of a bid, wherever one is shown, in cents: its fields in this order.
-#[derive(Serialize)]
-pub struct BidView {
-    requested: u64,
-    accepted: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bonus: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    filled: Option<bool>,
-}
-
-impl BidView {
-    /// The view of a line; `None` for units.
-    pub fn of(line: &Line) -> Option<Self> {
-        line.bid.map(|bid| Self {
-            requested: bid.requested,
-            accepted: line.purchase,
-            bonus: (bid.bonus > 0).then_some(bid.bonus),
-            filled: bid.filled.then_some(true),
-        })
-    }
-}
-
-impl<'a> From<&'a Order> for OrderView<'a> {
-    fn from(order: &'a Order) -> Self {
-        Self {
-            order: order.id.as_str(),
-            state: order.state.as_str(),
-            username: order.username.as_str(),
-            created_at: order.created_at,
-            deadline: order.deadline,
-            changed_at: order.changed_at,
-            request_id: order.request.as_ref().map(|request| request.as_str()),
-            lines: order.lines.iter().map(LineView::from).collect(),
-        }
-    }
-}
-
-impl<'a> From<&'a Line> for LineView<'a> {
-    fn from(line: &'a Line) -> Self {
-        Self {
-            goods: line.goods.as_str(),
-            purchase: line.bid.is_none().then_some(line.purchase),
-            units: (!line.units.is_empty()).then_some(&line.units),
-            bid: BidView::of(line),
-            paid: line.bid.and_then(|bid| bid.paid.then_some(true)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::{OrderId, RequestId, Username};
-    use crate::domain::order::{Accepted, OrderState};
-
-    fn order(lines: Vec<Line>) -> Order {
-        Order {
-            id: OrderId::parse("spring-abcdfabcdfabcdfabcdf").expect("valid"),
-            state: OrderState::Held,
-            created_at: 16,
-            username: Username::parse("秒杀 \"user\"".to_owned()).expect("valid"),
-            deadline: Some(98),
-            changed_at: None,
-            request: None,
-            lines,
-        }
-    }
-
-    fn line(goods: &str, units: &[&str], bid: Option<Accepted>) -> Line {
-        Line {
-            goods: SaleId::parse(goods).expect("valid"),
-            purchase: 2,
-            units: units.iter().map(|unit| (*unit).to_owned()).collect(),
-            bid,
-        }
-    }
-
-    fn json(order: &Order) -> String {
-        serde_json::to_string(&OrderView::from(order)).expect("JSON")
-    }
-
-    #[test]
-    fn an_order_of_units_is_what_clients_rely_on() {
-        let held = order(vec![
-            line("spring.tea", &["sn-1", "sn-2"], None),
-            line("spring", &[], None),
-        ]);
-        let expected = concat!(
-            r#"{"order":"spring-abcdfabcdfabcdfabcdf","state":"held","username":"秒杀 \"user\"","#,
-            r#""created_at":16,"deadline":98,"lines":[{"goods":"spring.tea","purchase":2,"#,
-            r#""units":["sn-1","sn-2"]},{"goods":"spring","purchase":2}]}"#,
-        );
-        assert_eq!(json(&held), expected);
-        let cancelled = Order {
-            state: OrderState::Cancelled,
-            deadline: None,
-            changed_at: Some(99),
-            request: Some(RequestId::parse("r-1".to_owned()).expect("valid")),
-            ..order(vec![line("spring", &[], None)])
-        };
-        let expected = concat!(
-            r#"{"order":"spring-abcdfabcdfabcdfabcdf","state":"cancelled","#,
-            r#""username":"秒杀 \"user\"","created_at":16,"changed_at":99,"request_id":"r-1","#,
-            r#""lines":[{"goods":"spring","purchase":2}]}"#,
-        );
-        assert_eq!(json(&cancelled), expected);
-    }
-
-    #[test]
-    fn a_bid_has_what_is_true_of_it() {
-        let lines_of = |paid, filled, bonus| {
-            let bid = Accepted {
-                requested: 3,
-                bonus,
-                paid,
-                filled,
-            };
-            let order = order(vec![line("spring.loan", &[], Some(bid))]);
-            let json = json(&order);
-            let (_, lines) = json.split_once(r#""lines":"#).expect("lines");
-            lines.to_owned()
-        };
-        let all = concat!(
-            r#"[{"goods":"spring.loan","requested":3,"accepted":2,"bonus":1,"filled":true,"#,
-            r#""paid":true}]}"#,
-        );
-        assert_eq!(lines_of(true, true, 1), all);
-        let least = r#"[{"goods":"spring.loan","requested":3,"accepted":2}]}"#;
-        assert_eq!(lines_of(false, false, 0), least);
-    }
 
     #[test]
     fn no_cell_is_a_formula_and_every_text_can_be_had_back() {

@@ -21,7 +21,7 @@ use crate::http::extract::values::{digits, required, sale, text};
 use crate::http::respond::answer::{self, Answer, Row};
 use crate::http::respond::problem::Problem;
 use crate::http::standstill;
-use crate::operation::orders::BidView;
+use crate::view::order::BidView;
 
 /// What the door knows.
 const FIELDS: [FieldName; 4] = ["username", "goods", "amount", "request_id"];

@@ -23,7 +23,7 @@ use crate::http::respond::answer::RESULT_HEADER;
 use crate::http::respond::headers::guarded;
 use crate::http::respond::problem::Problem;
 use crate::http::respond::words::Sentence;
-use crate::operation::orders::OrderView;
+use crate::view::order::OrderView;
 
 /// What shows an order. The order of the fields is part of the contract.
 #[derive(Serialize)]
