@@ -37,18 +37,20 @@ pub struct FeedFigures {
     pub event: String,
     /// Entries that it has.
     pub entries: u64,
-    /// How far the relays are behind; `None` when no relay ever read it.
-    pub lag: Option<LagFigures>,
+    /// How far the relays are behind, for each sink whose relay ever read it.
+    pub lags: Vec<LagFigures>,
 }
 
-/// How far the relays are behind a feed.
+/// How far the relays of a sink are behind a feed.
 #[derive(Debug)]
 pub struct LagFigures {
+    /// The group of the sink; `None` for the webhook.
+    pub group: Option<String>,
     /// Entries that are not delivered yet.
     pub undelivered: u64,
     /// Age of the oldest of them.
     pub oldest: Duration,
-    /// Entries that were given up.
+    /// Entries that were given up, of all sinks.
     pub dead: u64,
 }
 
@@ -90,6 +92,14 @@ pub fn text_of_gates(gates: &[GateFigures]) -> String {
 
 fn of_feed(feed: &FeedFigures) -> String {
     format!("{{event=\"{}\"}}", feed.event)
+}
+
+/// Without the label `group` the webhook is meant.
+fn of_lag(feed: &FeedFigures, lag: &LagFigures) -> String {
+    match &lag.group {
+        None => of_feed(feed),
+        Some(group) => format!("{{event=\"{}\",group=\"{group}\"}}", feed.event),
+    }
 }
 
 #[derive(Default)]
@@ -136,18 +146,18 @@ impl Text {
             "Age of the oldest entry of a feed that no relay has delivered yet",
             |lag| lag.oldest.as_secs(),
         );
-        self.lag(
-            read,
-            "seckill_feed_dead_letters",
-            "Entries of a feed that were given up",
-            |lag| lag.dead,
-        );
+        let dead = read.feeds.iter();
+        let dead = dead.filter_map(|feed| Some((of_feed(feed), feed.lags.first()?.dead)));
+        let help = "Entries of a feed that were given up";
+        self.family("seckill_feed_dead_letters", help, dead);
     }
 
     /// Of the feeds that a relay ever read.
     fn lag(&mut self, read: &Figures, name: &str, help: &str, value: fn(&LagFigures) -> u64) {
-        let rows = read.feeds.iter();
-        let rows = rows.filter_map(|feed| Some((of_feed(feed), value(feed.lag.as_ref()?))));
+        let rows = read.feeds.iter().flat_map(|feed| {
+            let lags = feed.lags.iter();
+            lags.map(|lag| (of_lag(feed, lag), value(lag)))
+        });
         self.family(name, help, rows);
     }
 
@@ -176,6 +186,15 @@ impl Text {
 mod tests {
     use super::*;
 
+    fn lag(group: Option<&str>, undelivered: u64) -> LagFigures {
+        LagFigures {
+            group: group.map(str::to_owned),
+            undelivered,
+            oldest: Duration::from_millis(2_999),
+            dead: 1,
+        }
+    }
+
     fn figures() -> Figures {
         Figures {
             sales: vec![SaleFigures {
@@ -189,16 +208,12 @@ mod tests {
                 FeedFigures {
                     event: "a".to_owned(),
                     entries: 9,
-                    lag: Some(LagFigures {
-                        undelivered: 5,
-                        oldest: Duration::from_millis(2_999),
-                        dead: 1,
-                    }),
+                    lags: vec![lag(None, 5), lag(Some("books"), 9)],
                 },
                 FeedFigures {
                     event: "b".to_owned(),
                     entries: 8,
-                    lag: None,
+                    lags: Vec::new(),
                 },
             ],
             unreadable: 2,
@@ -239,7 +254,9 @@ seckill_figures_up ";
             "seckill_feed_entries{event=\"a\"} 9",
             "seckill_feed_entries{event=\"b\"} 8",
             "seckill_feed_undelivered{event=\"a\"} 5",
+            "seckill_feed_undelivered{event=\"a\",group=\"books\"} 9",
             "seckill_feed_oldest_seconds{event=\"a\"} 2",
+            "seckill_feed_oldest_seconds{event=\"a\",group=\"books\"} 2",
             "seckill_feed_dead_letters{event=\"a\"} 1",
         ];
         assert_eq!(rows, expected);
