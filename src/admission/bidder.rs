@@ -11,7 +11,7 @@ use super::solo::{Room, Solo, Turn};
 use crate::domain::ids::{RequestId, SaleId, Username};
 use crate::domain::money::Amount;
 use crate::domain::purchase::bid::{Bid, BidOutcome, BidRefusal};
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::orders::bids::DecidedBid;
 
 /// Most bids of one worker that Redis has not answered.

@@ -14,7 +14,7 @@ use crate::domain::ids::{RequestId, SaleId, Username};
 use crate::domain::purchase::outcome::Refusal;
 use crate::domain::purchase::place::{Basket, PlaceOutcome, PlaceRefusal, Placement};
 use crate::domain::sale::history::Past;
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::orders::place::Placed;
 
 /// Most placements of one worker that Redis has not answered.

@@ -10,7 +10,7 @@ use super::gate::learner::Learner;
 use super::memory::Memory;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::history::Past;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::store::connection::lane::Lane;
 
 /// What a kind of requests needs to be decided one by one. Owns its lane.
@@ -48,9 +48,9 @@ impl Room {
     /// The turn of a request that came just now and waits up to `timeout`.
     ///
     /// # Errors
-    /// [`Error::Busy`] when there is no room.
+    /// [`Failure::Busy`] when there is no room.
     pub fn turn(&self, timeout: Duration) -> Result<Turn<'_>> {
-        let full = |_| Error::Busy(self.full.clone());
+        let full = |_| Failure::Busy(self.full.clone());
         let room = self.free.try_acquire().map_err(full)?;
         let asked_at = Instant::now();
         Ok(Turn {

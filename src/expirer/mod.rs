@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use self::clock::Clock;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::metrics::Metrics;
 use crate::retry::{BackOff, Failures};
 use crate::store::Store;
@@ -229,7 +229,7 @@ impl Event {
 }
 
 /// How long to wait after another failure. The log hears of the first in a row.
-fn pause(failures: &mut Failures, error: &Error, what: &str) -> Duration {
+fn pause(failures: &mut Failures, error: &Failure, what: &str) -> Duration {
     if failures.in_a_row() == 0 {
         tracing::warn!(%error, "{what}: trying again");
     }

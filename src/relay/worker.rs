@@ -12,7 +12,7 @@ use super::in_flight::{BACK_OFF, InFlight};
 use super::sink::{Answer, Sink};
 use crate::config;
 use crate::domain::feed::Feed;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::metrics::Metrics;
 use crate::retry::Failures;
 use crate::store::Store;
@@ -118,7 +118,7 @@ impl Worker {
         }
     }
 
-    fn warn(&self, error: &Error, what: &str) {
+    fn warn(&self, error: &Failure, what: &str) {
         let Feed { event, group } = &self.feed;
         tracing::warn!(event, group = group.label(), %error, "{what}");
     }

@@ -23,7 +23,7 @@ use super::{Store, record};
 use crate::domain::feed::{Entry, Feed, Message};
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, OrderState};
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 
 /// Idle time of entries that a consumer gave back: longer than any time to take over.
 const GIVEN_BACK: Duration = Duration::from_secs(24 * 3600);
@@ -77,7 +77,7 @@ impl Store {
             Ok(()) => Ok(true),
             Err(error) if error.code() == Some("BUSYGROUP") => Ok(true),
             Err(error) if error.to_string().contains("requires the key to exist") => Ok(false),
-            Err(error) => Err(Error::Busy(format!("XGROUP CREATE: {error}"))),
+            Err(error) => Err(Failure::Busy(format!("XGROUP CREATE: {error}"))),
         }
     }
 
@@ -85,7 +85,7 @@ impl Store {
     /// or its group is gone.
     ///
     /// # Errors
-    /// [`Error::Unknown`] also when too few replicas have them: they are given, and found again
+    /// [`Failure::Unknown`] also when too few replicas have them: they are given, and found again
     /// with [`Store::feed_keep`].
     pub async fn feed_take(
         &self,

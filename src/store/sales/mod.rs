@@ -23,7 +23,7 @@ use crate::domain::ids::{SaleId, Username};
 use crate::domain::sale::activity::Keyword;
 use crate::domain::sale::{EditOutcome, EditRefusal, SaleEdit};
 use crate::domain::time::EpochMs;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 
 /// Everybody who holds an order of a sale.
 #[derive(Debug)]
@@ -140,7 +140,7 @@ impl Store {
         let keys = self.keys.of_snapshot(id);
         let reply = self.look(live, SALE_SNAPSHOT.on(&keys)).await;
         let reply = reply.map_err(|error| match error {
-            Error::Contract(why) => Error::Contract(format!("sale {id}: {why}")),
+            Failure::Unreadable(why) => Failure::Unreadable(format!("sale {id}: {why}")),
             other => other,
         })?;
         let mut found = snapshots(reply, 1)?;
@@ -214,7 +214,7 @@ impl Store {
             } else {
                 snapshot::snapshot(id, found)
             };
-            if let Err(away @ Error::Busy(_)) = read {
+            if let Err(away @ Failure::Busy(_)) = read {
                 return Err(away);
             }
             if let Ok(Some(Snapshot { now, .. })) = read {
