@@ -7,8 +7,8 @@
 -- ARGV[3] reason  [text]            why, for people
 --
 -- Returns buried; or not_pending: the group does not wait for this entry any more
--- Writes only for buried: adds {entry, reason, the group unless it is relay, and the fields that the
---   entry has} to the dead letters and acknowledges the entry.
+-- Writes only for buried: adds {entry, reason, the group unless it is relay, and the fields that
+--   the entry has} to the dead letters and acknowledges the entry.
 -- Flags: allow-oom, so settling goes on when Redis is full.
 -- Uses: none
 

@@ -283,7 +283,8 @@ impl Call<'_> {
     /// has run yet: the script is loaded and the call sent again. Nothing else is ever re-sent.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when the call certainly did not run, [`Failure::Unknown`] when it may have.
+    /// [`Failure::Busy`] when the call certainly did not run, [`Failure::Unknown`] when it may
+    /// have.
     pub async fn send(self, connection: &mut impl ConnectionLike) -> Result<Value> {
         self.run(connection, failure::of_call).await
     }
@@ -291,8 +292,8 @@ impl Call<'_> {
     /// The same for a script that writes nothing.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when there is no answer, [`Failure::Unreadable`] when the script cannot read
-    /// what it finds.
+    /// [`Failure::Busy`] when there is no answer, [`Failure::Unreadable`] when the script cannot
+    /// read what it finds.
     pub async fn look(self, connection: &mut impl ConnectionLike) -> Result<Value> {
         self.run(connection, failure::of_look).await
     }

@@ -49,8 +49,8 @@ impl Store {
         lag_of(self.look(live, call).await?)
     }
 
-    /// Each feed as these groups read it, in the order of the events. One that cannot be read is an error of its own: it
-    /// must not hide the others.
+    /// Each feed as these groups read it, in the order of the events. One that cannot be read is an
+    /// error of its own: it must not hide the others.
     ///
     /// # Errors
     /// Redis is not there, or not in a state to answer.

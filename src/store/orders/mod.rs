@@ -28,8 +28,8 @@ impl Store {
     /// An order; `None` when there is none of this name.
     ///
     /// # Errors
-    /// [`Failure::Unreadable`] when its record cannot be read, [`Failure::Busy`] when there is no answer
-    /// within the timeout.
+    /// [`Failure::Unreadable`] when its record cannot be read, [`Failure::Busy`] when there is no
+    /// answer within the timeout.
     pub async fn order(&self, id: &OrderId) -> Result<Option<Order>> {
         self.order_read(id, self.deadline()).await
     }
@@ -241,8 +241,8 @@ impl OrderPages {
     /// the others.
     ///
     /// # Errors
-    /// [`Failure::Busy`]: the connection broke, or the server is no master any more. Some orders may
-    /// be missing then, and there is no next page.
+    /// [`Failure::Busy`]: the connection broke, or the server is no master any more. Some orders
+    /// may be missing then, and there is no next page.
     pub async fn next(&mut self) -> Result<Option<Vec<Result<Order>>>> {
         let Some((mut scan, cursor)) = self.place.take() else {
             return Ok(None);

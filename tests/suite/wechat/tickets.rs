@@ -350,12 +350,12 @@ async fn an_unreadable_ticket_hides_no_other() {
         let reply = staff.json("POST", "/wechat/checkin", &body).await;
         reply.result
     };
-    assert_eq!(check_in("poor").await, "unknown");
+    assert_eq!(check_in("poor").await, "unreadable");
     assert_eq!(check_in("good").await, "checked_in");
     assert_eq!(said(&says("查票").await), ("text", BUSY));
     let metrics = server.buyer.get("/metrics").await.body;
     for (command, times) in [("tickets", 2), ("return", 1)] {
-        let labels = format!(r#"command="{command}",outcome="contract""#);
+        let labels = format!(r#"command="{command}",outcome="unreadable""#);
         let counted = format!("seckill_wechat_messages_total{{{labels}}} {times}\n");
         assert!(metrics.contains(&counted), "{metrics}");
     }
