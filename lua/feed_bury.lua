@@ -6,9 +6,9 @@
 -- ARGV[2] id      [stream id]       the entry
 -- ARGV[3] reason  [text]            why, for people
 --
--- Returns buried; or not_pending: the entry is not pending for the group any more
--- Writes only for buried: adds {entry, reason, and the fields that the entry has} to the dead
---   letters and acknowledges the entry.
+-- Returns buried; or not_pending: the group does not wait for this entry any more
+-- Writes only for buried: adds {entry, reason, the group unless it is relay, and the fields that
+--   the entry has} to the dead letters and acknowledges the entry.
 -- Flags: allow-oom, so settling goes on when Redis is full.
 -- Uses: none
 
@@ -21,8 +21,15 @@ end
 if #redis.call("XPENDING", feed, group, id, id, 1) == 0 then
   return "not_pending"
 end
+local letter = { "entry", id, "reason", reason }
+if group ~= "relay" then
+  letter[5], letter[6] = "group", group
+end
 local entry = redis.call("XRANGE", feed, id, id)[1]
--- Only the first write can fail, if the key of the dead letters is not a stream.
-redis.call("XADD", dead, "*", "entry", id, "reason", reason, unpack(entry and entry[2] or {}))
+for _, text in ipairs(entry and entry[2] or {}) do
+  letter[#letter + 1] = text
+end
+-- Only the first write can fail, when the dead letters are no stream.
+redis.call("XADD", dead, "*", unpack(letter))
 redis.call("XACK", feed, group, id)
 return "buried"

@@ -12,12 +12,14 @@ use tokio::time::timeout;
 
 use crate::admission::gate::Gates;
 use crate::catalogue::{Catalogue, Reading};
+use crate::domain::feed::Group;
 use crate::failure::{Failure, Result};
 use crate::metrics::Metrics;
 use crate::metrics::figures::{self, FeedFigures, GateFigures, LagFigures, SaleFigures};
 use crate::readings::{Pace, Reader, Readings};
+use crate::relay::sink;
 use crate::store::Store;
-use crate::store::feed::FeedState;
+use crate::store::feed::{FeedState, Lag};
 use crate::store::sales::snapshot::Snapshot;
 
 /// Longest wait for Redis. When Redis hangs, the counters of this process matter most.
@@ -81,7 +83,7 @@ impl Reader for Scribe {
     async fn read(&mut self) -> (String, Pace) {
         let (sales, (feeds, took)) = tokio::join!(
             timeout(READ_MAX, self.catalogue.look()),
-            timed(timeout(READ_MAX, self.store.feeds())),
+            timed(timeout(READ_MAX, self.store.feeds(&sink::GROUPS))),
         );
         let late = |_| Failure::Busy(format!("no figures within {READ_MAX:?}"));
         let sales = sales.map_err(late).flatten();
@@ -155,19 +157,24 @@ fn figures_of(reading: &Reading, feeds: Vec<(String, Result<FeedState>)>) -> fig
     }
     for (event, state) in feeds {
         match state {
-            Ok(FeedState { entries, lag }) => figures.feeds.push(FeedFigures {
+            Ok(FeedState { entries, lags }) => figures.feeds.push(FeedFigures {
                 event,
                 entries,
-                lag: lag.map(|lag| LagFigures {
-                    undelivered: lag.undelivered,
-                    oldest: lag.oldest,
-                    dead: lag.dead,
-                }),
+                lags: lags.iter().map(figures_of_lag).collect(),
             }),
             Err(_) => figures.unreadable += 1,
         }
     }
     figures
+}
+
+fn figures_of_lag((group, lag): &(Group, Lag)) -> LagFigures {
+    LagFigures {
+        group: group.label().map(str::to_owned),
+        undelivered: lag.undelivered,
+        oldest: lag.oldest,
+        dead: lag.dead,
+    }
 }
 
 /// Where the units of a sale are.

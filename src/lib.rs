@@ -19,6 +19,8 @@ pub mod error;
 pub mod failure;
 pub mod metrics;
 pub mod readings;
+pub mod retry;
+pub mod view;
 
 pub mod private_redis;
 

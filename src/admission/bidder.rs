@@ -3,45 +3,30 @@
 //! No gate knows targets: only Redis knows whether a request was accepted before, and nobody else
 //! sells what bids take.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tokio::sync::Semaphore;
-
-use super::gate::learner::Learner;
-use super::memory::Memory;
 use super::names::Pass;
 use super::new_id;
+use super::solo::{Room, Solo, Turn};
 use crate::domain::ids::{RequestId, SaleId, Username};
 use crate::domain::money::Amount;
 use crate::domain::purchase::bid::{Bid, BidOutcome, BidRefusal};
-use crate::failure::{Failure, Result};
-use crate::store::connection::lane::Lane;
+use crate::failure::Result;
 use crate::store::orders::bids::DecidedBid;
 
-/// Most bids of one worker that Redis has not answered; one more is `busy` at once.
+/// Most bids of one worker that Redis has not answered.
 const BIDS_MAX: usize = 1024;
 
-/// Owns its lane.
+/// Decides bids.
 pub struct Bidder {
-    lane: Lane,
-    learner: Learner,
-    memory: Arc<Memory>,
-    room: Semaphore,
-    /// Longest wait of a buyer.
-    timeout: Duration,
+    room: Room,
+    solo: Solo,
 }
 
 impl Bidder {
-    pub fn new(lane: Lane, learner: Learner, memory: Arc<Memory>, timeout: Duration) -> Self {
-        let room = Semaphore::new(BIDS_MAX);
-        Self {
-            lane,
-            learner,
-            memory,
-            room,
-            timeout,
-        }
+    pub fn new(solo: Solo) -> Self {
+        let room = Room::new(BIDS_MAX, "bids");
+        Self { room, solo }
     }
 
     /// Decides one bid, within the timeout.
@@ -52,10 +37,9 @@ impl Bidder {
         goods: SaleId,
         amount: Amount,
     ) -> Result<BidOutcome> {
-        let full = |_| Failure::Busy(format!("{BIDS_MAX} bids are waiting"));
-        let _room = self.room.try_acquire().map_err(full)?;
-        let asked_at = Instant::now();
-        if self.learner.names.pass(&goods).await? == Pass::Denied {
+        let turn = self.room.turn(self.solo.timeout)?;
+        let learner = &self.solo.learner;
+        if learner.names.pass(&goods).await? == Pass::Denied {
             return Ok(BidOutcome::Refused(BidRefusal::NoSuchSale));
         }
         let bid = Bid {
@@ -65,49 +49,43 @@ impl Bidder {
             goods,
             amount,
         };
-        let decided = self.decide(&bid, asked_at).await;
-        self.learner.names.settle(&bid.goods);
-        decided.inspect_err(|error| self.learner.metrics.redis_error(error))
+        let decided = self.decide(&bid, &turn).await;
+        learner.names.settle(&bid.goods);
+        decided.inspect_err(|error| learner.metrics.redis_error(error))
     }
 
-    async fn decide(&self, bid: &Bid, asked_at: Instant) -> Result<BidOutcome> {
-        let (deadline, sent_at) = (asked_at + self.timeout, Instant::now());
-        let goods = &bid.goods;
-        let recalled = self.memory.recall(goods);
-        let given = self.memory.given(&recalled);
-        let decided = self.lane.bid_place(bid, given, deadline.into()).await?;
+    async fn decide(&self, bid: &Bid, turn: &Turn<'_>) -> Result<BidOutcome> {
+        let Solo {
+            lane,
+            learner,
+            memory,
+            ..
+        } = &self.solo;
+        let (goods, sent_at) = (&bid.goods, Instant::now());
+        let recalled = memory.recall(goods);
+        let given = memory.given(&recalled);
         let DecidedBid {
             outcome,
             past,
             kept,
             acknowledged,
-        } = decided;
+        } = lane.bid_place(bid, given, turn.deadline.into()).await?;
         if !kept {
-            self.learner.doubt_all();
+            learner.doubt_all();
         }
         let outcome = outcome?;
         if let Some(found) = past {
-            self.memory
-                .hear(goods, recalled.as_ref(), &found, acknowledged);
+            memory.hear(goods, recalled.as_ref(), &found, acknowledged);
         }
-        let is_gone = outcome == BidOutcome::Refused(BidRefusal::NoSuchSale);
-        let memory = &self.memory;
-        if is_gone
-            && memory
-                .has_lost(
-                    &self.learner.store,
-                    goods,
-                    recalled.as_ref(),
-                    deadline.into(),
-                )
-                .await?
-        {
+        if outcome != BidOutcome::Refused(BidRefusal::NoSuchSale) {
+            learner.names.confirm(goods);
+            return Ok(outcome);
+        }
+        let lost = self.solo.has_lost(goods, recalled.as_ref(), turn.deadline);
+        if lost.await? {
             return Ok(BidOutcome::Refused(BidRefusal::Forgot));
         }
-        match is_gone {
-            true => self.learner.names.deny(goods, sent_at),
-            false => self.learner.names.confirm(goods),
-        }
+        learner.names.deny(goods, sent_at);
         Ok(outcome)
     }
 }

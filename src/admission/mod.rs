@@ -18,6 +18,7 @@ pub mod memory;
 pub mod names;
 mod placer;
 mod queue;
+mod solo;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,6 +33,7 @@ use self::memory::Memory;
 use self::names::{Names, Pass};
 use self::placer::Placer;
 use self::queue::{Ask, Line, Queue};
+use self::solo::Solo;
 use crate::domain::caller::Caller;
 use crate::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, RequestId, SaleId, Username};
 use crate::domain::money::Amount;
@@ -82,8 +84,13 @@ impl Admission {
             names: names.clone(),
             metrics: metrics.clone(),
         };
-        let placer = Placer::new(store.lane(), learner.clone(), memory.clone(), timeout);
-        let bidder = Bidder::new(store.lane(), learner.clone(), memory.clone(), timeout);
+        let solo = || Solo {
+            lane: store.lane(),
+            learner: learner.clone(),
+            memory: memory.clone(),
+            timeout,
+        };
+        let (placer, bidder) = (Placer::new(solo()), Bidder::new(solo()));
         let batcher = Batcher {
             lane: store.lane(),
             inbox,

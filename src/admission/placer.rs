@@ -5,46 +5,31 @@
 //! of every sale that an answer is about, before the answer goes out: who knows of an order by
 //! this process is never told by a gate of it that there is nothing left.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tokio::sync::Semaphore;
-
-use super::gate::learner::Learner;
-use super::memory::Memory;
 use super::names::Pass;
 use super::new_id;
+use super::solo::{Room, Solo, Turn};
 use crate::domain::ids::{RequestId, SaleId, Username};
 use crate::domain::purchase::outcome::Refusal;
 use crate::domain::purchase::place::{Basket, PlaceOutcome, PlaceRefusal, Placement};
 use crate::domain::sale::history::Past;
-use crate::failure::{Failure, Result};
-use crate::store::connection::lane::Lane;
+use crate::failure::Result;
 use crate::store::orders::place::Placed;
 
-/// Most placements of one worker that Redis has not answered; one more is `busy` at once.
+/// Most placements of one worker that Redis has not answered.
 const PLACEMENTS_MAX: usize = 256;
 
-/// Owns its lane.
+/// Decides placements.
 pub struct Placer {
-    lane: Lane,
-    learner: Learner,
-    memory: Arc<Memory>,
-    room: Semaphore,
-    /// Longest wait of a buyer.
-    timeout: Duration,
+    room: Room,
+    solo: Solo,
 }
 
 impl Placer {
-    pub fn new(lane: Lane, learner: Learner, memory: Arc<Memory>, timeout: Duration) -> Self {
-        let room = Semaphore::new(PLACEMENTS_MAX);
-        Self {
-            lane,
-            learner,
-            memory,
-            room,
-            timeout,
-        }
+    pub fn new(solo: Solo) -> Self {
+        let room = Room::new(PLACEMENTS_MAX, "placements");
+        Self { room, solo }
     }
 
     /// Decides one placement, within the timeout.
@@ -54,11 +39,9 @@ impl Placer {
         request: RequestId,
         basket: Basket,
     ) -> Result<PlaceOutcome> {
-        let full = |_| Failure::Busy(format!("{PLACEMENTS_MAX} placements are waiting"));
-        let _room = self.room.try_acquire().map_err(full)?;
-        let asked_at = Instant::now();
+        let turn = self.room.turn(self.solo.timeout)?;
         if let Some(goods) = self.denied(&basket).await? {
-            return Ok(no_such_sale(goods));
+            return Ok(of_sale(goods, Refusal::NoSuchSale));
         }
         let placement = Placement {
             username,
@@ -66,14 +49,15 @@ impl Placer {
             order: new_id(basket.first()),
             basket,
         };
-        let decided = self.decide(&placement, asked_at).await;
-        for wish in placement.basket.wishes() {
-            self.learner.names.settle(&wish.goods);
+        let decided = self.decide(&placement, &turn).await;
+        let (learner, wishes) = (&self.solo.learner, placement.basket.wishes());
+        for wish in wishes {
+            learner.names.settle(&wish.goods);
         }
         decided.inspect_err(|error| {
-            self.learner.metrics.redis_error(error);
-            for wish in placement.basket.wishes() {
-                self.learner.doubt(&wish.goods, error);
+            learner.metrics.redis_error(error);
+            for wish in wishes {
+                learner.doubt(&wish.goods, error);
             }
         })
     }
@@ -87,23 +71,27 @@ impl Placer {
         // In one order for all baskets: else two could wait for what the other is to ask.
         goods.sort_unstable();
         for goods in goods {
-            if self.learner.names.pass(goods).await? == Pass::Denied {
+            if self.solo.learner.names.pass(goods).await? == Pass::Denied {
                 return Ok(Some(goods));
             }
         }
         Ok(None)
     }
 
-    async fn decide(&self, placement: &Placement, asked_at: Instant) -> Result<PlaceOutcome> {
-        let (deadline, sent_at) = (asked_at + self.timeout, Instant::now());
+    async fn decide(&self, placement: &Placement, turn: &Turn<'_>) -> Result<PlaceOutcome> {
+        let Solo {
+            lane,
+            learner,
+            memory,
+            ..
+        } = &self.solo;
+        let sent_at = Instant::now();
         let wishes = placement.basket.wishes();
-        let recalled: Vec<Option<Past>> = wishes
-            .iter()
-            .map(|wish| self.memory.recall(&wish.goods))
-            .collect();
-        let given = recalled.iter().map(|past| self.memory.given(past).cloned());
+        let recalled = wishes.iter().map(|wish| memory.recall(&wish.goods));
+        let recalled: Vec<Option<Past>> = recalled.collect();
+        let given = recalled.iter().map(|past| memory.given(past).cloned());
         let given: Vec<_> = given.collect();
-        let placed = self.lane.order_place(placement, &given, deadline.into());
+        let placed = lane.order_place(placement, &given, turn.deadline.into());
         let Placed {
             outcome,
             standings,
@@ -112,70 +100,49 @@ impl Placer {
             acknowledged,
         } = placed.await?;
         if !kept {
-            self.learner.doubt_all();
+            learner.doubt_all();
         }
         let outcome = outcome?;
         let granted = matches!(outcome, PlaceOutcome::Grabbed(_));
         // Before the buyer hears of an order, the gates do.
         for (wish, standing) in wishes.iter().zip(&standings).filter(|_| kept) {
-            self.learner.hear(&wish.goods, standing, granted, asked_at);
+            learner.hear(&wish.goods, standing, granted, turn.asked_at);
         }
         for (wish, _) in wishes.iter().zip(&standings) {
-            self.learner.names.confirm(&wish.goods);
+            learner.names.confirm(&wish.goods);
         }
         for ((wish, recalled), found) in wishes.iter().zip(&recalled).zip(&pasts) {
             let Some(found) = found else { continue };
-            self.memory
-                .hear(&wish.goods, recalled.as_ref(), found, acknowledged);
+            memory.hear(&wish.goods, recalled.as_ref(), found, acknowledged);
         }
-        let outcome = self.unless_lost(placement, &recalled, outcome, deadline);
-        let outcome = outcome.await?;
-        if let PlaceOutcome::Refused(PlaceRefusal::Line {
-            goods,
-            refusal: Refusal::NoSuchSale,
-        }) = &outcome
-        {
-            self.learner.names.deny(goods, sent_at);
-        }
-        Ok(outcome)
-    }
-
-    /// The outcome, unless it says that a sale does not exist which Redis has forgotten.
-    async fn unless_lost(
-        &self,
-        placement: &Placement,
-        recalled: &[Option<Past>],
-        outcome: PlaceOutcome,
-        deadline: Instant,
-    ) -> Result<PlaceOutcome> {
-        let PlaceOutcome::Refused(PlaceRefusal::Line {
-            goods,
-            refusal: Refusal::NoSuchSale,
-        }) = &outcome
-        else {
+        let Some(goods) = not_there(&outcome) else {
             return Ok(outcome);
         };
-        let wishes = placement.basket.wishes().iter().zip(recalled);
-        let known = wishes.filter(|(wish, _)| wish.goods == *goods);
-        let known = known.filter_map(|(_, past)| past.as_ref()).next();
-        let store = &self.learner.store;
-        if !self
-            .memory
-            .has_lost(store, goods, known, deadline.into())
-            .await?
-        {
-            return Ok(outcome);
+        let mut known = wishes.iter().zip(&recalled);
+        let known = known.find(|(wish, _)| wish.goods == *goods);
+        let known = known.and_then(|(_, past)| past.as_ref());
+        if self.solo.has_lost(goods, known, turn.deadline).await? {
+            return Ok(of_sale(goods, Refusal::Forgot));
         }
-        Ok(PlaceOutcome::Refused(PlaceRefusal::Line {
-            goods: goods.clone(),
-            refusal: Refusal::Forgot,
-        }))
+        learner.names.deny(goods, sent_at);
+        Ok(outcome)
     }
 }
 
-fn no_such_sale(goods: &SaleId) -> PlaceOutcome {
+/// The sale that Redis says does not exist, if it says so.
+fn not_there(outcome: &PlaceOutcome) -> Option<&SaleId> {
+    match outcome {
+        PlaceOutcome::Refused(PlaceRefusal::Line {
+            goods,
+            refusal: Refusal::NoSuchSale,
+        }) => Some(goods),
+        _ => None,
+    }
+}
+
+fn of_sale(goods: &SaleId, refusal: Refusal) -> PlaceOutcome {
     PlaceOutcome::Refused(PlaceRefusal::Line {
         goods: goods.clone(),
-        refusal: Refusal::NoSuchSale,
+        refusal,
     })
 }

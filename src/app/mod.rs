@@ -67,9 +67,9 @@ impl App {
         let token = config.admin.token.clone();
         let token = token.unwrap_or_else(AdminToken::random);
         let metrics = Arc::new(registered()?);
-        let relay = match &config.relay.webhook {
-            Some(_) => Some(build_relay(config, &store, &metrics)?),
-            None => None,
+        let relay = match config.relay.has_sinks() {
+            true => Some(build_relay(config, &store, &metrics)?),
+            false => None,
         };
         let listening = http::listen(config, &store, metrics.clone(), &readiness.asker(), &token)?;
         let memory = MemoryWatch::start(&store, metrics.clone())?;
@@ -243,8 +243,8 @@ pub async fn relay(config: Config) -> Result<()> {
     let _replicas = Watch::start(&store, config.redis.replica_gone);
     let _readiness = Readiness::start(&store, false);
     let relay = Relay::new(store, &config.relay, Arc::new(registered()?))?;
-    if let Some(webhook) = &config.relay.webhook {
-        println!("seckill delivers the feed to {webhook}");
+    for sink in relay.sinks() {
+        println!("seckill delivers the feed to {sink}");
     }
     let (stop, stopping) = watch::channel(false);
     let delivering = relay.run(stopping);

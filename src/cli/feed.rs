@@ -13,7 +13,7 @@ use crate::domain::counted::counted;
 use crate::domain::ids::SaleId;
 use crate::error::Result;
 use crate::operation::times;
-use crate::relay::{Answer, Receiver};
+use crate::relay::sink::{self, Answer, Sink};
 use crate::store::Store;
 use crate::store::feed::dead_letters::DeadLetter;
 
@@ -51,8 +51,8 @@ impl FeedCommand {
         match self {
             Self::Dead { event } => dead(store, event, output).await,
             Self::Retry { event, .. } => {
-                let receiver = Receiver::new(&config.relay)?;
-                retry(store, event, &receiver, output).await
+                let sinks = sink::configured(&config.relay)?;
+                retry(store, event, &sinks, output).await
             }
         }
     }
@@ -79,7 +79,7 @@ async fn dead(store: &Store, event: &str, output: Output) -> Result<ExitCode> {
             times::show(Some(letter.buried_at)),
             letter.what.clone(),
             letter.order.clone(),
-            letter.reason.clone(),
+            reason(letter),
         ]
     }));
     let lines = match letters.as_slice() {
@@ -90,15 +90,27 @@ async fn dead(store: &Store, event: &str, output: Output) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Why it was given up, and by which sink, unless that is the webhook.
+fn reason(letter: &DeadLetter) -> String {
+    match letter.group.label() {
+        None => letter.reason.clone(),
+        Some(group) => format!("{group}: {}", letter.reason),
+    }
+}
+
 fn to_json(letter: &DeadLetter) -> Value {
-    json!({
+    let mut json = json!({
         "id": letter.id,
         "entry": letter.entry,
         "buried_at": letter.buried_at,
         "what": letter.what,
         "order": letter.order,
         "reason": letter.reason,
-    })
+    });
+    if let Some(group) = letter.group.label() {
+        json["group"] = group.into();
+    }
+    json
 }
 
 async fn dead_letters(store: &Store, event: &str) -> Result<Vec<DeadLetter>> {
@@ -109,19 +121,28 @@ async fn dead_letters(store: &Store, event: &str) -> Result<Vec<DeadLetter>> {
     Ok(letters)
 }
 
+/// Delivers a dead letter to the sink that gave it up.
+async fn again(event: &str, dead: &DeadLetter, sinks: &[Box<dyn Sink>]) -> Answer {
+    let sink = sinks.iter().find(|sink| sink.group() == dead.group);
+    match (&dead.message, sink) {
+        (Ok(message), Some(sink)) => sink.deliver(event, &[message]).await,
+        (Ok(_), None) => {
+            let group = dead.group.as_str();
+            Answer::Refused(format!("no sink with the group {group} is configured here"))
+        }
+        (Err(why), _) => Answer::Refused(why.clone()),
+    }
+}
+
 async fn retry(
     store: &Store,
     event: &str,
-    receiver: &Receiver,
+    sinks: &[Box<dyn Sink>],
     output: Output,
 ) -> Result<ExitCode> {
     let (mut delivered, mut left) = (0_u64, Vec::new());
     for dead in dead_letters(store, event).await? {
-        let answer = match &dead.letter {
-            Ok(letter) => receiver.deliver(event, &[letter]).await,
-            Err(why) => Answer::Refused(why.clone()),
-        };
-        match answer {
+        match again(event, &dead, sinks).await {
             Answer::Accepted => {
                 store.feed_dead_remove(event, &dead.id).await?;
                 delivered += 1;

@@ -13,9 +13,9 @@ use crate::domain::order::change::{Change, ChangeOutcome, ChangeRefusal};
 use crate::domain::order::{Accepted, Line, Order};
 use crate::error::{Error, Result};
 use crate::failure::Failure;
-use crate::operation::orders::OrderView;
 use crate::operation::times;
 use crate::store::Store;
+use crate::view::order::OrderView;
 
 /// `seckill order ...`
 #[derive(Debug, Subcommand)]

@@ -116,6 +116,11 @@ impl Default for Relay {
 }
 
 impl Relay {
+    /// True when there is anywhere to deliver to.
+    pub fn has_sinks(&self) -> bool {
+        self.webhook.is_some()
+    }
+
     /// What cannot be used, if anything.
     pub(super) fn wrong(&self) -> Option<&'static str> {
         let secret = self.secret.as_ref().map(|secret| secret.expose().len());

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 use self::clock::Clock;
 use crate::failure::{Failure, Result};
 use crate::metrics::Metrics;
+use crate::retry::{BackOff, Failures};
 use crate::store::Store;
 use crate::store::orders::holds::{ExpireOutcome, Slice};
 
@@ -28,9 +29,9 @@ const SEARCH_PAUSE: Duration = Duration::from_secs(1);
 const SEARCH_SHARE: u32 = 10;
 /// Most orders in one script call: about a millisecond of Redis.
 const BATCH_ORDERS_MAX: usize = 100;
-/// After a failure the pause doubles from a tick up to this.
-const FAILURE_PAUSE_MAX: Duration = Duration::from_secs(2);
-/// Most expirers that one assumes to be at work: with more, it would rest too long.
+/// Pauses after failures in a row.
+const BACK_OFF: BackOff = BackOff::new(Duration::from_millis(200), Duration::from_secs(2));
+/// Most expirers that one believes to be at work; more would make it rest too long.
 const EXPIRERS_MAX: u32 = 32;
 /// Broken orders that a log line names.
 const BROKEN_NAMED_MAX: usize = 3;
@@ -51,7 +52,7 @@ impl Expirer {
             events: BTreeMap::new(),
             search_at: Instant::now(),
             clock: Clock::default(),
-            failures: Failures::default(),
+            failures: Failures::new(BACK_OFF),
         };
         let task = tokio::spawn(async move {
             // A script that is in flight completes in Redis, whether or not anyone waits for it.
@@ -88,13 +89,13 @@ impl Rounds {
             let pause = match self.round().await {
                 Ok(None) => TICK,
                 Ok(Some(backlog)) => {
-                    self.failures.end("orders expire again");
+                    resume(&mut self.failures, "expiring orders again");
                     self.metrics.expiry.overdue(backlog);
                     if backlog > 0 { Duration::ZERO } else { TICK }
                 }
                 Err(error) => {
                     self.metrics.redis_error(&error);
-                    self.failures.another(&error, "no order expires")
+                    pause(&mut self.failures, &error, "no order expires")
                 }
             };
             sleep(pause).await;
@@ -125,7 +126,7 @@ impl Rounds {
                 .order_expire(name, due, BATCH_ORDERS_MAX, event.slice());
             match expired.await {
                 Ok(outcome) => {
-                    event.failures.end("orders of the event expire again");
+                    resume(&mut event.failures, "orders of the event expire again");
                     report(&self.metrics, name, &outcome);
                     backlog += outcome.left;
                     sleep(event.rest(&outcome, asked_at.elapsed())).await;
@@ -135,7 +136,7 @@ impl Rounds {
                     self.store.ping().await?;
                     self.metrics.redis_error(&error);
                     let what = format!("no order of event {name} expires");
-                    event.retry_at = Instant::now() + event.failures.another(&error, &what);
+                    event.retry_at = Instant::now() + pause(&mut event.failures, &error, &what);
                 }
             }
         }
@@ -197,7 +198,7 @@ impl Event {
             left: 0,
             expirers: 1,
             retry_at: Instant::now(),
-            failures: Failures::default(),
+            failures: Failures::new(BACK_OFF),
         }
     }
 
@@ -228,27 +229,18 @@ impl Event {
     }
 }
 
-/// Failures in a row. The log gets one line for the first and one for the end.
-#[derive(Default)]
-struct Failures {
-    in_a_row: u32,
+/// How long to wait after another failure. The log hears of the first in a row.
+fn pause(failures: &mut Failures, error: &Failure, what: &str) -> Duration {
+    if failures.in_a_row() == 0 {
+        tracing::warn!(%error, "{what}: trying again");
+    }
+    failures.another()
 }
 
-impl Failures {
-    /// Counts a failure; returns how long to wait before the next try.
-    fn another(&mut self, error: &Failure, what: &str) -> Duration {
-        if self.in_a_row == 0 {
-            tracing::warn!(%error, "{what}: retrying");
-        }
-        self.in_a_row += 1;
-        let doubled = TICK * 2u32.saturating_pow(self.in_a_row.min(16));
-        doubled.min(FAILURE_PAUSE_MAX)
-    }
-
-    fn end(&mut self, what: &str) {
-        if self.in_a_row > 0 {
-            tracing::info!(failures = self.in_a_row, "{what}");
-            self.in_a_row = 0;
-        }
+/// A success after failures is told.
+fn resume(failures: &mut Failures, what: &str) {
+    let failures = failures.end();
+    if failures > 0 {
+        tracing::info!(failures, "{what}");
     }
 }

@@ -39,18 +39,20 @@ pub struct FeedFigures {
     pub event: String,
     /// Entries that it has.
     pub entries: u64,
-    /// How far the relays are behind; `None` if no relay ever read the feed.
-    pub lag: Option<LagFigures>,
+    /// How far the relays are behind, for each sink whose relay ever read it.
+    pub lags: Vec<LagFigures>,
 }
 
-/// How far the relays are behind a feed.
+/// How far the relays of a sink are behind a feed.
 #[derive(Debug)]
 pub struct LagFigures {
+    /// The group of the sink; `None` for the webhook.
+    pub group: Option<String>,
     /// Entries that are not delivered yet.
     pub undelivered: u64,
     /// Age of the oldest of them.
     pub oldest: Duration,
-    /// Entries that were given up.
+    /// Entries that were given up, of all sinks.
     pub dead: u64,
 }
 
@@ -92,6 +94,14 @@ fn of_feed(feed: &FeedFigures) -> String {
     format!("{{event=\"{}\"}}", feed.event)
 }
 
+/// Without the label `group` the webhook is meant.
+fn of_lag(feed: &FeedFigures, lag: &LagFigures) -> String {
+    match &lag.group {
+        None => of_feed(feed),
+        Some(group) => format!("{{event=\"{}\",group=\"{group}\"}}", feed.event),
+    }
+}
+
 #[derive(Default)]
 struct Text(String);
 
@@ -124,13 +134,17 @@ impl Text {
         self.lag(read, &table::FEED_OLDEST_SECONDS, |lag| {
             lag.oldest.as_secs()
         });
-        self.lag(read, &table::FEED_DEAD_LETTERS, |lag| lag.dead);
+        let dead = read.feeds.iter();
+        let dead = dead.filter_map(|feed| Some((of_feed(feed), feed.lags.first()?.dead)));
+        self.family(&table::FEED_DEAD_LETTERS, dead);
     }
 
     /// Of the feeds that a relay has read.
     fn lag(&mut self, read: &Figures, metric: &Metric, value: fn(&LagFigures) -> u64) {
-        let rows = read.feeds.iter();
-        let rows = rows.filter_map(|feed| Some((of_feed(feed), value(feed.lag.as_ref()?))));
+        let rows = read.feeds.iter().flat_map(|feed| {
+            let lags = feed.lags.iter();
+            lags.map(|lag| (of_lag(feed, lag), value(lag)))
+        });
         self.family(metric, rows);
     }
 
@@ -160,6 +174,15 @@ impl Text {
 mod tests {
     use super::*;
 
+    fn lag(group: Option<&str>, undelivered: u64) -> LagFigures {
+        LagFigures {
+            group: group.map(str::to_owned),
+            undelivered,
+            oldest: Duration::from_millis(2_999),
+            dead: 1,
+        }
+    }
+
     fn figures() -> Figures {
         Figures {
             sales: vec![SaleFigures {
@@ -173,16 +196,12 @@ mod tests {
                 FeedFigures {
                     event: "a".to_owned(),
                     entries: 9,
-                    lag: Some(LagFigures {
-                        undelivered: 5,
-                        oldest: Duration::from_millis(2_999),
-                        dead: 1,
-                    }),
+                    lags: vec![lag(None, 5), lag(Some("books"), 9)],
                 },
                 FeedFigures {
                     event: "b".to_owned(),
                     entries: 8,
-                    lag: None,
+                    lags: Vec::new(),
                 },
             ],
             unreadable: 2,
@@ -223,7 +242,9 @@ seckill_figures_up ";
             "seckill_feed_entries{event=\"a\"} 9",
             "seckill_feed_entries{event=\"b\"} 8",
             "seckill_feed_undelivered{event=\"a\"} 5",
+            "seckill_feed_undelivered{event=\"a\",group=\"books\"} 9",
             "seckill_feed_oldest_seconds{event=\"a\"} 2",
+            "seckill_feed_oldest_seconds{event=\"a\",group=\"books\"} 2",
             "seckill_feed_dead_letters{event=\"a\"} 1",
         ];
         assert_eq!(rows, expected);

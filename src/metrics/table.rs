@@ -38,7 +38,11 @@ pub struct Metric {
 }
 
 macro_rules! metrics {
-    ($($heading:literal { $($id:ident $kind:ident $name:literal [$($label:literal),*] $help:literal)* })*) => {
+    ($(
+        $heading:literal {
+            $($id:ident $kind:ident $name:literal [$($label:literal),*] $help:literal)*
+        }
+    )*) => {
         $($(
             #[doc = $help]
             pub const $id: Metric = Metric {
@@ -105,10 +109,10 @@ metrics! {
     "Feed" {
         FEED_ENTRIES Gauge "seckill_feed_entries" ["event"]
             "Entries that a feed has in Redis"
-        FEED_UNDELIVERED Gauge "seckill_feed_undelivered" ["event"]
-            "Entries of a feed that no relay has delivered yet"
-        FEED_OLDEST_SECONDS Gauge "seckill_feed_oldest_seconds" ["event"]
-            "Age of the oldest entry of a feed that no relay has delivered yet"
+        FEED_UNDELIVERED Gauge "seckill_feed_undelivered" ["event", "group"]
+            "Entries of a feed that no relay has delivered yet; without group: to the webhook"
+        FEED_OLDEST_SECONDS Gauge "seckill_feed_oldest_seconds" ["event", "group"]
+            "Age of the oldest of them"
         FEED_DEAD_LETTERS Gauge "seckill_feed_dead_letters" ["event"]
             "Entries of a feed that were given up"
         FEED_DELIVERED Counter "seckill_feed_delivered_total" []

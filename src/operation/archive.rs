@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::orders::OrderView;
 use super::times;
 use crate::domain::archive::{ArchiveRefusal, Archived, Field, Piece, Row};
 use crate::domain::ids::{Event, SaleId};
+use crate::view::order::OrderView;
 
 /// A line of an archive: the kind, then the content.
 #[derive(Serialize)]

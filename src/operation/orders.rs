@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::domain::ids::SaleId;
 use crate::domain::order::{Line, Order};
-use crate::domain::time::EpochMs;
 use crate::failure::Failure;
+use crate::view::order::OrderView;
 
 /// The header line of the CSV form. The purchase of a bid is what was accepted, in cents. The
 /// columns from `requested` on are for bids only.
@@ -139,87 +139,6 @@ fn csv_rows(rows: impl IntoIterator<Item = [String; 14]>) -> Vec<u8> {
         let _ = writer.write_record(&row);
     }
     writer.into_inner().unwrap_or_default()
-}
-
-/// An order as JSON, the same in every answer: the fields in this order, absent ones left out.
-/// Times are epoch milliseconds.
-#[derive(Serialize)]
-pub struct OrderView<'a> {
-    order: &'a str,
-    state: &'a str,
-    username: &'a str,
-    created_at: EpochMs,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deadline: Option<EpochMs>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    changed_at: Option<EpochMs>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-    lines: Vec<LineView<'a>>,
-}
-
-#[derive(Serialize)]
-struct LineView<'a> {
-    goods: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    purchase: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    units: Option<&'a [String]>,
-    #[serde(flatten)]
-    bid: Option<BidView>,
-    /// Only for a bid that was paid from an account.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    paid: Option<bool>,
-}
-
-/// The fields of a bid, in cents, the same in every answer and in this order.
-#[derive(Serialize)]
-pub struct BidView {
-    requested: u64,
-    accepted: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bonus: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    filled: Option<bool>,
-}
-
-impl BidView {
-    /// The view of a line; `None` for units.
-    pub fn of(line: &Line) -> Option<Self> {
-        line.bid.map(|bid| Self {
-            requested: bid.requested,
-            accepted: line.purchase,
-            bonus: (bid.bonus > 0).then_some(bid.bonus),
-            filled: bid.filled.then_some(true),
-        })
-    }
-}
-
-impl<'a> From<&'a Order> for OrderView<'a> {
-    fn from(order: &'a Order) -> Self {
-        Self {
-            order: order.id.as_str(),
-            state: order.state.as_str(),
-            username: order.username.as_str(),
-            created_at: order.created_at,
-            deadline: order.deadline,
-            changed_at: order.changed_at,
-            request_id: order.request.as_ref().map(|request| request.as_str()),
-            lines: order.lines.iter().map(LineView::from).collect(),
-        }
-    }
-}
-
-impl<'a> From<&'a Line> for LineView<'a> {
-    fn from(line: &'a Line) -> Self {
-        Self {
-            goods: line.goods.as_str(),
-            purchase: line.bid.is_none().then_some(line.purchase),
-            units: (!line.units.is_empty()).then_some(&line.units),
-            bid: BidView::of(line),
-            paid: line.bid.and_then(|bid| bid.paid.then_some(true)),
-        }
-    }
 }
 
 #[cfg(test)]

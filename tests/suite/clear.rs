@@ -15,7 +15,7 @@ use seckill::store::script::{CLEAR_BEGIN, CLEAR_ORDERS, EVENT_CLOSE};
 
 use crate::support::bids::terms;
 use crate::support::orders::paused;
-use crate::support::redis::{World, sale_id};
+use crate::support::redis::{World, relay_feed, sale_id};
 
 const ORDERS: Force = Force {
     with_orders: true,
@@ -188,7 +188,11 @@ async fn what_is_in_the_way_is_named_and_nothing_changes() {
         let paid = ClearRefusal::PaidBid { order: bid.clone() };
         assert_refused(&mut world, &[&loan], how, ALL, paid).await;
     }
-    world.store.feed_open("e").await.expect("a group");
+    world
+        .store
+        .feed_open(&relay_feed("e"))
+        .await
+        .expect("a group");
     let needed = ClearRefusal::FeedNeeded {
         group: "relay".to_owned(),
     };
@@ -371,7 +375,11 @@ async fn a_deleted_event_leaves_nothing_but_the_memory_of_its_sales() {
     assert_eq!(told, ClearOutcome::Refused(alive));
     let none = ClearOutcome::Refused(ClearRefusal::NoSuchEvent);
     assert_eq!(delete(&world, "g", ALL).await, none);
-    world.store.feed_open("e").await.expect("a group");
+    world
+        .store
+        .feed_open(&relay_feed("e"))
+        .await
+        .expect("a group");
     let needed = ClearRefusal::FeedNeeded {
         group: "relay".to_owned(),
     };

@@ -11,7 +11,7 @@ use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::buyer::Buyer;
 use crate::support::process::{Ended, Record, ServerProcess, free_address, seckill};
-use crate::support::redis::{PrivateRedis, World};
+use crate::support::redis::{PrivateRedis, World, relay_feed};
 
 /// A server with a private Redis in a folder, with so much memory.
 async fn server(folder: &Path, max: &str) -> (ServerProcess, Record) {
@@ -207,7 +207,8 @@ async fn the_doctor_names_what_grows() {
     assert!(feeds.contains("XTRIM") && feeds.contains(&feed), "{feeds}");
 
     // A feed with a reader, and dead orders that were archived, are in order.
-    world.store.feed_open("e").await.expect("a group");
+    let opened = world.store.feed_open(&relay_feed("e")).await;
+    opened.expect("a group");
     let _: u64 = world.run(&["HSET", &key, "archived", "9000"]).await;
     let found = doctor(&world).await;
     for what in ["feeds", "dead orders"] {

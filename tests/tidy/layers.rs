@@ -6,9 +6,11 @@ use crate::rust::paths;
 use crate::{assert_tidy, files, read};
 
 /// Modules from the bottom up; one may use those below it. Equal ranks do not use each other.
-const RANKS: [(&str, u8); 21] = [
+const RANKS: [(&str, u8); 23] = [
     ("domain", 0),
     ("failure", 1),
+    ("retry", 1),
+    ("view", 1),
     ("error", 2),
     ("config", 3),
     ("metrics", 3),

@@ -23,7 +23,7 @@ use crate::http::respond::answer::{self, Answer, Row};
 use crate::http::respond::problem::{More, Problem};
 use crate::http::respond::words::purchase;
 use crate::http::standstill;
-use crate::operation::orders::BidView;
+use crate::view::order::BidView;
 
 /// The fields that the endpoint reads.
 const FIELDS: [FieldName; 4] = ["username", "goods", "amount", "request_id"];

@@ -24,7 +24,7 @@ use crate::http::respond::answer::RESULT_HEADER;
 use crate::http::respond::headers::guarded;
 use crate::http::respond::problem::{More, Problem};
 use crate::http::respond::words::{self, Text};
-use crate::operation::orders::OrderView;
+use crate::view::order::OrderView;
 
 /// An answer that shows an order. The order of the fields is part of the contract.
 #[derive(Serialize)]

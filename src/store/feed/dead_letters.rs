@@ -1,7 +1,7 @@
 //! Dead letters: entries of a feed that nobody can deliver, kept for operators.
 
-use super::{GROUP, Row, text};
-use crate::domain::feed::Letter;
+use super::{Row, text};
+use crate::domain::feed::{Feed, Group, Message};
 use crate::domain::time::EpochMs;
 use crate::failure::Result;
 use crate::store::connection::scan::{Pair, Scan, Scanner};
@@ -27,22 +27,25 @@ pub struct DeadLetter {
     pub what: String,
     /// Which order, as the entry says.
     pub order: String,
+    /// Whose delivery failed.
+    pub group: Group,
     /// The entry as it could be delivered now, or why it cannot be.
-    pub letter: Result<Letter, String>,
+    pub message: Result<Message, String>,
 }
 
 impl Store {
     /// Moves an entry to the dead letters; nothing happens to one that the group is done with.
-    pub async fn feed_bury(&self, event: &str, id: &str, reason: &str) -> Result<()> {
-        let keys = [self.keys.feed(event), self.keys.dead(event)];
-        let call = FEED_BURY.on(&keys).arg(GROUP).arg(id).arg(reason);
+    pub async fn feed_bury(&self, feed: &Feed, id: &str, reason: &str) -> Result<()> {
+        let keys = [self.keys.feed(&feed.event), self.keys.dead(&feed.event)];
+        let call = FEED_BURY.on(&keys).arg(feed.group.as_str());
+        let call = call.arg(id).arg(reason);
         match word("feed_bury", &self.work(call).await?)?.as_str() {
             "buried" | "not_pending" => Ok(()),
             other => Err(unexpected("feed_bury", other)),
         }
     }
 
-    /// All dead letters of the event, the oldest first.
+    /// All dead letters of the event, of every group, the oldest first.
     ///
     /// # Errors
     /// Redis is not there, or not in a state to answer.
@@ -103,20 +106,21 @@ impl Scan {
             entry: field("entry"),
             what: field("what"),
             order: field("order"),
-            letter: self
-                .letter(event, &field("entry"), fields.as_deref())
+            group: Group::of_dead_letter(field("group")),
+            message: self
+                .message(event, &field("entry"), fields.as_deref())
                 .await?,
             id,
         })
     }
 
     /// An entry of the feed with its order, or why it cannot be delivered.
-    async fn letter(
+    async fn message(
         &mut self,
         event: &str,
         id: &str,
         fields: Option<&[Pair]>,
-    ) -> Result<Result<Letter, String>> {
+    ) -> Result<Result<Message, String>> {
         let entry = match feed::entry(event, id, fields) {
             Ok(entry) => entry,
             Err(why) => return Ok(Err(why)),
@@ -124,6 +128,6 @@ impl Scan {
         let orders = self.store().keys.orders(event);
         let found = self.fields(&orders, &[entry.order.as_str()]).await?;
         let order = feed::order(&entry, found.into_iter().next().flatten());
-        Ok(order.map(|order| Letter { entry, order }))
+        Ok(order.map(|order| Message { entry, order }))
     }
 }

@@ -1,9 +1,9 @@
-//! The feed as consumers read it: a consumer group for the relays, one consumer for each worker.
+//! The feed as consumers read it: a consumer group for each sink, one consumer for each relay.
 //!
 //! Redis keeps what was given to whom until it is acknowledged, so nothing here is lost with a
-//! reply: a worker finds with [`Store::feed_keep`] what it was given and never saw.
+//! reply: a consumer finds with [`Store::feed_keep`] what it was given and never saw.
 //!
-//! At `replicated:K`, a worker is shown an entry when K replicas have it: what a failover forgets
+//! At `replicated:K`, a consumer is shown an entry when K replicas have it: what a failover forgets
 //! was never delivered, so its `seq` is not given to two orders in the eyes of the receiver.
 
 pub mod dead_letters;
@@ -20,24 +20,22 @@ use super::connection::scan::Pair;
 use super::decode::{number, unexpected, word};
 use super::script::{FEED_LEAVE, FEED_TRIM};
 use super::{Store, record};
-use crate::domain::feed::{Entry, Letter};
+use crate::domain::feed::{Entry, Feed, Message};
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, OrderState};
 use crate::failure::{Failure, Result};
 
-/// The consumer group that all relays share.
-pub const GROUP: &str = "relay";
-/// Idle time of entries that a worker gave back: longer than any time to take over.
+/// Idle time of entries that a consumer gave back: longer than any time to take over.
 const GIVEN_BACK: Duration = Duration::from_secs(24 * 3600);
 
 /// An entry of a stream: its id, and its fields unless somebody deleted it.
 pub(super) type Row = (String, Option<Vec<Pair>>);
 
-/// What a worker was given to deliver, in the order of the feed.
+/// What a consumer was given to deliver, in the order of the feed.
 #[derive(Debug, Default)]
 pub struct Taken {
     /// Entries with their orders.
-    pub letters: Vec<Letter>,
+    pub messages: Vec<Message>,
     /// Entries that nobody can deliver.
     pub broken: Vec<Broken>,
 }
@@ -51,7 +49,7 @@ pub struct Broken {
     pub why: String,
 }
 
-/// What a worker has of a feed.
+/// What a consumer has of a feed.
 #[derive(Debug, Default)]
 pub struct Kept {
     /// Ids of all entries that it was given and did not acknowledge.
@@ -68,13 +66,13 @@ impl Store {
         self.walk(&pattern, "stream", event).await
     }
 
-    /// Makes the group of the relays, from the first entry on, unless it exists. False when there
-    /// is no such feed: one that an operator deleted is not made again.
-    pub async fn feed_open(&self, event: &str) -> Result<bool> {
+    /// Makes the group of the feed, from the first entry on, unless it exists. False when there is
+    /// no such feed: one that an operator deleted is not made again.
+    pub async fn feed_open(&self, feed: &Feed) -> Result<bool> {
         let mut connection = self.connection().await?;
         let mut create = redis::cmd("XGROUP");
-        create.arg("CREATE").arg(self.keys.feed(event));
-        create.arg(GROUP).arg("0");
+        create.arg("CREATE").arg(self.keys.feed(&feed.event));
+        create.arg(feed.group.as_str()).arg("0");
         match create.query_async::<()>(&mut connection.live).await {
             Ok(()) => Ok(true),
             Err(error) if error.code() == Some("BUSYGROUP") => Ok(true),
@@ -83,7 +81,7 @@ impl Store {
         }
     }
 
-    /// Gives `worker` up to `at_most` entries that nobody was given before; `None` when the feed
+    /// Gives `consumer` up to `at_most` entries that nobody was given before; `None` when the feed
     /// or its group is gone.
     ///
     /// # Errors
@@ -91,28 +89,30 @@ impl Store {
     /// with [`Store::feed_keep`].
     pub async fn feed_take(
         &self,
-        event: &str,
-        worker: &str,
+        feed: &Feed,
+        consumer: &str,
         at_most: usize,
     ) -> Result<Option<Taken>> {
         let mut connection = self.connection().await?;
-        let read = self.group_read(&mut connection, event, worker, ">", at_most);
+        let read = self.group_read(&mut connection, feed, consumer, ">", at_most);
         let Some(rows) = read.await? else {
             return Ok(None);
         };
         self.replicated(&mut connection, &rows).await?;
-        self.joined(&mut connection, event, rows).await.map(Some)
+        self.joined(&mut connection, &feed.event, rows)
+            .await
+            .map(Some)
     }
 
-    /// Gives `worker` up to `at_most` entries that others were given and showed no interest in
+    /// Gives `consumer` up to `at_most` entries that others were given and showed no interest in
     /// for `idle`.
     ///
     /// # Errors
     /// As [`Store::feed_take`].
     pub async fn feed_take_over(
         &self,
-        event: &str,
-        worker: &str,
+        feed: &Feed,
+        consumer: &str,
         idle: Duration,
         at_most: usize,
     ) -> Result<Taken> {
@@ -121,36 +121,37 @@ impl Store {
         let mut start = "0-0".to_owned();
         loop {
             let mut claim = redis::cmd("XAUTOCLAIM");
-            claim.arg(self.keys.feed(event)).arg(GROUP).arg(worker);
+            claim.arg(self.keys.feed(&feed.event));
+            claim.arg(feed.group.as_str()).arg(consumer);
             claim.arg(ms(idle)).arg(&start);
             claim.arg("COUNT").arg(at_most - rows.len());
             let reply = claim.query_async::<(String, Vec<Row>, Vec<String>)>(&mut connection.live);
-            let Some((next, claimed, _deleted)) = self.unless_gone(event, reply).await? else {
+            let Some((next, claimed, _deleted)) = self.unless_gone(feed, reply).await? else {
                 return Ok(Taken::default());
             };
             rows.extend(claimed);
             if next == "0-0" || rows.len() >= at_most {
                 self.replicated(&mut connection, &rows).await?;
-                return self.joined(&mut connection, event, rows).await;
+                return self.joined(&mut connection, &feed.event, rows).await;
             }
             start = next;
         }
     }
 
-    /// Shows interest in all that `worker` was given, up to `at_most` entries, so that nobody
+    /// Shows interest in all that `consumer` was given, up to `at_most` entries, so that nobody
     /// takes it over, and reads those that are not among the `known` ids.
     ///
     /// # Errors
     /// As [`Store::feed_take`].
     pub async fn feed_keep(
         &self,
-        event: &str,
-        worker: &str,
+        feed: &Feed,
+        consumer: &str,
         at_most: usize,
         known: &HashSet<String>,
     ) -> Result<Kept> {
         let mut connection = self.connection().await?;
-        let read = self.group_read(&mut connection, event, worker, "0", at_most);
+        let read = self.group_read(&mut connection, feed, consumer, "0", at_most);
         let mut rows = read.await?.unwrap_or_default();
         let ids = rows.iter().map(|(id, _)| id.clone()).collect();
         rows.retain(|(id, _)| !known.contains(id));
@@ -158,38 +159,39 @@ impl Store {
             // Reading again writes nothing that replicas could be waited for with.
             let there = rows.iter().filter(|(_, fields)| fields.is_some());
             let there: Vec<String> = there.map(|(id, _)| id.clone()).collect();
-            let claim = self.claim(&mut connection, event, worker, Duration::ZERO, &there);
+            let claim = self.claim(&mut connection, feed, consumer, Duration::ZERO, &there);
             claim.await?;
         }
         self.replicated(&mut connection, &rows).await?;
-        let found = self.joined(&mut connection, event, rows).await?;
+        let found = self.joined(&mut connection, &feed.event, rows).await?;
         Ok(Kept { ids, found })
     }
 
     /// The group is done with these entries.
-    pub async fn feed_acknowledge(&self, event: &str, ids: &[String]) -> Result<()> {
+    pub async fn feed_acknowledge(&self, feed: &Feed, ids: &[String]) -> Result<()> {
         if ids.is_empty() {
             return Ok(());
         }
         let mut connection = self.connection().await?;
         let mut acknowledge = redis::cmd("XACK");
-        let feed = self.keys.feed(event);
-        acknowledge.arg(&feed).arg(GROUP).arg(ids);
+        let key = self.keys.feed(&feed.event);
+        acknowledge.arg(&key).arg(feed.group.as_str()).arg(ids);
         let acknowledged = acknowledge.query_async(&mut connection.live);
-        self.read(&[&feed], acknowledged).await
+        self.read(&[&key], acknowledged).await
     }
 
-    /// Lets any other worker take over these entries at once.
-    pub async fn feed_give_back(&self, event: &str, worker: &str, ids: &[String]) -> Result<()> {
+    /// Lets any other consumer take over these entries at once.
+    pub async fn feed_give_back(&self, feed: &Feed, consumer: &str, ids: &[String]) -> Result<()> {
         let mut connection = self.connection().await?;
-        self.claim(&mut connection, event, worker, GIVEN_BACK, ids)
+        self.claim(&mut connection, feed, consumer, GIVEN_BACK, ids)
             .await
     }
 
-    /// Takes `worker` out of the group, unless it was given entries that it did not acknowledge.
-    pub async fn feed_leave(&self, event: &str, worker: &str) -> Result<()> {
-        let keys = [self.keys.feed(event)];
-        let call = FEED_LEAVE.on(&keys).arg(GROUP).arg(worker);
+    /// Takes `consumer` out of the group, unless it was given entries that it did not acknowledge.
+    pub async fn feed_leave(&self, feed: &Feed, consumer: &str) -> Result<()> {
+        let keys = [self.keys.feed(&feed.event)];
+        let call = FEED_LEAVE.on(&keys);
+        let call = call.arg(feed.group.as_str()).arg(consumer);
         match word("feed_leave", &self.work(call).await?)?.as_str() {
             "left" | "pending" | "no_such_group" => Ok(()),
             other => Err(unexpected("feed_leave", other)),
@@ -202,21 +204,22 @@ impl Store {
         number("feed_trim", &self.work(call).await?)
     }
 
-    /// `XREADGROUP`: entries from `start` on, `>` for new ones and `0` for the worker's own.
+    /// `XREADGROUP`: entries from `start` on, `>` for new ones and `0` for the consumer's own.
     async fn group_read(
         &self,
         connection: &mut Connection,
-        event: &str,
-        worker: &str,
+        feed: &Feed,
+        consumer: &str,
         start: &str,
         at_most: usize,
     ) -> Result<Option<Vec<Row>>> {
         let mut read = redis::cmd("XREADGROUP");
-        read.arg("GROUP").arg(GROUP).arg(worker);
+        read.arg("GROUP").arg(feed.group.as_str()).arg(consumer);
         read.arg("COUNT").arg(at_most);
-        read.arg("STREAMS").arg(self.keys.feed(event)).arg(start);
+        read.arg("STREAMS").arg(self.keys.feed(&feed.event));
+        read.arg(start);
         let reply = read.query_async::<Option<HashMap<String, Vec<Row>>>>(&mut connection.live);
-        let streams = self.unless_gone(event, reply).await?;
+        let streams = self.unless_gone(feed, reply).await?;
         Ok(streams.map(|streams| {
             streams
                 .into_iter()
@@ -226,12 +229,12 @@ impl Store {
         }))
     }
 
-    /// `XCLAIM`: these entries are `worker`'s, which was last interested in them so long ago.
+    /// `XCLAIM`: these entries are `consumer`'s, which was last interested in them so long ago.
     async fn claim(
         &self,
         connection: &mut Connection,
-        event: &str,
-        worker: &str,
+        feed: &Feed,
+        consumer: &str,
         idle: Duration,
         ids: &[String],
     ) -> Result<()> {
@@ -239,15 +242,16 @@ impl Store {
             return Ok(());
         }
         let mut claim = redis::cmd("XCLAIM");
-        claim.arg(self.keys.feed(event)).arg(GROUP).arg(worker);
+        claim.arg(self.keys.feed(&feed.event));
+        claim.arg(feed.group.as_str()).arg(consumer);
         claim.arg(0).arg(ids);
         claim.arg("IDLE").arg(ms(idle)).arg("JUSTID");
         let claimed = claim.query_async::<Vec<String>>(&mut connection.live);
-        self.unless_gone(event, claimed).await?;
+        self.unless_gone(feed, claimed).await?;
         Ok(())
     }
 
-    /// Waits until enough replicas have these entries, if there are any. Giving them to a worker
+    /// Waits until enough replicas have these entries, if there are any. Giving them to a consumer
     /// is a write of this connection, which comes after them.
     async fn replicated(&self, connection: &mut Connection, rows: &[Row]) -> Result<()> {
         match rows.is_empty() {
@@ -259,7 +263,7 @@ impl Store {
     /// Waits for a reply about the feed that may be lost; `None` when it or its group is gone.
     async fn unless_gone<T>(
         &self,
-        event: &str,
+        feed: &Feed,
         reply: impl Future<Output = RedisResult<T>>,
     ) -> Result<Option<T>> {
         let gone = |error: RedisError| match error.code() {
@@ -267,7 +271,7 @@ impl Store {
             _ => Err(error),
         };
         let reply = async { reply.await.map(Some).or_else(gone) };
-        self.read(&[&self.keys.feed(event)], reply).await
+        self.read(&[&self.keys.feed(&feed.event)], reply).await
     }
 
     /// Adds to each entry the order that it tells of.
@@ -298,7 +302,7 @@ impl Store {
         let records: Vec<Option<Vec<u8>>> = self.read(&[&orders], records).await?;
         for (entry, record) in entries.into_iter().zip(records) {
             match order(&entry, record) {
-                Ok(order) => taken.letters.push(Letter { entry, order }),
+                Ok(order) => taken.messages.push(Message { entry, order }),
                 Err(why) => taken.broken.push(Broken {
                     id: entry_id(entry.seq),
                     why,

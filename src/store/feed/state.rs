@@ -1,4 +1,4 @@
-//! How long the feeds are, and how far the relays are behind.
+//! How long the feeds are, and how far the groups that read them are behind.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 
 use redis::Value;
 
-use super::GROUP;
+use crate::domain::feed::{Feed, Group};
 use crate::failure::{Failure, Result};
 use crate::store::Store;
 use crate::store::connection::live::Live;
@@ -17,48 +17,48 @@ use crate::store::script::FEED_LAG;
 const FEEDS_AT_ONCE: usize = 16;
 
 /// How a feed is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedState {
     /// Entries that it has.
     pub entries: u64,
-    /// How far the relays are behind; `None` when no relay ever read it.
-    pub lag: Option<Lag>,
+    /// How far each group is behind that ever read it.
+    pub lags: Vec<(Group, Lag)>,
 }
 
-/// How far the relays are behind.
+/// How far a group is behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lag {
     /// Entries that are not delivered yet.
     pub undelivered: u64,
     /// Age of the oldest of them.
     pub oldest: Duration,
-    /// Entries that were given up.
+    /// Entries that were given up, by any group.
     pub dead: u64,
 }
 
 impl Store {
-    /// How far the relays are behind; `None` when no relay ever read this feed.
-    pub async fn feed_lag(&self, event: &str) -> Result<Option<Lag>> {
+    /// How far the group is behind; `None` when it never read this feed.
+    pub async fn feed_lag(&self, feed: &Feed) -> Result<Option<Lag>> {
         let connection = self.connection().await?;
-        self.lag_on(&connection.live, event).await
+        self.lag_on(&connection.live, feed).await
     }
 
-    async fn lag_on(&self, live: &Live, event: &str) -> Result<Option<Lag>> {
-        let keys = [self.keys.feed(event), self.keys.dead(event)];
-        let call = FEED_LAG.on(&keys).arg(GROUP);
+    async fn lag_on(&self, live: &Live, feed: &Feed) -> Result<Option<Lag>> {
+        let keys = [self.keys.feed(&feed.event), self.keys.dead(&feed.event)];
+        let call = FEED_LAG.on(&keys).arg(feed.group.as_str());
         lag_of(self.look(live, call).await?)
     }
 
-    /// Each feed, in the order of the events. One that cannot be read is an error of its own: it
-    /// must not hide the others.
+    /// Each feed as these groups read it, in the order of the events. One that cannot be read is an
+    /// error of its own: it must not hide the others.
     ///
     /// # Errors
     /// Redis is not there, or not in a state to answer.
-    pub async fn feeds(&self) -> Result<Vec<(String, Result<FeedState>)>> {
+    pub async fn feeds(&self, groups: &[Group]) -> Result<Vec<(String, Result<FeedState>)>> {
         let events = self.events_with_feeds().await?;
         let connection = self.connection().await?;
         let states = events.into_iter().map(|event| async {
-            let state = self.state_on(&connection.live, &event).await;
+            let state = self.state_on(&connection.live, &event, groups).await;
             (event, state)
         });
         let states: Vec<_> = states.collect();
@@ -73,10 +73,15 @@ impl Store {
         Ok(feeds)
     }
 
-    async fn state_on(&self, live: &Live, event: &str) -> Result<FeedState> {
+    async fn state_on(&self, live: &Live, event: &str, groups: &[Group]) -> Result<FeedState> {
         let entries = self.length_on(live, event).await?;
-        let lag = self.lag_on(live, event).await?;
-        Ok(FeedState { entries, lag })
+        let mut lags = Vec::new();
+        for group in groups {
+            let feed = Feed::new(event, group.clone());
+            let lag = self.lag_on(live, &feed).await?;
+            lags.extend(lag.map(|lag| (feed.group, lag)));
+        }
+        Ok(FeedState { entries, lags })
     }
 
     /// How many entries the feed of the event has.

@@ -23,7 +23,7 @@ use seckill::store::sales::clear::Clear;
 
 use crate::support::bids::{event, terms};
 use crate::support::orders::{closing, new_order_id};
-use crate::support::redis::{PrivateRedis, World, sale_id};
+use crate::support::redis::{PrivateRedis, World, relay_feed, sale_id};
 
 /// Keeps pieces in memory, so many times; then it fails.
 struct Memory {
@@ -258,16 +258,23 @@ async fn what_is_in_the_way_is_named_and_nothing_changes() {
     assert_refused(&mut world, not_ended(&other, Some(later))).await;
     over(&world, &other).await;
 
-    world.store.feed_open("e").await.expect("a group");
+    world
+        .store
+        .feed_open(&relay_feed("e"))
+        .await
+        .expect("a group");
     let needed = ArchiveRefusal::FeedNeeded {
         group: "relay".to_owned(),
     };
     assert_refused(&mut world, needed.clone()).await;
-    let taken = world.store.feed_take("e", "worker", 10).await;
+    let taken = world.store.feed_take(&relay_feed("e"), "worker", 10).await;
     taken.expect("read").expect("a group");
     assert_refused(&mut world, needed).await;
     let acknowledged = ["0-1".to_owned()];
-    let acknowledged = world.store.feed_acknowledge("e", &acknowledged).await;
+    let acknowledged = world
+        .store
+        .feed_acknowledge(&relay_feed("e"), &acknowledged)
+        .await;
     acknowledged.expect("acknowledged");
 
     let key = world.store.keys().sale(&one);

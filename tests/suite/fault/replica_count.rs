@@ -18,7 +18,7 @@ use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::process::{ServerProcess, free_address, seckill};
 use crate::support::proxy::{Fault, Proxy};
-use crate::support::redis::{World, connect, run};
+use crate::support::redis::{World, connect, relay_feed, run};
 
 /// What is recorded of masters, and the run id of this one.
 async fn peaks(world: &World, raw: &mut MultiplexedConnection) -> (String, BTreeMap<String, u32>) {
@@ -260,12 +260,15 @@ async fn the_relay_waits_for_all_replicas() {
     world.granted(&sale, "x", 1).await;
     let (store, _watch) = store_at_all(&world, &world.url);
     store.until_replicas_are_counted().await;
-    assert!(store.feed_open("a").await.expect("opened"));
-    let taken = store.feed_take("a", "w", 10).await.expect("taken");
-    assert_eq!(taken.expect("a feed").letters.len(), 1);
+    assert!(store.feed_open(&relay_feed("a")).await.expect("opened"));
+    let taken = store
+        .feed_take(&relay_feed("a"), "w", 10)
+        .await
+        .expect("taken");
+    assert_eq!(taken.expect("a feed").messages.len(), 1);
     world.granted(&sale, "y", 1).await;
     trio.promote().await;
-    let taken = store.feed_take("a", "w", 10).await;
+    let taken = store.feed_take(&relay_feed("a"), "w", 10).await;
     assert!(matches!(taken, Err(Failure::Unknown(_))), "{taken:?}");
 }
 

@@ -10,7 +10,7 @@ use super::{Running, assert_complete, consumers, repeated};
 use crate::support::app::TestApp;
 use crate::support::bids::terms;
 use crate::support::receiver::Receiver;
-use crate::support::redis::World;
+use crate::support::redis::{World, relay_feed};
 
 #[tokio::test]
 async fn everything_is_delivered_once_and_in_order() {
@@ -30,7 +30,11 @@ async fn everything_is_delivered_once_and_in_order() {
     let text = metrics.text().expect("text");
     assert!(text.contains("seckill_feed_delivered_total 350"), "{text}");
     assert!(text.contains("seckill_feed_retried_total 0"), "{text}");
-    let lag = world.store.feed_lag("spring").await.expect("read");
+    let lag = world
+        .store
+        .feed_lag(&relay_feed("spring"))
+        .await
+        .expect("read");
     let expected = Lag {
         undelivered: 0,
         oldest: Duration::ZERO,

@@ -5,9 +5,8 @@ use std::time::Duration;
 use super::{Running, assert_complete, consumers, entries_of_a_run, repeated};
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::receiver::Receiver;
-use crate::support::redis::{PrivateRedis, World};
+use crate::support::redis::{PrivateRedis, World, relay_feed};
 use seckill::store::Store;
-use seckill::store::feed::Taken;
 
 /// Fails one call in five.
 fn fickle(_: &[u64]) -> u16 {
@@ -78,29 +77,39 @@ async fn replies_of_redis_get_lost() {
     assert_complete(&receiver, "spring", 2000);
 }
 
-/// Numbers of the entries that a worker took.
-fn seqs(taken: &Taken) -> Vec<u64> {
-    let letters = taken.letters.iter();
-    letters.map(|letter| letter.entry.seq).collect()
-}
-
-/// What was given to a worker and lost on the way is found by it; nobody else would ever look,
-/// because the worker lives.
+/// What was given to a consumer and lost on the way is found by it; nobody else would ever look,
+/// because the consumer lives.
 #[tokio::test]
-async fn a_worker_finds_what_it_was_given_and_never_saw() {
+async fn a_consumer_finds_what_it_was_given_and_never_saw() {
     let world = World::new().await;
     world.sell("spring", 0, 5).await;
     let store = &world.store;
-    assert!(store.feed_open("spring").await.expect("opened"));
-    let lost = store.feed_take("spring", "w", 3).await.expect("taken");
-    assert_eq!(lost.expect("a group").letters.len(), 3);
+    assert!(
+        store
+            .feed_open(&relay_feed("spring"))
+            .await
+            .expect("opened")
+    );
+    let lost = store
+        .feed_take(&relay_feed("spring"), "w", 3)
+        .await
+        .expect("taken");
+    assert_eq!(lost.expect("a group").messages.len(), 3);
     let known = ["0-2".to_owned()].into();
     let kept = store
-        .feed_keep("spring", "w", 100, &known)
+        .feed_keep(&relay_feed("spring"), "w", 100, &known)
         .await
         .expect("kept");
-    assert_eq!((kept.ids.len(), seqs(&kept.found)), (3, vec![1, 3]));
-    let none = store.feed_keep("spring", "other", 100, &known).await;
+    let found: Vec<u64> = kept
+        .found
+        .messages
+        .iter()
+        .map(|message| message.entry.seq)
+        .collect();
+    assert_eq!((kept.ids.len(), found), (3, vec![1, 3]));
+    let none = store
+        .feed_keep(&relay_feed("spring"), "other", 100, &known)
+        .await;
     assert!(none.expect("kept").ids.is_empty());
 }
 
@@ -114,7 +123,13 @@ async fn a_feed_that_is_gone_stays_gone_until_it_begins_again() {
     receiver.until("spring", 10).await;
     let feed = format!("{}{{spring}}:feed", world.prefix);
     let _: i64 = world.run(&["DEL", &feed]).await;
-    assert!(!world.store.feed_open("spring").await.expect("no failure"));
+    assert!(
+        !world
+            .store
+            .feed_open(&relay_feed("spring"))
+            .await
+            .expect("no failure")
+    );
     world.sell("spring", 10, 12).await;
     receiver.until("spring", 12).await;
     relay.stop().await;
@@ -147,41 +162,59 @@ async fn a_relay_that_hangs_gives_way_and_a_live_one_does_not() {
     let mut world = World::new().await;
     world.sell("spring", 0, 6).await;
     let store = world.store.clone();
-    assert!(store.feed_open("spring").await.expect("opened"));
-    for (worker, seqs) in [("hangs", 1..=3), ("lives", 4..=6)] {
-        store.feed_take("spring", worker, 3).await.expect("taken");
+    assert!(
+        store
+            .feed_open(&relay_feed("spring"))
+            .await
+            .expect("opened")
+    );
+    for (consumer, seqs) in [("hangs", 1..=3), ("lives", 4..=6)] {
+        store
+            .feed_take(&relay_feed("spring"), consumer, 3)
+            .await
+            .expect("taken");
         // As if it had been given them two hours ago.
         let feed = store.keys().feed("spring");
         for seq in seqs {
             let id = format!("0-{seq}");
             let age = [
-                "XCLAIM", &feed, "relay", worker, "0", &id, "IDLE", "7200000",
+                "XCLAIM", &feed, "relay", consumer, "0", &id, "IDLE", "7200000",
             ];
             let _: redis::Value = world.run(&[&age[..], &["JUSTID"]].concat()).await;
         }
     }
     let hour = Duration::from_secs(3600);
     let kept = store
-        .feed_keep("spring", "lives", 100, &Default::default())
+        .feed_keep(&relay_feed("spring"), "lives", 100, &Default::default())
         .await;
     assert_eq!(kept.expect("kept").ids.len(), 3);
     let taken = store
-        .feed_take_over("spring", "heir", hour, 100)
+        .feed_take_over(&relay_feed("spring"), "heir", hour, 100)
         .await
         .expect("taken");
-    assert_eq!(seqs(&taken), [1, 2, 3]);
+    let seqs: Vec<u64> = taken
+        .messages
+        .iter()
+        .map(|message| message.entry.seq)
+        .collect();
+    assert_eq!(seqs, [1, 2, 3]);
     let kept = store
-        .feed_keep("spring", "hangs", 100, &Default::default())
+        .feed_keep(&relay_feed("spring"), "hangs", 100, &Default::default())
         .await;
     assert!(kept.expect("kept").ids.is_empty(), "it has lost them");
-    // Entries that a worker hands over go to the next one at once, the others do not.
+    // What a consumer gives back goes to the next at once, the rest does not.
     store
-        .feed_give_back("spring", "heir", &["0-2".to_owned()])
+        .feed_give_back(&relay_feed("spring"), "heir", &["0-2".to_owned()])
         .await
         .expect("given back");
     let taken = store
-        .feed_take_over("spring", "next", hour, 100)
+        .feed_take_over(&relay_feed("spring"), "next", hour, 100)
         .await
         .expect("taken");
-    assert_eq!(seqs(&taken), [2]);
+    let seqs: Vec<u64> = taken
+        .messages
+        .iter()
+        .map(|message| message.entry.seq)
+        .collect();
+    assert_eq!(seqs, [2]);
 }

@@ -4,6 +4,7 @@ mod command;
 mod delivery;
 mod fault;
 mod poison;
+mod sinks;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use seckill::config;
 use seckill::metrics::Metrics;
 use seckill::relay::Relay;
+use seckill::relay::sink::Sink;
 use seckill::store::Store;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -33,6 +35,17 @@ impl Running {
     fn on(store: Store, settings: &config::Relay) -> Self {
         let metrics = Arc::new(Metrics::new().expect("registered"));
         let relay = Relay::new(store, settings, metrics.clone()).expect("a relay");
+        Self::of(relay, metrics)
+    }
+
+    /// To these sinks.
+    fn to(world: &World, sinks: Vec<Box<dyn Sink>>, settings: &config::Relay) -> Self {
+        let metrics = Arc::new(Metrics::new().expect("registered"));
+        let relay = Relay::to(sinks, world.store.clone(), settings, metrics.clone());
+        Self::of(relay, metrics)
+    }
+
+    fn of(relay: Relay, metrics: Arc<Metrics>) -> Self {
         let (stop, stopping) = watch::channel(false);
         Self {
             stop,

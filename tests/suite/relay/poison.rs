@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use super::{Running, assert_complete, violations};
 use crate::support::PATIENCE;
 use crate::support::receiver::Receiver;
-use crate::support::redis::World;
+use crate::support::redis::{World, relay_feed};
 
-/// Waits until the event has this many dead letters; returns their entries and reasons.
-async fn until_dead(world: &World, event: &str, count: usize) -> Vec<(String, String)> {
+/// Waits until the event has so many dead letters; gives back their entries and reasons.
+pub async fn until_dead(world: &World, event: &str, count: usize) -> Vec<(String, String)> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let dead = world.store.feed_dead(event).await.expect("read");
@@ -42,7 +42,7 @@ async fn an_entry_that_is_never_wanted_does_not_block_the_rest() {
     assert!(text.contains("seckill_feed_dead_total 1"), "{text}");
     let lag = world
         .store
-        .feed_lag("spring")
+        .feed_lag(&relay_feed("spring"))
         .await
         .expect("read")
         .expect("a group");

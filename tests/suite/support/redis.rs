@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use seckill::config::RedisUrl;
+use seckill::domain::feed::{Feed, Group};
 use seckill::domain::ids::{OrderId, SaleId, Username};
 use seckill::domain::purchase::attempt::{Attempt, Purchase};
 use seckill::domain::purchase::outcome::Outcome;
@@ -320,4 +321,9 @@ pub async fn run<T: redis::FromRedisValue>(raw: &mut MultiplexedConnection, word
 
 pub fn sale_id(id: &str) -> SaleId {
     SaleId::parse(id).expect("a valid sale id")
+}
+
+/// The feed of the event as relays to the webhook read it.
+pub fn relay_feed(event: &str) -> Feed {
+    Feed::new(event, Group::RELAY)
 }

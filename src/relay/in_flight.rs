@@ -1,18 +1,18 @@
-//! What one worker has to deliver, and in which portions: pure bookkeeping, told the time.
+//! The entries that one worker was given and has not delivered, and in which batches they go: pure
+//! bookkeeping, told the time.
 //!
-//! Entries travel together until the receiver refuses them together; then their portion is
-//! halved, so that the one that it does not like is soon alone and waits aside, while the others
-//! go on.
+//! Entries travel together until the receiver refuses them together; then their batch is halved, so
+//! that the one that it does not like is soon alone and waits aside, while the others go on.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::domain::feed::Letter;
+use crate::domain::feed::Message;
+use crate::retry::BackOff;
 
-/// Pause after the first failure; doubles each time.
+/// Pauses after failures and refusals in a row.
+pub const BACK_OFF: BackOff = BackOff::new(PAUSE_MIN, Duration::from_secs(10));
 const PAUSE_MIN: Duration = Duration::from_millis(100);
-/// Longest pause.
-const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// Entries that may wait aside before nothing new is taken.
 const HELD_MAX: usize = 1000;
 
@@ -21,7 +21,7 @@ const HELD_MAX: usize = 1000;
 const REFUSALS_IN_A_ROW: u32 = 20;
 
 /// The entries that a worker holds.
-pub struct Bag {
+pub struct InFlight {
     held: BTreeMap<u64, Held>,
     batch_max: usize,
     attempts_max: u32,
@@ -31,8 +31,8 @@ pub struct Bag {
 }
 
 struct Held {
-    letter: Letter,
-    /// Most entries in a portion that this one may travel in.
+    message: Message,
+    /// Most entries in a batch that this one may travel in.
     share: usize,
     /// Times that the receiver refused this entry alone.
     refusals: u32,
@@ -43,8 +43,8 @@ struct Held {
     due: Instant,
 }
 
-impl Bag {
-    /// An empty bag: portions of up to `batch_max` entries; an entry that is refused alone
+impl InFlight {
+    /// Nothing yet: batches of up to `batch_max` entries; an entry that is refused alone
     /// `attempts_max` times is given up.
     pub fn new(batch_max: usize, attempts_max: u32) -> Self {
         Self {
@@ -56,16 +56,16 @@ impl Bag {
         }
     }
 
-    /// Most entries that a bag can hold.
+    /// Most entries that can be held.
     pub fn capacity(&self) -> usize {
         HELD_MAX + self.batch_max
     }
 
-    /// Puts letters in. One that is in already stays as it is.
-    pub fn add(&mut self, letters: Vec<Letter>, now: Instant) {
-        for letter in letters {
-            self.held.entry(letter.entry.seq).or_insert(Held {
-                letter,
+    /// Takes messages in. One that is in already stays as it is.
+    pub fn add(&mut self, messages: Vec<Message>, now: Instant) {
+        for message in messages {
+            self.held.entry(message.entry.seq).or_insert(Held {
+                message,
                 share: self.batch_max,
                 refusals: 0,
                 failures: 0,
@@ -84,32 +84,32 @@ impl Bag {
     }
 
     /// The entries to deliver next, together, in the order of the feed.
-    pub fn portion(&self, now: Instant) -> Vec<u64> {
+    pub fn batch(&self, now: Instant) -> Vec<u64> {
         if self.is_closed(now) {
             return Vec::new();
         }
-        let mut portion = Vec::new();
+        let mut batch = Vec::new();
         let mut share = self.batch_max;
         for (&seq, held) in self.held.iter().filter(|(_, held)| held.due <= now) {
             share = share.min(held.share);
-            if portion.len() >= share {
+            if batch.len() >= share {
                 break;
             }
-            portion.push(seq);
+            batch.push(seq);
         }
-        portion
+        batch
     }
 
-    /// When the next portion is due; `None` when nothing is held.
+    /// When the next batch is due; `None` when nothing is held.
     pub fn due(&self) -> Option<Instant> {
         let due = self.held.values().map(|held| held.due).min()?;
         Some(self.closed_until.map_or(due, |until| due.max(until)))
     }
 
-    /// The letters of these entries.
-    pub fn letters(&self, portion: &[u64]) -> Vec<&Letter> {
-        let held = portion.iter().filter_map(|seq| self.held.get(seq));
-        held.map(|held| &held.letter).collect()
+    /// The messages of these entries.
+    pub fn messages(&self, batch: &[u64]) -> Vec<&Message> {
+        let held = batch.iter().filter_map(|seq| self.held.get(seq));
+        held.map(|held| &held.message).collect()
     }
 
     /// Every entry that is held.
@@ -123,28 +123,29 @@ impl Bag {
     }
 
     /// The receiver has these entries.
-    pub fn accepted(&mut self, portion: &[u64]) {
+    pub fn accepted(&mut self, batch: &[u64]) {
         self.rejected_in_a_row = 0;
-        self.remove(portion);
+        self.remove(batch);
     }
 
     /// The receiver refused these entries: a single one waits aside, several are tried again in
     /// halves. True for a single one that is to be given up: it was refused often enough, while
     /// the receiver, which has accepted so many deliveries in all, accepted others. One that
     /// refuses everything has a wrong address or secret, and costs no entry its delivery.
-    pub fn refused(&mut self, portion: &[u64], accepted: u64, now: Instant) -> bool {
+    pub fn refused(&mut self, batch: &[u64], accepted: u64, now: Instant) -> bool {
         self.rejected_in_a_row += 1;
         if self.rejected_in_a_row > REFUSALS_IN_A_ROW {
-            self.closed_until = Some(now + pause(self.rejected_in_a_row - REFUSALS_IN_A_ROW));
+            self.closed_until =
+                Some(now + BACK_OFF.pause(self.rejected_in_a_row - REFUSALS_IN_A_ROW));
         }
-        self.halve(portion);
+        self.halve(batch);
         let mut hopeless = false;
-        for seq in portion {
+        for seq in batch {
             if let Some(held) = self.held.get_mut(seq) {
                 let before = *held.accepted_before.get_or_insert(accepted);
-                if portion.len() == 1 {
+                if batch.len() == 1 {
                     held.refusals += 1;
-                    held.due = now + pause(held.refusals);
+                    held.due = now + BACK_OFF.pause(held.refusals);
                     hopeless = held.refusals >= self.attempts_max && accepted > before;
                 }
             }
@@ -156,12 +157,12 @@ impl Bag {
     /// several failures they are tried in halves, the second one first, and a single one waits
     /// until others had their turn: perhaps it is what brings the receiver down. It is never
     /// given up.
-    pub fn failed(&mut self, portion: &[u64], now: Instant) {
+    pub fn failed(&mut self, batch: &[u64], now: Instant) {
         self.rejected_in_a_row += 1;
-        let open_at = now + pause(self.rejected_in_a_row);
+        let open_at = now + BACK_OFF.pause(self.rejected_in_a_row);
         self.closed_until = Some(open_at);
         let mut often = 0;
-        for seq in portion {
+        for seq in batch {
             if let Some(held) = self.held.get_mut(seq) {
                 held.failures += 1;
                 often = often.max(held.failures);
@@ -170,10 +171,10 @@ impl Bag {
         if often < self.attempts_max {
             return;
         }
-        self.halve(portion);
-        let alone = portion.len() == 1;
-        let turn = open_at + pause(if alone { often } else { 1 });
-        for seq in &portion[..portion.len().div_ceil(2)] {
+        self.halve(batch);
+        let alone = batch.len() == 1;
+        let turn = open_at + BACK_OFF.pause(if alone { often } else { 1 });
+        for seq in &batch[..batch.len().div_ceil(2)] {
             if let Some(held) = self.held.get_mut(seq) {
                 held.due = turn;
             }
@@ -181,16 +182,16 @@ impl Bag {
     }
 
     /// Takes entries out.
-    pub fn remove(&mut self, portion: &[u64]) {
-        for seq in portion {
+    pub fn remove(&mut self, batch: &[u64]) {
+        for seq in batch {
             self.held.remove(seq);
         }
     }
 
-    fn halve(&mut self, portion: &[u64]) {
-        for seq in portion {
+    fn halve(&mut self, batch: &[u64]) {
+        for seq in batch {
             if let Some(held) = self.held.get_mut(seq) {
-                held.share = (portion.len() / 2).max(1);
+                held.share = (batch.len() / 2).max(1);
             }
         }
     }
@@ -200,15 +201,6 @@ impl Bag {
     }
 }
 
-/// The pause after so many failures: it doubles up to a bound, and a part of it is random, so
-/// that many relays do not come back at the same moment.
-pub fn pause(failures: u32) -> Duration {
-    let doubled = PAUSE_MIN.saturating_mul(1 << failures.saturating_sub(1).min(16));
-    doubled
-        .min(PAUSE_MAX)
-        .mul_f64(rand::random_range(0.5..=1.0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,7 +208,7 @@ mod tests {
     use crate::domain::ids::{OrderId, SaleId, Username};
     use crate::domain::order::{Line, Order, OrderState};
 
-    fn letter(seq: u64) -> Letter {
+    fn message(seq: u64) -> Message {
         let id = OrderId::parse("a-abcdfabcdfabcdfabcdf").expect("valid");
         let line = Line {
             goods: SaleId::parse("a").expect("valid"),
@@ -241,18 +233,18 @@ mod tests {
             order: id,
             at: 1,
         };
-        Letter { entry, order }
+        Message { entry, order }
     }
 
-    fn bag(entries: u64, now: Instant) -> Bag {
-        let mut bag = Bag::new(100, 3);
-        bag.add((1..=entries).map(letter).collect(), now);
-        bag
+    fn in_flight(entries: u64, now: Instant) -> InFlight {
+        let mut held = InFlight::new(100, 3);
+        held.add((1..=entries).map(message).collect(), now);
+        held
     }
 
     /// Plays a receiver that dislikes some entries, with a clock that jumps to what is due.
     struct Play {
-        bag: Bag,
+        in_flight: InFlight,
         now: Instant,
         delivered: Vec<u64>,
         given_up: Vec<u64>,
@@ -264,7 +256,7 @@ mod tests {
         fn new(entries: u64) -> Self {
             let now = Instant::now();
             Self {
-                bag: bag(entries, now),
+                in_flight: in_flight(entries, now),
                 now,
                 delivered: Vec::new(),
                 given_up: Vec::new(),
@@ -275,30 +267,30 @@ mod tests {
 
         /// One delivery; false when nothing is left.
         fn step(&mut self, bad: impl Fn(u64) -> bool, fails: bool) -> bool {
-            let Some(due) = self.bag.due() else {
+            let Some(due) = self.in_flight.due() else {
                 return false;
             };
             self.now = self.now.max(due);
-            let portion = self.bag.portion(self.now);
-            assert!(!portion.is_empty(), "what is due can be delivered");
-            assert_eq!(self.bag.room(self.now), 0, "old ones first");
+            let batch = self.in_flight.batch(self.now);
+            assert!(!batch.is_empty(), "what is due can be delivered");
+            assert_eq!(self.in_flight.room(self.now), 0, "old ones first");
             self.posts += 1;
-            if !portion.iter().any(|&seq| bad(seq)) {
+            if !batch.iter().any(|&seq| bad(seq)) {
                 self.accepted += 1;
-                self.bag.accepted(&portion);
-                self.delivered.extend(&portion);
+                self.in_flight.accepted(&batch);
+                self.delivered.extend(&batch);
             } else if fails {
-                self.bag.failed(&portion, self.now);
-            } else if self.bag.refused(&portion, self.accepted, self.now) {
-                self.bag.remove(&portion);
-                self.given_up.extend(&portion);
+                self.in_flight.failed(&batch, self.now);
+            } else if self.in_flight.refused(&batch, self.accepted, self.now) {
+                self.in_flight.remove(&batch);
+                self.given_up.extend(&batch);
             }
             true
         }
     }
 
     #[test]
-    fn what_nobody_refuses_travels_in_whole_portions_in_order() {
+    fn what_nobody_refuses_travels_in_whole_batchs_in_order() {
         let mut play = Play::new(250);
         while play.step(|_| false, false) {}
         assert_eq!(play.posts, 3);
@@ -326,7 +318,7 @@ mod tests {
         }
         assert_eq!(play.given_up, [0; 0]);
         assert!(
-            play.bag.due().is_some_and(|due| due > play.now),
+            play.in_flight.due().is_some_and(|due| due > play.now),
             "it is left alone"
         );
         while play.step(|_| false, false) {}
@@ -346,7 +338,7 @@ mod tests {
                 took < Duration::from_secs(5),
                 "{bad}: the others waited {took:?}"
             );
-            assert_eq!(play.bag.seqs().collect::<Vec<_>>(), [bad]);
+            assert_eq!(play.in_flight.seqs().collect::<Vec<_>>(), [bad]);
         }
     }
 
@@ -356,23 +348,17 @@ mod tests {
         for _ in 0..20 {
             assert!(play.step(|_| true, true));
         }
-        let until = play.bag.closed_until.expect("it is left alone");
-        assert_eq!(play.bag.portion(until), [0; 0], "it waits aside");
-        assert!(play.bag.room(until) > 0, "others may come");
+        let until = play.in_flight.closed_until.expect("it is left alone");
+        assert_eq!(play.in_flight.batch(until), [0; 0], "it waits aside");
+        assert!(play.in_flight.room(until) > 0, "others may come");
     }
 
     #[test]
     fn a_receiver_in_trouble_is_left_alone() {
         let now = Instant::now();
-        let mut bag = bag(5, now);
-        bag.failed(&[1, 2, 3, 4, 5], now);
-        assert_eq!((bag.portion(now).len(), bag.room(now)), (0, 0));
-        assert_eq!(bag.portion(now + PAUSE_MIN).len(), 5);
-    }
-
-    #[test]
-    fn pauses_grow_up_to_a_bound() {
-        assert!((PAUSE_MIN / 2..=PAUSE_MIN).contains(&pause(1)));
-        assert!((PAUSE_MAX / 2..=PAUSE_MAX).contains(&pause(u32::MAX)));
+        let mut held = in_flight(5, now);
+        held.failed(&[1, 2, 3, 4, 5], now);
+        assert_eq!((held.batch(now).len(), held.room(now)), (0, 0));
+        assert_eq!(held.batch(now + PAUSE_MIN).len(), 5);
     }
 }

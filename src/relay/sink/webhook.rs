@@ -1,16 +1,21 @@
-//! The shop's order system, as the relay sees it: one address that accepts deliveries or not.
+//! The webhook: the shop's order system at one address, which accepts deliveries or not.
 
 use std::error::Error as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures_util::future::BoxFuture;
 use reqwest::{Client, Response, Url, redirect};
 
-use super::body;
 use super::signature::Signer;
+use super::{Answer, Sink};
 use crate::config;
-use crate::domain::feed::Letter;
+use crate::domain::feed::{Group, Message};
 use crate::error::{Error, Result};
+use crate::relay::message;
+
+/// The group by which it reads the feeds.
+pub const GROUP: Group = Group::RELAY;
 
 /// How long an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -21,37 +26,27 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// As much of an answer is told to people.
 const REASON_CHARS_MAX: usize = 200;
 
-/// What became of a delivery.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// The receiver has it.
-    Accepted,
-    /// The receiver does not want it, and says why.
-    Refused(String),
-    /// The receiver is in trouble, or cannot be reached; it may have it or not.
-    Failed(String),
-}
-
-/// Delivers to one address.
-pub struct Receiver {
+/// Posts to one address.
+pub struct Webhook {
     client: Client,
     url: Url,
     signer: Signer,
-    accepted: AtomicU64,
+    /// The address without its secrets.
+    shown: String,
 }
 
-impl Receiver {
-    /// A receiver as configured. Nothing is sent yet.
+impl Webhook {
+    /// The webhook of these settings; `None` when they have no address.
     ///
     /// # Errors
-    /// [`Error::Config`] when there is no address or no secret, or the address cannot be used.
-    pub fn new(settings: &config::Relay) -> Result<Self> {
-        let (Some(webhook), Some(secret)) = (&settings.webhook, &settings.secret) else {
-            return Err(Error::Config(
-                "a relay needs relay.webhook, where to deliver to, and relay.secret".to_owned(),
-            ));
+    /// [`Error::Config`] when there is no secret, or the address cannot be used.
+    pub fn configured(settings: &config::Relay) -> Result<Option<Self>> {
+        let Some(webhook) = &settings.webhook else {
+            return Ok(None);
         };
-        let wrong = |why: &dyn std::fmt::Display| {
+        let unsigned = || Error::Config("relay.webhook needs relay.secret".to_owned());
+        let secret = settings.secret.as_ref().ok_or_else(unsigned)?;
+        let wrong = |why: &dyn fmt::Display| {
             let expected = "expected http:// or https:// and a host";
             Error::Config(format!("relay.webhook {webhook}: {why}; {expected}"))
         };
@@ -70,22 +65,15 @@ impl Receiver {
             .no_proxy()
             .build()
             .map_err(|e| wrong(&e))?;
-        Ok(Self {
+        Ok(Some(Self {
             client,
             url,
             signer: Signer::new(secret),
-            accepted: AtomicU64::new(0),
-        })
+            shown: webhook.to_string(),
+        }))
     }
 
-    /// Deliveries that were accepted since the start.
-    pub fn accepted(&self) -> u64 {
-        self.accepted.load(Ordering::Relaxed)
-    }
-
-    /// Delivers some entries of one event, once.
-    pub async fn deliver(&self, event: &str, letters: &[&Letter]) -> Answer {
-        let body = body::json(event, letters);
+    async fn post(&self, body: Vec<u8>) -> Answer {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
         let timestamp = since_epoch.map_or(0, |since| since.as_secs());
         let request = self
@@ -95,14 +83,26 @@ impl Receiver {
             .header("x-seckill-timestamp", timestamp)
             .header("x-seckill-signature", self.signer.sign(timestamp, &body))
             .body(body);
-        let answer = match request.send().await {
+        match request.send().await {
             Ok(response) => judge(response).await,
             Err(error) => Answer::Failed(explain(error)),
-        };
-        if answer == Answer::Accepted {
-            self.accepted.fetch_add(1, Ordering::Relaxed);
         }
-        answer
+    }
+}
+
+impl fmt::Display for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl Sink for Webhook {
+    fn group(&self) -> Group {
+        GROUP
+    }
+
+    fn deliver<'a>(&'a self, event: &'a str, messages: &'a [&'a Message]) -> BoxFuture<'a, Answer> {
+        Box::pin(self.post(message::json(event, messages)))
     }
 }
 
@@ -151,7 +151,15 @@ fn explain(error: reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Secret, Webhook};
+    use crate::config::Secret;
+
+    fn settings(webhook: &str, secret: Option<&str>) -> config::Relay {
+        config::Relay {
+            webhook: Some(config::Webhook::new(webhook)),
+            secret: secret.map(Secret::new),
+            ..config::Relay::default()
+        }
+    }
 
     #[test]
     fn an_address_that_is_none_is_named_without_its_token() {
@@ -161,18 +169,15 @@ mod tests {
             "http://",
             "http://x:y/hunter2",
         ] {
-            let settings = config::Relay {
-                webhook: Some(Webhook::new(text)),
-                secret: Some(Secret::new("a secret of the shop")),
-                ..config::Relay::default()
-            };
-            let said = Receiver::new(&settings).err().expect(text).to_string();
+            let wrong = Webhook::configured(&settings(text, Some("a secret of the shop")));
+            let said = wrong.err().expect(text).to_string();
             assert!(said.contains("relay.webhook"), "{said}");
             assert!(!said.contains("hunter2"), "{said}");
         }
-        let said = Receiver::new(&config::Relay::default())
-            .err()
-            .expect("none");
-        assert!(said.to_string().contains("relay.webhook"), "{said}");
+        let unsigned = Webhook::configured(&settings("http://shop", None));
+        let said = unsigned.err().expect("no secret").to_string();
+        assert!(said.contains("relay.secret"), "{said}");
+        let none = Webhook::configured(&config::Relay::default());
+        assert!(none.expect("valid").is_none());
     }
 }

@@ -1,17 +1,20 @@
-//! Carries the feed of one event to the receiver: one step after the other, and every step may
-//! fail and be taken again.
+//! Delivers one feed to one sink: one step after the other, and every step may fail and be taken
+//! again.
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::bag::{Bag, pause};
-use super::receiver::{Answer, Receiver};
+use super::in_flight::{BACK_OFF, InFlight};
+use super::sink::{Answer, Sink};
 use crate::config;
-use crate::failure::Result;
+use crate::domain::feed::Feed;
+use crate::failure::{Failure, Result};
 use crate::metrics::Metrics;
+use crate::retry::Failures;
 use crate::store::Store;
 use crate::store::feed::{Taken, entry_id};
 
@@ -25,25 +28,27 @@ const TRIM_MANY: u64 = 1000;
 /// A worker shows its interest so many times in the time after which others take over.
 const SIGNS_OF_LIFE: u32 = 3;
 
-/// What all carriers of a relay share.
-pub struct Desk {
+/// What all workers of one sink share.
+pub struct Outlet {
     /// Where the feeds are.
     pub store: Store,
     /// Where they go.
-    pub receiver: Receiver,
+    pub sink: Box<dyn Sink>,
+    /// Deliveries that the sink accepted since the start.
+    pub accepted: AtomicU64,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// How.
     pub settings: config::Relay,
-    /// The name of this relay among the consumers of its group; no other has it.
-    pub worker: String,
+    /// The name of this relay among the consumers of the group; no other has it.
+    pub consumer: String,
 }
 
-/// Carries one feed.
-pub struct Carrier {
-    desk: Arc<Desk>,
-    event: String,
-    bag: Bag,
+/// Delivers one feed.
+pub struct Worker {
+    outlet: Arc<Outlet>,
+    feed: Feed,
+    in_flight: InFlight,
     /// Delivered and not acknowledged yet.
     delivered: Vec<u64>,
     keep: Every,
@@ -57,46 +62,47 @@ enum Step {
     Progress,
     /// Nothing; something is due then, if anything is held.
     Quiet(Option<Instant>),
-    /// The feed is gone, and so is this carrier.
+    /// The feed is gone, and so is this worker.
     Gone,
 }
 
-impl Carrier {
-    /// A carrier for the feed of `event`.
-    pub fn new(desk: Arc<Desk>, event: String) -> Self {
-        let takeover = desk.settings.takeover;
+impl Worker {
+    /// A worker for this feed, whose group is that of the sink.
+    pub fn new(outlet: Arc<Outlet>, feed: Feed) -> Self {
+        let takeover = outlet.settings.takeover;
         Self {
-            bag: Bag::new(desk.settings.batch_max, desk.settings.attempts_max),
+            in_flight: InFlight::new(outlet.settings.batch_max, outlet.settings.attempts_max),
             delivered: Vec::new(),
             keep: Every::new(takeover / SIGNS_OF_LIFE),
             take_over: Every::new(takeover / SIGNS_OF_LIFE),
             trim: Every::new(TRIM_PAUSE),
-            desk,
-            event,
+            outlet,
+            feed,
         }
     }
 
-    /// Carries until told to stop, or until the feed is gone. What is in flight is finished.
+    /// Delivers until told to stop, or until the feed is gone. What is in flight is finished.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let (mut errors, mut quiet) = (0, QUIET_MIN);
+        let (mut failures, mut quiet) = (Failures::new(BACK_OFF), QUIET_MIN);
         while !is_stopping(&stop) {
             let rest = match self.step().await {
                 Ok(Step::Gone) => return,
                 Ok(Step::Progress) => {
-                    (errors, quiet) = (0, QUIET_MIN);
+                    failures.end();
+                    quiet = QUIET_MIN;
                     continue;
                 }
                 Ok(Step::Quiet(due)) => {
-                    (errors, quiet) = (0, (quiet * 2).min(QUIET_MAX));
+                    failures.end();
+                    quiet = (quiet * 2).min(QUIET_MAX);
                     let until_due = due.map(|due| due.saturating_duration_since(Instant::now()));
                     until_due.map_or(quiet, |until| until.min(quiet))
                 }
                 Err(error) => {
-                    errors += 1;
                     // It may have been given entries that it never saw.
                     self.keep.at_once();
-                    tracing::warn!(event = self.event, %error, "the feed is not at hand");
-                    pause(errors)
+                    self.warn(&error, "cannot process the feed; trying again");
+                    failures.another()
                 }
             };
             tokio::select! {
@@ -105,8 +111,16 @@ impl Carrier {
             }
         }
         if let Err(error) = self.leave().await {
-            tracing::warn!(event = self.event, %error, "others take over after a while only");
+            self.warn(
+                &error,
+                "could not hand over what is in flight; others take it over after relay.takeover",
+            );
         }
+    }
+
+    fn warn(&self, error: &Failure, what: &str) {
+        let Feed { event, group } = &self.feed;
+        tracing::warn!(event, group = group.label(), %error, "{what}");
     }
 
     async fn step(&mut self) -> Result<Step> {
@@ -120,73 +134,78 @@ impl Carrier {
         if self.trim.is_due() {
             self.trim().await?;
         }
-        let portion = self.bag.portion(Instant::now());
-        if !portion.is_empty() {
-            self.deliver(&portion).await?;
+        let batch = self.in_flight.batch(Instant::now());
+        if !batch.is_empty() {
+            self.deliver(&batch).await?;
             return Ok(Step::Progress);
         }
-        let room = self.bag.room(Instant::now());
+        let room = self.in_flight.room(Instant::now());
         if room > 0 {
-            let (store, worker) = (&self.desk.store, &self.desk.worker);
-            let Some(taken) = store.feed_take(&self.event, worker, room).await? else {
+            let (store, consumer) = (&self.outlet.store, &self.outlet.consumer);
+            let Some(taken) = store.feed_take(&self.feed, consumer, room).await? else {
                 return Ok(Step::Gone);
             };
-            if !taken.letters.is_empty() || !taken.broken.is_empty() {
+            if !taken.messages.is_empty() || !taken.broken.is_empty() {
                 self.add(taken).await?;
                 return Ok(Step::Progress);
             }
         }
-        Ok(Step::Quiet(self.bag.due()))
+        Ok(Step::Quiet(self.in_flight.due()))
     }
 
-    async fn deliver(&mut self, portion: &[u64]) -> Result<()> {
-        let (desk, event) = (self.desk.clone(), self.event.clone());
-        let letters = self.bag.letters(portion);
-        let answer = desk.receiver.deliver(&event, &letters).await;
-        let (entries, now) = (portion.len(), Instant::now());
-        let first = portion.first().copied().unwrap_or(0);
+    async fn deliver(&mut self, batch: &[u64]) -> Result<()> {
+        let (outlet, feed) = (self.outlet.clone(), self.feed.clone());
+        let (event, group) = (&feed.event, feed.group.label());
+        let messages = self.in_flight.messages(batch);
+        let answer = outlet.sink.deliver(event, &messages).await;
+        let (entries, now) = (batch.len(), Instant::now());
+        let first = batch.first().copied().unwrap_or(0);
         match answer {
             Answer::Accepted => {
-                desk.metrics.deliveries.delivered(entries);
-                self.bag.accepted(portion);
-                self.delivered.extend(portion);
+                outlet.accepted.fetch_add(1, Ordering::Relaxed);
+                outlet.metrics.deliveries.delivered(entries);
+                self.in_flight.accepted(batch);
+                self.delivered.extend(batch);
                 return self.acknowledge().await;
             }
             Answer::Refused(reason) => {
                 if entries == 1 {
-                    tracing::warn!(event, first, reason, "the receiver refused an entry");
+                    tracing::warn!(event, group, first, reason, "the receiver refused an entry");
                 }
-                if self.bag.refused(portion, desk.receiver.accepted(), now) {
+                let accepted = outlet.accepted.load(Ordering::Relaxed);
+                if self.in_flight.refused(batch, accepted, now) {
                     return self.give_up(first, &reason).await;
                 }
             }
             Answer::Failed(reason) => {
-                tracing::warn!(event, first, entries, reason, "the receiver is in trouble");
-                self.bag.failed(portion, now);
+                let what = "the receiver is in trouble";
+                tracing::warn!(event, group, first, entries, reason, "{what}");
+                self.in_flight.failed(batch, now);
             }
         }
-        desk.metrics.deliveries.retried(entries);
+        outlet.metrics.deliveries.retried(entries);
         Ok(())
     }
 
     async fn acknowledge(&mut self) -> Result<()> {
         let ids: Vec<String> = self.delivered.iter().map(|&seq| entry_id(seq)).collect();
-        self.desk.store.feed_acknowledge(&self.event, &ids).await?;
+        self.outlet.store.feed_acknowledge(&self.feed, &ids).await?;
         self.delivered.clear();
         Ok(())
     }
 
     async fn give_up(&mut self, seq: u64, reason: &str) -> Result<()> {
         self.bury(&entry_id(seq), reason).await?;
-        self.bag.remove(&[seq]);
+        self.in_flight.remove(&[seq]);
         Ok(())
     }
 
     async fn bury(&self, id: &str, reason: &str) -> Result<()> {
-        self.desk.store.feed_bury(&self.event, id, reason).await?;
-        self.desk.metrics.deliveries.dead();
+        self.outlet.store.feed_bury(&self.feed, id, reason).await?;
+        self.outlet.metrics.deliveries.dead();
         tracing::error!(
-            event = self.event,
+            event = self.feed.event,
+            group = self.feed.group.label(),
             id,
             reason,
             "an entry became a dead letter: see `seckill feed dead`"
@@ -194,10 +213,10 @@ impl Carrier {
         Ok(())
     }
 
-    /// Puts what was given into the bag. What cannot be delivered becomes a dead letter; when that
-    /// fails, [`Carrier::keep`] finds it again.
+    /// Takes in what was given. What cannot be delivered becomes a dead letter; when that fails,
+    /// [`Worker::keep`] finds it again.
     async fn add(&mut self, taken: Taken) -> Result<()> {
-        self.bag.add(taken.letters, Instant::now());
+        self.in_flight.add(taken.messages, Instant::now());
         for broken in taken.broken {
             self.bury(&broken.id, &broken.why).await?;
         }
@@ -208,41 +227,44 @@ impl Carrier {
     /// lost are found, those that others took over are forgotten.
     async fn keep(&mut self) -> Result<()> {
         let known: HashSet<String> = self.known().map(entry_id).collect();
-        let most = self.bag.capacity() + known.len();
-        let (store, worker) = (&self.desk.store, &self.desk.worker);
-        let kept = store.feed_keep(&self.event, worker, most, &known).await?;
-        self.bag.retain(|seq| kept.ids.contains(&entry_id(seq)));
+        let most = self.in_flight.capacity() + known.len();
+        let (store, consumer) = (&self.outlet.store, &self.outlet.consumer);
+        let kept = store.feed_keep(&self.feed, consumer, most, &known).await?;
+        self.in_flight
+            .retain(|seq| kept.ids.contains(&entry_id(seq)));
         self.add(kept.found).await?;
         self.keep.done();
         Ok(())
     }
 
     async fn take_over(&mut self) -> Result<()> {
-        let idle = self.desk.settings.takeover;
-        let room = self.bag.room(Instant::now());
+        let idle = self.outlet.settings.takeover;
+        let room = self.in_flight.room(Instant::now());
         if room == 0 {
             return Ok(());
         }
-        let (store, worker) = (&self.desk.store, &self.desk.worker);
+        let (store, consumer) = (&self.outlet.store, &self.outlet.consumer);
         let mut taken = store
-            .feed_take_over(&self.event, worker, idle, room)
+            .feed_take_over(&self.feed, consumer, idle, room)
             .await?;
         let known: HashSet<u64> = self.known().collect();
         taken
-            .letters
-            .retain(|letter| !known.contains(&letter.entry.seq));
-        let entries = taken.letters.len();
+            .messages
+            .retain(|message| !known.contains(&message.entry.seq));
+        let entries = taken.messages.len();
         if entries < room {
             self.take_over.done();
         }
         if entries > 0 {
-            tracing::info!(event = self.event, entries, "took over from another relay");
+            let Feed { event, group } = &self.feed;
+            let group = group.label();
+            tracing::info!(event, group, entries, "took over from another relay");
         }
         self.add(taken).await
     }
 
     async fn trim(&mut self) -> Result<()> {
-        let dropped = self.desk.store.feed_trim(&self.event).await?;
+        let dropped = self.outlet.store.feed_trim(&self.feed.event).await?;
         if dropped < TRIM_MANY {
             self.trim.done();
         }
@@ -251,23 +273,23 @@ impl Carrier {
 
     /// What this worker was given and knows of.
     fn known(&self) -> impl Iterator<Item = u64> {
-        self.bag.seqs().chain(self.delivered.iter().copied())
+        self.in_flight.seqs().chain(self.delivered.iter().copied())
     }
 
     /// Leaves what was not delivered to others.
     async fn leave(&mut self) -> Result<()> {
         self.acknowledge().await?;
-        let ids: Vec<String> = self.bag.seqs().map(entry_id).collect();
-        let (store, worker) = (&self.desk.store, &self.desk.worker);
-        store.feed_give_back(&self.event, worker, &ids).await?;
+        let ids: Vec<String> = self.in_flight.seqs().map(entry_id).collect();
+        let (store, consumer) = (&self.outlet.store, &self.outlet.consumer);
+        store.feed_give_back(&self.feed, consumer, &ids).await?;
         // Nobody else ever has its name: it would stay in the group for ever.
-        store.feed_leave(&self.event, worker).await?;
-        store.feed_trim(&self.event).await?;
+        store.feed_leave(&self.feed, consumer).await?;
+        store.feed_trim(&self.feed.event).await?;
         Ok(())
     }
 }
 
-/// True when told to stop, also by the end of whoever could tell.
+/// True when told to stop, or when nobody is left who could tell.
 pub fn is_stopping(stop: &watch::Receiver<bool>) -> bool {
     *stop.borrow() || stop.has_changed().is_err()
 }
