@@ -9,8 +9,8 @@
 -- KEYS[6] changes  [string] how often the accounts changed
 -- ARGV[1] order    [id]     which one
 -- ARGV[2] waits    [0|1]    the caller waits for replicas: an answer about the past writes a little
--- ARGV[2] waits    [0|1]    the caller waits for replicas: an answer about the past writes a little
 -- ARGV[3] buyer    [name]   whose order it must be; empty: any buyer's
+-- ARGV[4] goods    [sale id] the target
 --
 -- Returns {changed | repeated | not_cancellable, record}, or {no_such_order}: repeated if the bid
 --   had been cancelled before, not_cancellable if the target is full, or has no cancel_until, or

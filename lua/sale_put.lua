@@ -62,7 +62,7 @@ end
 
 -- What is fixed as soon as buyers have orders of an open sale.
 local function opened()
-  local opens_at = bound(before.opens_at, "opens_at")
+  local opens_at = bound_of(before.opens_at, "opens_at")
   local has_opened = kind and has_orders and (not opens_at or opens_at <= now)
   return has_opened and bound_after(edit, before, "opens_at") ~= opens_at and "already_open"
 end

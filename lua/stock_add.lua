@@ -10,7 +10,8 @@
 -- Returns {added, left}: units ever added and units left after this call (still below 0 if a
 --   counter was further below it than this adds), or a refusal: no_such_sale | needs_count (only
 --   list stock has named units) | limit_passed
--- Writes only when it returns numbers. Not idempotent: each call adds.
+-- Writes only when it returns numbers: equal units of list stock are named sn-1, sn-2 and so on.
+--   Not idempotent: each call adds.
 -- Flags: none, so nothing is added when Redis is read-only, full or cannot persist.
 -- Uses: lib/clock, lib/deadline, lib/number, lib/stock
 

@@ -11,7 +11,7 @@ local terms = {
 }
 
 -- A bound, or nil where there is none.
-local function bound(text, field)
+local function bound_of(text, field)
   return text ~= "" and whole(text, nil, field) or nil
 end
 
@@ -25,28 +25,29 @@ local function terms_edited(first)
     elseif terms[field] == "number" then
       whole(value, nil, field)
     elseif terms[field] == "bound" then
-      bound(value, field)
+      bound_of(value, field)
     end
     edit[field] = value
   end
   return edit
 end
 
--- What the sale has before the edit, and what says how far it has come; kind is false when there is
--- no such sale.
+-- The fields that an edit depends on, and those that say how far the sale has come.
+local terms_read = { "kind", "keyword", "opens_at", "closes_at", "purchase_max", "hold", "feed",
+  "bid_min", "bonus_bp", "starts_at", "ends_at", "paused", "clearing", "grants" }
+
+-- What the sale has of them before the edit; kind is false when there is no such sale.
 local function terms_before(sale)
-  local fields = { "kind", "keyword", "opens_at", "closes_at", "purchase_max", "hold", "feed",
-    "bid_min", "bonus_bp", "starts_at", "ends_at", "paused", "clearing", "grants" }
   local before = {}
-  for n, value in ipairs(redis.call("HMGET", sale, unpack(fields))) do
-    before[fields[n]] = value
+  for n, value in ipairs(redis.call("HMGET", sale, unpack(terms_read))) do
+    before[terms_read[n]] = value
   end
   return before
 end
 
 -- A bound as it is after the edit.
 local function bound_after(edit, before, field)
-  return bound(edit[field] or before[field], field)
+  return bound_of(edit[field] or before[field], field)
 end
 
 -- True when the edit says something about an activity.
@@ -95,7 +96,7 @@ end
 local function times_refusal(edit, before)
   local starts_at = edit.starts_at or edit.ends_at and before.starts_at
   local ends_at = edit.ends_at or (edit.starts_at or edit.closes_at) and before.ends_at
-  starts_at, ends_at = bound(starts_at, "starts_at"), bound(ends_at, "ends_at")
+  starts_at, ends_at = bound_of(starts_at, "starts_at"), bound_of(ends_at, "ends_at")
   if starts_at and ends_at and ends_at < starts_at then
     return "ends_before_start"
   end

@@ -210,7 +210,7 @@ async fn pause(store: &Store, id: &SaleId, paused: bool, output: Output) -> Resu
 }
 
 async fn resume_after_loss(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
-    match store.sale_resume_after_loss(id).await? {
+    match store.sale_resume(id).await? {
         ResumeOutcome::Resumed => {}
         ResumeOutcome::NoSuchSale => return Err(no_such_sale(id)),
         ResumeOutcome::BeingCleared => return Err(refused(id, EditRefusal::BeingCleared)),

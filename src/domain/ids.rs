@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::Invalid;
-use super::words::text;
 
 /// Longest event or item part of a sale id, in bytes.
 const PART_BYTES_MAX: usize = 32;

@@ -2,6 +2,9 @@
 //!
 //! Every value is parsed once, where it enters the program. Nothing checks it again.
 
+#[macro_use]
+mod words;
+
 pub mod archive;
 pub mod audit;
 pub mod bytes;
@@ -19,7 +22,6 @@ pub mod purchase;
 pub mod sale;
 pub mod time;
 pub mod whole;
-mod words;
 
 use std::fmt;
 

@@ -78,8 +78,6 @@ macro_rules! words {
     };
 }
 
-pub(crate) use {text, words};
-
 #[cfg(test)]
 mod tests {
     words! {

@@ -9,7 +9,7 @@ use crate::functions::functions;
 use crate::lua::{Part, words};
 use crate::rust::{is_sign, production, tokens};
 use crate::words::undocumented;
-use crate::{Wrong, assert_tidy, except_known, files, read, stem};
+use crate::{Wrong, assert_tidy, files, read, stem};
 
 /// How a script with a deadline starts.
 const GUARD: &str = "if came_late() then return \"late\" end\n";
@@ -23,9 +23,6 @@ const FORBIDDEN: [&str; 5] = [
     "\"SCAN\"",
     "loadstring",
 ];
-
-/// Scripts whose function has another name.
-const KNOWN_RENAMED: [&str; 1] = ["sale_resume"];
 
 /// How the program binds its scripts, without spaces: `script!("name",flags:"…",uses:["part"])`.
 fn bindings(tokens: TokenStream) -> Vec<String> {
@@ -215,8 +212,8 @@ fn every_script_has_its_function_and_its_tests() {
     let tests = read("tests/suite/script/mod.rs");
     let names = scripts.iter().map(|(path, _)| stem(path));
     let wrong = names.flat_map(|name| check_names(name, &functions, &tests));
-    let wrong: Vec<Wrong> = wrong.collect();
-    assert_tidy(&except_known(&wrong, "KNOWN_RENAMED", &KNOWN_RENAMED));
+    let wrong: Vec<String> = wrong.map(|wrong| wrong.how).collect();
+    assert_tidy(&wrong);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Requested changes of an order, and all possible answers.
 
 use super::Order;
-use crate::domain::words::words;
 
 /// A requested change of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,6 @@ use std::fmt;
 
 use super::ids::{OrderId, RequestId, SaleId, Username};
 use super::time::EpochMs;
-use super::words::words;
 
 /// How long the expirer leaves alone an overdue order that cannot be expired now, in ms. It writes
 /// a later deadline into the index of deadlines, not into the record.

@@ -2,7 +2,6 @@
 
 use crate::domain::ids::OrderId;
 use crate::domain::order::Line;
-use crate::domain::words::words;
 
 /// The order that an attempt got, now or before, and what it has of this sale.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -105,7 +105,7 @@ impl Shop {
 
     async fn resume(&self, goods: &str) {
         let (store, sale) = (&self.world.store, sale_id(goods));
-        let resumed = store.sale_resume_after_loss(&sale).await;
+        let resumed = store.sale_resume(&sale).await;
         assert_eq!(resumed.expect("answered"), ResumeOutcome::Resumed);
     }
 

@@ -135,7 +135,7 @@ async fn the_largest_number_that_any_caller_knew_is_kept() {
     let before = world.dump().await;
     grab(&world, &sale, "x", Some(&past("4-x", 0, 0))).await;
     assert_eq!(world.dump().await, before, "the same again writes nothing");
-    let resumed = world.store.sale_resume_after_loss(&sale).await;
+    let resumed = world.store.sale_resume(&sale).await;
     assert_eq!(resumed.expect("answered"), ResumeOutcome::Resumed);
     let after = grab(&world, &sale, "x", Some(&past("4-x", 7, 7))).await;
     assert!(told(&after).is_grabbed());
@@ -172,7 +172,7 @@ async fn only_a_resume_after_the_loss_ends_the_stop() {
         assert_eq!(refused, EditOutcome::Refused(EditRefusal::Forgot));
     }
     assert_eq!(world.dump().await, before);
-    let resumed = world.store.sale_resume_after_loss(&sale).await;
+    let resumed = world.store.sale_resume(&sale).await;
     assert_eq!(resumed.expect("answered"), ResumeOutcome::Resumed);
     world.assert_holds(&sale).await;
 }
@@ -201,10 +201,10 @@ async fn a_deletion_is_remembered_and_the_next_history_follows_it() {
         Some("10-w")
     );
     world.set_sale_field(&sale, "clearing", "0 reset a").await;
-    let resumed = world.store.sale_resume_after_loss(&sale).await;
+    let resumed = world.store.sale_resume(&sale).await;
     assert_eq!(resumed.expect("answered"), ResumeOutcome::BeingCleared);
     let none = SaleId::parse("b").expect("valid");
-    let resumed = world.store.sale_resume_after_loss(&none).await;
+    let resumed = world.store.sale_resume(&none).await;
     assert_eq!(resumed.expect("answered"), ResumeOutcome::NoSuchSale);
 }
 
