@@ -86,11 +86,9 @@ pub fn table(rows: &[Vec<String>]) -> String {
 }
 
 /// Lines of a name and what it is.
-pub fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> String {
+pub fn facts(rows: impl IntoIterator<Item = (impl Into<String>, String)>) -> String {
     let rows = rows.into_iter();
-    let rows: Vec<_> = rows
-        .map(|(name, value)| vec![name.to_owned(), value])
-        .collect();
+    let rows: Vec<_> = rows.map(|(name, value)| vec![name.into(), value]).collect();
     table(&rows)
 }
 

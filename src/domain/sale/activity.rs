@@ -72,24 +72,6 @@ impl Activity {
     }
 }
 
-/// What an edit changes about an activity: every field that is `Some`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ActivityEdit {
-    /// New keyword, which makes the sale an activity for ever and puts it on show; `Some(None)`
-    /// takes it off show.
-    pub keyword: Option<Option<Keyword>>,
-    /// New place; an empty text removes it.
-    pub place: Option<String>,
-    /// New start; `Some(None)` removes it.
-    pub starts_at: Option<Option<EpochMs>>,
-    /// New end; `Some(None)` removes it.
-    pub ends_at: Option<Option<EpochMs>>,
-    /// New address of a picture; an empty text removes it.
-    pub picture: Option<String>,
-    /// New description; an empty text removes it.
-    pub description: Option<String>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

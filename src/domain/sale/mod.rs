@@ -3,35 +3,29 @@
 pub mod activity;
 mod edit;
 pub mod history;
+pub mod terms;
 pub mod unit;
+pub mod values;
 
 use std::fmt;
 
 use self::activity::Activity;
-pub use self::edit::{EditOutcome, EditRefusal, ResumeOutcome, SaleEdit};
+pub use self::edit::{EditOutcome, EditRefusal, ResumeOutcome};
+pub use self::terms::SaleEdit;
 use super::Invalid;
 use super::ids::SaleId;
 use super::time::EpochMs;
 
 /// Units that one buyer may ask for when the sale does not say otherwise.
 pub const PURCHASE_MAX_DEFAULT: u32 = 2;
-/// The most that a sale may allow one buyer.
-pub const PURCHASE_MAX_LIMIT: u32 = 100;
 /// Orders that one buyer may have had of a sale when it does not say otherwise.
 pub const ORDERS_MAX_DEFAULT: u32 = 20;
-/// The most that a sale may allow one buyer, unless it has no limit.
-pub const ORDERS_MAX_LIMIT: u32 = 1_000_000;
 /// The smallest bid of a target that does not say otherwise, in cents.
 pub const BID_MIN_DEFAULT: u64 = 1;
 /// The most units that one sale may ever be stocked with; a target: [`CENTS_MAX`] cents.
 ///
 /// [`CENTS_MAX`]: super::money::CENTS_MAX
 pub const STOCK_UNITS_MAX: u64 = 1_000_000_000;
-
-/// The shortest hold, in ms: the expirer promises to be at most a second late.
-pub const HOLD_MS_MIN: u64 = 1_000;
-/// The longest hold, in ms: a year.
-pub const HOLD_MS_MAX: u64 = 365 * 24 * 60 * 60 * 1_000;
 
 /// How the stock is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -953,13 +953,13 @@ async fn every_change_is_logged_with_who_and_what() {
             "POST",
             "/admin/sales/a/pause",
             "",
-            "asked=paused true became=\"paused\"",
+            "asked=paused on became=\"paused\"",
         ),
         (
             "POST",
             "/admin/sales/a/resume",
             "",
-            "asked=paused false became=\"resumed\"",
+            "asked=paused off became=\"resumed\"",
         ),
     ] {
         let before = record.logged().lines().count();

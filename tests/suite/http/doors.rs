@@ -5,6 +5,7 @@ use seckill::domain::sale::{SaleEdit, StockKind};
 use crate::support::app::TestApp;
 use crate::support::buyer::Reply;
 use crate::support::redis::{World, sale_id};
+use crate::support::terms::term_number;
 
 const DOORS: [(&str, StockKind); 2] =
     [("/seckill", StockKind::List), ("/incr", StockKind::Counter)];
@@ -350,7 +351,7 @@ async fn a_sale_may_allow_more_than_two() {
     let app = TestApp::start(&world).await;
     let id = world.sale("spring.tea", StockKind::List, 100).await;
     let wider = SaleEdit {
-        purchase_max: Some(100),
+        purchase_max: Some(term_number(100)),
         ..edit()
     };
     world.put(&id, &wider).await;

@@ -27,4 +27,5 @@ pub mod proxy;
 pub mod receiver;
 pub mod redis;
 pub mod stalls;
+pub mod terms;
 pub mod wechat;

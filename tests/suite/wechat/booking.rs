@@ -10,6 +10,7 @@ use crate::support::PATIENCE;
 use crate::support::buyer::Reply;
 use crate::support::redis::{PrivateRedis, World};
 use crate::support::stalls::Stalls;
+use crate::support::terms::term_text;
 use crate::support::wechat::{FAR, Follower, Heard, SITE, office, on_show};
 
 const BOOKED: &str = "恭喜您，抢票成功！";
@@ -51,8 +52,8 @@ async fn a_ticket_is_booked_once_by_menu_or_by_keyword() {
         let world = World::new().await;
         let mut edit = on_show("key");
         edit.kind = Some(kind);
-        edit.title = Some("马兰花开".to_owned());
-        edit.activity.place = Some("大礼堂".to_owned());
+        edit.title = Some(term_text("马兰花开"));
+        edit.place = Some(term_text("大礼堂"));
         let sale = world.activity("drama.sat-12", 50, &edit).await;
         let app = office(&world).await;
         let follower = world.bound(&app, "o-1", "2019010001").await;
@@ -266,7 +267,7 @@ async fn a_keyword_means_what_can_be_booked() {
     let follower = world.bound(&app, "o-1", "2019010001").await;
     let last_year = follower.says("抢票 key").await.ticket();
     edit.closes_at = Some(Some(1_000));
-    edit.activity.ends_at = Some(Some(1_000));
+    edit.ends_at = Some(Some(1_000));
     world.put(&old, &edit).await;
     // Alone, it is meant: here is the ticket again, and to somebody else the reason.
     assert_eq!(follower.says("抢票 key").await.ticket(), last_year);
@@ -307,7 +308,7 @@ async fn an_activity_is_found_by_the_keyword_that_it_has_just_got() {
     let sale = world.activity("a", 0, &on_show("key")).await;
     let mut waits = vec![hears(&follower, "抢票 key", SOLD_OUT).await];
     let mut off = SaleEdit::default();
-    off.activity.keyword = Some(None);
+    off.keyword = Some(None);
     world.put(&sale, &off).await;
     waits.push(hears(&follower, "抢票 key", NOT_FOUND).await);
     assert_eq!(follower.says("查票").await.text, "您没有未使用的票！");
