@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::domain::ids::SaleId;
 use crate::domain::time::EpochMs;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::readings::{Missing, Pace, Reader, Readings};
 use crate::store::Store;
 use crate::store::sales::{Clock, SaleRead};
@@ -89,11 +89,11 @@ impl Catalogue {
     /// The last reading if it is fresh, or else the next one, with all that was changed since.
     ///
     /// # Errors
-    /// [`Error::Busy`] when there is none in time.
+    /// [`Failure::Busy`] when there is none in time.
     pub async fn look(&self) -> Result<Arc<Reading>> {
         let reading = self.readings.look(None, self.timeout).await;
         let reading = reading.map_err(|missing| {
-            Error::Busy(match missing {
+            Failure::Busy(match missing {
                 Missing::Late => format!("the sales were not read within {:?}", self.timeout),
                 Missing::Ended => "the server is stopping".to_owned(),
             })
@@ -109,7 +109,7 @@ impl Catalogue {
             return;
         };
         let found = match found {
-            Err(Error::Busy(_)) => return,
+            Err(Failure::Busy(_)) => return,
             found => found.transpose(),
         };
         let snapshot = found.as_ref().and_then(|found| found.as_ref().ok());

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::admission::gate::Gates;
 use crate::catalogue::{Catalogue, Reading};
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::metrics::Metrics;
 use crate::metrics::figures::{self, FeedFigures, GateFigures, LagFigures, SaleFigures};
 use crate::readings::{Pace, Reader, Readings};
@@ -65,7 +65,7 @@ impl Figures {
     /// It cannot be written, or not in time.
     pub async fn counts(&self) -> Result<Arc<String>> {
         let counts = self.counts.look(Some(Instant::now()), LOOK_MAX).await;
-        let late = |_| Error::Busy(format!("nothing was written within {LOOK_MAX:?}"));
+        let late = |_| Failure::Busy(format!("nothing was written within {LOOK_MAX:?}"));
         counts.map_err(late)?.as_ref().clone()
     }
 }
@@ -83,7 +83,7 @@ impl Reader for Scribe {
             timeout(READ_MAX, self.catalogue.look()),
             timed(timeout(READ_MAX, self.store.feeds())),
         );
-        let late = |_| Error::Busy(format!("no figures within {READ_MAX:?}"));
+        let late = |_| Failure::Busy(format!("no figures within {READ_MAX:?}"));
         let sales = sales.map_err(late).flatten();
         let read = sales.and_then(|sales| {
             let feeds = feeds.map_err(late).flatten()?;
@@ -125,15 +125,17 @@ impl Reader for Counter {
                 buyers,
             });
             let gates = figures::text_of_gates(&gates.collect::<Vec<_>>());
-            Ok(Arc::new(metrics.text()? + &gates))
+            metrics.text().map(|text| Arc::new(text + &gates))
         }));
         let (written, took) = written.await;
-        let ended = |e| Error::Contract(format!("metrics: {e}"));
+        let written = written.map_err(|ended| ended.to_string());
+        let written = written.and_then(|text| text.map_err(|e| e.to_string()));
+        let failed = |why| Failure::Busy(format!("the metrics were not written: {why}"));
         let pace = Pace {
             fresh: Duration::ZERO,
             rest: took,
         };
-        (written.map_err(ended).flatten(), pace)
+        (written.map_err(failed), pace)
     }
 }
 

@@ -16,6 +16,7 @@ pub mod domain;
 
 pub mod config;
 pub mod error;
+pub mod failure;
 pub mod metrics;
 pub mod readings;
 

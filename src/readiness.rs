@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::failure::Failure;
 use crate::readings::{Pace, Reader, Readings};
 use crate::store::Store;
 use crate::store::server::Verified;
@@ -72,7 +73,7 @@ impl Asker {
     /// Why buyers cannot be served as they were promised.
     pub async fn ask(&self) -> Verdict {
         let verdict = self.0.look(Some(Instant::now()), ASK_MAX).await;
-        let none = |_| Error::Busy("the server is stopping".to_owned());
+        let none = |_| Failure::Busy("the server is stopping".to_owned());
         verdict.map_err(none)?.as_ref().clone()
     }
 }

@@ -7,27 +7,28 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom up; one may use those below it. Equal ranks do not use each other.
-const RANKS: [(&str, u8); 20] = [
+const RANKS: [(&str, u8); 21] = [
     ("domain", 0),
-    ("error", 1),
-    ("config", 2),
-    ("metrics", 2),
-    ("readings", 2),
-    ("private_redis", 3),
-    ("store", 4),
-    ("admission", 5),
-    ("catalogue", 5),
-    ("expirer", 5),
-    ("memory", 5),
-    ("operation", 5),
-    ("readiness", 5),
-    ("relay", 5),
-    ("figures", 6),
-    ("wechat", 6),
-    ("http", 7),
-    ("cli", 7),
-    ("app", 8),
-    ("main", 9),
+    ("failure", 1),
+    ("error", 2),
+    ("config", 3),
+    ("metrics", 3),
+    ("readings", 3),
+    ("private_redis", 4),
+    ("store", 5),
+    ("admission", 6),
+    ("catalogue", 6),
+    ("expirer", 6),
+    ("memory", 6),
+    ("operation", 6),
+    ("readiness", 6),
+    ("relay", 6),
+    ("figures", 7),
+    ("wechat", 7),
+    ("http", 8),
+    ("cli", 8),
+    ("app", 9),
+    ("main", 10),
 ];
 /// Who alone may name a crate, wherever a path starts with it.
 const CRATE_OWNERS: [(&str, &[&str]); 7] = [

@@ -11,7 +11,7 @@ use seckill::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, SaleId};
 use seckill::domain::purchase::attempt::Attempt;
 use seckill::domain::purchase::outcome::{Grant, Outcome};
 use seckill::domain::sale::StockKind;
-use seckill::error::{Error, Result};
+use seckill::failure::{Failure, Result};
 use seckill::http::AttemptRequest;
 use seckill::store::keys::Keys;
 use seckill::store::orders::grab;
@@ -36,7 +36,7 @@ impl Door {
             purchase: asked.purchase,
             order: OrderId::new(sale, rand::random::<[u8; ORDER_ID_RANDOM_BYTES]>()),
         };
-        let busy = |e: deadpool_redis::PoolError| Error::Busy(e.to_string());
+        let busy = |e: deadpool_redis::PoolError| Failure::Busy(e.to_string());
         let mut connection = self.pool.get().await.map_err(busy)?;
         let door = StockKind::List.door();
         let call = SALE_GRAB.on(&keys).arg(sale.as_str());
@@ -47,7 +47,7 @@ impl Door {
             .send(&mut *connection)
             .await?;
         let outcomes = grab::decode(&said, sale, door, &[attempt])?.outcomes;
-        let none = || Error::Contract("no outcome".to_owned());
+        let none = || Failure::Unreadable("no outcome".to_owned());
         outcomes.into_iter().next().ok_or_else(none)?
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::ids::SaleId;
 use crate::domain::purchase::attempt::Attempt;
 use crate::domain::purchase::outcome::{Outcome, Refusal};
 use crate::domain::sale::Door;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::metrics::Metrics;
 use crate::store::connection::lane::Lane;
 use crate::store::orders::grab::Batch;
@@ -176,9 +176,9 @@ impl Batcher {
     /// One attempt of a batch failed: too few replicas have what its answer rests on, or its buyer
     /// holds an order that cannot be read. Of that no gate need hear: the attempt took nothing, and
     /// its buyer is in the index from which gates learn.
-    fn failed(&self, sale: &SaleId, error: &Error) {
+    fn failed(&self, sale: &SaleId, error: &Failure) {
         self.metrics.redis_error(error);
-        if matches!(error, Error::Contract(_)) {
+        if matches!(error, Failure::Unreadable(_)) {
             tracing::error!(%sale, %error, "an order cannot be shown: run `seckill audit --deep`");
         }
     }
@@ -188,7 +188,7 @@ impl Batcher {
 async fn refuse(late: &mut Vec<Ask>) {
     for ask in late.drain(..) {
         let waited = ask.asked_at.elapsed();
-        let busy = Error::Busy(format!("waited {waited:?} in the queue"));
+        let busy = Failure::Busy(format!("waited {waited:?} in the queue"));
         let _ = ask.answer.send(Err(busy));
     }
 }

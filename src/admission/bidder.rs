@@ -15,7 +15,7 @@ use super::new_id;
 use crate::domain::ids::{RequestId, SaleId, Username};
 use crate::domain::money::Amount;
 use crate::domain::purchase::bid::{Bid, BidOutcome, BidRefusal};
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::store::connection::lane::Lane;
 use crate::store::orders::bids::DecidedBid;
 
@@ -52,7 +52,7 @@ impl Bidder {
         goods: SaleId,
         amount: Amount,
     ) -> Result<BidOutcome> {
-        let full = |_| Error::Busy(format!("{BIDS_MAX} bids are waiting"));
+        let full = |_| Failure::Busy(format!("{BIDS_MAX} bids are waiting"));
         let _room = self.room.try_acquire().map_err(full)?;
         let asked_at = Instant::now();
         if self.learner.names.pass(&goods).await? == Pass::Denied {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::OnForgot;
 use crate::domain::ids::SaleId;
 use crate::domain::sale::history::Past;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::metrics::Metrics;
 use crate::store::Store;
 
@@ -90,7 +90,7 @@ impl Memory {
     /// never was.
     ///
     /// # Errors
-    /// [`Error::Busy`] when Redis does not say whether an operator deleted the sale.
+    /// [`Failure::Busy`] when Redis does not say whether an operator deleted the sale.
     pub async fn has_lost(
         &self,
         store: &Store,
@@ -101,7 +101,7 @@ impl Memory {
         let Some(past) = recalled else {
             return Ok(false);
         };
-        let late = |_| Error::Busy("no answer from Redis in time".to_owned());
+        let late = |_| Failure::Busy("no answer from Redis in time".to_owned());
         let deleted = timeout_at(deadline, store.sale_deleted(sale)).await;
         let deleted = deleted.map_err(late)??;
         if deleted >= Some(past.history.number()) {

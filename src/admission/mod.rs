@@ -40,7 +40,7 @@ use crate::domain::purchase::bid::BidOutcome;
 use crate::domain::purchase::outcome::{Outcome, Refusal};
 use crate::domain::purchase::place::{Basket, PlaceOutcome};
 use crate::domain::sale::Door;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::metrics::Metrics;
 use crate::store::Store;
 
@@ -107,7 +107,7 @@ impl Admission {
     /// Decides one placement, within the timeout.
     ///
     /// # Errors
-    /// [`Error::Busy`] when it was certainly not executed; anything else means that it may have
+    /// [`Failure::Busy`] when it was certainly not executed; anything else means that it may have
     /// been, and that the same request may safely be sent again.
     pub async fn place(
         &self,
@@ -139,7 +139,7 @@ impl Admission {
     /// Decides one attempt at `door`, within the timeout.
     ///
     /// # Errors
-    /// [`Error::Busy`] when it was certainly not executed; anything else means that it may have
+    /// [`Failure::Busy`] when it was certainly not executed; anything else means that it may have
     /// been, and that the same buyer may safely ask again.
     pub async fn grab(
         &self,
@@ -196,7 +196,7 @@ impl Admission {
     /// by that, the very next attempt at this server reaches them.
     ///
     /// # Errors
-    /// [`Error::Busy`] when it was certainly not executed; anything else means that it may have
+    /// [`Failure::Busy`] when it was certainly not executed; anything else means that it may have
     /// been, and that the same may safely be asked again.
     pub async fn cancel(&self, id: &OrderId, asker: Option<Asker<'_>>) -> Result<ChangeOutcome> {
         let outcome = self.store.order_cancel(id, asker).await?;
@@ -245,7 +245,7 @@ impl Admission {
         };
         self.queue.enter(ask)?;
         self.metrics.entered_queue();
-        let ended = |_| Error::Unknown("the batcher ended".to_owned());
+        let ended = |_| Failure::Unknown("the batcher ended".to_owned());
         outcome.await.map_err(ended)?
     }
 }

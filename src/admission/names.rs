@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::domain::ids::SaleId;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::metrics::Metrics;
 
 /// Least time between two questions for one unknown name.
@@ -102,7 +102,7 @@ impl Names {
     /// to a question of others.
     ///
     /// # Errors
-    /// [`Error::Busy`] when the name is unknown and there were questions enough.
+    /// [`Failure::Busy`] when the name is unknown and there were questions enough.
     pub async fn pass(&self, sale: &SaleId) -> Result<Pass> {
         let settled = async {
             loop {
@@ -118,7 +118,7 @@ impl Names {
         let passed = timeout(self.patience, settled).await;
         passed.unwrap_or_else(|_| {
             self.metrics.names.another("busy");
-            Err(Error::Busy(format!(
+            Err(Failure::Busy(format!(
                 "Redis did not say within {:?} whether there is a sale {sale}",
                 self.patience
             )))
@@ -213,7 +213,7 @@ impl Names {
         match state.map(|question| question.state) {
             Some(State::Denied) => Ok(Pass::Denied),
             Some(State::Pending) => Ok(Pass::Pending),
-            _ if asked.len() >= ASKS_PER_SECOND => Err(Error::Busy(format!(
+            _ if asked.len() >= ASKS_PER_SECOND => Err(Failure::Busy(format!(
                 "no sale {sale} was seen, and Redis was asked for {ASKS_PER_SECOND} unknown names \
                  in the last second"
             ))),

@@ -18,7 +18,7 @@ use crate::domain::ids::{RequestId, SaleId, Username};
 use crate::domain::purchase::outcome::Refusal;
 use crate::domain::purchase::place::{Basket, PlaceOutcome, PlaceRefusal, Placement};
 use crate::domain::sale::history::Past;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::store::connection::lane::Lane;
 use crate::store::orders::place::Placed;
 
@@ -54,7 +54,7 @@ impl Placer {
         request: RequestId,
         basket: Basket,
     ) -> Result<PlaceOutcome> {
-        let full = |_| Error::Busy(format!("{PLACEMENTS_MAX} placements are waiting"));
+        let full = |_| Failure::Busy(format!("{PLACEMENTS_MAX} placements are waiting"));
         let _room = self.room.try_acquire().map_err(full)?;
         let asked_at = Instant::now();
         if let Some(goods) = self.denied(&basket).await? {

@@ -15,7 +15,7 @@ use crate::domain::ids::SaleId;
 use crate::domain::purchase::attempt::Attempt;
 use crate::domain::purchase::outcome::Outcome;
 use crate::domain::sale::Door;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 
 /// Most attempts in one script call: half a millisecond of Redis.
 pub const BATCH_ATTEMPTS_MAX: usize = 128;
@@ -97,13 +97,13 @@ impl Queue {
     /// Lets an attempt wait.
     ///
     /// # Errors
-    /// [`Error::Busy`] when its sale has its share of the places, or the batcher has ended.
+    /// [`Failure::Busy`] when its sale has its share of the places, or the batcher has ended.
     pub fn enter(&self, ask: Ask) -> Result<()> {
         let waiting = ask.line.waiting();
         let share = self.asks.capacity().max(BATCH_ATTEMPTS_MAX);
         if waiting >= share {
             let sale = &ask.line.sale;
-            return Err(Error::Busy(format!("{waiting} attempts wait for {sale}")));
+            return Err(Failure::Busy(format!("{waiting} attempts wait for {sale}")));
         }
         ask.line.waiting.fetch_add(1, Ordering::Relaxed);
         self.asks.try_send(ask).map_err(|refused| {
@@ -112,7 +112,7 @@ impl Queue {
                 mpsc::error::TrySendError::Closed(_) => "the server is stopping".to_owned(),
             };
             refused.into_inner().line.leave();
-            Error::Busy(why)
+            Failure::Busy(why)
         })
     }
 

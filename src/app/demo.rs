@@ -3,7 +3,7 @@
 use crate::domain::ids::SaleId;
 use crate::domain::sale::values::{Checked, TermValue, Title};
 use crate::domain::sale::{SaleEdit, StockKind};
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::store::Store;
 
 /// Title by which a demo sale is known.
@@ -39,7 +39,7 @@ pub async fn put(store: &Store, id: &SaleId, kind: StockKind) -> Result<()> {
 /// A server that is started while replicas are away is not ready, and starts all the same.
 fn unless_unknown<T>(done: Result<T>) -> Result<()> {
     match done {
-        Err(Error::Unknown(why)) => {
+        Err(Failure::Unknown(why)) => {
             tracing::warn!(why, "replicas may not have the demo sales");
             Ok(())
         }

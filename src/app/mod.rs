@@ -66,7 +66,7 @@ impl App {
         warn_of_office(&config.wechat);
         let token = config.admin.token.clone();
         let token = token.unwrap_or_else(AdminToken::random);
-        let metrics = Arc::new(Metrics::new()?);
+        let metrics = Arc::new(registered()?);
         let relay = match &config.relay.webhook {
             Some(_) => Some(build_relay(config, &store, &metrics)?),
             None => None,
@@ -244,7 +244,7 @@ pub async fn relay(config: Config) -> Result<()> {
     let store = Store::configured(&config, &url)?;
     let _replicas = Watch::start(&store, config.redis.replica_gone);
     let _readiness = Readiness::start(&store, false);
-    let relay = Relay::new(store, &config.relay, Arc::new(Metrics::new()?))?;
+    let relay = Relay::new(store, &config.relay, Arc::new(registered()?))?;
     if let Some(webhook) = &config.relay.webhook {
         println!("seckill delivers the feed to {webhook}");
     }
@@ -262,6 +262,11 @@ pub async fn relay(config: Config) -> Result<()> {
         () = stopped => {}
     }
     Ok(())
+}
+
+/// All metrics, at zero.
+fn registered() -> Result<Metrics> {
+    Metrics::new().map_err(|e| Error::Config(format!("metrics: {e}")))
 }
 
 /// A relay with connections of its own: it must not wait for those of the operators.
@@ -303,5 +308,5 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|e| Error::Embedded(e.to_string()))?
+    done.map_err(|e| Error::PrivateRedis(e.to_string()))?
 }

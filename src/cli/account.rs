@@ -20,6 +20,7 @@ use crate::domain::ids::{Event, Username};
 use crate::domain::payment::Direction;
 use crate::domain::whole::whole;
 use crate::error::{Error, Result};
+use crate::failure::Failure;
 use crate::operation::account::{balance, balance_changed, limit_passed, no_such_account, to_json};
 use crate::store::Store;
 use crate::store::orders::accounts::{ACCOUNTS_PER_CALL_MAX, SetIfOutcome, SetOutcome};
@@ -131,7 +132,7 @@ async fn set(
     for slice in balances.chunks(ACCOUNTS_PER_CALL_MAX) {
         let answered = store.account_set(event, slice).await;
         let partly = |error| partly(done, balances.len(), first.then_some(event), error);
-        match answered.map_err(partly)? {
+        match answered.map_err(|failure| partly(failure.into()))? {
             SetOutcome::Set {
                 created: new,
                 changed: other,
@@ -179,13 +180,8 @@ async fn set_if(
 }
 
 /// A balance that was seen is set once.
-fn in_doubt(error: Error) -> Error {
-    match error {
-        Error::Unknown(why) | Error::Contract(why) => Error::Unknown(format!(
-            "{why}; the same again is safe: it sets nothing twice"
-        )),
-        other => other,
-    }
+fn in_doubt(failure: Failure) -> Failure {
+    failure.and_if_unknown("the same again is safe: it sets nothing twice")
 }
 
 /// Balances that were set.
@@ -225,7 +221,7 @@ impl Done {
 /// them, if it is the `first_of` its event.
 fn partly(done: usize, of: usize, first_of: Option<&Event>, error: Error) -> Error {
     let (so_far, keeps) = match &error {
-        Error::Unknown(_) | Error::Contract(_) => ("the next ones perhaps", "may keep"),
+        Error::Store(Failure::Unknown(_)) => ("the next ones perhaps", "may keep"),
         _ if done > 0 => ("the others not", "keeps"),
         _ => return error,
     };
@@ -375,28 +371,29 @@ mod tests {
     #[test]
     fn a_load_that_breaks_off_says_what_it_began() {
         let event = Event::parse("e").expect("valid");
-        let broken = |done, first_of, why: fn(String) -> Error| {
-            partly(done, 9, first_of, why("late".to_owned())).to_string()
+        let broken = |done, first_of, why: fn(String) -> Failure| {
+            partly(done, 9, first_of, why("late".to_owned()).into()).to_string()
         };
-        let busy = broken(5, Some(&event), Error::Busy);
+        let busy = broken(5, Some(&event), Failure::Busy);
         assert!(busy.contains("set 5 of 9 accounts, the others not"));
         assert!(
             busy.contains("; event e keeps accounts from now on"),
             "{busy}"
         );
-        let nothing = broken(0, Some(&event), Error::Busy);
+        let nothing = broken(0, Some(&event), Failure::Busy);
         assert_eq!(nothing, "not executed: late");
         for done in [0, 5] {
-            for why in [Error::Unknown, Error::Contract] {
-                let perhaps = broken(done, Some(&event), why);
-                let set = format!("set {done} of 9 accounts, the next ones perhaps");
-                assert!(perhaps.contains(&set), "{perhaps}");
-                assert!(
-                    perhaps.contains("; event e may keep accounts from now on"),
-                    "{perhaps}"
-                );
-                assert!(!broken(done, None, why).contains("event e"), "{perhaps}");
-            }
+            let perhaps = broken(done, Some(&event), Failure::Unknown);
+            let set = format!("set {done} of 9 accounts, the next ones perhaps");
+            assert!(perhaps.contains(&set), "{perhaps}");
+            assert!(
+                perhaps.contains("; event e may keep accounts from now on"),
+                "{perhaps}"
+            );
+            assert!(
+                !broken(done, None, Failure::Unknown).contains("event e"),
+                "{perhaps}"
+            );
         }
     }
 

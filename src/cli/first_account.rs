@@ -3,6 +3,7 @@
 use crate::domain::ids::{Event, SaleId};
 use crate::domain::sale::StockKind;
 use crate::error::Result;
+use crate::failure::Failure;
 use crate::store::Store;
 use crate::store::sales::snapshot::Snapshot;
 
@@ -19,7 +20,7 @@ pub(super) async fn is_first(store: &Store, event: &Event) -> Result<bool> {
 /// Whether somebody bids in this event. A sale that cannot be read may be a target.
 async fn has_target(store: &Store, event: &Event) -> Result<bool> {
     let sales = store.sales().await?;
-    let of_event = |(id, read): &(SaleId, Result<Snapshot>)| {
+    let of_event = |(id, read): &(SaleId, Result<Snapshot, Failure>)| {
         let target = |snapshot: &Snapshot| snapshot.sale.kind == StockKind::Target;
         id.event() == event.as_str() && read.as_ref().map_or(true, target)
     };

@@ -28,6 +28,7 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{Config, secret};
 use crate::error::{Error, Result};
+use crate::failure::Failure;
 use crate::private_redis::{Attached, MemoryLimit, Options, has_data};
 use crate::store::Store;
 use crate::store::replicas::Watch;
@@ -321,7 +322,7 @@ async fn attach(config: &Config, begins: bool) -> Result<Attached> {
     let limit = MemoryLimit::here(config.redis.maxmemory.unwrap_or_default());
     let open = move || Attached::open(&data_dir, Options::within(limit));
     let opened = tokio::task::spawn_blocking(open).await;
-    opened.map_err(|e| Error::Embedded(e.to_string()))?
+    opened.map_err(|e| Error::PrivateRedis(e.to_string()))?
 }
 
 /// Says an error of this command to a person, and the exit code for it.
@@ -332,9 +333,11 @@ pub fn report(command: &Command, error: &Error) -> ExitCode {
         _ if matches!(command, Command::Operate(Operation::Audit(_))) => {
             ExitCode::from(EXIT_NO_VERDICT)
         }
-        Error::Unknown(_) => ExitCode::from(EXIT_UNKNOWN),
-        Error::Busy(_) => ExitCode::from(EXIT_NO_REDIS),
-        Error::Contract(_) | Error::Embedded(_) | Error::Refused(_) => ExitCode::FAILURE,
+        Error::Store(Failure::Unknown(_)) => ExitCode::from(EXIT_UNKNOWN),
+        Error::Store(Failure::Busy(_)) => ExitCode::from(EXIT_NO_REDIS),
+        Error::Store(Failure::Unreadable(_)) | Error::PrivateRedis(_) | Error::Refused(_) => {
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::change::{Change, ChangeOutcome, ChangeRefusal};
 use crate::domain::order::{Accepted, Line, Order};
 use crate::error::{Error, Result};
+use crate::failure::Failure;
 use crate::operation::orders::OrderView;
 use crate::operation::times;
 use crate::store::Store;
@@ -51,10 +52,8 @@ impl OrderCommand {
             Change::Cancel => store.order_cancel(id, None).await,
             Change::Use => store.order_use(id).await,
         };
-        let outcome = outcome.map_err(|error| match error {
-            Error::Unknown(why) => Error::Unknown(format!("{why}; say it again, that is safe")),
-            other => other,
-        });
+        let again = |failure: Failure| failure.and_if_unknown("say it again, that is safe");
+        let outcome = outcome.map_err(again);
         report(change, id, outcome?, output)
     }
 }

@@ -9,6 +9,7 @@ use super::lookup::existing;
 use super::print::{Output, printed};
 use crate::domain::ids::SaleId;
 use crate::error::{Error, Result};
+use crate::failure::Failure;
 use crate::operation::orders::Format;
 use crate::store::Store;
 
@@ -62,7 +63,7 @@ impl OrdersCommand {
     }
 }
 
-fn incomplete(error: Error) -> Error {
+fn incomplete(error: Failure) -> Error {
     Error::Refused(format!(
         "{error}; the list is incomplete: run the command again"
     ))

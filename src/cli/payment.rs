@@ -11,6 +11,7 @@ use crate::domain::ids::{Event, RequestId, Username};
 use crate::domain::money::Amount;
 use crate::domain::payment::{Direction, PayOutcome, Payment};
 use crate::error::{Error, Result};
+use crate::failure::Failure;
 use crate::operation::account::{not_paid, paid_to_json};
 use crate::store::Store;
 
@@ -98,15 +99,15 @@ fn line(event: &Event, payment: &Payment, balance: u64) -> String {
 
 /// Nobody knows whether it was paid: the error says how to find out, and what may have begun with
 /// the first account of an event.
-fn in_doubt(payment: &Payment, first_of: Option<&Event>, error: Error) -> Error {
-    let (Error::Unknown(why) | Error::Contract(why)) = error else {
-        return error;
+fn in_doubt(payment: &Payment, first_of: Option<&Event>, failure: Failure) -> Failure {
+    let Failure::Unknown(why) = failure else {
+        return failure;
     };
     let begins = first_of.map_or_else(String::new, |event| {
         format!("; {}", begins(event, "may keep"))
     });
     let id = payment.request.as_str();
-    Error::Unknown(format!(
+    Failure::Unknown(format!(
         "{why}; the same again with --request-id {id:?} is safe: it is paid once{begins}"
     ))
 }
@@ -124,19 +125,15 @@ mod tests {
             direction: Direction::Deposit,
             amount: Amount::parse("5").expect("valid"),
         };
-        for why in [Error::Unknown, Error::Contract] {
-            let why = why("late".to_owned());
-            let doubt = in_doubt(&payment, Some(&event), why.clone());
-            assert!(matches!(doubt, Error::Unknown(_)), "{doubt:?}");
-            let said = doubt.to_string();
-            assert!(said.contains("late; the same again with --request-id \"r 1\" is safe"));
-            assert!(
-                said.ends_with("; event e may keep accounts from now on: who has none cannot bid")
-            );
-            let later = in_doubt(&payment, None, why).to_string();
-            assert!(later.ends_with("it is paid once"), "{later}");
-        }
-        let busy = in_doubt(&payment, Some(&event), Error::Busy("late".to_owned()));
+        let why = Failure::Unknown("late".to_owned());
+        let doubt = in_doubt(&payment, Some(&event), why.clone());
+        assert!(matches!(doubt, Failure::Unknown(_)), "{doubt:?}");
+        let said = doubt.to_string();
+        assert!(said.contains("late; the same again with --request-id \"r 1\" is safe"));
+        assert!(said.ends_with("; event e may keep accounts from now on: who has none cannot bid"));
+        let later = in_doubt(&payment, None, why).to_string();
+        assert!(later.ends_with("it is paid once"), "{later}");
+        let busy = in_doubt(&payment, Some(&event), Failure::Busy("late".to_owned()));
         assert_eq!(busy.to_string(), "not executed: late");
     }
 }

@@ -15,6 +15,7 @@ use crate::domain::ids::SaleId;
 use crate::domain::money::CENTS_MAX;
 use crate::domain::sale::StockKind;
 use crate::error::{Error, Result};
+use crate::failure::Failure;
 use crate::operation;
 use crate::operation::stock::{Load, check_count, step, unit_of};
 use crate::operation::units::{UnitList, UnitReader};
@@ -188,7 +189,7 @@ impl Removed {
     fn partly(&self, id: &SaleId, asked: &str, error: Error) -> Error {
         let done = self.done;
         let so_far = match &error {
-            Error::Unknown(_) => format!(
+            Error::Store(Failure::Unknown(_)) => format!(
                 "removed {done} of {asked}, as printed; the next ones perhaps: compare `removed` in \
                  `seckill sale show {id}` before you remove the rest"
             ),

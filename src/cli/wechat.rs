@@ -9,6 +9,7 @@ use super::print::{Output, facts};
 use crate::domain::ids::{Number, SaleId};
 use crate::domain::order::Order;
 use crate::error::{Error, Result};
+use crate::failure::Failure;
 use crate::store::Store;
 use crate::store::sales::snapshot::Snapshot;
 use crate::wechat::activities::{bookable, on_show};
@@ -64,7 +65,7 @@ async fn print_menu(store: &Store) -> Result<ExitCode> {
 }
 
 /// Sales that cannot be read, and so are left out.
-fn unreadable(sales: &[(SaleId, Result<Snapshot>)]) -> Vec<String> {
+fn unreadable(sales: &[(SaleId, Result<Snapshot, Failure>)]) -> Vec<String> {
     let broken = sales
         .iter()
         .filter_map(|(id, read)| Some((id, read.as_ref().err()?)));
@@ -95,7 +96,7 @@ async fn show(store: &Store, number: &Number, output: Output) -> Result<ExitCode
         let sale = &shown.sale.id;
         match store.order_of_buyer(sale, &number.username()).await {
             Ok(held) => tickets.extend(held.map(|order| (sale, order))),
-            Err(away @ Error::Busy(_)) => return Err(away),
+            Err(away @ Failure::Busy(_)) => return Err(away.into()),
             Err(error) => missing.push(format!("the ticket of {sale} is left out: {error}")),
         }
     }
@@ -126,11 +127,8 @@ async fn unbind(store: &Store, number: &Number, output: Output) -> Result<ExitCo
     let freed = store
         .number_free(number)
         .await
-        .map_err(|error| match error {
-            Error::Unknown(why) => {
-                Error::Unknown(format!("{why}; `seckill wechat show {number}` tells"))
-            }
-            other => other,
+        .map_err(|failure| {
+            failure.and_if_unknown(&format!("`seckill wechat show {number}` tells"))
         })?;
     let none = || Error::Refused(format!("number {number} is bound to nobody"));
     let openid = freed.ok_or_else(none)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::domain::time::EpochMs;
-use crate::error::Result;
+use crate::failure::Result;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::server::clock::{Reading, Step};

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use self::clock::Clock;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::orders::holds::{ExpireOutcome, Slice};
@@ -235,7 +235,7 @@ struct Failures {
 
 impl Failures {
     /// Another one: how long to wait before the next try.
-    fn another(&mut self, error: &Error, what: &str) -> Duration {
+    fn another(&mut self, error: &Failure, what: &str) -> Duration {
         if self.in_a_row == 0 {
             tracing::warn!(%error, "{what}: trying again");
         }

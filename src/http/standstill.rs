@@ -11,7 +11,7 @@ use actix_web::HttpRequest;
 use actix_web::rt::{spawn, time};
 
 use super::connection;
-use crate::error::Error;
+use crate::failure::Failure;
 
 /// How often a worker shows that it runs.
 const TICK: Duration = Duration::from_millis(100);
@@ -83,8 +83,8 @@ impl Standstill {
 }
 
 /// What becomes of a request that was held up.
-pub fn busy() -> Error {
-    Error::Busy("the server stood still when it came".to_owned())
+pub fn busy() -> Failure {
+    Failure::Busy("the server stood still when it came".to_owned())
 }
 
 fn millis(duration: Duration) -> u64 {

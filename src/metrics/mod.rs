@@ -29,7 +29,7 @@ use self::names::Names;
 use crate::domain::purchase::bid::BidOutcome;
 use crate::domain::purchase::outcome::{Outcome, Refusal};
 use crate::domain::purchase::place::PlaceOutcome;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 
 /// Seconds: from an answer of a gate to the longest wait of a buyer.
 const SECONDS: [f64; 14] = [
@@ -46,6 +46,7 @@ pub struct Metrics {
     refused: Vec<IntCounter>,
     busy: IntCounter,
     unknown: IntCounter,
+    unreadable: IntCounter,
     gate_refused: Vec<IntCounter>,
     placements: IntCounterVec,
     bids: IntCounterVec,
@@ -79,10 +80,9 @@ impl Metrics {
     /// All metrics, at zero.
     ///
     /// # Errors
-    /// [`Error::Contract`] when two metrics have one name, which a test would see first.
-    pub fn new() -> Result<Self> {
-        let failed = |e| Error::Contract(format!("metrics: {e}"));
-        let metrics = Self::registered().map_err(failed)?;
+    /// Two metrics have one name, which a test would see first.
+    pub fn new() -> prometheus::Result<Self> {
+        let metrics = Self::registered()?;
         // Shown from the start, before anybody sends one.
         for code in ["invalid_request", "invalid_purchase"] {
             metrics.attempts.with_label_values(&[code, "server"]);
@@ -121,6 +121,7 @@ impl Metrics {
             refused: Refusal::ALL.map(|refusal| redis(refusal.code())).to_vec(),
             busy: server("busy"),
             unknown: server("unknown"),
+            unreadable: server("unreadable"),
             gate_refused: Refusal::ALL.map(|refusal| gate(refusal.code())).to_vec(),
             attempts: outcomes.clone(),
             queue_seconds: seconds("seckill_queue_seconds", "Time of an attempt in the queue")?,
@@ -162,8 +163,9 @@ impl Metrics {
             Ok(Outcome::Grabbed(_)) => self.grabbed.inc(),
             Ok(Outcome::AlreadyGrabbed(_)) => self.already_grabbed.inc(),
             Ok(Outcome::Refused(refusal)) => self.refused[refusal.index()].inc(),
-            Err(Error::Busy(_)) => self.busy.inc(),
-            Err(_) => self.unknown.inc(),
+            Err(Failure::Busy(_)) => self.busy.inc(),
+            Err(Failure::Unknown(_)) => self.unknown.inc(),
+            Err(Failure::Unreadable(_)) => self.unreadable.inc(),
         }
     }
 
@@ -171,8 +173,7 @@ impl Metrics {
     pub fn placed(&self, placed: &Result<PlaceOutcome>) {
         let outcome = match placed {
             Ok(outcome) => outcome.code(),
-            Err(Error::Busy(_)) => "busy",
-            Err(_) => "unknown",
+            Err(failure) => failure.label(),
         };
         self.placements.with_label_values(&[outcome]).inc();
     }
@@ -181,8 +182,7 @@ impl Metrics {
     pub fn bid(&self, decided: &Result<BidOutcome>) {
         let outcome = match decided {
             Ok(outcome) => outcome.code(),
-            Err(Error::Busy(_)) => "busy",
-            Err(_) => "unknown",
+            Err(failure) => failure.label(),
         };
         self.bids.with_label_values(&[outcome]).inc();
     }
@@ -225,7 +225,7 @@ impl Metrics {
     }
 
     /// A call to Redis failed.
-    pub fn redis_error(&self, error: &Error) {
+    pub fn redis_error(&self, error: &Failure) {
         self.redis_errors.with_label_values(&[error.label()]).inc();
     }
 
@@ -237,10 +237,9 @@ impl Metrics {
     /// What this process counted, in the text format of Prometheus.
     ///
     /// # Errors
-    /// [`Error::Contract`] when it cannot be written.
-    pub fn text(&self) -> Result<String> {
-        let text = TextEncoder::new().encode_to_string(&self.registry.gather());
-        text.map_err(|e| Error::Contract(format!("metrics: {e}")))
+    /// It cannot be written.
+    pub fn text(&self) -> prometheus::Result<String> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }
 

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use super::sale::SaleView;
 use crate::domain::audit::violation::Violation;
 use crate::domain::ids::SaleId;
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::Store;
-use crate::store::recount::Progress;
+use crate::store::recount::{NoVerdict, Progress};
 use crate::store::sales::snapshot::Snapshot;
 
 /// A verdict with the figures that were judged.
@@ -76,7 +76,7 @@ pub async fn audit(
     id: &SaleId,
     deep: bool,
     progress: &dyn Fn(Progress),
-) -> Result<Option<Verdict>> {
+) -> Result<Option<Verdict>, NoVerdict> {
     // What is reported is what was judged: the figures of one and the same instant.
     if deep {
         let recounted = store.recount(id, progress).await?;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::domain::ids::SaleId;
 use crate::domain::order::{Line, Order};
 use crate::domain::time::EpochMs;
-use crate::error::Error;
+use crate::failure::Failure;
 
 /// The header line of the CSV form. The purchase of a bid is what was accepted, in cents; the
 /// columns from `requested` on are of bids alone.
@@ -69,7 +69,7 @@ impl Format {
     }
 
     /// A record that cannot be read, and may be of the sale, as what it is.
-    pub fn unreadable(self, error: &Error) -> Vec<u8> {
+    pub fn unreadable(self, error: &Failure) -> Vec<u8> {
         let error = error.to_string();
         match self {
             Self::Ndjson => json_lines([serde_json::json!({"error": error})]),

@@ -7,7 +7,8 @@ use crate::domain::counted::{counted, plural};
 use crate::domain::ids::SaleId;
 use crate::domain::money::CENTS_MAX;
 use crate::domain::sale::{STOCK_UNITS_MAX, StockKind};
-use crate::error::{Error, Result};
+use crate::error::Error;
+use crate::failure::{Failure, Result};
 use crate::store::Store;
 use crate::store::sales::stock::{AddOutcome, UNITS_PER_CALL_MAX};
 
@@ -98,7 +99,7 @@ pub enum StopReason {
     /// [`CENTS_MAX`] cents.
     LimitPassed(StockKind),
     /// Redis did not do it, or nobody knows.
-    Failed(Error),
+    Failed(Failure),
 }
 
 impl Stopped {
@@ -116,7 +117,7 @@ impl Stopped {
                     "sale {id} can get {most} in all, also if some were removed: see its `added`"
                 )
             }
-            StopReason::Failed(error) => return error.clone(),
+            StopReason::Failed(failure) => return failure.clone().into(),
         };
         Error::Refused(refused)
     }
@@ -126,7 +127,7 @@ impl Stopped {
         let Self { id, done, of, why } = self;
         let units = counted(*of, "unit");
         match why {
-            StopReason::Failed(Error::Unknown(_)) => Some(format!(
+            StopReason::Failed(Failure::Unknown(_)) => Some(format!(
                 "added {done} of {units}; the next ones perhaps: compare `added` of sale {id} before \
                  you load the rest"
             )),

@@ -52,10 +52,10 @@ struct Manifest {
 /// Looks at the files in `dir`, which must be ours and without a running server.
 ///
 /// # Errors
-/// [`Error::Embedded`]: a start would begin a new history over an old one. It names both ways on.
+/// [`Error::PrivateRedis`]: a start would begin a new history over an old one. It names both ways on.
 pub fn contents(dir: &DataDir) -> Result<Contents> {
     let folder = dir.append_only_folder();
-    let failed = |e: io::Error| Error::Embedded(format!("{}: {e}", folder.display()));
+    let failed = |e: io::Error| Error::PrivateRedis(format!("{}: {e}", folder.display()));
     let files = log_files(dir).map_err(failed)?;
     if files.contains_key(MANIFEST) {
         let text = fs::read(folder.join(MANIFEST)).map_err(failed)?;
@@ -80,7 +80,7 @@ pub fn contents(dir: &DataDir) -> Result<Contents> {
         return Ok(Contents::Log { is_valkeys: false });
     }
     if dir.path().join(SNAPSHOT).exists() {
-        return Err(Error::Embedded(format!(
+        return Err(Error::PrivateRedis(format!(
             "data_dir {} has a {SNAPSHOT} and no append-only log, and the private Redis reads only \
              its log: make a log of it (docs/OPERATIONS.md, \"{IMPORT}\"), or move {SNAPSHOT} away to \
              begin without it",
@@ -227,7 +227,7 @@ fn number(name: &str) -> Option<u64> {
 
 fn refusal(dir: &DataDir, found: &str) -> Error {
     let path = dir.path().display();
-    Error::Embedded(format!(
+    Error::PrivateRedis(format!(
         "data_dir {path} {found}: a start would begin new data over the old; restore the whole \
          directory from a backup, or move it away to begin without its data"
     ))

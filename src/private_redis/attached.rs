@@ -68,7 +68,7 @@ fn silent(dir: &DataDir) -> Error {
     let alarms = server_log::all_alarms(dir).unwrap_or_default();
     let last = alarms.last();
     let reported = last.map_or(String::new(), |line| format!("; its log reports: {line}"));
-    Error::Embedded(format!(
+    Error::PrivateRedis(format!(
         "{path} is in use by {owner}, but its Redis does not answer{reported}"
     ))
 }

@@ -19,10 +19,10 @@ impl Unfinished {
     /// Begins a backup of what `writer` wrote in `path`, which must be empty or not there yet.
     ///
     /// # Errors
-    /// [`Error::Refused`] when there is something in it; [`Error::Embedded`] when it cannot be
+    /// [`Error::Refused`] when there is something in it; [`Error::PrivateRedis`] when it cannot be
     /// made.
     pub fn create(path: &Path, writer: &Writer) -> Result<Self> {
-        let failed = |e| Error::Embedded(format!("{}: {e}", path.display()));
+        let failed = |e| Error::PrivateRedis(format!("{}: {e}", path.display()));
         let dir = DataDir::create(path)?;
         if fs::read_dir(dir.path()).map_err(failed)?.next().is_some() {
             return Err(Error::Refused(format!(
@@ -45,10 +45,10 @@ impl Unfinished {
     /// Makes the snapshot the data of the directory. It is on disk then.
     ///
     /// # Errors
-    /// [`Error::Embedded`]: it cannot be written.
+    /// [`Error::PrivateRedis`]: it cannot be written.
     pub fn finish(self) -> Result<()> {
         let path = self.dir.path().display();
-        let failed = |e| Error::Embedded(format!("{path}: {e}"));
+        let failed = |e| Error::PrivateRedis(format!("{path}: {e}"));
         self.base.sync_all().map_err(failed)?;
         append_only::write_first_manifest(&self.dir).map_err(failed)
     }

@@ -98,12 +98,12 @@ impl DataDir {
     /// Creates the directory if needed, for this user alone.
     ///
     /// # Errors
-    /// [`Error::Embedded`] when it cannot be created or its path is too long for a socket.
+    /// [`Error::PrivateRedis`] when it cannot be created or its path is too long for a socket.
     pub fn open(path: &Path) -> Result<Self> {
         let dir = Self::create(path)?;
         let bytes = dir.socket().as_os_str().len();
         if bytes > SOCKET_PATH_BYTES_MAX {
-            return Err(Error::Embedded(format!(
+            return Err(Error::PrivateRedis(format!(
                 "data_dir {} is too deep: the path of its socket has {bytes} bytes, and a socket \
                  may have {SOCKET_PATH_BYTES_MAX}; choose a shorter data_dir",
                 dir.path.display()
@@ -115,7 +115,7 @@ impl DataDir {
     /// The same for a directory in which no server is to run.
     ///
     /// # Errors
-    /// [`Error::Embedded`] when it cannot be created.
+    /// [`Error::PrivateRedis`] when it cannot be created.
     pub fn create(path: &Path) -> Result<Self> {
         let failed = |e| failed(path, e);
         let mut builder = DirBuilder::new();
@@ -128,7 +128,7 @@ impl DataDir {
     /// Makes this process the owner; `None` when another process is.
     ///
     /// # Errors
-    /// [`Error::Embedded`] when the lock file cannot be made.
+    /// [`Error::PrivateRedis`] when the lock file cannot be made.
     pub fn own(&self, role: Role) -> Result<Option<Lock>> {
         let path = self.owner_file();
         let file = open(&path)?;
@@ -145,7 +145,7 @@ impl DataDir {
     /// Notes that a server runs in the directory, so its data may not be missing from now on.
     ///
     /// # Errors
-    /// [`Error::Embedded`] when the lock file cannot be written.
+    /// [`Error::PrivateRedis`] when the lock file cannot be written.
     pub fn note_begun(&self, lock: &mut Lock, role: Role) -> Result<()> {
         let written = lock.write_owner(role, false);
         written.map_err(|e| failed(&self.owner_file(), e))
@@ -172,7 +172,7 @@ impl DataDir {
     /// owner is just stopping it.
     ///
     /// # Errors
-    /// [`Error::Embedded`] when the lock file cannot be made.
+    /// [`Error::PrivateRedis`] when the lock file cannot be made.
     pub fn join(&self) -> Result<Option<Lock>> {
         let path = self.users_file();
         let file = open(&path)?;
@@ -184,7 +184,7 @@ impl DataDir {
     /// are some.
     ///
     /// # Errors
-    /// [`Error::Embedded`] when the lock file cannot be made.
+    /// [`Error::PrivateRedis`] when the lock file cannot be made.
     pub fn wait_for_users(&self, waiting: impl FnOnce()) -> Result<Lock> {
         let path = self.users_file();
         let file = open(&path)?;
@@ -245,7 +245,7 @@ pub fn has_data(path: &Path) -> bool {
 }
 
 fn failed(path: &Path, error: io::Error) -> Error {
-    Error::Embedded(format!("{}: {error}", path.display()))
+    Error::PrivateRedis(format!("{}: {error}", path.display()))
 }
 
 /// Opens a lock file, which stays when the lock goes: deleting it would let two have it. Whoever

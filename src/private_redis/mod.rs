@@ -91,7 +91,7 @@ impl EmbeddedRedis {
     /// directory. Blocks.
     ///
     /// # Errors
-    /// [`Error::Embedded`]: no server program, directory in use, or the end of the server's log.
+    /// [`Error::PrivateRedis`]: no server program, directory in use, or the end of the server's log.
     pub fn start(data_dir: &Path, options: Options) -> Result<Self> {
         let dir = DataDir::open(data_dir)?;
         let owner = own_after_commands(&dir, COMMAND_TIMEOUT)?;
@@ -146,7 +146,7 @@ impl EmbeddedRedis {
     /// Stops the server in order: everything it acknowledged is on disk. Blocks.
     ///
     /// # Errors
-    /// [`Error::Embedded`] when it does not stop; it is killed then.
+    /// [`Error::PrivateRedis`] when it does not stop; it is killed then.
     pub fn stop(mut self) -> Result<()> {
         self.end()
     }
@@ -171,7 +171,7 @@ impl EmbeddedRedis {
                 if let Some(id) = server {
                     process::signal("-KILL", id);
                 }
-                return Err(Error::Embedded(format!(
+                return Err(Error::PrivateRedis(format!(
                     "killed the private Redis: it did not stop within {STOP_TIMEOUT:?}"
                 )));
             }
@@ -226,12 +226,12 @@ fn own_after_commands(dir: &DataDir, timeout: Duration) -> Result<Lock> {
             // Perhaps what a dead server wrote, and a command is just about to write over it.
             std::thread::sleep(OWNER_PAUSE);
             if dir.owner() == owner {
-                return Err(Error::Embedded(format!(
+                return Err(Error::PrivateRedis(format!(
                     "{path} is in use by {owner}: stop it, or choose another data_dir"
                 )));
             }
         } else if Instant::now() > deadline {
-            return Err(Error::Embedded(format!(
+            return Err(Error::PrivateRedis(format!(
                 "{path} is in use by {owner}, still after {timeout:?}: start again when it has \
                  ended, or choose another data_dir"
             )));
@@ -261,10 +261,10 @@ pub struct Health {
 /// Looks at the log and the disk of the private Redis in `data_dir`.
 ///
 /// # Errors
-/// [`Error::Embedded`] when they cannot be looked at.
+/// [`Error::PrivateRedis`] when they cannot be looked at.
 pub fn health(data_dir: &Path) -> Result<Health> {
     let dir = DataDir::open(data_dir)?;
-    let failed = |e| Error::Embedded(format!("{}: {e}", dir.path().display()));
+    let failed = |e| Error::PrivateRedis(format!("{}: {e}", dir.path().display()));
     Ok(Health {
         alarms: server_log::all_alarms(&dir).map_err(failed)?,
         log: dir.log(),
@@ -278,7 +278,7 @@ pub fn health(data_dir: &Path) -> Result<Health> {
 /// wait for it and never run it themselves.
 ///
 /// # Errors
-/// [`Error::Embedded`] when the directory cannot have one.
+/// [`Error::PrivateRedis`] when the directory cannot have one.
 pub fn address(data_dir: &Path) -> Result<RedisUrl> {
     DataDir::open(data_dir).map(|dir| url(&dir))
 }

@@ -78,7 +78,7 @@ impl fmt::Display for Failure {
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        Self::Embedded(failure.to_string())
+        Self::PrivateRedis(failure.to_string())
     }
 }
 
@@ -155,7 +155,7 @@ impl Process {
 /// it is gone. Nobody knows the process id of such a server, so it is asked through its socket.
 ///
 /// # Errors
-/// [`Error::Embedded`] when it stays.
+/// [`Error::PrivateRedis`] when it stays.
 pub fn stop_leftover(dir: &DataDir) -> Result<()> {
     let socket = dir.socket();
     let Ok(mut stream) = UnixStream::connect(&socket) else {
@@ -167,7 +167,7 @@ pub fn stop_leftover(dir: &DataDir) -> Result<()> {
     while UnixStream::connect(&socket).is_ok() {
         if Instant::now() > deadline {
             let socket = socket.display();
-            return Err(Error::Embedded(format!(
+            return Err(Error::PrivateRedis(format!(
                 "the Redis at {socket} does not stop"
             )));
         }

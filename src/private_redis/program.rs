@@ -85,7 +85,7 @@ impl Version {
 /// first those of the kind that wrote the data. One that is old or does not run hides no other.
 ///
 /// # Errors
-/// [`Error::Embedded`] when there is none: it names what was found and how to install one.
+/// [`Error::PrivateRedis`] when there is none: it names what was found and how to install one.
 pub fn find(path: Option<&OsStr>, writer: Option<&Writer>) -> Result<Vec<Program>> {
     let folders: Vec<PathBuf> = path
         .map(|p| std::env::split_paths(p).collect())
@@ -124,7 +124,7 @@ fn none_found(unfit: &[String]) -> Error {
             unfit.join("; ")
         ),
     };
-    Error::Embedded(format!(
+    Error::PrivateRedis(format!(
         "no Redis server to keep the data in: {found}; {INSTALL}"
     ))
 }

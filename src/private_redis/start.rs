@@ -21,7 +21,7 @@ impl Starter {
     /// Starts the server program that can read the data, and waits until it answers.
     ///
     /// # Errors
-    /// [`Error::Embedded`]: data that are not whole or that no program reads, no program, or what
+    /// [`Error::PrivateRedis`]: data that are not whole or that no program reads, no program, or what
     /// the server's log says.
     pub fn start(&self) -> Result<Process> {
         let path = std::env::var_os("PATH");
@@ -46,7 +46,7 @@ impl Starter {
             }
         }
         let by = writer.map_or("another server program".to_owned(), |by| by.to_string());
-        Err(Error::Embedded(format!(
+        Err(Error::PrivateRedis(format!(
             "the data in {} were written by {by}, and no server program on PATH reads them: {}; \
              install one that does, or restore a backup that an older one wrote",
             self.dir.path().display(),

@@ -41,23 +41,23 @@ impl Writer {
     /// Reads the file; `None` when there is none.
     ///
     /// # Errors
-    /// [`Error::Embedded`]: the file cannot be read, or its format is newer than this program.
+    /// [`Error::PrivateRedis`]: the file cannot be read, or its format is newer than this program.
     pub fn read(dir: &DataDir) -> Result<Option<Self>> {
         let path = dir.writer_file();
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::Embedded(format!("{}: {error}", path.display()))),
+            Err(error) => return Err(Error::PrivateRedis(format!("{}: {error}", path.display()))),
         };
         let writer: Self = serde_json::from_str(&text).map_err(|error| {
-            Error::Embedded(format!(
+            Error::PrivateRedis(format!(
                 "{} does not name who wrote the data ({error}): restore it, or delete it if no \
                  older server program was installed since",
                 path.display()
             ))
         })?;
         if writer.format > FORMAT {
-            return Err(Error::Embedded(format!(
+            return Err(Error::PrivateRedis(format!(
                 "{} was written by a newer seckill: its format is {}, and this version knows {FORMAT}; \
                  start that version, or restore an older backup",
                 dir.path().display(),
@@ -70,7 +70,7 @@ impl Writer {
     /// Writes the file, so that a crash leaves the old or the new one.
     ///
     /// # Errors
-    /// [`Error::Embedded`] when it cannot be written.
+    /// [`Error::PrivateRedis`] when it cannot be written.
     pub fn write(&self, dir: &DataDir) -> Result<()> {
         let path = dir.writer_file();
         let new = path.with_extension("json.new");
@@ -81,6 +81,6 @@ impl Writer {
             fs::rename(&new, &path)?;
             File::open(dir.path())?.sync_all()
         });
-        written.map_err(|error| Error::Embedded(format!("{}: {error}", path.display())))
+        written.map_err(|error| Error::PrivateRedis(format!("{}: {error}", path.display())))
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::bag::{Bag, pause};
 use super::receiver::{Answer, Receiver};
 use crate::config;
-use crate::error::Result;
+use crate::failure::Result;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::feed::{Taken, entry_id};

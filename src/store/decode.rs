@@ -1,8 +1,8 @@
-//! The parts of replies. A reply that is not what the script's header says is [`Error::Contract`].
+//! The parts of replies. A reply that is not what the script's header says is [`Failure::Unreadable`].
 
 use redis::{FromRedisValue, Value};
 
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 
 /// Unwraps an array.
 pub fn array(script: &str, reply: Value) -> Result<Vec<Value>> {
@@ -34,6 +34,6 @@ pub fn words(script: &str, reply: Value) -> Result<Vec<String>> {
 }
 
 /// The error for a reply that does not follow the script's header.
-pub fn unexpected(script: &str, what: &str) -> Error {
-    Error::Contract(format!("{script} answered {what}"))
+pub fn unexpected(script: &str, what: &str) -> Failure {
+    Failure::Unreadable(format!("{script} answered {what}"))
 }

@@ -5,13 +5,13 @@ use redis::Value;
 use super::Store;
 use super::server::ServerFacts;
 use crate::domain::memory::Memory;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 
 impl Store {
     /// How much memory Redis uses, and how much it may use.
     ///
     /// # Errors
-    /// [`Error::Busy`] when Redis is not there, or hides it.
+    /// [`Failure::Busy`] when Redis is not there, or hides it.
     pub async fn memory(&self) -> Result<Memory> {
         let mut connection = self.connection().await?;
         let mut info = redis::cmd("INFO");
@@ -19,7 +19,7 @@ impl Store {
         let info: String = self
             .read(&[], info.query_async(&mut connection.live))
             .await?;
-        let hidden = || Error::Busy("Redis does not say how much memory it uses".to_owned());
+        let hidden = || Failure::Busy("Redis does not say how much memory it uses".to_owned());
         ServerFacts::of(&info).memory().ok_or_else(hidden)
     }
 

@@ -42,7 +42,8 @@ use self::replicas::{Count, Replicas};
 use self::script::Call;
 use crate::config::{Config, RedisAccess, RedisUrl};
 use crate::domain::durability::Durability;
-use crate::error::{Error, Result};
+use crate::error;
+use crate::failure::{Failure, Result};
 
 /// Longest wait of an operator for one step.
 const OPERATOR_TIMEOUT: Duration = Duration::from_secs(30);
@@ -75,7 +76,11 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Config`] when it is no address, or a file of it cannot be used.
-    pub fn new(access: impl Into<RedisAccess>, prefix: &str, timeout: Duration) -> Result<Self> {
+    pub fn new(
+        access: impl Into<RedisAccess>,
+        prefix: &str,
+        timeout: Duration,
+    ) -> error::Result<Self> {
         let keys = Keys::new(prefix);
         let link = Link::new(access.into(), keys.clone(), timeout)?;
         let replicas = Arc::new(Replicas::new(None));
@@ -104,7 +109,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::new`].
-    pub fn configured(config: &Config, url: &RedisUrl) -> Result<Self> {
+    pub fn configured(config: &Config, url: &RedisUrl) -> error::Result<Self> {
         let redis = &config.redis;
         let store = Self::new(redis.access(url), &redis.prefix, redis.timeout)?;
         store.with_durability(config.durability)
@@ -114,7 +119,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::with_own_connections`].
-    pub fn with_durability(mut self, durability: Option<Durability>) -> Result<Self> {
+    pub fn with_durability(mut self, durability: Option<Durability>) -> error::Result<Self> {
         self.replicas = Arc::new(Replicas::new(durability));
         if self.replicas.are_waited_for() {
             self.link.permit().wait_is_needed();
@@ -127,7 +132,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Config`] when they cannot be made.
-    pub fn with_own_connections(mut self) -> Result<Self> {
+    pub fn with_own_connections(mut self) -> error::Result<Self> {
         self.pool = Pool::new(&self.link, &self.replicas, self.timeout, self.patience)?;
         self.scans = Arc::new(Scans::new());
         Ok(self.with_own_lanes())
@@ -139,7 +144,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::with_own_connections`].
-    pub fn for_lookers(mut self) -> Result<Self> {
+    pub fn for_lookers(mut self) -> error::Result<Self> {
         self.patience = self.timeout;
         self.walks_slowly = false;
         self.with_own_connections()
@@ -188,14 +193,14 @@ impl Store {
     /// have it when this answers, if they are waited for.
     ///
     /// # Errors
-    /// [`Error::Busy`] when it was certainly not made, [`Error::Unknown`] when it may have been, or
+    /// [`Failure::Busy`] when it was certainly not made, [`Failure::Unknown`] when it may have been, or
     /// too few replicas have it.
     async fn change(&self, call: Call<'_>) -> Result<Value> {
         self.change_as(call, Ok, |_| true).await
     }
 
     /// The same, of which `decode` says what became, and `changes` whether that is a change: a
-    /// refusal that too few replicas would repeat is [`Error::Busy`].
+    /// refusal that too few replicas would repeat is [`Failure::Busy`].
     async fn change_as<T>(
         &self,
         call: Call<'_>,
@@ -206,9 +211,10 @@ impl Store {
         // Not cut short: a connection that takes long to open is there for the next change.
         let mut connection = self.connection().await?;
         let ready = connection.live.ready(call, Some(deadline));
-        let late = |_| Error::Busy("no connection to Redis in time".to_owned());
+        let late = |_| Failure::Busy("no connection to Redis in time".to_owned());
         let ready = timeout_at(deadline, ready).await.map_err(late)??;
-        let outcome = decode(answered(connection.live.send(ready)).await?)?;
+        let reply = answered(connection.live.send(ready)).await?;
+        let outcome = decode(reply).map_err(Failure::once_sent)?;
         let kept = connection.wait_for_all(Instant::now() + self.timeout).await;
         match kept {
             Ok(()) => Ok(outcome),
@@ -220,7 +226,7 @@ impl Store {
     /// Does work of the background: done late, it changes nothing that somebody decided meanwhile.
     ///
     /// # Errors
-    /// [`Error::Busy`] when it was certainly not done, [`Error::Unknown`] when it may have been.
+    /// [`Failure::Busy`] when it was certainly not done, [`Failure::Unknown`] when it may have been.
     async fn work(&self, call: Call<'_>) -> Result<Value> {
         let mut connection = self.connection().await?;
         self.work_on(&mut connection.live, call).await
@@ -280,8 +286,8 @@ impl Store {
             .map_err(|_| self.late())?
     }
 
-    fn late(&self) -> Error {
-        Error::Busy(format!("no answer within {:?}", self.patience))
+    fn late(&self) -> Failure {
+        Failure::Busy(format!("no answer within {:?}", self.patience))
     }
 
     /// Waits for a command that may be sent again, whatever became of it: it reads, or what it does
@@ -289,7 +295,7 @@ impl Store {
     /// when it is about the server.
     ///
     /// # Errors
-    /// [`Error::Contract`] when a key is of another type than it should be, else [`Error::Busy`].
+    /// [`Failure::Unreadable`] when a key is of another type than it should be, else [`Failure::Busy`].
     async fn read<T>(
         &self,
         keys: &[&str],
@@ -305,6 +311,6 @@ impl Store {
 
 /// Waits for the reply to a call, as long as operators wait.
 async fn answered(reply: impl Future<Output = Result<Value>>) -> Result<Value> {
-    let late = |_| Error::Unknown(format!("no answer within {OPERATOR_TIMEOUT:?}"));
+    let late = |_| Failure::Unknown(format!("no answer within {OPERATOR_TIMEOUT:?}"));
     timeout(OPERATOR_TIMEOUT, reply).await.map_err(late)?
 }

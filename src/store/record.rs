@@ -11,15 +11,16 @@ use std::borrow::Cow;
 use crate::domain::ids::{OrderId, RequestId, SaleId, Username};
 use crate::domain::order::{Accepted, Line, Order, OrderState};
 use crate::domain::whole::whole;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 
 /// The order of a record: the one place that decodes it.
 ///
 /// # Errors
-/// [`Error::Contract`] with the id when the record does not follow the grammar.
+/// [`Failure::Unreadable`] with the id when the record does not follow the grammar.
 pub fn decode(id: &str, record: &[u8]) -> Result<Order> {
     let text = text(record);
-    parse(id, &text).ok_or_else(|| Error::Contract(format!("order {id:?} has the record {text:?}")))
+    parse(id, &text)
+        .ok_or_else(|| Failure::Unreadable(format!("order {id:?} has the record {text:?}")))
 }
 
 fn parse(id: &str, text: &str) -> Option<Order> {

@@ -8,7 +8,7 @@ use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, ToRedisArgs, Value};
 use super::connection::failure;
 use crate::domain::sale::history::Past;
 use crate::domain::time::EpochMs;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 
 /// One transition of the store, as Redis runs it.
 #[derive(Debug)]
@@ -283,7 +283,7 @@ impl Call<'_> {
     /// has run yet: the script is loaded and the call sent again. Nothing else is ever re-sent.
     ///
     /// # Errors
-    /// [`Error::Busy`] when the call certainly did not run, [`Error::Unknown`] when it may have.
+    /// [`Failure::Busy`] when the call certainly did not run, [`Failure::Unknown`] when it may have.
     pub async fn send(self, connection: &mut impl ConnectionLike) -> Result<Value> {
         self.run(connection, failure::of_call).await
     }
@@ -291,7 +291,7 @@ impl Call<'_> {
     /// The same for a script that writes nothing.
     ///
     /// # Errors
-    /// [`Error::Busy`] when there is no answer, [`Error::Contract`] when the script cannot read
+    /// [`Failure::Busy`] when there is no answer, [`Failure::Unreadable`] when the script cannot read
     /// what it finds.
     pub async fn look(self, connection: &mut impl ConnectionLike) -> Result<Value> {
         self.run(connection, failure::of_look).await
@@ -300,7 +300,7 @@ impl Call<'_> {
     async fn run(
         mut self,
         connection: &mut impl ConnectionLike,
-        failed: fn(&str, &RedisError) -> Error,
+        failed: fn(&str, &RedisError) -> Failure,
     ) -> Result<Value> {
         if self.script.has_deadline {
             let deadline = self.start_by.map(|deadline| deadline.to_string());
@@ -322,7 +322,7 @@ impl Call<'_> {
             .query_async(connection);
         loaded
             .await
-            .map_err(|e| Error::Busy(format!("loading {}: {e}", self.script.name)))
+            .map_err(|e| Failure::Busy(format!("loading {}: {e}", self.script.name)))
     }
 }
 

@@ -3,15 +3,15 @@
 use std::fmt::Display;
 
 use crate::domain::whole::whole;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 
 /// The whole number of bytes that are `what`.
 ///
 /// # Errors
-/// [`Error::Contract`] with what it is and says.
+/// [`Failure::Unreadable`] with what it is and says.
 pub fn whole_of(what: impl Display, bytes: &[u8]) -> Result<u64> {
     let text = String::from_utf8_lossy(bytes);
-    let wrong = || Error::Contract(format!("{what} is {text:?}, not a whole number"));
+    let wrong = || Failure::Unreadable(format!("{what} is {text:?}, not a whole number"));
     whole(&text).ok_or_else(wrong)
 }
 

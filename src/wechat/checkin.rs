@@ -3,7 +3,7 @@
 use crate::domain::ids::{Number, OrderId, SaleId};
 use crate::domain::order::Order;
 use crate::domain::order::change::{ChangeOutcome, ChangeRefusal};
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::Store;
 
 /// What somebody presents at the door.

@@ -7,7 +7,7 @@ use super::reply::{Article, Listed, Reply};
 use super::tickets::Holder;
 use super::{activities, wording};
 use crate::domain::ids::OpenId;
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::wechat::bindings::BindOutcome;
 use crate::store::wechat::claims::Claim;
 

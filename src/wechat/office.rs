@@ -23,7 +23,7 @@ use crate::admission::Admission;
 use crate::catalogue::Catalogue;
 use crate::config::NumberPattern;
 use crate::domain::ids::Number;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::store::wechat::claims::{Claim, ClaimOutcome, SettleOutcome};
@@ -88,8 +88,8 @@ impl Office {
         let answering = self.clone().answer_once(message.clone(), command, deadline);
         let answered = match timeout_at(deadline, tokio::spawn(answering)).await {
             Ok(Ok(answered)) => answered,
-            Ok(Err(ended)) => Err(Error::Unknown(format!("the task ended: {ended}"))),
-            Err(_) => Err(Error::Unknown(format!("not done in {ANSWER_TIMEOUT:?}"))),
+            Ok(Err(ended)) => Err(Failure::Unknown(format!("the task ended: {ended}"))),
+            Err(_) => Err(Failure::Unknown(format!("not done in {ANSWER_TIMEOUT:?}"))),
         };
         let (body, outcome) = answered.unwrap_or_else(|error| {
             tracing::warn!(command = label, %error, "a message is answered with an apology");
@@ -113,11 +113,11 @@ impl Office {
                     PENDING_PAUSE,
                     "an earlier delivery is still worked on".into(),
                 ),
-                Err(Error::Busy(why)) => (BUSY_PAUSE, why),
+                Err(Failure::Busy(why)) => (BUSY_PAUSE, why),
                 Err(error) => return Err(error),
             };
             if Instant::now() + pause > deadline {
-                return Err(Error::Busy(why));
+                return Err(Failure::Busy(why));
             }
             sleep(pause).await;
         }

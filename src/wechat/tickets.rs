@@ -14,7 +14,7 @@ use crate::domain::purchase::attempt::Purchase;
 use crate::domain::purchase::outcome::{Grant, Outcome};
 use crate::domain::sale::Door;
 use crate::domain::time::EpochMs;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::store::wechat::claims::{Claim, SettleOutcome};
 
 /// A user with a number, and the activities as they were just read, in the order in which tickets
@@ -181,7 +181,7 @@ impl<'a> Holder<'a> {
         let noted = self.office.store.reply_note(self.claim, ticket).await;
         match noted.map_err(harmless)? {
             SettleOutcome::Settled => Ok(()),
-            SettleOutcome::Lost => Err(Error::Busy("another delivery took over".to_owned())),
+            SettleOutcome::Lost => Err(Failure::Busy("another delivery took over".to_owned())),
         }
     }
 
@@ -251,9 +251,9 @@ impl<'a> Holder<'a> {
 }
 
 /// The failure of what did nothing to tickets, if it was executed at all: it is tried again.
-fn harmless(error: Error) -> Error {
+fn harmless(error: Failure) -> Failure {
     match error {
-        Error::Unknown(why) => Error::Busy(why),
+        Failure::Unknown(why) => Failure::Busy(why),
         other => other,
     }
 }

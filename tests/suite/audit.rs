@@ -4,8 +4,9 @@
 use seckill::domain::ids::SaleId;
 use seckill::domain::order::Order;
 use seckill::domain::sale::StockKind;
-use seckill::error::{Error, Result};
+use seckill::failure::Failure;
 use seckill::operation::audit::audit;
+use seckill::store::recount::NoVerdict;
 use seckill::store::script::ORDER_CANCEL;
 use tokio::time::Instant;
 
@@ -28,7 +29,7 @@ async fn full_loan() -> (World, SaleId, [Order; 2]) {
 }
 
 /// What an audit says against a sale.
-async fn judge(world: &World, id: &SaleId, deep: bool) -> Result<Vec<String>> {
+async fn judge(world: &World, id: &SaleId, deep: bool) -> Result<Vec<String>, NoVerdict> {
     let verdict = audit(&world.store, id, deep, &|_| {}).await?;
     Ok(verdict.expect("the sale exists").named())
 }
@@ -145,7 +146,9 @@ async fn a_number_that_no_script_reads_does_not_hold() {
                     named.iter().any(|said| said.contains("cannot be read")),
                     "{hash} {field} {wrong:?}: {named:?}"
                 ),
-                Err(Error::Contract(why)) => assert!(why.contains(field), "{why}"),
+                Err(NoVerdict::Failed(Failure::Unreadable(why))) => {
+                    assert!(why.contains(field), "{why}");
+                }
                 Err(other) => panic!("{hash} {field} {wrong:?}: {other}"),
             }
             set(&mut world, hash, field, right).await;
@@ -218,7 +221,9 @@ async fn keys_of_another_kind_are_named_as_unreadable() {
         assert_eq!(reply.json()["code"], "unreadable", "{key}: {}", reply.body);
         assert!(reply.body.contains(&key), "{key}: {}", reply.body);
         match judge(&world, &loan, true).await {
-            Err(Error::Contract(why)) => assert!(why.contains(&key), "{key}: {why}"),
+            Err(NoVerdict::Failed(Failure::Unreadable(why))) => {
+                assert!(why.contains(&key), "{key}: {why}");
+            }
             other => panic!("{key}: {other:?}"),
         }
         let _: i64 = world.run(&["DEL", &key]).await;
@@ -259,7 +264,7 @@ async fn accounts_of_another_kind_are_named_where_they_are_shown() {
             world.store.accounts(&event).await.map(|_| ()),
         ] {
             match shown {
-                Err(Error::Contract(why)) => assert!(why.contains(&key), "{key}: {why}"),
+                Err(Failure::Unreadable(why)) => assert!(why.contains(&key), "{key}: {why}"),
                 other => panic!("{key}: {other:?}"),
             }
         }

@@ -9,7 +9,7 @@ use super::{Gates, Learned};
 use crate::admission::names::Names;
 use crate::domain::ids::{SaleId, Username};
 use crate::domain::purchase::standing::Standing;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::metrics::Metrics;
 use crate::store::Store;
 
@@ -51,9 +51,10 @@ impl Learner {
 
     /// Opens the gate after a failure that may have been none: an order may have been granted of
     /// which no reply told. Called before anybody is told that the outcome is unknown.
-    pub fn doubt(&self, sale: &SaleId, error: &Error) {
-        if !matches!(error, Error::Busy(_)) {
-            self.gates.open(sale);
+    pub fn doubt(&self, sale: &SaleId, error: &Failure) {
+        match error {
+            Failure::Busy(_) => {}
+            Failure::Unknown(_) | Failure::Unreadable(_) => self.gates.open(sale),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::domain::counted::counted;
 use crate::domain::ids::SaleId;
 use crate::domain::purchase::bid::BID_BYTES;
 use crate::domain::sale::{Phase, StockKind};
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::sales::snapshot::Snapshot;
 
 /// The most bids that are left to a target before it is named: 3 GB of Redis.

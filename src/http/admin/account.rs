@@ -10,7 +10,7 @@ use super::{
     JSON_BYTES_MAX, answer, fault, field, fields, must_be_json, no_parameter, present, who, whole,
 };
 use crate::domain::ids::{Event, Username};
-use crate::error::Error;
+use crate::failure::Failure;
 use crate::http::caller::operator::carry_out;
 use crate::http::context::Context;
 use crate::http::extract::body::read_body;
@@ -167,9 +167,9 @@ async fn shown(
 }
 
 /// To state a balance again undoes what was bid meanwhile, so nobody is asked to try again.
-fn failed(error: &Error) -> Problem {
+fn failed(error: &Failure) -> Problem {
     match error {
-        Error::Busy(_) => Problem::later("busy", error.to_string()),
+        Failure::Busy(_) => Problem::later("busy", error.to_string()),
         other => Problem::unknown(format!("{other}; the same again is safe while nobody bids")),
     }
 }

@@ -6,7 +6,7 @@ use futures_util::stream;
 
 use super::{parameter, sale_id};
 use crate::domain::ids::SaleId;
-use crate::error::Result as Read;
+use crate::failure::Result as Read;
 use crate::http::context::Context;
 use crate::http::respond::headers::guarded;
 use crate::http::respond::problem::Problem;

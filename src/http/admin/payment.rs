@@ -12,7 +12,7 @@ use super::{JSON_BYTES_MAX, answer, fault, field, fields, must_be_json, no_param
 use crate::domain::ids::{Event, RequestId};
 use crate::domain::money::Amount;
 use crate::domain::payment::{Direction, PayOutcome, PayRefusal, Payment};
-use crate::error::Error;
+use crate::failure::Failure;
 use crate::http::caller::operator::carry_out;
 use crate::http::context::Context;
 use crate::http::extract::body::read_body;
@@ -75,7 +75,7 @@ async fn pay_and_log(
     who: String,
     event: Event,
     payment: Payment,
-) -> Result<PayOutcome, Error> {
+) -> Result<PayOutcome, Failure> {
     let outcome = store.account_pay(&event, &payment).await;
     let became = match &outcome {
         Ok(PayOutcome::Paid { .. }) => payment.direction.code(),
@@ -139,9 +139,9 @@ fn refused(event: &Event, payment: &Payment, refusal: PayRefusal) -> Problem {
 }
 
 /// Nobody needs to know whether it was done: asked again, it is done once.
-fn failed(error: &Error) -> Problem {
+fn failed(error: &Failure) -> Problem {
     match error {
-        Error::Busy(_) => Problem::later("busy", error.to_string()),
+        Failure::Busy(_) => Problem::later("busy", error.to_string()),
         other => {
             let safe = format!("{other}; the same request again is safe: it is done once");
             Problem::later("unknown", safe)

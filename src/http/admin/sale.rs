@@ -202,7 +202,7 @@ async fn put_and_log(
     id: SaleId,
     edit: SaleEdit,
     updated: &'static str,
-) -> crate::error::Result<EditOutcome> {
+) -> crate::failure::Result<EditOutcome> {
     let outcome = store.sale_put(&id, &edit).await;
     let became = match &outcome {
         Ok(EditOutcome::Created) => "created",
@@ -257,7 +257,7 @@ pub async fn audit(context: Data<Context>, request: HttpRequest) -> Result<HttpR
         false => None,
     };
     let judged = operation::audit::audit(&context.store, &id, deep, &|_| {}).await;
-    let judged = judged.map_err(|error| Problem::of_reading(&error))?;
+    let judged = judged.map_err(|error| Problem::of_audit(&error))?;
     let verdict = judged.ok_or_else(|| Problem::no_such_sale(id.as_str()))?;
     let code = if verdict.holds() { "holds" } else { "violated" };
     Ok(answer(StatusCode::OK, code, &verdict.to_json()))

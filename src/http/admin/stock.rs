@@ -15,7 +15,7 @@ use crate::domain::counted::counted;
 use crate::domain::ids::SaleId;
 use crate::domain::money::CENTS_MAX;
 use crate::domain::sale::{Sale, StockKind};
-use crate::error::Error;
+use crate::failure::Failure;
 use crate::http::caller::operator::carry_out;
 use crate::http::context::Context;
 use crate::http::extract::body::{discard, media_type, next_piece, read_body};
@@ -205,7 +205,10 @@ fn stopped_problem(stopped: &Stopped) -> Problem {
         StopReason::NeedsCount => Problem::new(StatusCode::CONFLICT, "needs_count", detail),
         StopReason::LimitPassed(_) => Problem::new(StatusCode::CONFLICT, "limit_passed", detail),
         // Some units are in stock: to repeat the request would add them again.
-        StopReason::Failed(Error::Busy(_)) if stopped.done == 0 => Problem::later("busy", detail),
+        StopReason::Failed(Failure::Busy(_)) if stopped.done == 0 => Problem::later("busy", detail),
+        StopReason::Failed(Failure::Unreadable(_)) if stopped.done == 0 => {
+            Problem::unreadable(detail)
+        }
         StopReason::Failed(_) => Problem::unknown(detail),
     };
     problem.with_added(stopped.done)
@@ -259,7 +262,7 @@ async fn remove_and_log(
     who: String,
     id: SaleId,
     count: u64,
-) -> crate::error::Result<RemoveOutcome> {
+) -> crate::failure::Result<RemoveOutcome> {
     let removed = store.stock_remove(&id, count).await;
     match &removed {
         Ok(RemoveOutcome::Removed { taken, left, .. }) => {
@@ -282,11 +285,11 @@ fn too_few(sale: &Sale, count: u64, left: i64) -> Problem {
     Problem::new(StatusCode::CONFLICT, "insufficient_stock", detail).with_left(left)
 }
 
-fn removal_failed(id: &SaleId, error: &Error) -> Problem {
-    if matches!(error, Error::Busy(_)) {
-        return Problem::later("busy", error.to_string());
+fn removal_failed(id: &SaleId, error: &Failure) -> Problem {
+    match error {
+        Failure::Busy(_) | Failure::Unreadable(_) => Problem::of_changing(error),
+        Failure::Unknown(_) => Problem::unknown(format!(
+            "{error}; compare `removed` of sale {id} before you ask again"
+        )),
     }
-    Problem::unknown(format!(
-        "{error}; compare `removed` of sale {id} before you ask again"
-    ))
 }

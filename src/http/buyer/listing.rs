@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use super::sale_view::SaleView;
 use crate::catalogue::{Catalogue, Reading};
 use crate::domain::time::EpochMs;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::readings::{Missing, Pace, Reader, Readings};
 use crate::store::sales::snapshot::Snapshot;
 
@@ -120,13 +120,13 @@ impl Listings {
     /// The listing of now.
     ///
     /// # Errors
-    /// [`Error::Busy`] when there is none in time.
+    /// [`Failure::Busy`] when there is none in time.
     pub async fn look(&self) -> Result<Arc<Result<Listing>>> {
         let since = self.catalogue.changed_at();
         // The one that is being written may be too old, so two are waited for.
         let look = self.readings.look(since, self.timeout * 2).await;
         look.map_err(|missing| {
-            Error::Busy(match missing {
+            Failure::Busy(match missing {
                 Missing::Late => "the sales were not read in time".to_owned(),
                 Missing::Ended => "the server is stopping".to_owned(),
             })
@@ -158,7 +158,7 @@ impl Reader for Writer {
                 let fresh = (took * AGE_FACTOR).max(AGE_MAX).min(change);
                 (Ok(listing), Pace { fresh, rest: took })
             }
-            Err(error) => (Err(Error::Busy(error.to_string())), at_once),
+            Err(error) => (Err(Failure::Busy(error.to_string())), at_once),
         }
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::domain::ids::{OrderId, Username};
 use crate::domain::order::Order;
 use crate::domain::order::change::{Asker, Change, ChangeOutcome, ChangeRefusal};
-use crate::error::Error;
+use crate::failure::Failure;
 use crate::http::caller::token::{Door, Shown};
 use crate::http::caller::{operator, username_in_body, username_in_query, who};
 use crate::http::context::Context;
@@ -172,21 +172,20 @@ fn no_such_order(manner: Manner) -> Problem {
 }
 
 /// What an operator asked for, and what became of it.
-fn log(change: Change, who: &str, id: &OrderId, outcome: &Result<ChangeOutcome, Error>) {
+fn log(change: Change, who: &str, id: &OrderId, outcome: &Result<ChangeOutcome, Failure>) {
     let became = match outcome {
         Ok(ChangeOutcome::Changed(_)) => change_row(change).0,
         Ok(ChangeOutcome::Repeated(_)) => repeat_row(change).0,
         Ok(ChangeOutcome::Refused(refusal, _)) => refusal.code(),
         Ok(ChangeOutcome::NoSuchOrder) => "no_such_order",
-        Err(Error::Busy(_)) => "busy",
-        Err(_) => "unknown",
+        Err(failure) => failure.label(),
     };
     tracing::info!(who, order = %id, asked = ?change, became, "change of an order over HTTP");
 }
 
 fn answer(
     change: Change,
-    outcome: Result<ChangeOutcome, Error>,
+    outcome: Result<ChangeOutcome, Failure>,
     manner: Manner,
 ) -> Result<HttpResponse, Problem> {
     match outcome {
@@ -306,29 +305,30 @@ fn refusal_sentence(refusal: ChangeRefusal, refund_due: bool, order: &Order) -> 
     }
 }
 
-fn failed(error: &Error, manner: Manner) -> Problem {
-    if matches!(error, Error::Busy(_)) {
-        return busy(manner);
-    }
+fn failed(error: &Failure, manner: Manner) -> Problem {
     let sentence = Sentence::new(
         "结果未知，请重试，重复请求是安全的。",
         "The outcome is unknown; please try again, which is safe.",
     );
-    Problem::later("unknown", sentence.said(manner))
+    match error {
+        Failure::Busy(_) => busy(manner),
+        Failure::Unknown(_) => Problem::later("unknown", sentence.said(manner)),
+        Failure::Unreadable(_) => unreadable(error, manner),
+    }
 }
 
 /// Where Redis is, and what the record of somebody's order says, is nothing for buyers.
-fn unseen(error: &Error, manner: Manner) -> Problem {
-    if matches!(error, Error::Busy(_) | Error::Unknown(_)) {
-        return busy(manner);
+fn unseen(error: &Failure, manner: Manner) -> Problem {
+    match error {
+        Failure::Busy(_) | Failure::Unknown(_) => busy(manner),
+        Failure::Unreadable(_) => unreadable(error, manner),
     }
-    tracing::error!(%error, "an order cannot be shown");
+}
+
+fn unreadable(failure: &Failure, manner: Manner) -> Problem {
+    tracing::error!(%failure, "an order cannot be read: run `seckill audit --deep`");
     let sentence = Sentence::new("订单数据无法读取。", "The order cannot be read.");
-    Problem::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "unreadable",
-        sentence.said(manner),
-    )
+    Problem::unreadable(sentence.said(manner))
 }
 
 fn busy(manner: Manner) -> Problem {

@@ -18,7 +18,7 @@ use crate::domain::purchase::outcome::Refusal;
 use crate::domain::purchase::place::{
     Basket, LINES_MAX, PlaceOutcome, PlaceRefusal, Wish, WrongBasket,
 };
-use crate::error::Error;
+use crate::failure::Failure;
 use crate::http::context::Context;
 use crate::http::extract::body::{is_form, read_body};
 use crate::http::extract::fault::Fault;
@@ -277,15 +277,16 @@ fn faulty(fault: &PlacementFault, manner: Manner) -> Problem {
 }
 
 /// Nothing was decided: not executed, or nobody knows.
-pub(super) fn failed(error: &Error, manner: Manner) -> Problem {
-    if matches!(error, Error::Busy(_)) {
-        return Problem::later("busy", answer::BUSY_ROW.message(manner));
-    }
+pub(super) fn failed(error: &Failure, manner: Manner) -> Problem {
     let sentence = Sentence::new(
         "结果未知，请用同一 request_id 重新发送该请求。",
         "The outcome is unknown; please send the same request, with its request_id, again.",
     );
-    Problem::later("unknown", sentence.said(manner))
+    match error {
+        Failure::Busy(_) => Problem::later("busy", answer::BUSY_ROW.message(manner)),
+        Failure::Unknown(_) => Problem::later("unknown", sentence.said(manner)),
+        Failure::Unreadable(_) => Problem::unreadable(answer::UNREADABLE_ROW.message(manner)),
+    }
 }
 
 #[cfg(test)]

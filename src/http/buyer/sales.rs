@@ -4,13 +4,12 @@
 //! phase belongs to `server_time`, which is this moment (in the list a little before it);
 //! `remaining` is as old as `remaining_at` says.
 
-use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 
 use super::sale_view::SaleView;
 use crate::domain::ids::SaleId;
-use crate::error::Error;
+use crate::failure::Failure;
 use crate::http::context::Context;
 use crate::http::extract::form;
 use crate::http::extract::manner::Manner;
@@ -91,15 +90,14 @@ pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpRe
 }
 
 /// Where Redis is, and what is wrong in it, is nothing for buyers.
-fn unseen(error: &Error) -> Problem {
+fn unseen(error: &Failure) -> Problem {
     match error {
-        Error::Busy(_) | Error::Unknown(_) => Problem::later(
+        Failure::Busy(_) | Failure::Unknown(_) => Problem::later(
             "busy",
             "The sales cannot be read now; please try again later.",
         ),
-        Error::Contract(_) | Error::Config(_) | Error::Embedded(_) | Error::Refused(_) => {
-            let detail = "The sale cannot be read; `seckill sale list` says why.";
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail)
+        Failure::Unreadable(_) => {
+            Problem::unreadable("The sale cannot be read; `seckill sale list` says why.")
         }
     }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::headers::{NO_STORE, NOSNIFF};
 use crate::domain::ids::SaleId;
 use crate::domain::purchase::outcome::{Grant, Outcome, Refusal};
-use crate::error::Error;
+use crate::failure::Failure;
 use crate::http::extract::fault::FaultyRequest;
 use crate::http::extract::manner::Manner;
 
@@ -124,6 +124,14 @@ const UNKNOWN_ROW: Row = Row::new(
     "结果未知，请用同一用户重试。",
     "The outcome is unknown; please try again as the same user.",
 );
+/// Nothing was executed, and nothing will be until an operator has mended the order.
+pub const UNREADABLE_ROW: Row = Row::new(
+    "unreadable",
+    StatusCode::INTERNAL_SERVER_ERROR,
+    StatusCode::INTERNAL_SERVER_ERROR,
+    "订单数据无法读取，请联系商家。",
+    "Your order cannot be read; please contact the shop.",
+);
 
 /// What a door says to a refusal.
 pub fn refusal_row(refusal: Refusal) -> Row {
@@ -209,6 +217,7 @@ static REFUSALS: LazyLock<[Constant; Refusal::ALL.len()]> = LazyLock::new(|| {
 });
 static BUSY: LazyLock<Constant> = LazyLock::new(|| Constant::new(BUSY_ROW, None));
 static UNKNOWN: LazyLock<Constant> = LazyLock::new(|| Constant::new(UNKNOWN_ROW, None));
+static UNREADABLE: LazyLock<Constant> = LazyLock::new(|| Constant::new(UNREADABLE_ROW, None));
 
 impl Constant {
     fn new(row: Row, reason: Option<&str>) -> Self {
@@ -259,14 +268,13 @@ pub fn outcome(goods: &SaleId, outcome: &Outcome, manner: Manner) -> HttpRespons
     }
 }
 
-/// The answer when nothing was decided: not executed, or nobody knows.
-pub fn failure(goods: &SaleId, error: &Error, manner: Manner) -> HttpResponse {
-    let constant = if matches!(error, Error::Busy(_)) {
-        &BUSY
-    } else {
-        &UNKNOWN
-    };
-    constant.answer(goods, manner).to_retry().finish()
+/// The answer when nothing was decided. What cannot be read stays so: there is nothing to retry.
+pub fn failure(goods: &SaleId, failure: &Failure, manner: Manner) -> HttpResponse {
+    match failure {
+        Failure::Busy(_) => BUSY.answer(goods, manner).to_retry().finish(),
+        Failure::Unknown(_) => UNKNOWN.answer(goods, manner).to_retry().finish(),
+        Failure::Unreadable(_) => UNREADABLE.answer(goods, manner).finish(),
+    }
 }
 
 /// The answer to a request that is wrong.

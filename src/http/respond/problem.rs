@@ -12,10 +12,11 @@ use super::answer::{RESULT_HEADER, RETRY_AFTER_SECONDS};
 use super::headers::guarded;
 use crate::domain::ids::{OrderId, SaleId};
 use crate::domain::time::EpochMs;
-use crate::error::Error;
+use crate::failure::Failure;
 use crate::http::extract::body::discard;
 use crate::http::extract::fault::Fault;
 use crate::http::extract::manner::Manner;
+use crate::store::recount::NoVerdict;
 
 /// What kept a request from being done, and what the sender may conclude.
 #[derive(Debug)]
@@ -156,22 +157,33 @@ impl Problem {
     }
 
     /// Reading failed: nothing was to be changed, so asking again is always right.
-    pub fn of_reading(error: &Error) -> Self {
+    pub fn of_reading(error: &Failure) -> Self {
         let detail = error.to_string();
         match error {
-            Error::Busy(_) | Error::Unknown(_) => Self::later("busy", detail),
-            Error::Refused(_) => Self::new(StatusCode::CONFLICT, "refused", detail),
-            Error::Contract(_) | Error::Config(_) | Error::Embedded(_) => {
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail)
-            }
+            Failure::Busy(_) | Failure::Unknown(_) => Self::later("busy", detail),
+            Failure::Unreadable(_) => Self::unreadable(detail),
         }
     }
 
+    /// An audit gave no verdict.
+    pub fn of_audit(no_verdict: &NoVerdict) -> Self {
+        match no_verdict {
+            NoVerdict::Moved(why) => Self::new(StatusCode::CONFLICT, "refused", why),
+            NoVerdict::Failed(failure) => Self::of_reading(failure),
+        }
+    }
+
+    /// What is in Redis cannot be read: trying again does not help.
+    pub fn unreadable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail)
+    }
+
     /// Changing failed: it was not done, or nobody knows.
-    pub fn of_changing(error: &Error) -> Self {
+    pub fn of_changing(error: &Failure) -> Self {
         match error {
-            Error::Busy(_) => Self::later("busy", error.to_string()),
-            other => Self::later("unknown", other.to_string()),
+            Failure::Busy(_) => Self::later("busy", error.to_string()),
+            Failure::Unknown(_) => Self::later("unknown", error.to_string()),
+            Failure::Unreadable(_) => Self::unreadable(error.to_string()),
         }
     }
 

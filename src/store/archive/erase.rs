@@ -10,7 +10,7 @@ use redis::Value;
 use super::Keeper;
 use crate::domain::archive::{Erased, is_erased};
 use crate::domain::ids::SaleId;
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::connection::scan::Scanner;
 use crate::store::decode::{number, unexpected, word};
 use crate::store::script::ARCHIVE_ERASE;

@@ -18,7 +18,8 @@ use super::{Store, record};
 use crate::domain::archive::{ArchiveOutcome, ArchiveRefusal, Archived, Field, Piece, Row};
 use crate::domain::ids::{Event, SaleId};
 use crate::domain::order::Order;
-use crate::error::{Error, Result};
+use crate::error::{self, Error};
+use crate::failure::{Failure, Result};
 
 /// What is dropped in one script call: a few milliseconds of Redis.
 const BATCH: usize = 500;
@@ -29,7 +30,7 @@ pub trait Keeper {
     ///
     /// # Errors
     /// They are not kept, and stay where they are.
-    fn keep(&mut self, pieces: &[Piece]) -> Result<()>;
+    fn keep(&mut self, pieces: &[Piece]) -> error::Result<()>;
 
     /// Hears that so many more entries of the event were looked at.
     fn looked_at(&mut self, entries: u64);
@@ -39,6 +40,12 @@ pub trait Keeper {
 enum Stop {
     Failed(Error),
     Refused(ArchiveRefusal),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure.into())
+    }
 }
 
 impl From<Error> for Stop {
@@ -73,7 +80,7 @@ impl Store {
         event: &Event,
         erase: bool,
         keeper: &mut dyn Keeper,
-    ) -> Result<ArchiveOutcome> {
+    ) -> error::Result<ArchiveOutcome> {
         let event = event.as_str();
         let mut archived = Archived::default();
         match self.archive(event, erase, keeper, &mut archived).await {
@@ -126,8 +133,8 @@ impl Store {
     /// Closes the event for good, and says which sales it has. No sale is created in it while they
     /// are looked for.
     async fn archive_begin(&self, event: &str) -> Result<Vec<SaleId>, Stop> {
-        let closed = |error: Error| {
-            error.and("the event may take no new sales until the same command has ended")
+        let closed = |failure: Failure| {
+            failure.and("the event may take no new sales until the same command has ended")
         };
         self.event_close(event).await.map_err(closed)?;
         let sales = self.sale_ids().await.map_err(closed)?;

@@ -12,6 +12,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::error::{Error, Result};
+use crate::failure::Failure;
 
 /// Longest silence of the server. While it prepares a snapshot it says an empty line each second.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -31,7 +32,7 @@ enum End {
 /// Asks the server at `info` for a snapshot and writes it to `sink`; how many bytes it has.
 ///
 /// # Errors
-/// [`Error::Busy`]: the server cannot be reached or refuses; [`Error::Embedded`]: `sink` is full.
+/// [`Failure::Busy`]: the server cannot be reached or refuses; [`Error::PrivateRedis`]: `sink` is full.
 pub async fn receive(info: &ConnectionInfo, sink: &mut impl Write) -> Result<u64> {
     match info.addr() {
         ConnectionAddr::Tcp(host, port) => {
@@ -115,7 +116,7 @@ impl End {
             }
             let bytes = in_time(read.read(&mut piece[..wanted])).await?;
             if bytes == 0 {
-                return Err(Error::Busy("Redis ended the snapshot too early".to_owned()));
+                return Err(Failure::Busy("Redis ended the snapshot too early".to_owned()).into());
             }
             waiting.extend_from_slice(&piece[..bytes]);
             let is_end = matches!(self, Self::AtMark(mark) if waiting.ends_with(mark));
@@ -125,7 +126,7 @@ impl End {
             };
             let ready = waiting.len() - kept;
             sink.write_all(&waiting[..ready])
-                .map_err(|e| Error::Embedded(format!("writing the backup: {e}")))?;
+                .map_err(|e| Error::PrivateRedis(format!("writing the backup: {e}")))?;
             copied += ready as u64;
             waiting.drain(..ready);
             if is_end {
@@ -150,7 +151,7 @@ async fn line(read: &mut (impl AsyncBufRead + Unpin)) -> Result<Vec<u8>> {
     )
     .await?;
     if line.pop() != Some(b'\n') {
-        return Err(Error::Busy("Redis closed the connection".to_owned()));
+        return Err(Failure::Busy("Redis closed the connection".to_owned()).into());
     }
     if line.last() == Some(&b'\r') {
         line.pop();
@@ -158,10 +159,10 @@ async fn line(read: &mut (impl AsyncBufRead + Unpin)) -> Result<Vec<u8>> {
     Ok(line)
 }
 
-async fn in_time<T>(work: impl Future<Output = std::io::Result<T>>) -> Result<T> {
-    let silent = |_| Error::Busy(format!("no word from Redis for {SILENCE_MAX:?}"));
+async fn in_time<T>(work: impl Future<Output = std::io::Result<T>>) -> Result<T, Failure> {
+    let silent = |_| Failure::Busy(format!("no word from Redis for {SILENCE_MAX:?}"));
     let done = timeout(SILENCE_MAX, work).await.map_err(silent)?;
-    done.map_err(|e| Error::Busy(format!("the connection to Redis failed: {e}")))
+    done.map_err(|e| Failure::Busy(format!("the connection to Redis failed: {e}")))
 }
 
 fn refused(command: &str, answer: &[u8]) -> Error {

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::link::Link;
 use super::live::Live;
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::server::greeting::Greeting;
 
 /// Round trips of a greeting: a script that Redis does not know is loaded and called again.
@@ -18,7 +18,7 @@ impl Link {
     /// Opens a shared connection, driven by the current runtime, and asks whether it may be used.
     ///
     /// # Errors
-    /// [`Error::Busy`]: it cannot be opened, or must not be used. No script has been sent.
+    /// [`Failure::Busy`]: it cannot be opened, or must not be used. No script has been sent.
     pub async fn connect(&self, connect_timeout: Duration) -> Result<Live> {
         let mut live = self.open(connect_timeout).await?;
         let mut clock = live.clone();

@@ -2,7 +2,7 @@
 
 use redis::RedisError;
 
-use crate::error::Error;
+use crate::failure::Failure;
 
 /// Answers by which Redis refuses a command before any effect.
 const NOT_EXECUTED: [&str; 16] = [
@@ -32,41 +32,41 @@ fn is_not_executed(code: &str, error: &RedisError) -> bool {
 }
 
 /// The meaning of an error from a call that was handed to a live connection.
-pub fn of_call(name: &str, error: &RedisError) -> Error {
+pub fn of_call(name: &str, error: &RedisError) -> Failure {
     match error.code() {
-        Some(code) if is_not_executed(code, error) => Error::Busy(format!("{name}: {error}")),
+        Some(code) if is_not_executed(code, error) => Failure::Busy(format!("{name}: {error}")),
         Some(_) => {
             raised(name, error);
-            Error::Unknown(format!("{name}: {error}"))
+            Failure::Unknown(format!("{name}: {error}"))
         }
-        None => Error::Unknown(format!("{name}: {error}")),
+        None => Failure::Unknown(format!("{name}: {error}")),
     }
 }
 
 /// The same for a script that writes nothing: whatever kept its answer away, nothing is in doubt,
 /// and what it raises is about what it read.
-pub fn of_look(name: &str, error: &RedisError) -> Error {
+pub fn of_look(name: &str, error: &RedisError) -> Failure {
     match error.code() {
         Some(code) if !is_not_executed(code, error) => {
             raised(name, error);
-            Error::Contract(format!("{name}: {error}"))
+            Failure::Unreadable(format!("{name}: {error}"))
         }
-        Some(_) | None => Error::Busy(format!("{name}: {error}")),
+        Some(_) | None => Failure::Busy(format!("{name}: {error}")),
     }
 }
 
 /// The same for commands that read these keys, one key for each: one that is of another type than
 /// it should be stays so, however often it is read. A reply that cannot be parsed may have broken
 /// off in the middle.
-pub fn of_read(keys: &[&str], error: &RedisError) -> Error {
+pub fn of_read(keys: &[&str], error: &RedisError) -> Failure {
     let answers = error.clone().into_server_errors();
     let mut answers = answers.iter().flat_map(|answers| answers.iter());
     match answers.find(|(_, answer)| answer.code() == "WRONGTYPE") {
-        Some(&(command, _)) => Error::Contract(format!(
+        Some(&(command, _)) => Failure::Unreadable(format!(
             "{} is of another type than it should be",
             keys.get(command).unwrap_or(&"a key")
         )),
-        None => Error::Busy(format!("reading: {error}")),
+        None => Failure::Busy(format!("reading: {error}")),
     }
 }
 

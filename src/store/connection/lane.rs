@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use super::link::Link;
 use super::live::Ready;
 use super::{Connected, failure};
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::store::keys::Keys;
 use crate::store::replicas::Replicas;
 use crate::store::script::Call;
@@ -43,7 +43,7 @@ pub(in crate::store) struct Decided<T> {
     /// What the reply says.
     pub value: T,
     /// Whether as many replicas have what it rests on as the level in force says;
-    /// [`Error::Unknown`] when they have not, or nobody knows.
+    /// [`Failure::Unknown`] when they have not, or nobody knows.
     pub kept: Result<()>,
 }
 
@@ -51,7 +51,7 @@ impl<T> Decided<T> {
     /// What the reply says, if replicas have what it rests on.
     ///
     /// # Errors
-    /// [`Error::Unknown`]: it may yet be forgotten.
+    /// [`Failure::Unknown`]: it may yet be forgotten.
     pub fn if_kept(self) -> Result<T> {
         self.kept.map(|()| self.value)
     }
@@ -78,7 +78,7 @@ enum State {
         used: Instant,
     },
     Failed {
-        error: Error,
+        error: Failure,
         retry_at: Instant,
     },
 }
@@ -122,7 +122,7 @@ impl Lane {
     /// rests on.
     ///
     /// # Errors
-    /// [`Error::Busy`] when nothing was executed, [`Error::Unknown`] when it may have been.
+    /// [`Failure::Busy`] when nothing was executed, [`Failure::Unknown`] when it may have been.
     pub(in crate::store) async fn decide<T>(
         &self,
         call: Call<'_>,
@@ -134,9 +134,9 @@ impl Lane {
         let ready = self.ready(&mut connected, call, deadline).await?;
         let sent = timeout_at(deadline, connected.live.send(ready)).await;
         let Some(reply) = heard(&connected, sent) else {
-            return Err(Error::Unknown("no answer in time".to_owned()));
+            return Err(Failure::Unknown("no answer in time".to_owned()));
         };
-        let value = decode(reply?)?;
+        let value = decode(reply?).map_err(Failure::once_sent)?;
         let kept = match needs(&value) {
             Needs::Nothing => Ok(()),
             Needs::LastWrite => connected.wait_for_last_write(deadline).await,
@@ -157,7 +157,7 @@ impl Lane {
         ready.unwrap_or_else(|_| {
             connected.live.left_unanswered();
             let late = "Redis did not tell its clock in time";
-            Err(Error::Busy(late.to_owned()))
+            Err(Failure::Busy(late.to_owned()))
         })
     }
 
@@ -166,7 +166,7 @@ impl Lane {
     /// that is cut.
     ///
     /// # Errors
-    /// [`Error::Busy`] when nothing was executed, or `undo` was sent. [`Error::Unknown`] when the
+    /// [`Failure::Busy`] when nothing was executed, or `undo` was sent. [`Failure::Unknown`] when the
     /// connection was cut and the call may have been executed.
     pub(in crate::store) async fn decide_or_undo(
         &self,
@@ -182,14 +182,14 @@ impl Lane {
             return answer;
         }
         let _ = timeout_at(deadline + self.timeout, connected.live.send(undo)).await;
-        Err(Error::Busy("no answer in time".to_owned()))
+        Err(Failure::Busy("no answer in time".to_owned()))
     }
 
     /// Fields of hashes, all at once; `None` for each that is not there.
     ///
     /// # Errors
-    /// [`Error::Busy`] when there is no answer before `deadline`: reading may be tried again.
-    /// [`Error::Contract`] when one of them is no hash.
+    /// [`Failure::Busy`] when there is no answer before `deadline`: reading may be tried again.
+    /// [`Failure::Unreadable`] when one of them is no hash.
     pub(in crate::store) async fn hash_fields(
         &self,
         fields: &[(String, &str)],
@@ -202,7 +202,7 @@ impl Lane {
     /// The same, and replicas have what was read, where they are waited for.
     ///
     /// # Errors
-    /// As [`Lane::hash_fields`]; [`Error::Busy`] also when too few replicas have it.
+    /// As [`Lane::hash_fields`]; [`Failure::Busy`] also when too few replicas have it.
     pub(in crate::store) async fn hash_fields_kept(
         &self,
         fields: &[(String, &str)],
@@ -215,7 +215,7 @@ impl Lane {
     }
 
     async fn connected_in_time(&self, deadline: Instant) -> Result<Connected> {
-        let late = |_| Error::Busy("no connection to Redis in time".to_owned());
+        let late = |_| Failure::Busy("no connection to Redis in time".to_owned());
         let connected = timeout_at(deadline, self.connected(deadline)).await;
         connected.map_err(late)?
     }
@@ -282,7 +282,7 @@ impl Lane {
             };
             opened
         });
-        let ended = |e| Error::Busy(format!("opening a connection: {e}"));
+        let ended = |e| Failure::Busy(format!("opening a connection: {e}"));
         async move { opening.await.map_err(ended)? }
             .boxed()
             .shared()
@@ -299,7 +299,7 @@ async fn read_fields(
         gets.hget(key, field);
     }
     let read = timeout_at(deadline, gets.query_async(&mut connected.live)).await;
-    let late = || Error::Busy("no answer from Redis in time".to_owned());
+    let late = || Failure::Busy("no answer from Redis in time".to_owned());
     heard(connected, read).ok_or_else(late)?.map_err(|e| {
         let keys: Vec<&str> = fields.iter().map(|(key, _)| key.as_str()).collect();
         failure::of_read(&keys, &e)

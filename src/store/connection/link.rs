@@ -13,7 +13,8 @@ use super::permit::Permit;
 use super::reach::Reach;
 use super::{login, socket};
 use crate::config::{RedisAccess, RedisUrl};
-use crate::error::{Error, Result};
+use crate::error::{self, Error};
+use crate::failure::{Failure, Result};
 use crate::store::keys::Keys;
 
 /// Commands that may wait in one connection before a sender has to wait.
@@ -34,7 +35,7 @@ impl Link {
     ///
     /// # Errors
     /// [`Error::Config`] with the address, without its password, or with a file of it.
-    pub fn new(access: RedisAccess, keys: Keys, timeout: Duration) -> Result<Self> {
+    pub fn new(access: RedisAccess, keys: Keys, timeout: Duration) -> error::Result<Self> {
         let url = &access.url;
         let wrong = |why: &dyn std::fmt::Display| {
             Error::Config(format!(
@@ -76,15 +77,15 @@ impl Link {
     }
 
     /// The meaning of a failure before anything was sent.
-    pub fn unreachable(&self, error: impl std::fmt::Display) -> Error {
+    pub fn unreachable(&self, error: impl std::fmt::Display) -> Failure {
         let url = &self.access.url;
-        Error::Busy(format!("cannot reach Redis at {url}: {error}"))
+        Failure::Busy(format!("cannot reach Redis at {url}: {error}"))
     }
 
     /// The parsed address with the password, for those who speak to Redis themselves.
     ///
     /// # Errors
-    /// [`Error::Busy`] when the file of the password cannot be read.
+    /// [`Failure::Busy`] when the file of the password cannot be read.
     pub async fn info(&self) -> Result<ConnectionInfo> {
         let client = login::with_password(&self.client, &self.access).await?;
         Ok(client.get_connection_info().clone())
@@ -132,7 +133,7 @@ impl Link {
     /// Opens a shared connection of which nothing is known yet.
     ///
     /// # Errors
-    /// [`Error::Busy`]: nothing has been sent.
+    /// [`Failure::Busy`]: nothing has been sent.
     pub async fn open(&self, connect_timeout: Duration) -> Result<Live> {
         let health = Arc::new(Health::default());
         let seen = health.clone();

@@ -15,7 +15,7 @@ use super::deadline::{Bounds, Freshness};
 use super::failure;
 use super::permit::Permit;
 use crate::domain::time::EpochMs;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::store::script::{self, Call};
 use crate::store::server::clock::{self, Reading};
 use crate::store::server::data_version::Unversioned;
@@ -47,7 +47,7 @@ pub struct Live {
     /// The departures that had happened before it was opened.
     departures: u64,
     /// Why nothing may be changed there: the server was a replica when it was greeted.
-    pub(in crate::store) replica: Option<Error>,
+    pub(in crate::store) replica: Option<Failure>,
     /// What to write before the first change.
     pub(in crate::store) unversioned: Option<Arc<Unversioned>>,
 }
@@ -187,7 +187,7 @@ impl Live {
                 read.map_err(|e| failure::of_read(&[], &e))?;
             }
         }
-        let stepped = || Error::Busy("the clock of Redis was set back just now".to_owned());
+        let stepped = || Failure::Busy("the clock of Redis was set back just now".to_owned());
         self.clock.at_least(at).ok_or_else(stepped)
     }
 
@@ -195,7 +195,7 @@ impl Live {
     /// it in the middle. It may start until `start_by`, or whenever it comes.
     ///
     /// # Errors
-    /// [`Error::Busy`]: nothing was sent.
+    /// [`Failure::Busy`]: nothing was sent.
     pub async fn ready<'a>(
         &mut self,
         call: Call<'a>,
@@ -218,13 +218,13 @@ impl Live {
     /// Sends a call once.
     ///
     /// # Errors
-    /// [`Error::Busy`] when the call certainly did not run, [`Error::Unknown`] when it may have.
+    /// [`Failure::Busy`] when the call certainly did not run, [`Failure::Unknown`] when it may have.
     pub async fn send(&mut self, Ready(call): Ready<'_>) -> Result<Value> {
         let reply = call.send(self).await?;
         if script::is_late(&reply) {
             // Perhaps the clock was set forward: it is read before the next call.
             self.clock.doubt();
-            return Err(Error::Busy(
+            return Err(Failure::Busy(
                 "it came to Redis after its deadline".to_owned(),
             ));
         }
@@ -235,7 +235,7 @@ impl Live {
     /// or of data that this program does not know.
     ///
     /// # Errors
-    /// [`Error::Busy`] when there is no answer, [`Error::Contract`] when the script cannot read
+    /// [`Failure::Busy`] when there is no answer, [`Failure::Unreadable`] when the script cannot read
     /// what it finds.
     pub async fn look(&mut self, call: Call<'_>) -> Result<Value> {
         self.permit.check()?;

@@ -8,7 +8,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::{RedisAccess, RedisUrl, secret};
-use crate::error::{Error, Result};
+use crate::error::{self, Error};
+use crate::failure::{Failure, Result};
 
 /// The setting that names a file with the password.
 const PASSWORD_FILE: &str = "redis.password_file";
@@ -17,7 +18,7 @@ const PASSWORD_FILE: &str = "redis.password_file";
 ///
 /// # Errors
 /// [`Error::Config`] with the file and what is wrong with it.
-pub fn client(info: ConnectionInfo, access: &RedisAccess) -> Result<Client> {
+pub fn client(info: ConnectionInfo, access: &RedisAccess) -> error::Result<Client> {
     let plain = access.tls_ca.is_none() && access.tls_identity.is_none();
     let built = if plain {
         Client::open(info)
@@ -34,7 +35,7 @@ pub fn client(info: ConnectionInfo, access: &RedisAccess) -> Result<Client> {
     built.map_err(|e| Error::Config(format!("redis.url {}: {e}", access.url)))
 }
 
-fn authorities(path: &Path) -> Result<Vec<u8>> {
+fn authorities(path: &Path) -> error::Result<Vec<u8>> {
     let pem = read("redis.tls_ca", path)?;
     let mut roots = RootCertStore::empty();
     for certificate in certificates("redis.tls_ca", path, &pem)? {
@@ -44,7 +45,7 @@ fn authorities(path: &Path) -> Result<Vec<u8>> {
     Ok(pem)
 }
 
-fn identity(cert: &Path, key: &Path) -> Result<ClientTlsConfig> {
+fn identity(cert: &Path, key: &Path) -> error::Result<ClientTlsConfig> {
     let client_cert = read("redis.tls_cert", cert)?;
     let client_key = read("redis.tls_key", key)?;
     let chain = certificates("redis.tls_cert", cert, &client_cert)?;
@@ -66,7 +67,11 @@ fn identity(cert: &Path, key: &Path) -> Result<ClientTlsConfig> {
     })
 }
 
-fn certificates(setting: &str, path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
+fn certificates(
+    setting: &str,
+    path: &Path,
+    pem: &[u8],
+) -> error::Result<Vec<CertificateDer<'static>>> {
     let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let parsed = parsed.map_err(|e| wrong(setting, path, e))?;
     if parsed.is_empty() {
@@ -75,7 +80,7 @@ fn certificates(setting: &str, path: &Path, pem: &[u8]) -> Result<Vec<Certificat
     Ok(parsed)
 }
 
-fn read(setting: &str, path: &Path) -> Result<Vec<u8>> {
+fn read(setting: &str, path: &Path) -> error::Result<Vec<u8>> {
     std::fs::read(path).map_err(|e| wrong(setting, path, e))
 }
 
@@ -87,7 +92,7 @@ fn wrong(setting: &str, path: &Path, why: impl std::fmt::Display) -> Error {
 ///
 /// # Errors
 /// [`Error::Config`] with the file and what is wrong with it.
-pub fn check(info: &ConnectionInfo, access: &RedisAccess) -> Result<()> {
+pub fn check(info: &ConnectionInfo, access: &RedisAccess) -> error::Result<()> {
     let (url, settings) = (&access.url, info.redis_settings());
     let has_login = settings.username().is_some() || settings.password().is_some();
     if !has_login && !url.expose().starts_with("unix") && url.expose().contains('@') {
@@ -114,7 +119,7 @@ pub fn check(info: &ConnectionInfo, access: &RedisAccess) -> Result<()> {
 /// password that was changed is used after the next failed log-in.
 ///
 /// # Errors
-/// [`Error::Busy`] with the file and what is wrong with it.
+/// [`Failure::Busy`] with the file and what is wrong with it.
 pub async fn with_password(client: &Client, access: &RedisAccess) -> Result<Client> {
     let Some(path) = access.password_file.clone() else {
         return Ok(client.clone());
@@ -123,9 +128,9 @@ pub async fn with_password(client: &Client, access: &RedisAccess) -> Result<Clie
     let password = read.unwrap_or_else(|e| Err(format!("{PASSWORD_FILE}: {e}")));
     let info = client.get_connection_info().clone();
     let settings = info.redis_settings().clone();
-    let settings = settings.set_password(password.map_err(Error::Busy)?);
+    let settings = settings.set_password(password.map_err(Failure::Busy)?);
     let client = Client::open(info.set_redis_settings(settings));
-    client.map_err(|e| Error::Busy(format!("redis.url {}: {e}", access.url)))
+    client.map_err(|e| Failure::Busy(format!("redis.url {}: {e}", access.url)))
 }
 
 /// What is probably wrong with an address that cannot be parsed; empty when nobody knows.

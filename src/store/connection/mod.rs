@@ -28,7 +28,7 @@ use self::link::Link;
 use self::live::Live;
 use super::replicas::{Master, Replicas};
 use super::script::WAIT_MARK;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 
 /// A connection to a master that the address has left is itself left, but not before this age: an
 /// address that leads now here, now there, would have one opened for every call.
@@ -73,7 +73,7 @@ impl Connected {
     /// Opens a connection and asks which master it leads to. Each step may take `patience`.
     ///
     /// # Errors
-    /// [`Error::Busy`]: it cannot be opened, or must not be used.
+    /// [`Failure::Busy`]: it cannot be opened, or must not be used.
     pub async fn open(link: &Link, replicas: &Arc<Replicas>, patience: Duration) -> Result<Self> {
         let mut live = link.connect(patience).await?;
         let late = |_| link.unreachable("no answer in time");
@@ -127,14 +127,14 @@ impl Connected {
     /// Waits until enough replicas have the last write of this connection, if they are waited for.
     ///
     /// # Errors
-    /// [`Error::Unknown`]: it was written, and may yet be forgotten.
+    /// [`Failure::Unknown`]: it was written, and may yet be forgotten.
     pub async fn wait_for_last_write(&mut self, deadline: Instant) -> Result<()> {
         if !self.place.replicas.are_waited_for() {
             return Ok(());
         }
         let place = self.place.clone();
         let waiting = place.replicas.wait(&mut self.live, place.master, deadline);
-        let late = |_| Error::Unknown("WAIT: no answer in time".to_owned());
+        let late = |_| Failure::Unknown("WAIT: no answer in time".to_owned());
         timeout_at(deadline, waiting).await.map_err(late)?
     }
 
@@ -142,30 +142,30 @@ impl Connected {
     /// connection, if they are waited for.
     ///
     /// # Errors
-    /// [`Error::Unknown`]: it was written, and may yet be forgotten.
+    /// [`Failure::Unknown`]: it was written, and may yet be forgotten.
     pub async fn wait_for_all(&mut self, deadline: Instant) -> Result<()> {
         if !self.place.replicas.are_waited_for() {
             return Ok(());
         }
-        let late = |_| Error::Unknown("no answer in time".to_owned());
+        let late = |_| Failure::Unknown("no answer in time".to_owned());
         let marked = timeout_at(deadline, self.wait_mark()).await.map_err(late)?;
         marked
-            .map_err(|error| Error::Unknown(format!("replicas cannot be waited for: {error}")))?;
+            .map_err(|error| Failure::Unknown(format!("replicas cannot be waited for: {error}")))?;
         self.wait_for_last_write(deadline).await
     }
 
     /// The same for a reading: one wait serves all readings that wait here at the moment.
     ///
     /// # Errors
-    /// [`Error::Busy`]: what was read may yet be forgotten.
+    /// [`Failure::Busy`]: what was read may yet be forgotten.
     pub async fn wait_for_reading(&self, deadline: Instant) -> Result<()> {
         if !self.place.replicas.are_waited_for() {
             return Ok(());
         }
-        let late = |_| Error::Busy("replicas were not heard of in time".to_owned());
+        let late = |_| Failure::Busy("replicas were not heard of in time".to_owned());
         let waited = timeout_at(deadline, self.next_round()).await;
-        let short = |error: Error| {
-            Error::Busy(format!(
+        let short = |error: Failure| {
+            Failure::Busy(format!(
                 "what was read may yet be forgotten: {}",
                 error.reason()
             ))
@@ -198,7 +198,7 @@ impl Connected {
             let deadline = now + connected.place.patience;
             connected.wait_for_all(deadline).await
         });
-        let ended = |e| Error::Unknown(format!("waiting for replicas: {e}"));
+        let ended = |e| Failure::Unknown(format!("waiting for replicas: {e}"));
         let round = async move { round.await.map_err(ended)? };
         let round = round.boxed().shared();
         rounds.next = Some(round.clone());

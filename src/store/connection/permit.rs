@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 
 /// Given from the start, so that a command needs no examiner, and withdrawn while it is known that
 /// this Redis would refuse a script in the middle, that its data are not ours to change, or that it
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 pub struct Permit {
     /// What crowds look at: true while `why` has an error.
     withdrawn: AtomicBool,
-    why: Mutex<Option<Error>>,
+    why: Mutex<Option<Failure>>,
     /// Replicas are waited for, so `WAIT` is needed, too.
     waits: AtomicBool,
     departures: AtomicU64,
@@ -33,7 +33,7 @@ impl Permit {
 
     /// Takes over what an examiner heard: a refusal withdraws the permit, answers without any
     /// give it. Questions that were not answered change nothing: what was refused may still be.
-    pub fn examined(&self, refusal: Option<Error>, all_answered: bool) {
+    pub fn examined(&self, refusal: Option<Failure>, all_answered: bool) {
         if refusal.is_some() || all_answered {
             self.set(refusal);
         }
@@ -41,7 +41,7 @@ impl Permit {
 
     /// Takes over what a new connection heard. It may be older than what an examiner heard, so it
     /// never gives the permit.
-    pub fn greeted(&self, refusal: Option<Error>) {
+    pub fn greeted(&self, refusal: Option<Failure>) {
         if refusal.is_some() {
             self.set(refusal);
         }
@@ -58,7 +58,7 @@ impl Permit {
         self.departures.load(Ordering::Acquire)
     }
 
-    fn set(&self, refusal: Option<Error>) {
+    fn set(&self, refusal: Option<Failure>) {
         let mut why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
         self.withdrawn.store(refusal.is_some(), Ordering::Release);
         *why = refusal;

@@ -12,7 +12,8 @@ use tokio::time::timeout;
 
 use super::Connected;
 use super::link::Link;
-use crate::error::{Error, Result};
+use crate::error::{self, Error};
+use crate::failure::{Failure, Result};
 use crate::store::replicas::Replicas;
 
 /// Connections of one pool.
@@ -39,7 +40,7 @@ impl Pool {
         replicas: &Arc<Replicas>,
         patience: Duration,
         wait: Duration,
-    ) -> Result<Self> {
+    ) -> error::Result<Self> {
         let connections = Connections {
             link: link.clone(),
             replicas: replicas.clone(),
@@ -63,7 +64,7 @@ impl Pool {
     /// Lends a connection.
     ///
     /// # Errors
-    /// [`Error::Busy`]: nothing was sent.
+    /// [`Failure::Busy`]: nothing was sent.
     pub async fn get(&self) -> Result<Connection> {
         match self.connections.get().await {
             Ok(connection) => Ok(connection),
@@ -83,7 +84,7 @@ pub struct Connections {
 
 impl managed::Manager for Connections {
     type Type = Connected;
-    type Error = Error;
+    type Error = Failure;
 
     async fn create(&self) -> Result<Connected> {
         Connected::open(&self.link, &self.replicas, self.patience).await
@@ -92,7 +93,7 @@ impl managed::Manager for Connections {
     /// A connection that broke, or that leads to a server which is no master, is not lent again:
     /// after a failover behind one address it leads to the old master for ever. Its clock is read,
     /// from which deadlines are reckoned.
-    async fn recycle(&self, connected: &mut Connected, _: &Metrics) -> RecycleResult<Error> {
+    async fn recycle(&self, connected: &mut Connected, _: &Metrics) -> RecycleResult<Failure> {
         let refused = RecycleError::message;
         let (mut hello, mut clock) = (connected.live.clone(), connected.live.clone());
         let asking = async { join!(hello.hello(), clock.read_clock()) };

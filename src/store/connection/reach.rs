@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::error::Error;
+use crate::failure::Failure;
 
 /// A Redis that comes and goes is told of this often, at most.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -25,7 +25,7 @@ struct State {
 
 impl Reach {
     /// A lane cannot be opened.
-    pub fn lost(&self, error: &Error) {
+    pub fn lost(&self, error: &Failure) {
         if let Some(unsaid) = self.state().lost(Instant::now()) {
             tracing::warn!(%error, unsaid, "Redis is lost: the answer is `busy` until it is back");
         }

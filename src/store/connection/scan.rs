@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Connected;
 use super::live::Live;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::store::{OPERATOR_TIMEOUT, Store};
 
 /// Entries that one page asks for: about a millisecond of Redis.
@@ -70,7 +70,7 @@ impl Scans {
 
     async fn turn(&self, scanner: Scanner) -> Result<OwnedSemaphorePermit> {
         let free = self.0[scanner as usize].free.clone();
-        let full = || Error::Busy(format!("{} scans are running", scanner.at_once()));
+        let full = || Failure::Busy(format!("{} scans are running", scanner.at_once()));
         let turn = timeout(OPERATOR_TIMEOUT, free.acquire_owned());
         turn.await.map_err(|_| full())?.map_err(|_| full())
     }
@@ -100,7 +100,7 @@ impl Store {
     /// Begins a scan at a master.
     ///
     /// # Errors
-    /// [`Error::Busy`]: Redis cannot be reached or is a replica, or too many scans are running.
+    /// [`Failure::Busy`]: Redis cannot be reached or is a replica, or too many scans are running.
     pub(in crate::store) async fn scan(&self, scanner: Scanner) -> Result<Scan> {
         let mut turn = self.scans.turn(scanner).await?;
         let begin = |connected, turn| Scan {
@@ -138,7 +138,7 @@ impl Store {
     {
         for _ in 1..TRIES_MAX {
             match whole(read(self.scan(scanner).await?)).await {
-                Err(Error::Busy(why)) => tracing::debug!(why, "a scan begins again"),
+                Err(Failure::Busy(why)) => tracing::debug!(why, "a scan begins again"),
                 done => return done,
             }
             sleep(TRY_PAUSE).await;
@@ -151,7 +151,7 @@ impl Scan {
     /// Ends the scan: all that it read came from one server, which was a master all the while.
     ///
     /// # Errors
-    /// [`Error::Busy`]: it is a replica by now, or does not answer; what was read may lack entries.
+    /// [`Failure::Busy`]: it is a replica by now, or does not answer; what was read may lack entries.
     pub(in crate::store) async fn end(mut self) -> Result<()> {
         self.is_at_a_master().await?;
         *self.store.scans.idle(self.scanner) = Some(self.connected);
@@ -159,14 +159,14 @@ impl Scan {
     }
 
     async fn is_at_a_master(&mut self) -> Result<()> {
-        let late = |_| Error::Busy("no answer from Redis in time".to_owned());
+        let late = |_| Failure::Busy("no answer from Redis in time".to_owned());
         let hello = timeout(self.store.timeout, self.connected.live.hello());
         let hello = hello.await.map_err(late)?;
-        let hello = hello.map_err(|e| Error::Busy(format!("HELLO: {e}")))?;
+        let hello = hello.map_err(|e| Failure::Busy(format!("HELLO: {e}")))?;
         if hello.is_master() {
             return Ok(());
         }
-        Err(Error::Busy(format!(
+        Err(Failure::Busy(format!(
             "Redis is no master but a {}",
             hello.role
         )))
@@ -175,7 +175,7 @@ impl Scan {
     /// Waits until replicas have what was read, where they are waited for.
     ///
     /// # Errors
-    /// [`Error::Busy`]: too few of them have it.
+    /// [`Failure::Busy`]: too few of them have it.
     pub(in crate::store) async fn wait_for_replicas(&self) -> Result<()> {
         let deadline = self.store.deadline();
         self.connected.wait_for_reading(deadline).await

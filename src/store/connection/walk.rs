@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::scan::{PAGE_ENTRIES, Scan, Scanner};
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::Store;
 
 /// Shorter rests are added up: timers are no finer.

@@ -3,7 +3,7 @@
 use super::{GROUP, Row, text};
 use crate::domain::feed::Letter;
 use crate::domain::time::EpochMs;
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::connection::scan::{Pair, Scan, Scanner};
 use crate::store::decode::{unexpected, word};
 use crate::store::script::FEED_BURY;

@@ -23,7 +23,7 @@ use super::{Store, record};
 use crate::domain::feed::{Entry, Letter};
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, OrderState};
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 
 /// The consumer group that all relays share.
 pub const GROUP: &str = "relay";
@@ -79,7 +79,7 @@ impl Store {
             Ok(()) => Ok(true),
             Err(error) if error.code() == Some("BUSYGROUP") => Ok(true),
             Err(error) if error.to_string().contains("requires the key to exist") => Ok(false),
-            Err(error) => Err(Error::Busy(format!("XGROUP CREATE: {error}"))),
+            Err(error) => Err(Failure::Busy(format!("XGROUP CREATE: {error}"))),
         }
     }
 
@@ -87,7 +87,7 @@ impl Store {
     /// or its group is gone.
     ///
     /// # Errors
-    /// [`Error::Unknown`] also when too few replicas have them: they are given, and found again
+    /// [`Failure::Unknown`] also when too few replicas have them: they are given, and found again
     /// with [`Store::feed_keep`].
     pub async fn feed_take(
         &self,

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use redis::Value;
 
 use super::GROUP;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::store::Store;
 use crate::store::connection::live::Live;
 use crate::store::decode::{number, unexpected, word};
@@ -65,7 +65,7 @@ impl Store {
         let mut states = stream::iter(states).buffered(FEEDS_AT_ONCE);
         let mut feeds = Vec::new();
         while let Some((event, state)) = states.next().await {
-            if let Err(away @ Error::Busy(_)) = state {
+            if let Err(away @ Failure::Busy(_)) = state {
                 return Err(away);
             }
             feeds.push((event, state));

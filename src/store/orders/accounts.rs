@@ -7,7 +7,7 @@ use redis::Value;
 use crate::domain::audit::account::Account;
 use crate::domain::ids::{Event, Username};
 use crate::domain::money::CENTS_MAX;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::store::Store;
 use crate::store::connection::scan::{Scan, Scanner};
 use crate::store::decode::{number, unexpected, word};
@@ -52,7 +52,7 @@ impl Store {
     /// them twice, and creates those that do not exist. Safe to repeat, while nobody bids.
     ///
     /// # Errors
-    /// [`Error::Busy`] when nothing was executed; anything else means that it may have been.
+    /// [`Failure::Busy`] when nothing was executed; anything else means that it may have been.
     pub async fn account_set(
         &self,
         event: &Event,
@@ -105,7 +105,7 @@ impl Store {
     /// The account of a buyer at one instant; `None` when there is none.
     ///
     /// # Errors
-    /// [`Error::Contract`] when it cannot be read.
+    /// [`Failure::Unreadable`] when it cannot be read.
     pub async fn account(&self, event: &Event, username: &Username) -> Result<Option<Account>> {
         let mut connection = self.connection().await?;
         let [accounts, paid_in, _] = self.keys.of_accounts(event.as_str());
@@ -145,7 +145,7 @@ impl Store {
         let accounts = self.read_whole(Scanner::Operator, accounts).await?;
         let accounts = accounts.into_iter().map(|(name, (balance, paid_in))| {
             let name = String::from_utf8_lossy(&name).into_owned();
-            let unreadable = |e| Error::Contract(format!("account {name:?}: {e}"));
+            let unreadable = |e| Failure::Unreadable(format!("account {name:?}: {e}"));
             let username = Username::parse(name.clone()).map_err(unreadable)?;
             account(username, &balance, paid_in)
         });

@@ -10,7 +10,7 @@ use crate::domain::purchase::bid::{Bid, BidOutcome, BidRefusal};
 use crate::domain::purchase::outcome::RestsOn;
 use crate::domain::purchase::standing::Grants;
 use crate::domain::sale::history::Past;
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::connection::lane::{Decided, Lane, Needs};
 use crate::store::decode::{number, unexpected, word};
 use crate::store::sales::history;
@@ -20,8 +20,8 @@ use crate::store::{Store, record};
 /// A decided bid.
 #[derive(Debug)]
 pub struct DecidedBid {
-    /// What became of it. [`Error::Unknown`](crate::error::Error::Unknown) or
-    /// [`Error::Busy`](crate::error::Error::Busy) when too few replicas have what
+    /// What became of it. [`Failure::Unknown`](crate::failure::Failure::Unknown) or
+    /// [`Failure::Busy`](crate::failure::Failure::Busy) when too few replicas have what
     /// that rests on.
     pub outcome: Result<BidOutcome>,
     /// The past of the target after it; `None` when there is no such target.
@@ -38,8 +38,8 @@ impl Lane {
     /// stopped.
     ///
     /// # Errors
-    /// [`Error::Busy`](crate::error::Error::Busy) when nothing was executed,
-    /// [`Error::Unknown`](crate::error::Error::Unknown) when it may have been: the same request
+    /// [`Failure::Busy`](crate::failure::Failure::Busy) when nothing was executed,
+    /// [`Failure::Unknown`](crate::failure::Failure::Unknown) when it may have been: the same request
     /// again gets the order, if there is one.
     pub async fn bid_place(
         &self,
@@ -103,7 +103,7 @@ impl Store {
 /// Decodes the reply of `bid_place` to `bid`.
 ///
 /// # Errors
-/// [`Error::Contract`](crate::error::Error::Contract) when it is none.
+/// [`Failure::Unreadable`](crate::failure::Failure::Unreadable) when it is none.
 pub fn decided(reply: &Value, bid: &Bid) -> Result<DecidedBid> {
     let nothing = || unexpected("bid_place", &format!("{reply:?}"));
     let Value::Array(parts) = reply else {

@@ -11,7 +11,7 @@ use crate::domain::purchase::outcome::{Grant, Outcome, Refusal};
 use crate::domain::purchase::standing::Standing;
 use crate::domain::sale::Door;
 use crate::domain::sale::history::Past;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::store::connection::lane::{Decided, Lane, Needs};
 use crate::store::decode::unexpected;
 use crate::store::record;
@@ -33,7 +33,7 @@ pub struct Batch {
     pub kept: bool,
     /// Whether this reply acknowledged the past at that level.
     pub acknowledged: bool,
-    /// One outcome for each attempt, in order; [`Error::Contract`] with the order when a buyer
+    /// One outcome for each attempt, in order; [`Failure::Unreadable`] with the order when a buyer
     /// holds one that cannot be read.
     pub outcomes: Vec<Result<Outcome>>,
 }
@@ -46,7 +46,7 @@ impl Batch {
 
     /// The same batch when too few replicas have what it rests on: orders are unknown, and whether
     /// the stock is gone is not known either.
-    pub(in crate::store) fn in_doubt(mut self, short: &Error) -> Self {
+    pub(in crate::store) fn in_doubt(mut self, short: &Failure) -> Self {
         for outcome in &mut self.outcomes {
             if let Ok(decided) = outcome
                 && let Some(doubt) = doubt(decided.rests_on(), short)
@@ -63,7 +63,7 @@ impl Lane {
     /// forgotten some of `past` is stopped.
     ///
     /// # Errors
-    /// [`Error::Busy`] when nothing was executed, [`Error::Unknown`] when it may have been. An
+    /// [`Failure::Busy`] when nothing was executed, [`Failure::Unknown`] when it may have been. An
     /// order that cannot be read is an error of its own outcome.
     pub async fn sale_grab(
         &self,
@@ -107,7 +107,7 @@ impl Lane {
 /// Decodes the reply of `sale_grab` to `attempts` for `goods` at `door`.
 ///
 /// # Errors
-/// [`Error::Contract`] when it is none. An order that cannot be read is not: only the attempt of
+/// [`Failure::Unreadable`] when it is none. An order that cannot be read is not: only the attempt of
 /// its buyer has that error, because the others were decided.
 pub fn decode(reply: &Value, goods: &SaleId, door: Door, attempts: &[Attempt]) -> Result<Batch> {
     let Value::Array(parts) = reply else {
@@ -158,7 +158,7 @@ fn outcome(answer: &str, goods: &SaleId, attempt: &Attempt) -> Result<Result<Out
         return Ok(Ok(Outcome::Refused(refusal)));
     }
     match answer.strip_prefix("broken: ") {
-        Some(id) => Ok(Err(Error::Contract(format!(
+        Some(id) => Ok(Err(Failure::Unreadable(format!(
             "order {id:?} of a buyer has no record that can be shown"
         )))),
         None => Err(unexpected("sale_grab", answer)),
@@ -169,7 +169,8 @@ fn outcome(answer: &str, goods: &SaleId, attempt: &Attempt) -> Result<Result<Out
 fn held(id: &str, record: &str, goods: &SaleId) -> Result<Grant> {
     let order = record::decode(id, record.as_bytes())?;
     let line = order.lines.into_iter().find(|line| line.goods == *goods);
-    let elsewhere = || Error::Contract(format!("order {id:?} of a buyer has nothing of {goods}"));
+    let elsewhere =
+        || Failure::Unreadable(format!("order {id:?} of a buyer has nothing of {goods}"));
     let (order, line) = (order.id, line.ok_or_else(elsewhere)?);
     Ok(Grant { order, line })
 }

@@ -7,7 +7,7 @@ use crate::domain::ids::SaleId;
 use crate::domain::purchase::attempt::Attempt;
 use crate::domain::purchase::outcome::{Grant, Outcome};
 use crate::domain::sale::{Door, PURCHASE_MAX_DEFAULT};
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::store::connection::lane::Lane;
 use crate::store::record;
 
@@ -20,13 +20,13 @@ impl Lane {
     /// cannot be read or is not kept by enough replicas: they stay refused.
     pub async fn held_when_full(
         &self,
-        refused: &Error,
+        refused: &Failure,
         sale: &SaleId,
         door: Door,
         attempts: &[Attempt],
         deadline: Instant,
     ) -> Vec<Option<Outcome>> {
-        let is_full = matches!(refused, Error::Busy(why) if why.contains("OOM"));
+        let is_full = matches!(refused, Failure::Busy(why) if why.contains("OOM"));
         let held = match is_full {
             true => self.held(sale, door, attempts, deadline).await.ok(),
             false => None,

@@ -9,7 +9,7 @@ use redis::Value;
 use super::sales_of;
 use crate::domain::order::{Order, POSTPONED_MS};
 use crate::domain::time::EpochMs;
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::connection::live::Live;
 use crate::store::decode::{array, number, unexpected, word};
 use crate::store::script::ORDER_EXPIRE;

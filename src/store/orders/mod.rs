@@ -22,13 +22,13 @@ use super::{Store, record};
 use crate::domain::ids::{OrderId, SaleId, Username};
 use crate::domain::order::Order;
 use crate::domain::order::change::{Asker, Change, ChangeOutcome, ChangeRefusal};
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 
 impl Store {
     /// An order; `None` when there is none of this name.
     ///
     /// # Errors
-    /// [`Error::Contract`] when its record cannot be read, [`Error::Busy`] when there is no answer
+    /// [`Failure::Unreadable`] when its record cannot be read, [`Failure::Busy`] when there is no answer
     /// within the timeout.
     pub async fn order(&self, id: &OrderId) -> Result<Option<Order>> {
         self.order_read(id, self.deadline()).await
@@ -37,7 +37,7 @@ impl Store {
     /// The same, of which replicas have what is read, where they are waited for.
     ///
     /// # Errors
-    /// As [`Store::order`]; [`Error::Busy`] also when too few replicas have it.
+    /// As [`Store::order`]; [`Failure::Busy`] also when too few replicas have it.
     pub async fn order_kept(&self, id: &OrderId) -> Result<Option<Order>> {
         self.order_read_kept(id, self.deadline()).await
     }
@@ -95,7 +95,7 @@ impl Store {
         let held = ids.iter().zip(&records);
         let held = held.map(|(id, record)| match (id, record) {
             (Some(id), Some(record)) => record::decode(id, record).map(Some),
-            (Some(id), None) => Err(Error::Contract(format!("order {id:?} has no record"))),
+            (Some(id), None) => Err(Failure::Unreadable(format!("order {id:?} has no record"))),
             (None, _) => Ok(None),
         });
         Ok(held.collect())
@@ -128,7 +128,7 @@ impl Store {
     /// Sells a held order. Safe to repeat.
     ///
     /// # Errors
-    /// [`Error::Busy`] when nothing was executed; anything else means that it may have been.
+    /// [`Failure::Busy`] when nothing was executed; anything else means that it may have been.
     pub async fn order_confirm(&self, id: &OrderId) -> Result<ChangeOutcome> {
         self.order_change(Change::Confirm, id, None).await
     }
@@ -219,7 +219,7 @@ impl Store {
     /// Begins to read all orders of the event, page by page.
     ///
     /// # Errors
-    /// [`Error::Busy`]: Redis cannot be reached or is a replica, or too many read already.
+    /// [`Failure::Busy`]: Redis cannot be reached or is a replica, or too many read already.
     pub async fn orders(&self, event: &str) -> Result<OrderPages> {
         Ok(OrderPages {
             key: self.keys.orders(event),
@@ -241,7 +241,7 @@ impl OrderPages {
     /// the others.
     ///
     /// # Errors
-    /// [`Error::Busy`]: the connection broke, or the server is no master any more. Some orders may
+    /// [`Failure::Busy`]: the connection broke, or the server is no master any more. Some orders may
     /// be missing then, and there is no next page.
     pub async fn next(&mut self) -> Result<Option<Vec<Result<Order>>>> {
         let Some((mut scan, cursor)) = self.place.take() else {

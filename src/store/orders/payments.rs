@@ -5,7 +5,7 @@ use redis::Value;
 use crate::domain::ids::Event;
 use crate::domain::money::CENTS_MAX;
 use crate::domain::payment::{PayOutcome, PayRefusal, Payment};
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::Store;
 use crate::store::decode::{number, unexpected, word};
 use crate::store::script::ACCOUNT_PAY;
@@ -14,7 +14,7 @@ impl Store {
     /// Makes a payment. The same again gets the answer of the first time, and pays nothing.
     ///
     /// # Errors
-    /// [`Error::Busy`](crate::error::Error::Busy) when nothing was executed; anything else means
+    /// [`Failure::Busy`](crate::failure::Failure::Busy) when nothing was executed; anything else means
     /// that it may have been.
     pub async fn account_pay(&self, event: &Event, payment: &Payment) -> Result<PayOutcome> {
         let keys = self.keys.of_payment(event.as_str());

@@ -12,7 +12,7 @@ use crate::domain::purchase::place::{PlaceOutcome, PlaceRefusal, Placement};
 use crate::domain::purchase::standing::Standing;
 use crate::domain::sale::StockKind;
 use crate::domain::sale::history::Past;
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::connection::lane::{Decided, Lane, Needs};
 use crate::store::decode::{unexpected, word};
 use crate::store::record;
@@ -22,8 +22,8 @@ use crate::store::script::ORDER_PLACE;
 /// A decided placement.
 #[derive(Debug)]
 pub struct Placed {
-    /// What became of it. [`Error::Unknown`](crate::error::Error::Unknown) or
-    /// [`Error::Busy`](crate::error::Error::Busy) when too few replicas have what
+    /// What became of it. [`Failure::Unknown`](crate::failure::Failure::Unknown) or
+    /// [`Failure::Busy`](crate::failure::Failure::Busy) when too few replicas have what
     /// that rests on.
     pub outcome: Result<PlaceOutcome>,
     /// The sale of each wish, after the decision; empty when one of them does not exist, takes
@@ -44,8 +44,8 @@ impl Lane {
     /// past is stopped.
     ///
     /// # Errors
-    /// [`Error::Busy`](crate::error::Error::Busy) when nothing was executed,
-    /// [`Error::Unknown`](crate::error::Error::Unknown) when it may have been: the same request
+    /// [`Failure::Busy`](crate::failure::Failure::Busy) when nothing was executed,
+    /// [`Failure::Unknown`](crate::failure::Failure::Unknown) when it may have been: the same request
     /// again gets the order, if there is one.
     pub async fn order_place(
         &self,

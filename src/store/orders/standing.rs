@@ -6,11 +6,11 @@ use redis::Value;
 use crate::domain::purchase::outcome::{Refusal, RestsOn};
 use crate::domain::purchase::standing::{Grants, Standing};
 use crate::domain::sale::Door;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::store::decode::{number, unexpected, word};
 
 /// What becomes of an answer that rests on this, when too few replicas have it.
-pub(in crate::store) fn doubt(rests_on: RestsOn, short: &Error) -> Option<Error> {
+pub(in crate::store) fn doubt(rests_on: RestsOn, short: &Failure) -> Option<Failure> {
     match rests_on {
         RestsOn::Order => Some(short.clone()),
         RestsOn::Stock => Some(refusal_in_doubt(short)),
@@ -19,9 +19,9 @@ pub(in crate::store) fn doubt(rests_on: RestsOn, short: &Error) -> Option<Error>
 }
 
 /// What becomes of a refusal that may not be true after a failover.
-pub(in crate::store) fn refusal_in_doubt(short: &Error) -> Error {
+pub(in crate::store) fn refusal_in_doubt(short: &Failure) -> Failure {
     let why = short.reason();
-    Error::Busy(format!(
+    Failure::Busy(format!(
         "it was refused by what may yet be forgotten: {why}"
     ))
 }

@@ -6,7 +6,7 @@ use crate::domain::audit::recount::Recount;
 use crate::domain::ids::{SaleId, Username};
 use crate::domain::payment::is_record;
 use crate::domain::whole::whole;
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::whole::whole_of;
 
 impl Reader<'_> {

@@ -16,7 +16,8 @@ use crate::domain::audit::violation::Violation;
 use crate::domain::ids::{OrderId, RequestId, SaleId, Username};
 use crate::domain::sale::StockKind;
 use crate::domain::whole::whole;
-use crate::error::{Error, Result};
+use crate::error::Error;
+use crate::failure::{Failure, Result};
 use crate::store::{Store, record};
 
 /// A sale that was recounted.
@@ -39,20 +40,39 @@ pub struct Progress {
     pub of: u64,
 }
 
+/// Why a recount gives no verdict.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NoVerdict {
+    /// The sale moved while it was read: figures of different instants prove nothing.
+    #[error("{0}")]
+    Moved(String),
+    /// Redis could not be read.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl From<NoVerdict> for Error {
+    fn from(no_verdict: NoVerdict) -> Self {
+        match no_verdict {
+            NoVerdict::Moved(why) => Self::Refused(why),
+            NoVerdict::Failed(failure) => failure.into(),
+        }
+    }
+}
+
 impl Store {
     /// Recounts the sale from its orders, the indexes and its stock, and if it is a target, the
     /// accounts of its event; `None` when there is no such sale. Everything is read from one
     /// server. `progress` is told after each page how far it has come.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the sale moved meanwhile: figures of different instants prove
-    /// nothing. [`Error::Busy`] when the connection broke or the server was no master at the end:
-    /// there is no verdict. [`Error::Contract`] when a key of the sale has another type.
+    /// [`NoVerdict::Moved`] when the sale moved meanwhile. [`Failure::Busy`] when the connection broke or the server was no master at the end:
+    /// there is no verdict. [`Failure::Unreadable`] when a key of the sale has another type.
     pub async fn recount(
         &self,
         id: &SaleId,
         progress: &dyn Fn(Progress),
-    ) -> Result<Option<Recounted>> {
+    ) -> Result<Option<Recounted>, NoVerdict> {
         let mut scan = self.scan(Scanner::Operator).await?;
         let Some(before) = scan.sale_snapshot(id).await? else {
             scan.end().await?;
@@ -104,7 +124,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    async fn recount(&mut self, id: &SaleId, before: Snapshot) -> Result<Recounted> {
+    async fn recount(&mut self, id: &SaleId, before: Snapshot) -> Result<Recounted, NoVerdict> {
         let mut recount = Recount::new(&before.sale, before.now);
         let changes = self.account_changes(id).await?;
         let mut accounts = AccountRecount::default();
@@ -131,7 +151,7 @@ impl Reader<'_> {
             self.accounts(id, &mut recount, &mut accounts).await?;
             self.payments(id, &mut recount, &mut accounts).await?;
             if self.account_changes(id).await? != changes {
-                return Err(Error::Refused(format!(
+                return Err(NoVerdict::Moved(format!(
                     "the accounts of event {} moved while they were read: pause all its targets or \
                      wait, then audit again",
                     id.event()
@@ -148,7 +168,7 @@ impl Reader<'_> {
                 && is_archived == archived
         };
         if !after.is_some_and(still) {
-            return Err(Error::Refused(format!(
+            return Err(NoVerdict::Moved(format!(
                 "sale {id} moved while it was read: pause it (`seckill sale pause {id}`) or wait, \
                  then audit again"
             )));

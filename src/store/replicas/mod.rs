@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout};
 pub use self::watch::Watch;
 use crate::domain::counted::counted;
 use crate::domain::durability::Durability;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 
 /// Longest wait of [`Replicas::until_counted`]: a number that must stand still first, and one more
 /// look or two.
@@ -103,7 +103,7 @@ impl Replicas {
     /// Asks a connection that was just opened which master it leads to, where that matters.
     ///
     /// # Errors
-    /// [`Error::Busy`] when it does not answer.
+    /// [`Failure::Busy`] when it does not answer.
     pub async fn greet(&self, connection: &mut impl ConnectionLike) -> Result<Master> {
         if self.level != Some(Durability::ReplicatedAll) {
             return Ok(Master::UNKNOWN);
@@ -111,8 +111,8 @@ impl Replicas {
         match run_id(connection).await {
             Ok(run_id) => Ok(self.opened_to(&run_id)),
             // Selling goes on as far as it can; the watch says what is missing.
-            Err(Error::Refused(_)) => Ok(Master::UNKNOWN),
-            Err(error) => Err(error),
+            Err(NotTold::Refused(_)) => Ok(Master::UNKNOWN),
+            Err(NotTold::Failed(failure)) => Err(failure),
         }
     }
 
@@ -135,7 +135,7 @@ impl Replicas {
     /// Waits until enough replicas have everything that this connection to `master` wrote.
     ///
     /// # Errors
-    /// [`Error::Unknown`] when fewer have it by `deadline`, or when it cannot be told how many are
+    /// [`Failure::Unknown`] when fewer have it by `deadline`, or when it cannot be told how many are
     /// enough: it happened, and may yet be forgotten.
     pub async fn wait(
         &self,
@@ -165,12 +165,12 @@ impl Replicas {
     }
 
     #[cold]
-    fn cannot_tell(&self) -> Error {
+    fn cannot_tell(&self) -> Failure {
         let why = match self.count() {
             Count::Replicas(_) => "this connection leads to another master".to_owned(),
             Count::NotYet(why) | Count::Refused(why) => why,
         };
-        Error::Unknown(format!(
+        Failure::Unknown(format!(
             "how many replicas must have it is not known: {why}"
         ))
     }
@@ -205,29 +205,37 @@ fn unpacked(watched: u64) -> (Master, u32) {
     (master, u32::from_be_bytes([n0, n1, n2, n3]))
 }
 
+/// Why a question about replicas has no answer.
+enum NotTold {
+    /// This Redis does not answer it, however often it is asked.
+    Refused(String),
+    /// No answer came.
+    Failed(Failure),
+}
+
 /// The run id of the server that a connection leads to.
 ///
 /// # Errors
-/// [`Error::Refused`] when this Redis user may not ask, or the server does not say it.
-async fn run_id(connection: &mut impl ConnectionLike) -> Result<String> {
+/// [`NotTold::Refused`] when this Redis user may not ask, or the server does not say it.
+async fn run_id(connection: &mut impl ConnectionLike) -> Result<String, NotTold> {
     let mut ask = redis::cmd("INFO");
     let info = ask.arg("server").query_async::<String>(connection).await;
     let info = info.map_err(|error| not_told("INFO", &error))?;
     let line = info.lines().find_map(|line| line.strip_prefix("run_id:"));
-    let hidden = || Error::Refused("this Redis does not say its run_id in INFO".to_owned());
+    let hidden = || NotTold::Refused("this Redis does not say its run_id in INFO".to_owned());
     line.map(|id| id.trim().to_owned()).ok_or_else(hidden)
 }
 
-/// Why a question about replicas has no answer.
-fn not_told(what: &str, error: &redis::RedisError) -> Error {
+/// What an error says about a question about replicas.
+fn not_told(what: &str, error: &redis::RedisError) -> NotTold {
     let answers = error.clone().into_server_errors();
     let answer = answers.iter().flat_map(|answers| answers.iter()).next();
     let renamed = error.to_string().contains("unknown command");
     match answer.map(|(_, answer)| answer.code()) {
-        Some("NOPERM") => Error::Refused(format!("this Redis user may not use {what}: {error}")),
-        Some("ERR") if renamed => Error::Refused(format!("this Redis has no {what}: {error}")),
-        Some("WRONGTYPE") => Error::Refused(format!("{what}: {error}")),
-        _ => Error::Busy(format!("{what}: {error}")),
+        Some("NOPERM") => NotTold::Refused(format!("this Redis user may not use {what}: {error}")),
+        Some("ERR") if renamed => NotTold::Refused(format!("this Redis has no {what}: {error}")),
+        Some("WRONGTYPE") => NotTold::Refused(format!("{what}: {error}")),
+        _ => NotTold::Failed(Failure::Busy(format!("{what}: {error}"))),
     }
 }
 
@@ -247,11 +255,11 @@ async fn wait(
     let acks: u32 = wait
         .query_async(connection)
         .await
-        .map_err(|e| Error::Unknown(format!("WAIT: {e}")))?;
+        .map_err(|e| Failure::Unknown(format!("WAIT: {e}")))?;
     if acks < replicas {
         let replicas = counted(replicas, "replica");
         let why = format!("only {acks} of {replicas} confirmed it in time");
-        return Err(Error::Unknown(why));
+        return Err(Failure::Unknown(why));
     }
     Ok(())
 }

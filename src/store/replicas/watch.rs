@@ -11,10 +11,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::peak::{Peak, Record, STILL};
-use super::{Count, Master, Replicas, not_told, run_id};
+use super::{Count, Master, NotTold, Replicas, not_told, run_id};
 use crate::domain::counted::counted;
 use crate::domain::durability::Durability;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::store::Store;
 use crate::store::connection::live::Live;
 use crate::store::decode::number;
@@ -94,17 +94,23 @@ impl Known {
 /// Why a look told nothing.
 enum Missed {
     /// No answer: what was known may well be true still.
-    Silent(Error),
+    Silent(Failure),
     /// An answer that says what is known now.
     Told(Count),
 }
 
-impl From<Error> for Missed {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Refused(why) => Self::Told(Count::Refused(why)),
-            error => Self::Silent(error),
+impl From<NotTold> for Missed {
+    fn from(not_told: NotTold) -> Self {
+        match not_told {
+            NotTold::Refused(why) => Self::Told(Count::Refused(why)),
+            NotTold::Failed(failure) => Self::Silent(failure),
         }
+    }
+}
+
+impl From<Failure> for Missed {
+    fn from(failure: Failure) -> Self {
+        Self::Silent(failure)
     }
 }
 
@@ -231,7 +237,7 @@ async fn in_time<T>(
     patience: Duration,
     answer: impl Future<Output = Result<T, Missed>>,
 ) -> Result<T, Missed> {
-    let late = |_| Error::Busy(format!("no answer from Redis within {patience:?}"));
+    let late = |_| Failure::Busy(format!("no answer from Redis within {patience:?}"));
     timeout(patience, answer).await.map_err(late)?
 }
 

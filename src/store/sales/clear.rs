@@ -14,6 +14,7 @@ use crate::domain::clear::{ClearOutcome, ClearRefusal, Cleared, Force};
 use crate::domain::ids::SaleId;
 use crate::domain::order::{Order, OrderState};
 use crate::error::{Error, Result};
+use crate::failure::{self, Failure};
 use crate::store::connection::scan::{Scan, Scanner};
 use crate::store::decode::{number, unexpected, word, words};
 use crate::store::feed::{self, Row};
@@ -68,7 +69,7 @@ impl Store {
             |error: Error| error.and("the sales may stay stopped until the same command has ended");
         // What was certainly not begun stops no sale.
         let begun = begun.map_err(|error| match error {
-            Error::Unknown(_) => stopped(error),
+            Error::Store(Failure::Unknown(_)) => stopped(error),
             other => other,
         });
         if let Some(refusal) = begun? {
@@ -105,7 +106,7 @@ impl Store {
     /// is created in it while its sales are looked for.
     ///
     /// # Errors
-    /// [`Error::Busy`] when nothing was executed; anything else means that it may have been. The
+    /// [`Failure::Busy`] when nothing was executed; anything else means that it may have been. The
     /// same again is safe.
     pub async fn event_delete(&self, event: &str, force: Force) -> Result<ClearOutcome> {
         let deleted = self.event_delete_whole(event, force).await;
@@ -132,7 +133,7 @@ impl Store {
 
     /// Lets no sale be created in an event, until [`Store::event_delete`] or
     /// [`Store::event_archive`] has answered.
-    pub(in crate::store) async fn event_close(&self, event: &str) -> Result<()> {
+    pub(in crate::store) async fn event_close(&self, event: &str) -> failure::Result<()> {
         let keys = [self.keys.deleted(event)];
         match word("event_close", &self.change(EVENT_CLOSE.on(&keys)).await?)?.as_str() {
             "closed" => Ok(()),
@@ -223,7 +224,7 @@ impl Store {
             [word, stopped @ ..] if word == "reset" => {
                 let stopped = stopped.iter().map(|id| SaleId::parse(id));
                 let stopped = stopped.collect::<Result<_, _>>();
-                stopped.map_err(|e| unexpected("sale_reset", &e.to_string()))
+                Ok(stopped.map_err(|e| unexpected("sale_reset", &e.to_string()))?)
             }
             other => Err(not_cleared("sale_reset", other)),
         }
@@ -252,7 +253,7 @@ impl Store {
         loop {
             let rows = scan.entries(&key, &after, PAGE_ENTRIES).await?;
             let Some((last, _)) = rows.last() else {
-                return scan.end().await;
+                return Ok(scan.end().await?);
             };
             after = format!("({last}");
             let ids = scan.about(event, sales, &rows).await?;
@@ -271,7 +272,7 @@ impl Scan {
         feed: &str,
         after: &str,
         at_most: usize,
-    ) -> Result<Vec<Row>> {
+    ) -> failure::Result<Vec<Row>> {
         let mut range = redis::cmd("XRANGE");
         range.arg(feed).arg(after).arg("+");
         range.arg("COUNT").arg(at_most);
@@ -336,7 +337,7 @@ fn refusal(script: &str, told: &[&str]) -> Result<ClearRefusal> {
         ["feed_needed", group] => Ok(ClearRefusal::FeedNeeded {
             group: (*group).to_owned(),
         }),
-        _ => Err(nothing()),
+        _ => Err(nothing().into()),
     }
 }
 
@@ -347,7 +348,7 @@ fn not_cleared(script: &str, told: &[String]) -> Error {
             "another command has reset or deleted sale {id} meanwhile: look at it with `seckill sale \
              show {id}`"
         )),
-        other => unexpected(script, &format!("{other:?}")),
+        other => unexpected(script, &format!("{other:?}")).into(),
     }
 }
 
@@ -358,7 +359,7 @@ fn counts(reply: &Value) -> Result<(u64, u64)> {
             number("clear_orders", &told[0])?,
             number("clear_orders", &told[1])?,
         )),
-        other => Err(unexpected("clear_orders", &format!("{other:?}"))),
+        other => Err(unexpected("clear_orders", &format!("{other:?}")).into()),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::domain::ids::SaleId;
 use crate::domain::purchase::standing::Grants;
 use crate::domain::sale::ResumeOutcome;
 use crate::domain::sale::history::{History, Past};
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::Store;
 use crate::store::decode::{unexpected, word};
 use crate::store::script::SALE_RESUME;
@@ -50,7 +50,7 @@ impl Store {
     /// on from what Redis has now.
     ///
     /// # Errors
-    /// [`Error::Busy`](crate::error::Error::Busy) when nothing was executed; anything else means
+    /// [`Failure::Busy`](crate::failure::Failure::Busy) when nothing was executed; anything else means
     /// that it may have been. It may safely be sent again.
     pub async fn sale_resume_after_loss(&self, id: &SaleId) -> Result<ResumeOutcome> {
         let keys = [self.keys.sale(id), self.keys.deleted(id.event())];
@@ -62,7 +62,7 @@ impl Store {
     /// The number of the last history of a sale that an operator deleted; `None` when nobody did.
     ///
     /// # Errors
-    /// [`Error::Busy`](crate::error::Error::Busy) when there is no answer within the timeout.
+    /// [`Failure::Busy`](crate::failure::Failure::Busy) when there is no answer within the timeout.
     pub async fn sale_deleted(&self, id: &SaleId) -> Result<Option<u64>> {
         let key = self.keys.deleted(id.event());
         let found = self.hash_field(key.clone(), id.as_str()).await?;

@@ -24,7 +24,7 @@ use crate::domain::sale::terms::TERMS;
 use crate::domain::sale::values::{Form, TermValue};
 use crate::domain::sale::{EditOutcome, EditRefusal, SaleEdit};
 use crate::domain::time::EpochMs;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 
 /// Everybody who holds an order of a sale.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl Store {
         let keys = self.keys.of_snapshot(id);
         let reply = self.look(live, SALE_SNAPSHOT.on(&keys)).await;
         let reply = reply.map_err(|error| match error {
-            Error::Contract(why) => Error::Contract(format!("sale {id}: {why}")),
+            Failure::Unreadable(why) => Failure::Unreadable(format!("sale {id}: {why}")),
             other => other,
         })?;
         let mut found = snapshots(reply, 1)?;
@@ -183,7 +183,7 @@ impl Store {
             } else {
                 snapshot::snapshot(id, found)
             };
-            if let Err(away @ Error::Busy(_)) = read {
+            if let Err(away @ Failure::Busy(_)) = read {
                 return Err(away);
             }
             if let Ok(Some(Snapshot { now, .. })) = read {

@@ -11,7 +11,7 @@ use crate::domain::purchase::standing::{Grants, Standing};
 use crate::domain::sale::activity::{Activity, Keyword};
 use crate::domain::sale::{ORDERS_MAX_DEFAULT, PURCHASE_MAX_DEFAULT, Phase, Sale, StockKind, Stop};
 use crate::domain::time::EpochMs;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::store::decode::{array, left_over, number, unexpected, word};
 use crate::store::whole::whole_of;
 
@@ -215,7 +215,7 @@ impl<'a> Fields<'a> {
         let Some(keyword) = self.text("keyword") else {
             return Ok(None);
         };
-        let wrong = |e| Error::Contract(format!("sale {}: {keyword:?}: {e}", self.id));
+        let wrong = |e| Failure::Unreadable(format!("sale {}: {keyword:?}: {e}", self.id));
         let text = |name| self.text(name).unwrap_or_default().to_owned();
         Ok(Some(Activity {
             keyword: match keyword {
@@ -236,7 +236,7 @@ impl<'a> Fields<'a> {
         };
         let what = format!("sale {}: {name}", self.id);
         let number = whole_of(&what, text.as_bytes())?;
-        let large = |_| Error::Contract(format!("{what} is {number}, which is too large"));
+        let large = |_| Failure::Unreadable(format!("{what} is {number}, which is too large"));
         N::try_from(number).map(Some).map_err(large)
     }
 }

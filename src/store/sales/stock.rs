@@ -6,7 +6,7 @@ use crate::domain::ids::SaleId;
 use crate::domain::money::CENTS_MAX;
 use crate::domain::sale::STOCK_UNITS_MAX;
 use crate::domain::sale::unit::Unit;
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::Store;
 use crate::store::decode::{array, left_over, number, unexpected, word};
 use crate::store::script::{STOCK_ADD, STOCK_REMOVE};

@@ -7,7 +7,7 @@ use redis::aio::ConnectionLike;
 use tokio::time::Instant;
 
 use crate::domain::time::EpochMs;
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::Store;
 
 /// Times are read in whole milliseconds.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis::aio::ConnectionLike;
 
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::connection::failure;
 use crate::store::keys::Keys;
 

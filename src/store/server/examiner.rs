@@ -10,7 +10,8 @@ use tokio::time::timeout;
 use super::greeting::Greeting;
 use super::permissions::{Forbidden, User};
 use super::{ServerFacts, Verified};
-use crate::error::{Error, Result};
+use crate::error;
+use crate::failure::{Failure, Result};
 use crate::store::Store;
 use crate::store::connection::connect::ROUND_TRIPS_MAX;
 use crate::store::connection::link::Link;
@@ -56,7 +57,7 @@ impl Examiner {
     /// be sent.
     ///
     /// # Errors
-    /// [`Error::Busy`] when there is no connection, or no answer within the timeout.
+    /// [`Failure::Busy`] when there is no connection, or no answer within the timeout.
     pub async fn examine(&mut self) -> Result<Examination> {
         let permit = self.link.permit();
         let (mut live, known) = match self.live.take() {
@@ -79,7 +80,7 @@ impl Examiner {
     }
 
     async fn ask_in_time(&self, live: &Live) -> Result<Examination> {
-        let late = |_| Error::Busy(format!("no answer from Redis within {:?}", self.patience));
+        let late = |_| Failure::Busy(format!("no answer from Redis within {:?}", self.patience));
         let asking = timeout(self.patience * ROUND_TRIPS_MAX, self.ask(live));
         asking.await.map_err(late)
     }
@@ -107,10 +108,10 @@ impl Examination {
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn verdict(&self, keeps_replies: bool) -> Result<Verified> {
+    pub fn verdict(&self, keeps_replies: bool) -> error::Result<Verified> {
         self.greeting.verdict(&self.link)?;
         if let Some(replica) = self.greeting.replica(&self.link) {
-            return Err(replica);
+            return Err(replica.into());
         }
         self.scripts.clone()?;
         self.facts.keeps_keys(keeps_replies)?;
@@ -135,7 +136,7 @@ impl Examination {
     ///
     /// # Errors
     /// This program does not know that version, or Redis did not say it.
-    pub fn data_version(&self) -> Result<Option<String>> {
+    pub fn data_version(&self) -> error::Result<Option<String>> {
         self.greeting.data_version()
     }
 

@@ -5,7 +5,8 @@ use tokio::join;
 
 use super::data_version::{self, DataVersion, Unversioned};
 use super::permissions::{self, Forbidden};
-use crate::error::{Error, Result};
+use crate::error::{self, Error};
+use crate::failure::{Failure, Result};
 use crate::store::connection::failure;
 use crate::store::connection::link::Link;
 use crate::store::connection::live::{Hello, Live};
@@ -56,15 +57,15 @@ impl Greeting {
     }
 
     /// What certainly forbids to send scripts there, if anything does.
-    pub fn refusal(&self, link: &Link) -> Option<Error> {
+    pub fn refusal(&self, link: &Link) -> Option<Failure> {
         let url = link.url();
         if let Some(what) = self.cluster(link).or_else(|| self.outdated()) {
-            return Some(Error::Busy(format!("Redis at {url} {what}")));
+            return Some(Failure::Busy(format!("Redis at {url} {what}")));
         }
         if let Ok(Some(version)) = &self.version
             && let Some(why) = version.refusal()
         {
-            return Some(Error::Busy(format!("Redis at {url}: {why}")));
+            return Some(Failure::Busy(format!("Redis at {url}: {why}")));
         }
         let missing = self.forbidden.as_ref().ok()?.vital(link.permit().waits());
         if missing.is_empty() {
@@ -72,16 +73,16 @@ impl Greeting {
         }
         let (user, keys) = (link.username(), link.keys());
         let (sentence, mend) = (missing.sentence(user, keys), missing.mend(user, keys));
-        Some(Error::Busy(format!("{sentence}: `{mend}` allows it")))
+        Some(Failure::Busy(format!("{sentence}: `{mend}` allows it")))
     }
 
     /// Why nothing may be changed there, although it may be read: a replica, even one that takes
     /// writes, loses them when its master sends it the data again.
-    pub fn replica(&self, link: &Link) -> Option<Error> {
+    pub fn replica(&self, link: &Link) -> Option<Failure> {
         let hello = self.hello.as_ref().ok()?;
         let (url, role) = (link.url(), &hello.role);
         let why = format!("Redis at {url} is a {role}: only a master keeps what is written");
-        (!hello.is_master()).then_some(Error::Busy(why))
+        (!hello.is_master()).then_some(Failure::Busy(why))
     }
 
     /// The data, if they have no version yet.
@@ -93,7 +94,7 @@ impl Greeting {
     ///
     /// # Errors
     /// This program does not know that version, or Redis did not say it.
-    pub fn data_version(&self) -> Result<Option<String>> {
+    pub fn data_version(&self) -> error::Result<Option<String>> {
         let version = self.version.as_ref().map_err(Clone::clone)?;
         match version.as_ref().and_then(DataVersion::refusal) {
             Some(refusal) => Err(Error::Refused(refusal)),

@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 use redis::Value;
 
-use crate::error::Result;
+use crate::failure::Result;
 use crate::store::connection::live::Live;
 use crate::store::decode;
 use crate::store::keys::Keys;

@@ -1,7 +1,7 @@
 //! Bindings: which student number somebody on the chat platform has, one to one.
 
 use crate::domain::ids::{Number, OpenId};
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::store::Store;
 use crate::store::connection::lane::Needs;
 use crate::store::decode::{unexpected, words};
@@ -24,7 +24,7 @@ impl Store {
     /// Binds an openid and a number to each other. Safe to repeat.
     ///
     /// # Errors
-    /// [`Error::Busy`] when nothing was executed; anything else means that it may have been.
+    /// [`Failure::Busy`] when nothing was executed; anything else means that it may have been.
     pub async fn number_bind(&self, openid: &OpenId, number: &Number) -> Result<BindOutcome> {
         let keys = self.keys.of_bindings();
         let call = NUMBER_BIND.on(&keys);
@@ -55,13 +55,13 @@ impl Store {
     /// Frees a number from its openid, and gives that back; `None` when it had none.
     ///
     /// # Errors
-    /// As [`Store::number_bind`]; [`Error::Contract`] also when what had the number is no openid.
+    /// As [`Store::number_bind`]; [`Failure::Unreadable`] also when what had the number is no openid.
     /// The number is free then, too.
     pub async fn number_free(&self, number: &Number) -> Result<Option<OpenId>> {
         let freed = self.unbind("number", number.as_str()).await?;
         let freed = freed.map(|openid| {
             let wrong = |e| format!("number {number} is free now; it was bound to {openid:?}: {e}");
-            OpenId::parse(&openid).map_err(|e| Error::Contract(wrong(e)))
+            OpenId::parse(&openid).map_err(|e| Failure::Unreadable(wrong(e)))
         });
         freed.transpose()
     }
@@ -81,7 +81,7 @@ impl Store {
     /// The number that an openid is bound to; `None` when there is none.
     ///
     /// # Errors
-    /// [`Error::Busy`] when there is no answer within the timeout, [`Error::Contract`] when what
+    /// [`Failure::Busy`] when there is no answer within the timeout, [`Failure::Unreadable`] when what
     /// is stored is no number.
     pub async fn number_of(&self, openid: &OpenId) -> Result<Option<Number>> {
         let [numbers, _] = self.keys.of_bindings();
@@ -97,7 +97,8 @@ impl Store {
         let [_, openids] = self.keys.of_bindings();
         let found = self.hash_field(openids, number.as_str()).await?;
         let openid = found.map(|openid| {
-            let wrong = |e| Error::Contract(format!("number {number} is bound to {openid:?}: {e}"));
+            let wrong =
+                |e| Failure::Unreadable(format!("number {number} is bound to {openid:?}: {e}"));
             OpenId::parse(&openid).map_err(wrong)
         });
         openid.transpose()
@@ -105,6 +106,6 @@ impl Store {
 }
 
 fn number_in(text: &str) -> Result<Number> {
-    let wrong = |e| Error::Contract(format!("an openid is bound to {text:?}: {e}"));
+    let wrong = |e| Failure::Unreadable(format!("an openid is bound to {text:?}: {e}"));
     Number::parse(text).map_err(wrong)
 }

@@ -17,7 +17,7 @@ use redis::Value;
 use ring::digest::{Context, SHA256};
 
 use crate::domain::ids::OrderId;
-use crate::error::{Error, Result};
+use crate::failure::{Failure, Result};
 use crate::store::Store;
 use crate::store::connection::lane::Needs;
 use crate::store::decode::{unexpected, word, words};
@@ -80,7 +80,7 @@ impl Store {
     /// Claims a message for [`LEASE`], unless somebody else did or it was answered.
     ///
     /// # Errors
-    /// [`Error::Busy`] when it may be tried again: a claim that went unanswered is given up.
+    /// [`Failure::Busy`] when it may be tried again: a claim that went unanswered is given up.
     pub async fn reply_claim(&self, key: &MessageKey) -> Result<ClaimOutcome> {
         let mut claim = Claim {
             key: key.clone(),
@@ -93,10 +93,10 @@ impl Store {
         let undo = REPLY_RELEASE.on(&keys).arg(&claim.owner);
         let deadline = self.deadline();
         let reply = match self.changes.decide_or_undo(call, undo, deadline).await {
-            Err(Error::Unknown(why)) => {
+            Err(Failure::Unknown(why)) => {
                 // The connection was cut. If this fails, too, the lease ends the claim.
                 let _ = self.reply_release(&claim).await;
-                return Err(Error::Busy(why));
+                return Err(Failure::Busy(why));
             }
             answered => answered?,
         };
@@ -134,7 +134,7 @@ impl Store {
     /// answered it.
     ///
     /// # Errors
-    /// [`Error::Busy`] when nothing was executed; anything else means that it may have been.
+    /// [`Failure::Busy`] when nothing was executed; anything else means that it may have been.
     pub async fn reply_keep(&self, claim: &Claim, reply: &str) -> Result<SettleOutcome> {
         let keys = [self.keys.reply(&claim.key.0)];
         let call = REPLY_KEEP.on(&keys);
@@ -159,7 +159,7 @@ impl Store {
 }
 
 fn noted(text: &str) -> Result<Option<OrderId>> {
-    let wrong = |e| Error::Contract(format!("the note of a message is {text:?}: {e}"));
+    let wrong = |e| Failure::Unreadable(format!("the note of a message is {text:?}: {e}"));
     let note = (!text.is_empty()).then(|| OrderId::parse(text).map_err(wrong));
     note.transpose()
 }

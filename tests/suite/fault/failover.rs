@@ -10,7 +10,7 @@ use seckill::domain::durability::Durability;
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::sale::StockKind;
-use seckill::error::Error;
+use seckill::failure::Failure;
 use seckill::private_redis::{Options, Persistence};
 use seckill::store::Store;
 use seckill::store::wechat::bindings::BindOutcome;
@@ -351,7 +351,7 @@ async fn a_server_that_is_no_master_is_left_for_the_one_that_is() {
                 "ReadOnly" => written.err(),
                 _ => read.err(),
             };
-            let Some(Error::Busy(why)) = refused else {
+            let Some(Failure::Busy(why)) = refused else {
                 panic!("{code}: {refused:?}");
             };
             let word = if code == "ReadOnly" {
@@ -466,7 +466,7 @@ async fn a_writable_replica_does_not_sell() {
     assert!(ready.body.contains("is a replica"), "{}", ready.body);
     assert_eq!(app.buyer.code("/incr", "a", "y", "1").await, "busy");
     let added = writable.store.stock_add_count(&sale, 1).await;
-    assert!(matches!(added, Err(Error::Busy(_))), "{added:?}");
+    assert!(matches!(added, Err(Failure::Busy(_))), "{added:?}");
     assert_eq!(writable.left(&sale).await, 4);
     app.stop().await;
 
@@ -533,7 +533,7 @@ async fn a_change_of_an_order_is_answered_when_a_replica_has_it() {
         store.order_use(&other).await,
         store.order_use(&id).await,
     ] {
-        assert!(matches!(outcome, Err(Error::Unknown(_))), "{outcome:?}");
+        assert!(matches!(outcome, Err(Failure::Unknown(_))), "{outcome:?}");
     }
     pair.link.set(Fault::None);
     pair.link.close_all().await;

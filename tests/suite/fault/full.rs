@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use seckill::domain::order::OrderState;
 use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::sale::StockKind;
-use seckill::error::Error;
+use seckill::failure::Failure;
 use seckill::store::orders::holds::Slice;
 
 use crate::support::TIMEOUT;
@@ -35,7 +35,7 @@ async fn selling_stops_and_settling_goes_on() {
             lane.sale_grab(&sale, kind.door(), &asked, None, deadline)
                 .await
         };
-        let Err(Error::Busy(why)) = refused else {
+        let Err(Failure::Busy(why)) = refused else {
             panic!("a full Redis sells: {refused:?}");
         };
         assert!(why.contains("OOM"), "{why}");

@@ -15,7 +15,7 @@ use seckill::domain::purchase::attempt::Purchase;
 use seckill::domain::purchase::bid::BidOutcome;
 use seckill::domain::purchase::outcome::Outcome;
 use seckill::domain::sale::{Door, SaleEdit, StockKind};
-use seckill::error::{Error, Result};
+use seckill::failure::{Failure, Result};
 use seckill::metrics::Metrics;
 use seckill::store::Store;
 
@@ -97,7 +97,7 @@ async fn a_crowd_without_room_is_busy_at_once_and_leaves_room_for_other_sales() 
     }
     assert_eq!((waiting.len(), refused), (SHARE_MAX, 100));
     let full = worker.grab(&sale, SHARE_MAX).await;
-    assert!(matches!(full, Err(Error::Busy(_))), "{full:?}");
+    assert!(matches!(full, Err(Failure::Busy(_))), "{full:?}");
     let mut others: Vec<_> = (0..SHARE_MAX / 2)
         .map(|number| Box::pin(worker.grab(&calm, number)))
         .collect();
@@ -123,7 +123,7 @@ async fn one_bid_too_many_is_busy_at_once_and_who_waits_is_decided() {
         let mut ask = Box::pin(worker.bid(&target, number));
         match ask.as_mut().now_or_never() {
             None => waiting.push(ask),
-            Some(Err(Error::Busy(_))) => refused += 1,
+            Some(Err(Failure::Busy(_))) => refused += 1,
             Some(other) => panic!("{other:?}"),
         }
     }
@@ -157,7 +157,7 @@ async fn who_waited_too_long_is_busy_and_nothing_was_executed() {
         .iter()
         .filter(|outcome| is_grabbed(outcome))
         .count();
-    let busy = |outcome: &&Result<Outcome>| matches!(outcome, Err(Error::Busy(_)));
+    let busy = |outcome: &&Result<Outcome>| matches!(outcome, Err(Failure::Busy(_)));
     let busy = outcomes.iter().filter(busy).count();
     assert_eq!(granted + busy, outcomes.len(), "nobody is left in doubt");
     assert!(granted > 0 && busy > 0, "{granted} granted, {busy} busy");

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use seckill::domain::ids::{Event, OrderId, Username};
 use seckill::domain::sale::{Door, StockKind};
-use seckill::error::{Error, Result};
+use seckill::failure::{Failure, Result};
 use seckill::store::Store;
 
+use super::scans::recounted;
 use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::buyer::{Buyer, Reply};
@@ -205,7 +206,7 @@ async fn a_lane_opens_a_new_connection_only_when_it_needs_one() {
     assert_eq!(proxy.connections(), 2);
     proxy.set(Fault::Stall);
     for hung in join_all(["five", "six", "seven"].map(&grab)).await {
-        assert!(matches!(hung, Err(Error::Unknown(_))), "{hung:?}");
+        assert!(matches!(hung, Err(Failure::Unknown(_))), "{hung:?}");
     }
     proxy.set(Fault::None);
     grab("eight").await.expect("decided");
@@ -230,7 +231,7 @@ async fn a_store_opens_a_new_connection_only_when_it_needs_one() {
     proxy.set(Fault::Stall);
     let since = Instant::now();
     let hung = store.sale_snapshot(&sale).await;
-    assert!(matches!(hung, Err(Error::Busy(_))), "{hung:?}");
+    assert!(matches!(hung, Err(Failure::Busy(_))), "{hung:?}");
     assert!(
         since.elapsed() < TIMEOUT * 2 + LATE,
         "{:?}",
@@ -363,7 +364,7 @@ async fn a_reading_that_is_cut_off_may_be_tried_again() {
         assert!(Instant::now() < deadline, "only {failures} readings failed");
         match store.sale_snapshot(&sale).await {
             Ok(read) => assert!(read.is_some(), "the sale is there"),
-            Err(Error::Busy(_)) => failures += 1,
+            Err(Failure::Busy(_)) => failures += 1,
             Err(other) => panic!("{other}"),
         }
     }
@@ -392,7 +393,7 @@ async fn audits_under_way_keep_nobody_from_looking_at_an_order() {
                     assert!(order.is_some(), "after {} looks", seen.get());
                     seen.set(seen.get() + 1);
                 }
-                Err(Error::Busy(_)) => late.set(late.get() + 1),
+                Err(Failure::Busy(_)) => late.set(late.get() + 1),
                 Err(other) => panic!("{other}"),
             }
         }
@@ -433,13 +434,13 @@ async fn a_reply_that_breaks_off_may_be_asked_for_again() {
     let read = async |number| match number {
         0 => orders(&store).await,
         1 => store.accounts(&event).await.map(drop),
-        _ => store.recount(&sale, &|_| ()).await.map(drop),
+        _ => recounted(&store, &sale).await,
     };
     for number in 0..3 {
         read(number).await.expect("read");
         proxy.set(Fault::CutWithin);
         let cut = read(number).await;
-        let said = matches!(&cut, Err(Error::Busy(why)) if why.contains("reading"));
+        let said = matches!(&cut, Err(Failure::Busy(why)) if why.contains("reading"));
         assert!(said, "{number}: {cut:?}");
         proxy.set(Fault::None);
     }

@@ -8,7 +8,7 @@ use redis::aio::MultiplexedConnection;
 use seckill::domain::durability::Durability;
 use seckill::domain::ids::OrderId;
 use seckill::domain::sale::StockKind;
-use seckill::error::{Error, Result};
+use seckill::failure::{Failure, Result};
 use seckill::store::Store;
 use seckill::store::replicas::Watch;
 
@@ -166,12 +166,12 @@ async fn a_connection_counts_for_the_master_that_it_leads_to() {
     until_linked_to(&trio.replicas[0], 1).await;
     front.lead_next_to(trio.replicas[0].socket());
     let told: Result<_> = store.order_confirm(&orders[1]).await;
-    assert!(matches!(told, Err(Error::Unknown(_))), "{told:?}");
+    assert!(matches!(told, Err(Failure::Unknown(_))), "{told:?}");
     // Somebody connects, and so it is known that the address has moved.
     let promoted = World::at(trio.replicas[0].url()).await;
     let other = store.clone().with_own_lanes();
     let told = other.order_confirm(&orders[1]).await;
-    assert!(matches!(told, Err(Error::Unknown(_))), "{told:?}");
+    assert!(matches!(told, Err(Failure::Unknown(_))), "{told:?}");
     until_confirmed(&store, &orders[1]).await;
     let there = Store::new(&promoted.url, &world.prefix, PATIENCE).expect("a store");
     let order = there.order(&orders[1]).await.expect("read").expect("there");
@@ -211,7 +211,7 @@ async fn a_user_who_may_not_ask_hears_unknown_and_why() {
     let (store, _watch) = store_at_all(&world, &url);
     store.until_replicas_are_counted().await;
     let told = store.order_confirm(&order).await;
-    let Err(Error::Unknown(why)) = told else {
+    let Err(Failure::Unknown(why)) = told else {
         panic!("{told:?}");
     };
     assert!(why.contains("may not use INFO"), "{why}");
@@ -244,7 +244,7 @@ async fn a_broken_record_is_named() {
         let (store, _watch) = store_at_all(&world, &world.url);
         store.until_replicas_are_counted().await;
         let told = store.order_confirm(&order).await;
-        let Err(Error::Unknown(why)) = told else {
+        let Err(Failure::Unknown(why)) = told else {
             panic!("{broken}: {told:?}");
         };
         assert!(why.contains(&key), "{broken}: {why}");
@@ -266,7 +266,7 @@ async fn the_relay_waits_for_all_replicas() {
     world.granted(&sale, "y", 1).await;
     trio.promote().await;
     let taken = store.feed_take("a", "w", 10).await;
-    assert!(matches!(taken, Err(Error::Unknown(_))), "{taken:?}");
+    assert!(matches!(taken, Err(Failure::Unknown(_))), "{taken:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

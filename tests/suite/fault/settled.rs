@@ -42,12 +42,13 @@ struct Progress {
 async fn buy(store: Store, sale: SaleId, buyer: usize, progress: Arc<Progress>) -> Knowledge {
     let (lane, mut known) = (store.lane(), Knowledge::new());
     for number in 0..ORDERS_EACH {
-        let wanted = attempt(&sale, &format!("{buyer}-{number}"), 1);
         let deadline = Instant::now() + PATIENCE;
         let id = loop {
             if progress.stop.load(Ordering::SeqCst) || Instant::now() > deadline {
                 return known;
             }
+            // A new id each time, as a server draws it: the order of the last time may be dead.
+            let wanted = attempt(&sale, &format!("{buyer}-{number}"), 1);
             let asked = std::slice::from_ref(&wanted);
             let until = Instant::now() + Duration::from_secs(1);
             match lane

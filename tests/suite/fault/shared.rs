@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::sale::StockKind;
-use seckill::error::Error;
+use seckill::failure::Failure;
 use seckill::store::Store;
 
 use crate::support::proxy::{Fault, Proxy};
@@ -78,7 +78,7 @@ async fn a_change_is_busy_before_it_was_sent_and_unknown_after() {
     scene.store.order(&first).await.expect("read");
     scene.proxy.set(Fault::Stall);
     for stalled in join_all((0..3).map(|_| scene.store.order_use(&first))).await {
-        assert!(matches!(stalled, Err(Error::Busy(_))), "{stalled:?}");
+        assert!(matches!(stalled, Err(Failure::Busy(_))), "{stalled:?}");
     }
     scene.proxy.set(Fault::None);
     // The silent connection is left for a new one.
@@ -97,7 +97,7 @@ async fn a_change_is_busy_before_it_was_sent_and_unknown_after() {
         .run(&["CLIENT", "PAUSE", "60000", "WRITE"])
         .await;
     let paused = scene.store.order_confirm(&first).await;
-    assert!(matches!(paused, Err(Error::Unknown(_))), "{paused:?}");
+    assert!(matches!(paused, Err(Failure::Unknown(_))), "{paused:?}");
     let _: () = scene.world.run(&["CLIENT", "UNPAUSE"]).await;
     // It came to its end too late, so it was not made.
     let told = scene.store.order_confirm(&first).await;

@@ -15,7 +15,7 @@ use seckill::domain::purchase::bid::{BidOutcome, BidRefusal};
 use seckill::domain::purchase::outcome::{Outcome, Refusal};
 use seckill::domain::purchase::place::{Basket, PlaceOutcome, Wish};
 use seckill::domain::sale::{Door, StockKind};
-use seckill::error::{Error, Result};
+use seckill::failure::{Failure, Result};
 use seckill::metrics::Metrics;
 
 use crate::support::app::TestApp;
@@ -156,7 +156,7 @@ async fn answers<T, F: Future<Output = Result<T>>>(
     for outcome in join_all(names).await {
         match outcome {
             Ok(outcome) if is_denied(&outcome) => denied += 1,
-            Err(Error::Busy(_)) => busy += 1,
+            Err(Failure::Busy(_)) => busy += 1,
             Ok(_) | Err(_) => panic!("another answer"),
         }
     }

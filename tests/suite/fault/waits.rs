@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use seckill::domain::durability::Durability;
-use seckill::error::Error;
+use seckill::failure::Failure;
 use seckill::store::Store;
 
 use crate::support::app::TestApp;
@@ -89,7 +89,7 @@ async fn no_gate_learns_what_no_replica_has() {
         let buyers = store.buyers(&sale, 10, |name| name.clone()).await;
         match buyers {
             Ok(buyers) => assert!(learned && buyers.is_some_and(|read| read.buyers.len() == 3)),
-            Err(error) => assert!(!learned && matches!(error, Error::Busy(_)), "{error}"),
+            Err(error) => assert!(!learned && matches!(error, Failure::Busy(_)), "{error}"),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use seckill::error::Error;
+use seckill::failure::Failure;
 use seckill::store::script::{
     ACCOUNT_PAY, ACCOUNT_SET, ACCOUNT_SET_IF, ARCHIVE_BEGIN, ARCHIVE_ENTRIES, ARCHIVE_ERASE,
     ARCHIVE_FIELDS, ARCHIVE_ORDERS, BID_CANCEL, BID_PLACE, CLEAR_BEGIN, CLEAR_ORDERS, CLEAR_UNDO,
@@ -76,7 +76,7 @@ async fn a_script_that_starts_after_its_deadline_changes_nothing() {
         let in_time = script.on(&[]).start_by(now + 60_000);
         let in_time = in_time.send(&mut world.raw).await;
         assert!(
-            matches!(in_time, Err(Error::Unknown(_))),
+            matches!(in_time, Err(Failure::Unknown(_))),
             "{name}: {in_time:?}"
         );
     }

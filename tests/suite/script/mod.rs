@@ -51,7 +51,7 @@ use seckill::domain::ids::SaleId;
 use seckill::domain::order::Order;
 use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::time::EpochMs;
-use seckill::error::Error;
+use seckill::failure::Failure;
 use seckill::store::script::Script;
 
 use crate::support::redis::World;
@@ -62,7 +62,7 @@ async fn call(
     script: &'static Script,
     keys: &[&str],
     args: &[&str],
-) -> Result<Value, Error> {
+) -> Result<Value, Failure> {
     let keys: Vec<String> = keys
         .iter()
         .map(|key| format!("{}{key}", world.prefix))

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use seckill::domain::ids::OrderId;
-use seckill::error::Error;
+use seckill::failure::Failure;
 use seckill::store::Store;
 use seckill::store::script::REPLY_CLAIM;
 use seckill::store::wechat::claims::{Claim, ClaimOutcome, LEASE, MEMORY, MessageKey};
@@ -97,7 +97,7 @@ async fn a_claim_that_nobody_heard_of_is_given_up() {
     let before = world.calls("set").await;
     proxy.set(Fault::SwallowReply);
     let unheard = store.reply_claim(&MessageKey::new(&["m"])).await;
-    assert!(matches!(unheard, Err(Error::Busy(_))), "{unheard:?}");
+    assert!(matches!(unheard, Err(Failure::Busy(_))), "{unheard:?}");
     until_given_up(&mut world, before).await;
 }
 
@@ -111,7 +111,7 @@ async fn a_claim_that_comes_late_is_not_made() {
     let before = world.calls("set").await;
     proxy.set(Fault::Hold);
     let unheard = store.reply_claim(&MessageKey::new(&["m"])).await;
-    assert!(matches!(unheard, Err(Error::Busy(_))), "{unheard:?}");
+    assert!(matches!(unheard, Err(Failure::Busy(_))), "{unheard:?}");
     assert!(proxy.let_go().await > 0, "it was not on its way");
     // Redis reads all sockets before it reads one of them again.
     for _ in 0..2 {

@@ -8,7 +8,7 @@ use seckill::domain::purchase::outcome::{Grant, Outcome, Refusal};
 use seckill::domain::purchase::standing::Grants;
 use seckill::domain::sale::{Door, ORDERS_MAX_DEFAULT, SaleEdit, StockKind};
 use seckill::domain::time::EpochMs;
-use seckill::error::Error;
+use seckill::failure::Failure;
 use seckill::store::orders::grab;
 use seckill::store::script::SALE_GRAB;
 
@@ -735,13 +735,13 @@ async fn an_order_that_cannot_be_read_is_the_trouble_of_its_buyer_alone() {
             panic!("{broken:?}: {batch:?}");
         };
         for poor in [poor, again] {
-            let Err(Error::Contract(why)) = poor else {
+            let Err(Failure::Unreadable(why)) = poor else {
                 panic!("{broken:?}: {poor:?}");
             };
             let named = id.replace(|char: char| char.is_control(), "?");
             assert!(why.contains(&named), "{broken:?}: {why}");
         }
-        let shown = |outcome: &Result<Outcome, Error>| match outcome {
+        let shown = |outcome: &Result<Outcome, Failure>| match outcome {
             Ok(Outcome::Grabbed(grant)) => (true, grant.order.clone()),
             Ok(Outcome::AlreadyGrabbed(grant)) => (false, grant.order.clone()),
             other => panic!("{broken:?}: {other:?}"),

@@ -11,7 +11,7 @@ use seckill::domain::purchase::outcome::Outcome;
 use seckill::domain::purchase::standing::Standing;
 use seckill::domain::sale::{Door, EditOutcome, SaleEdit, StockKind};
 use seckill::domain::time::EpochMs;
-use seckill::error::Result;
+use seckill::failure::Result;
 use seckill::store::Store;
 use seckill::store::orders::grab::Batch;
 use seckill::store::orders::holds::{ExpireOutcome, Slice};

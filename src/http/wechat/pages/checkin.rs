@@ -12,7 +12,7 @@ use super::page::{Loads, page};
 use super::when;
 use crate::domain::ids::{Number, OrderId, SaleId};
 use crate::domain::order::Order;
-use crate::error::Error;
+use crate::failure::Failure;
 use crate::http::caller::token::Door;
 use crate::http::caller::{operator, who};
 use crate::http::context::Context;
@@ -199,13 +199,20 @@ fn used(order: &Order, manner: Manner) -> Problem {
     Problem::new(StatusCode::CONFLICT, "used", detail)
 }
 
-fn failed(error: &Error, manner: Manner) -> Problem {
+fn failed(error: &Failure, manner: Manner) -> Problem {
     let sentence = Sentence::new(
         "没有得到结果，请再检一次。",
         "Nobody knows: check the ticket again, which is safe.",
     );
     match error {
-        Error::Busy(_) => Problem::later("busy", sentence.said(manner)),
-        _ => Problem::later("unknown", sentence.said(manner)),
+        Failure::Busy(_) => Problem::later("busy", sentence.said(manner)),
+        Failure::Unknown(_) => Problem::later("unknown", sentence.said(manner)),
+        Failure::Unreadable(_) => {
+            let sentence = Sentence::new(
+                "票据数据无法读取，请联系主办方。",
+                "The ticket cannot be read; please ask the organiser.",
+            );
+            Problem::unreadable(sentence.said(manner))
+        }
     }
 }

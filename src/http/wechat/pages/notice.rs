@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 
 use super::page::{Loads, filled};
-use crate::error::Error;
+use crate::failure::Failure;
 use crate::http::extract::fault::Fault;
 use crate::http::respond::answer::RETRY_AFTER_SECONDS;
 
@@ -102,23 +102,21 @@ impl Notice {
     }
 
     /// 503: nothing is known now; or 500 when what is stored cannot be read.
-    pub fn failed(error: &Error) -> Self {
+    pub fn failed(error: &Failure) -> Self {
         tracing::warn!(%error, "a page could not be shown");
         match error {
-            Error::Busy(_) | Error::Unknown(_) => Self::new(
+            Failure::Busy(_) | Failure::Unknown(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 Mood::Waiting,
                 "请稍后再试",
                 "对不起，服务器现在有点忙，暂时不能给您答复。请过几秒刷新本页，重复操作是安全的。",
             ),
-            Error::Contract(_) | Error::Config(_) | Error::Embedded(_) | Error::Refused(_) => {
-                Self::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    Mood::Wrong,
-                    "暂时无法显示",
-                    "对不起，服务器上的数据无法读取，请联系主办方。",
-                )
-            }
+            Failure::Unreadable(_) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                Mood::Wrong,
+                "暂时无法显示",
+                "对不起，服务器上的数据无法读取，请联系主办方。",
+            ),
         }
     }
 }
