@@ -184,7 +184,7 @@ fn row(snapshot: &Snapshot) -> Vec<String> {
     let (sale, figures) = (&snapshot.sale, &snapshot.figures);
     vec![
         sale.id.to_string(),
-        sale.kind.to_string(),
+        sale.kind().to_string(),
         phase(snapshot),
         figures.left.to_string(),
         figures.granted().to_string(),

@@ -124,12 +124,9 @@ async fn show(store: &Store, number: &Number, output: Output) -> Result<ExitCode
 }
 
 async fn unbind(store: &Store, number: &Number, output: Output) -> Result<ExitCode> {
-    let freed = store
-        .number_free(number)
-        .await
-        .map_err(|failure| {
-            failure.and_if_unknown(&format!("`seckill wechat show {number}` tells"))
-        })?;
+    let freed = store.number_free(number).await.map_err(|failure| {
+        failure.and_if_unknown(&format!("`seckill wechat show {number}` tells"))
+    })?;
     let none = || Error::Refused(format!("number {number} is bound to nobody"));
     let openid = freed.ok_or_else(none)?;
     let line = format!(

@@ -49,7 +49,7 @@ impl fmt::Display for Keyword {
 }
 
 /// What a sale is that ever had a keyword. Its tickets are the orders of the sale.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Activity {
     /// What people type to mean it; `None`: it is not on show, and nobody finds it.
     pub keyword: Option<Keyword>,

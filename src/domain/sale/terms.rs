@@ -5,6 +5,7 @@
 //! and read it in `store/sales/snapshot.rs`.
 
 use super::activity::{Activity, Keyword};
+use super::offer::{Target, Units};
 use super::values::{
     BidMin, BonusBp, Checked, Description, Form, Hold, OrdersMax, Picture, Place, PurchaseMax,
     TermValue, Title,
@@ -74,7 +75,7 @@ macro_rules! terms {
 terms! {
     /// `list`: units with an identity, sold by /seckill; `counter`: equal units, by /incr;
     /// `target`: an amount in cents that bids fill up, by /bids. Fixed once the sale exists
-    Every kind: StockKind = |sale| Some(sale.kind.value());
+    Every kind: StockKind = |sale| Some(sale.kind().value());
 
     /// What people read: up to 200 bytes, no control characters; empty for none
     Every title: Title = |sale| Some(text(&sale.title));
@@ -87,12 +88,12 @@ terms! {
 
     /// Most units in one attempt [default for a new sale: 2]
     Units purchase_max: PurchaseMax =
-        |sale| of_units(sale, |sale| TermValue::Number(sale.purchase_max.into()));
+        |sale| of_units(sale, |units| TermValue::Number(units.purchase_max.into()));
 
     /// Most orders that a buyer may have had, those that were cancelled or expired included, or
     /// `none` for any number [default: 20]
     Units orders_max: Option<OrdersMax> =
-        |sale| of_units(sale, |sale| TermValue::number(sale.orders_max));
+        |sale| of_units(sale, |units| TermValue::number(units.orders_max));
 
     /// Stop selling, or sell again
     Pause paused: bool = |_| None;
@@ -107,10 +108,10 @@ terms! {
     Every feed: bool = |sale| Some(sale.feed.value());
 
     /// Smallest bid, in cents, unless it is all that is left [default: 1]. Fixed by the first bid
-    Target bid_min: BidMin = |sale| of_target(sale, Sale::smallest_bid);
+    Target bid_min: BidMin = |sale| of_target(sale, Target::smallest_bid);
 
     /// Bonus in basis points of what is accepted [default: 0]. Fixed by the first bid
-    Target bonus_bp: BonusBp = |sale| of_target(sale, |sale| sale.bonus_bp.into());
+    Target bonus_bp: BonusBp = |sale| of_target(sale, |target| target.bonus_bp.into());
 
     /// Make it an activity, which the ticket office sells: what people type to mean it, up to 64
     /// bytes, no white space; empty takes it off show
@@ -176,16 +177,16 @@ fn text(text: &str) -> TermValue {
     TermValue::Text(text.to_owned())
 }
 
-fn of_units(sale: &Sale, shown: impl FnOnce(&Sale) -> TermValue) -> Option<TermValue> {
-    (sale.kind != StockKind::Target).then(|| shown(sale))
+fn of_units(sale: &Sale, shown: impl FnOnce(&Units) -> TermValue) -> Option<TermValue> {
+    sale.units().map(shown)
 }
 
-fn of_target(sale: &Sale, shown: impl FnOnce(&Sale) -> u64) -> Option<TermValue> {
-    (sale.kind == StockKind::Target).then(|| TermValue::Number(shown(sale)))
+fn of_target(sale: &Sale, shown: impl FnOnce(&Target) -> u64) -> Option<TermValue> {
+    sale.target().map(shown).map(TermValue::Number)
 }
 
 fn of_activity(sale: &Sale, shown: impl FnOnce(&Activity) -> TermValue) -> Option<TermValue> {
-    sale.activity.as_ref().map(shown)
+    sale.activity().map(shown)
 }
 
 #[cfg(test)]

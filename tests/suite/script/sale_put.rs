@@ -3,6 +3,8 @@
 use seckill::domain::ids::SaleId;
 use seckill::domain::purchase::outcome::{Outcome, Refusal};
 use seckill::domain::sale::activity::{Activity, Keyword};
+use seckill::domain::sale::terms::{Of, put_terms};
+use seckill::domain::sale::values::{Form, TermValue};
 use seckill::domain::sale::{Door, EditOutcome, EditRefusal, Sale, SaleEdit, StockKind, Stop};
 use seckill::store::script::SALE_PUT;
 
@@ -71,9 +73,9 @@ async fn a_sale_is_created_once_and_then_changed() {
         .expect("read")
         .expect("exists")
         .sale;
-    assert_eq!((sale.title.as_str(), sale.kind), ("茶", StockKind::List));
+    assert_eq!((sale.title.as_str(), sale.kind()), ("茶", StockKind::List));
     assert_eq!((sale.opens_at, sale.closes_at), (Some(5), Some(7)));
-    assert_eq!((sale.purchase_max, sale.stop), (9, Some(Stop::Paused)));
+    assert_eq!((sale.purchase_max(), sale.stop), (9, Some(Stop::Paused)));
     assert_eq!(
         put(SaleEdit {
             opens_at: Some(None),
@@ -280,7 +282,8 @@ async fn the_limit_of_orders_is_20_and_may_change_at_any_time() {
     let mut world = World::new().await;
     let limit = async |world: &World, id: &SaleId| {
         let read = world.store.sale_snapshot(id).await.expect("read");
-        read.expect("exists").sale.orders_max
+        let sale = read.expect("exists").sale;
+        sale.units().and_then(|units| units.orders_max)
     };
     let tea = world.sale("tea", StockKind::List, 9).await;
     let loan = world.sale("loan", StockKind::Target, 9).await;
@@ -413,7 +416,7 @@ async fn a_keyword_makes_an_activity_and_none_takes_it_off_show() {
     let put = async |id: &SaleId, edit: &SaleEdit| {
         world.store.sale_put(id, edit).await.expect("answered")
     };
-    let activity = async |id: &SaleId| stored(&world, id).await.activity;
+    let activity = async |id: &SaleId| stored(&world, id).await.activity().cloned();
     for kind in [StockKind::List, StockKind::Counter] {
         let id = world.sale(kind.as_str(), kind, 5).await;
         assert_eq!(activity(&id).await, None);
@@ -617,9 +620,9 @@ async fn an_activity_gives_one_ticket_to_each_number() {
     };
     let plain = world.sale("plain", StockKind::List, 5).await;
     assert_eq!(put(&plain, &shown(Some(term_number(2)))).await, many);
-    assert_eq!(stored(&world, &plain).await.purchase_max, 2);
+    assert_eq!(stored(&world, &plain).await.purchase_max(), 2);
     assert_eq!(put(&plain, &shown(None)).await, EditOutcome::Updated);
-    assert_eq!(stored(&world, &plain).await.purchase_max, 1);
+    assert_eq!(stored(&world, &plain).await.purchase_max(), 1);
     assert_eq!(put(&plain, &limit(2)).await, many);
     assert_eq!(put(&plain, &limit(1)).await, EditOutcome::Updated);
     let new = sale_id("new");
@@ -689,8 +692,9 @@ async fn an_activity_off_show_is_sold_nowhere() {
         world.put(&shown, &keyword("k")).await;
         world.put(&shown, &no_keyword()).await;
         let sale = stored(&world, &shown).await;
-        assert_eq!((sale.door(), sale.purchase_max), (Door::Office, 1));
-        assert_eq!(sale.activity.and_then(|activity| activity.keyword), None);
+        assert_eq!((sale.door(), sale.purchase_max()), (Door::Office, 1));
+        let activity = sale.activity().expect("an activity");
+        assert_eq!(activity.keyword, None);
         // Nor in the office, where nobody would find the ticket.
         for door in [kind.door(), Door::Office] {
             let batch = world.grab_all(&shown, door, &[("x", 1)]).await;
@@ -752,5 +756,54 @@ async fn a_sale_with_a_broken_activity_can_be_paused_and_mended() {
         assert_eq!(outcome, EditOutcome::Updated, "{edit:?}");
     }
     let snapshot = world.store.sale_snapshot(&id).await.expect("read");
-    assert!(snapshot.expect("exists").sale.activity.is_some());
+    assert!(snapshot.expect("exists").sale.activity().is_some());
+}
+
+/// A value that every term of this form accepts.
+fn sample(form: Form) -> TermValue {
+    match form {
+        Form::Choice => TermValue::Text("list".to_owned()),
+        Form::Text | Form::Keyword => TermValue::Text("x".to_owned()),
+        Form::Address => TermValue::Text("http://x".to_owned()),
+        Form::Time | Form::Duration => TermValue::Number(5_000),
+        Form::Whole => TermValue::Number(7),
+        Form::Switch => TermValue::Switch(false),
+    }
+}
+
+#[tokio::test]
+async fn every_term_that_is_put_is_read_back_and_cleared() {
+    let world = World::new().await;
+    let plain = world.sale("plain", StockKind::List, 5).await;
+    let loan = world.sale("loan", StockKind::Target, 5).await;
+    let shown = world.sale("shown", StockKind::Counter, 5).await;
+    let show = SaleEdit {
+        closes_at: Some(Some(5_000)),
+        ..keyword("k")
+    };
+    world.put(&shown, &show).await;
+    for term in put_terms() {
+        let sale = match term.of {
+            Of::Every | Of::Units | Of::Pause => &plain,
+            Of::Target => &loan,
+            Of::Activity => &shown,
+        };
+        let mut change = edit();
+        let value = sample(term.form);
+        assert_eq!(term.decide(&mut change, value.clone()), Ok(()));
+        world.put(sale, &change).await;
+        let read = term.of_sale(&stored(&world, sale).await);
+        assert_eq!(read, Some(value.clone()), "{}", term.name);
+        if term.clears {
+            assert_eq!(term.decide(&mut change, TermValue::Nothing), Ok(()));
+            world.put(sale, &change).await;
+            let cleared = term.of_sale(&stored(&world, sale).await);
+            let empty = [TermValue::Nothing, TermValue::Text(String::new())];
+            assert!(
+                cleared.is_some_and(|value| empty.contains(&value)),
+                "{}",
+                term.name
+            );
+        }
+    }
 }
