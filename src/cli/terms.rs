@@ -12,7 +12,7 @@ use crate::operation::times;
 
 /// The flags of `seckill sale put`, one for each term.
 #[derive(Debug)]
-pub struct TermFlags(pub SaleEdit);
+pub struct TermFlags(pub Box<SaleEdit>);
 
 impl Args for TermFlags {
     fn augment_args(command: Command) -> Command {
@@ -26,7 +26,7 @@ impl Args for TermFlags {
 
 impl FromArgMatches for TermFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut flags = Self(SaleEdit::default());
+        let mut flags = Self(Box::default());
         flags.update_from_arg_matches(matches)?;
         Ok(flags)
     }

@@ -307,8 +307,10 @@ async fn an_activity_is_found_by_the_keyword_that_it_has_just_got() {
     assert_eq!(follower.says("抢票 key").await.text, NOT_FOUND);
     let sale = world.activity("a", 0, &on_show("key")).await;
     let mut waits = vec![hears(&follower, "抢票 key", SOLD_OUT).await];
-    let mut off = SaleEdit::default();
-    off.keyword = Some(None);
+    let off = SaleEdit {
+        keyword: Some(None),
+        ..SaleEdit::default()
+    };
     world.put(&sale, &off).await;
     waits.push(hears(&follower, "抢票 key", NOT_FOUND).await);
     assert_eq!(follower.says("查票").await.text, "您没有未使用的票！");
