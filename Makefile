@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help run check test test-browser test-partition test-long lint bench bench-quick \
+.PHONY: help run docs check deny test test-browser test-partition test-long lint bench bench-quick \
 	bench-instructions bench-million bench-overload dist jmeter redis servers wrk chromium
 
 help: ## show this list
@@ -24,8 +24,14 @@ test-partition: redis ## split, slow and lossy networks between hosts of our own
 test-long: redis servers chromium ## the fault tests again, many more rounds, long runs of the relay, the browser, split networks
 	SECKILL_TEST_ROUNDS=50 $(CARGO) test --release --test suite -- --include-ignored
 
-check: lint ## lint, and the laws of the code: layers, script headers, sizes
+docs: ## write docs/METRICS.md from the table of metrics
+	$(CARGO) run --quiet --example metrics > target/METRICS.md && mv target/METRICS.md docs/METRICS.md
+
+check: lint ## lint, and the laws of the code: layers, circles, script headers, sizes, plain words
 	$(CARGO) test --test tidy --quiet
+
+deny: ## licences, bans, sources and advisories of all dependencies (needs cargo-deny)
+	$(CARGO) deny --locked check
 
 lint: ## format, lints, docs
 	$(CARGO) fmt --check

@@ -12,12 +12,12 @@
 --
 -- Returns {paid, balance}: what the account had after this payment, also when it was made before;
 --   or a refusal that changes nothing: {request_id_reused} | {no_such_account} |
---   {insufficient_balance, balance} | {limit_passed} | {archived}: nobody knows any more which payments
---   of the event were made
+--   {insufficient_balance, balance} | {limit_passed} | {archived}: nobody knows any more which
+--   payments of the event were made
 -- Writes only for "paid": the balance, what is paid in, and the payment. Money that is put in makes
 --   an account where there is none.
 -- Flags: none, so nothing is paid when Redis is read-only, full or cannot persist.
--- Uses: lib/clock, lib/deadline, lib/stock, lib/account
+-- Uses: lib/clock, lib/deadline, lib/number, lib/account
 
 if came_late() then return "late" end
 
@@ -26,8 +26,8 @@ local username, request_id, amount = ARGV[1], ARGV[2], ARGV[3]
 if #KEYS ~= 5 or #ARGV ~= 4 then
   error({ err = "ERR account_pay takes 5 keys, username, request_id, amount and limit" })
 end
-local minus, digits = string.match(amount, "^(%-?)(.*)$")
-local cents = whole(digits, nil, "amount")
+local minus, text = string.match(amount, "^(%-?)(.*)$")
+local cents = whole(text, nil, "amount")
 if cents == 0 then
   error({ err = "ERR account_pay: amount must be at least 1" })
 end
@@ -46,7 +46,8 @@ local before = redis.call("HGET", payments, request)
 if before then
   local amount_then, balance_then = string.match(before, "^(%-?[1-9]%d*)\t(.*)$")
   if not amount_then then
-    error({ err = "ERR request " .. request_id .. " of " .. username .. " is no payment: " .. before })
+    error({ err = "ERR request " .. request_id .. " of " .. username
+      .. " is no payment: " .. before })
   elseif amount_then ~= amount then
     return { "request_id_reused" }
   end
@@ -73,6 +74,6 @@ balance = (balance or 0) + change
 -- Write.
 
 account_write(accounts, changes, username, balance)
-redis.call("HSET", paid_in, username, cents_text(total))
-redis.call("HSET", payments, request, amount .. "\t" .. cents_text(balance))
+redis.call("HSET", paid_in, username, digits(total))
+redis.call("HSET", payments, request, amount .. "\t" .. digits(balance))
 return { "paid", balance }

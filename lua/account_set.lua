@@ -11,7 +11,7 @@
 -- Writes only accounts that are new or change; the difference is what is paid in. The same call
 --   again changes nothing more, unless bids came between.
 -- Flags: none, so nothing is set when Redis is read-only, full or cannot persist.
--- Uses: lib/clock, lib/deadline, lib/stock
+-- Uses: lib/clock, lib/deadline, lib/number
 
 if came_late() then return "late" end
 

@@ -8,11 +8,11 @@
 -- ARGV[3] balance    [cents] what it has from now on
 -- ARGV[4] limit      [cents] the most that may ever be paid into one account
 --
--- Returns {set}, or a refusal that changes nothing: {no_such_account} | {balance_changed, balance} |
---   {limit_passed}
+-- Returns {set}, or a refusal that changes nothing: {no_such_account} | {balance_changed, balance}
+--   | {limit_passed}
 -- Writes only for "set", and only a balance that is another one; the difference is what is paid in.
 -- Flags: none, so nothing is set when Redis is read-only, full or cannot persist.
--- Uses: lib/clock, lib/deadline, lib/stock, lib/account
+-- Uses: lib/clock, lib/deadline, lib/number, lib/account
 
 if came_late() then return "late" end
 
@@ -39,6 +39,6 @@ elseif total < 0 then
 end
 if cents ~= before then
   account_write(accounts, changes, username, cents)
-  redis.call("HSET", paid_in, username, cents_text(total))
+  redis.call("HSET", paid_in, username, digits(total))
 end
 return { "set" }

@@ -1,4 +1,5 @@
--- archive_begin: closes an event that is over for good, so that what nobody needs of it may be dropped.
+-- archive_begin: closes an event that is over for good, so that what nobody needs of it may be
+-- dropped.
 --
 -- KEYS[1] archived [string]  when the event was archived for the first time [ms]
 -- KEYS[2] deleted  [hash]    sale id -> number of its last history; * while no sale may be created
@@ -8,10 +9,10 @@
 --
 -- Returns {begun}, or a refusal that changes nothing: {no_such_event} | {not_ended, id} |
 --   {not_ended, id, closes_at [ms]} | {being_cleared, command} | {feed_needed, group}
--- Writes archived for "begun", and ends in each case what event_close began. From then on no sale of
---   the event opens again, none is created in it, and no payment is made.
+-- Writes archived for "begun", and ends in each case what event_close began. From then on no sale
+--   of the event opens again, none is created in it, and no payment is made.
 -- Flags: allow-oom, because what follows shrinks.
--- Uses: lib/clock, lib/deadline, lib/stock, lib/groups, lib/clear
+-- Uses: lib/clock, lib/deadline, lib/number, lib/groups, lib/clear
 
 if came_late() then return "late" end
 
@@ -46,5 +47,5 @@ redis.call("HDEL", deleted, "*")
 if refused then
   return refused
 end
-redis.call("SET", archived, ms_text(now), "NX")
+redis.call("SET", archived, digits(now), "NX")
 return { "begun" }

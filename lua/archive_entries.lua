@@ -1,4 +1,5 @@
--- archive_entries: drops exported entries of the feed, or of its dead letters, of an archived event.
+-- archive_entries: drops exported entries of the feed, or of its dead letters, of an archived
+-- event.
 --
 -- KEYS[1] archived [string]  when the event was archived
 -- KEYS[2] feed     [stream]  what happened to orders
@@ -7,7 +8,8 @@
 --
 -- Returns {dropped, entries}, or a refusal that changes nothing: {not_archived}: the event was
 --   deleted meanwhile | {feed_needed, group}: it has not read and acknowledged all of the feed
--- Writes for "dropped". The same again changes nothing more. The feed counts on from its last entry.
+-- Writes for "dropped". The same again changes nothing more. The feed counts on from its last
+--   entry.
 -- Flags: allow-oom, because it shrinks.
 -- Uses: lib/clock, lib/deadline, lib/groups
 

@@ -6,15 +6,17 @@
 -- KEYS[4] paid_in  [hash]   username -> cents that operators put in
 -- KEYS[5] changes  [string] how often the accounts changed
 -- KEYS[6...] buyers [hash]  username -> order id: one for each sale of the event
--- ARGV[1...] goods [sale id], one for each sale, in the order of the keys; then for each person: name,
---   word [text] in its place, how many orders, and the ids of all orders of that person in the event
+-- ARGV[1...] goods [sale id], one for each sale, in the order of the keys; then for each person:
+--   name, word [text] in its place, how many orders, and the ids of all orders of that person in
+--   the event
 --
--- Returns {erased, persons, kept}: persons whose names were replaced, and those who keep theirs: an order
---   of them is held, cannot be read or is somebody else's. Or {not_archived}: the event was deleted
---   meanwhile, and nothing changes
--- Writes all of a person or nothing: orders, buyers and account have the same name at every instant.
+-- Returns {erased, persons, kept}: persons whose names were replaced, and those who keep theirs: an
+--   order of them is held, cannot be read or is somebody else's. Or {not_archived}: the event was
+--   deleted meanwhile, and nothing changes
+-- Writes all of a person or nothing: orders, buyers and account have the same name at every
+--   instant.
 -- Flags: allow-oom, because a full Redis must be archived, too; words are about as long as names.
--- Uses: lib/clock, lib/deadline, lib/stock, lib/order
+-- Uses: lib/clock, lib/deadline, lib/number, lib/order
 
 if came_late() then return "late" end
 

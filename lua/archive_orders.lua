@@ -8,12 +8,12 @@
 -- KEYS[6...] two for each sale of the event: sale [hash] kind, archived, gone; gone [hash]
 -- ARGV[1...] goods [sale id], one for each sale, in the order of the keys; then the order ids
 --
--- Returns {dropped, orders}, or a refusal that changes nothing: {not_archived}: the event was deleted
---   meanwhile | {feed_left}: entries of the feed would tell of orders that have no record
+-- Returns {dropped, orders}, or a refusal that changes nothing: {not_archived}: the event was
+--   deleted meanwhile | {feed_left}: entries of the feed would tell of orders that have no record
 -- Writes only for orders that are cancelled or expired, and counts them in the field archived of
 --   their sales. The same batch again changes nothing more.
 -- Flags: allow-oom, because it shrinks.
--- Uses: lib/clock, lib/deadline, lib/stock, lib/order
+-- Uses: lib/clock, lib/deadline, lib/number, lib/order, lib/drop
 
 if came_late() then return "late" end
 
@@ -22,10 +22,7 @@ local count = (#KEYS - 5) / 2
 if count < 1 or count % 1 ~= 0 or #ARGV < count + 1 then
   error({ err = "ERR archive_orders takes 5 keys and 2 for each sale, the sales and the orders" })
 end
-local ids = { unpack(ARGV, count + 1) }
-if #ids > 1000 then -- unpack returns 8000 values at most
-  error({ err = "ERR archive_orders takes at most 1000 orders, not " .. #ids })
-end
+local drop = drop_of("archive_orders", count, orders, holds, requests)
 
 -- Read. Every key is read with the type that it is written with, and every number is one.
 
@@ -42,23 +39,17 @@ for n = 1, count do
   whole(before, 0, "archived of sale " .. goods)
   sales[goods] = { key = key, gone = KEYS[2 * n + 5], exists = kind, orders = 0 }
 end
-local records = redis.call("HMGET", orders, unpack(ids))
-redis.call("ZCARD", holds)
-redis.call("HLEN", requests)
+local records = drop_read(drop)
 
-local dead, asked = {}, {}
-
--- Counts the order of a record if it is dead.
+-- Adds the order of a record if it is dead.
 local function take(id, record)
   local order = order_read(id, record)
   if order.state ~= "cancelled" and order.state ~= "expired" then
     return
   end
-  dead[#dead + 1] = id
   local request = order.username .. order.request
-  if order.request ~= "" and redis.call("HGET", requests, request) == id then
-    asked[#asked + 1] = request
-  end
+  local asked = order.request ~= "" and redis.call("HGET", requests, request) == id
+  drop_add(drop, id, asked and request or nil)
   for _, line in ipairs(order.lines) do
     local sale = sales[line.goods]
     if sale then -- else it was deleted
@@ -67,12 +58,12 @@ local function take(id, record)
   end
 end
 
-for n, id in ipairs(ids) do
+for n, id in ipairs(drop.ids) do
   if records[n] then
     take(id, records[n])
   end
 end
-if #dead == 0 then
+if #drop.gone == 0 then
   return { "dropped", 0 }
 end
 
@@ -86,9 +77,5 @@ for _, sale in pairs(sales) do
   redis.call("UNLINK", sale.gone)
   redis.call("HDEL", sale.key, "gone", "gone_most", "gone_since")
 end
-redis.call("HDEL", orders, unpack(dead))
-redis.call("ZREM", holds, unpack(dead))
-if #asked > 0 then
-  redis.call("HDEL", requests, unpack(asked))
-end
-return { "dropped", #dead }
+drop_write(drop)
+return { "dropped", #drop.gone }

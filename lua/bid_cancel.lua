@@ -19,7 +19,8 @@
 --   was accepted. With waits, an order that was not changed has its record written again as it is:
 --   replicas are waited for from the last write on.
 -- Flags: allow-oom, so that what was accepted is settled when Redis is full.
--- Uses: lib/clock, lib/deadline, lib/stock, lib/order, lib/feed, lib/account, lib/gone, lib/deaths, lib/change
+-- Uses: lib/clock, lib/deadline, lib/number, lib/stock, lib/gone, lib/order, lib/feed, lib/account,
+--   lib/deaths, lib/change
 
 if came_late() then return "late" end
 
@@ -53,9 +54,10 @@ local kind, cancel_until, fed, confirmed =
 if kind ~= "target" then
   error({ err = "ERR sale " .. goods .. " has " .. (kind and "the kind " .. kind or "no kind") })
 end
-if whole(confirmed, 0, "confirmed") < line.purchase then
-  error({ err = "ERR order " .. id .. " has " .. cents_text(line.purchase) .. " cents and sale "
-    .. goods .. " counts only " .. confirmed })
+confirmed = whole(confirmed, 0, "confirmed")
+if confirmed < line.purchase then
+  error({ err = "ERR order " .. id .. " has " .. digits(line.purchase) .. " cents and sale "
+    .. goods .. " counts only " .. digits(confirmed) })
 end
 if stock_left(kind, stock) == 0 or now > whole(cancel_until, -1, "cancel_until") then
   return unchanged("not_cancellable", orders, order, waits)
@@ -68,7 +70,7 @@ end
 -- Write. Only the entry of the feed can fail, when somebody has written other entries into it by
 -- hand; nothing is written then.
 
-local at = ms_text(now)
+local at = digits(now)
 if fed ~= "0" then
   feed_add(feed, "cancelled", id, at)
 end

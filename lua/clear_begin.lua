@@ -4,23 +4,26 @@
 -- KEYS[2...] sale     [hash]    paused, clearing, counters: one for each sale
 -- ARGV[1] command     [text]    reset or delete, and the ids of all its sales
 -- ARGV[2] with_orders [0|1]     orders that are alive are dropped, too
--- ARGV[3] feed_too    [0|1]     entries of the feed that a consumer group has not read may be dropped
+-- ARGV[3] feed_too    [0|1]     entries of the feed that a consumer group has not read may be
+--   dropped
 -- ARGV[4...] ids      [sale id] one for each sale, in the order of the keys
 --
--- Returns {begun}, or a refusal that changes nothing: {no_such_sale, id} | {orders_alive, id, units} |
---   {feed_needed, group} | {being_cleared, command}: another command has begun and must end first
--- Writes only for "begun": each sale is paused, and its field clearing keeps what paused was before and
---   the command, so that the same command goes on where it was. A sale with this field grants nothing,
---   takes no edit, and nothing of it expires.
+-- Returns {begun}, or a refusal that changes nothing: {no_such_sale, id} | {orders_alive, id,
+--   units} | {feed_needed, group} | {being_cleared, command}: another command has begun and must
+--   end first
+-- Writes only for "begun": each sale is paused, and its field clearing keeps what paused was before
+--   and the command, so that the same command goes on where it was. A sale with this field grants
+--   nothing, takes no edit, and nothing of it expires.
 -- Flags: allow-oom, because what follows shrinks.
--- Uses: lib/clock, lib/deadline, lib/stock, lib/groups, lib/clear
+-- Uses: lib/clock, lib/deadline, lib/number, lib/groups, lib/clear
 
 if came_late() then return "late" end
 
 local feed, command = KEYS[1], ARGV[1]
 local with_orders, feed_too = ARGV[2] == "1", ARGV[3] == "1"
 if #KEYS < 2 or #ARGV ~= #KEYS + 2 then
-  error({ err = "ERR clear_begin takes the feed, the sales, command, with_orders, feed_too and the ids" })
+  error({ err = "ERR clear_begin takes the feed, the sales, command, with_orders, feed_too "
+    .. "and the ids" })
 end
 
 local before = {}

@@ -13,7 +13,7 @@
 -- Writes only for orders whose lines are all of these sales, and not for bids that are alive and
 --   were paid by an account. The same batch again changes nothing more.
 -- Flags: allow-oom, because it shrinks.
--- Uses: lib/clock, lib/deadline, lib/stock, lib/order
+-- Uses: lib/clock, lib/deadline, lib/number, lib/stock, lib/order, lib/drop
 
 if came_late() then return "late" end
 
@@ -22,10 +22,7 @@ local count = (#KEYS - 3) / 3
 if count < 1 or count % 1 ~= 0 or #ARGV < count + 1 then
   error({ err = "ERR clear_orders takes 3 keys and 3 for each sale, the sales and the orders" })
 end
-local ids = { unpack(ARGV, count + 1) }
-if #ids > 1000 then -- unpack returns 8000 values at most
-  error({ err = "ERR clear_orders takes at most 1000 orders, not " .. #ids })
-end
+local drop = drop_of("clear_orders", count, orders, holds, requests)
 
 -- Read. Every key is read with the type that it is written with, and every number is one.
 
@@ -43,9 +40,7 @@ for n = 1, count do
     users = {}, held = whole(held, 0, "held"), confirmed = whole(confirmed, 0, "confirmed"),
     used = whole(used, 0, "used") }
 end
-local records = redis.call("HMGET", orders, unpack(ids))
-redis.call("ZCARD", holds)
-redis.call("HLEN", requests)
+local records = drop_read(drop)
 
 -- Adds a line of an order that is alive to what its sale gets back.
 local function give_back(line, order)
@@ -67,27 +62,26 @@ local function is_of_these(order)
 end
 
 local alive = { held = true, confirmed = true, used = true }
-local gone, asked, dropped, unreadable = {}, {}, {}, 0
+local dropped, unreadable = {}, 0
 
-local function drop(id, record)
+local function take(id, record)
   local order = order_read(id, record)
   if not is_of_these(order) then
     return
   end
-  gone[#gone + 1] = id
+  drop_add(drop, id, order.request ~= "" and order.username .. order.request or nil)
   dropped[#dropped + 1] = order
-  asked[#asked + 1] = order.request ~= "" and order.username .. order.request or nil
   for _, line in ipairs(alive[order.state] and order.lines or {}) do
     give_back(line, order)
   end
 end
 
-for n, id in ipairs(ids) do
-  if records[n] and not pcall(drop, id, records[n]) then
+for n, id in ipairs(drop.ids) do
+  if records[n] and not pcall(take, id, records[n]) then
     unreadable = unreadable + 1
   end
 end
-if #gone == 0 then
+if #drop.gone == 0 then
   return { 0, unreadable }
 end
 
@@ -111,12 +105,8 @@ for _, sale in pairs(sales) do
   if sale.kind == "list" then
     stock_return(sale.stock, sale.units)
   elseif sale.back > 0 then
-    redis.call("INCRBY", sale.stock, string.format("%.0f", sale.back))
+    redis.call("INCRBY", sale.stock, digits(sale.back))
   end
 end
-redis.call("HDEL", orders, unpack(gone))
-redis.call("ZREM", holds, unpack(gone))
-if #asked > 0 then
-  redis.call("HDEL", requests, unpack(asked))
-end
-return { #gone, unreadable }
+drop_write(drop)
+return { #drop.gone, unreadable }

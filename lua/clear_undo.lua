@@ -5,7 +5,7 @@
 -- Returns how many sales go on
 -- Writes only to sales that have the field clearing. The same again changes nothing more.
 -- Flags: allow-oom, so that it works when Redis is full.
--- Uses: lib/clock, lib/deadline, lib/clear
+-- Uses: lib/clock, lib/deadline, lib/number, lib/clear
 
 if came_late() then return "late" end
 

@@ -16,19 +16,20 @@
 -- ARGV[2] feed_too [0|1]     entries of the feed that a consumer group has not had go, too
 -- ARGV[3...] ids   [sale id] one for each sale, in the order of the keys
 --
--- Returns {deleted}, or a refusal that changes nothing: {no_such_event} | {orders_alive, id, units} |
---   {accounts_kept, accounts} | {feed_needed, group}
--- Writes only for "deleted", and ends in each case what event_close began. Redis frees the memory of
---   large keys in the background.
+-- Returns {deleted}, or a refusal that changes nothing: {no_such_event} | {orders_alive, id, units}
+--   | {accounts_kept, accounts} | {feed_needed, group}
+-- Writes only for "deleted", and ends in each case what event_close began. Redis frees the memory
+--   of large keys in the background.
 -- Flags: allow-oom, because it shrinks.
--- Uses: lib/clock, lib/deadline, lib/stock, lib/history, lib/groups
+-- Uses: lib/clock, lib/deadline, lib/number, lib/history, lib/renewal, lib/groups, lib/clear
 
 if came_late() then return "late" end
 
 local deleted, feed, accounts, count = KEYS[1], KEYS[2], KEYS[3], (#KEYS - 11) / 4
 local with_orders, feed_too = ARGV[1] == "1", ARGV[2] == "1"
 if #KEYS < 11 or count ~= #ARGV - 2 then
-  error({ err = "ERR event_delete takes 11 keys and 4 for each sale, with_orders, feed_too and the ids" })
+  error({ err = "ERR event_delete takes 11 keys and 4 for each sale, with_orders, feed_too "
+    .. "and the ids" })
 end
 
 -- The answer, after which sales may be created again.
@@ -45,7 +46,7 @@ for n = 1, count do
   if alive > 0 and not with_orders then
     return reply("orders_alive", id, alive)
   end
-  numbers[n] = string.format("%.0f", history_last(history or "1-", known, redis.call("HGET", deleted, id)))
+  numbers[n] = digits(history_last(history or "1-", known, redis.call("HGET", deleted, id)))
 end
 local balances = redis.call("HLEN", accounts)
 if balances > 0 and not with_orders then

@@ -4,10 +4,10 @@
 -- ARGV[1...] ids [entry id]  at most 1000
 --
 -- Returns how many entries were dropped
--- Writes what drops them; a group for which no entry is left has then read all of the feed. The same
---   again changes nothing more.
+-- Writes what drops them; a group for which no entry is left has then read all of the feed. The
+--   same again changes nothing more.
 -- Flags: allow-oom, because it shrinks.
--- Uses: lib/clock, lib/deadline, lib/groups
+-- Uses: lib/clock, lib/deadline, lib/number, lib/groups
 
 if came_late() then return "late" end
 
@@ -23,7 +23,7 @@ for name in pairs(groups) do
   redis.call("XACK", feed, name, unpack(ARGV))
 end
 local dropped = redis.call("XDEL", feed, unpack(ARGV))
-local last = string.format("0-%.0f", last_seq(feed))
+local last = "0-" .. digits(last_seq(feed))
 for name, group in pairs(groups) do
   if #redis.call("XRANGE", feed, "(" .. group["last-delivered-id"], "+", "COUNT", 1) == 0 then
     redis.call("XGROUP", "SETID", feed, name, last)

@@ -8,7 +8,7 @@
 --   them (0 when there is none), and dead letters; or no_such_group
 -- Writes nothing.
 -- Flags: no-writes, so it runs in every state of Redis, on replicas too.
--- Uses: lib/clock, lib/groups
+-- Uses: lib/clock, lib/number, lib/groups
 
 local feed, dead = KEYS[1], KEYS[2]
 if #KEYS ~= 2 or #ARGV ~= 1 then
@@ -28,7 +28,7 @@ unread = math.min(unread, redis.call("XLEN", feed))
 local oldest = 0
 local needed = first_needed(feed, group)
 if needed <= last then
-  local entry = redis.call("XRANGE", feed, string.format("0-%.0f", needed), "+", "COUNT", 1)[1]
+  local entry = redis.call("XRANGE", feed, "0-" .. digits(needed), "+", "COUNT", 1)[1]
   local at = entry and tonumber(by_name(entry[2]).at)
   oldest = at and math.max(0, now_ms() - at) or 0
 end

@@ -4,8 +4,8 @@
 -- ARGV[1] group     [text]          whose consumer
 -- ARGV[2] consumer  [text]          who leaves
 --
--- Returns left; or pending: it was given entries that it did not acknowledge, which others take over
---   from it; or no_such_group
+-- Returns left; or pending: it was given entries that it did not acknowledge, which others take
+--   over from it; or no_such_group
 -- Writes only for left: deletes the consumer, if the group has it.
 -- Flags: allow-oom, because it frees memory.
 -- Uses: lib/groups

@@ -7,7 +7,7 @@
 -- Writes the feed. It drops whole nodes of the stream (up to 100 entries) and at most 10,000
 --   entries in a call, so it never takes long; the count goes on from the last entry ever added.
 -- Flags: allow-oom, because it frees memory.
--- Uses: lib/groups
+-- Uses: lib/number, lib/groups
 
 local feed = KEYS[1]
 if #KEYS ~= 1 or #ARGV ~= 0 then
@@ -24,4 +24,4 @@ end
 if needed == math.huge then
   return 0
 end
-return redis.call("XTRIM", feed, "MINID", "~", string.format("0-%.0f", needed))
+return redis.call("XTRIM", feed, "MINID", "~", "0-" .. digits(needed))

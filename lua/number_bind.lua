@@ -3,7 +3,7 @@
 -- KEYS[1] numbers [hash]   openid -> number
 -- KEYS[2] openids [hash]   number -> openid
 -- ARGV[1] openid  [text]   who speaks
--- ARGV[2] number  [text]   who he is
+-- ARGV[2] number  [text]   the student's number
 --
 -- Returns {bound}; {repeated}: they were bound to each other; {bound_otherwise, number}: the openid
 --   has another number, and keeps it; {taken}: the number has another openid, and keeps it

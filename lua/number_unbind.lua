@@ -6,8 +6,8 @@
 -- ARGV[2] name    [text]          the openid who speaks, or the number that an operator frees
 --
 -- Returns {unbound, other}: the number, or the openid, that the name was bound to; {not_bound}
--- Writes only for unbound, both ways. The tickets of the number stay its own. A repeat finds nothing
---   and writes nothing.
+-- Writes only for unbound, both ways. The tickets of the number stay its own. A repeat finds
+--   nothing and writes nothing.
 -- Flags: allow-oom, so people can leave when Redis is full.
 -- Uses: lib/clock, lib/deadline
 

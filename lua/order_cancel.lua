@@ -9,17 +9,20 @@
 -- ARGV[1] order   [id]      which one
 -- ARGV[2] waits   [0|1]     the caller waits for replicas: an answer about the past writes a little
 -- ARGV[3] buyer   [name]    whose order it must be; empty: anybody's
--- ARGV[4] door    [word]    where he asks: office, where it is known who he is; empty: anywhere else
+-- ARGV[4] door    [word]    where it is asked for: office, where the buyer is known; empty:
+--   anywhere else
 -- ARGV[5...] goods [sale id], one for each sale, in the order of the keys
 --
 -- Returns {changed | repeated | expired | used | not_cancellable, record}, or {no_such_order}:
 --   repeated when the order had been cancelled before, the others when nothing changed. A confirmed
---   order is not_cancellable when one of its sales has no cancel_until, or that has passed. A ticket,
---   an order of a sale that has the field keyword, is no order to a buyer outside the office
+--   order is not_cancellable when one of its sales has no cancel_until, or that has passed. A
+--   ticket, an order of a sale that has the field keyword, is no order to a buyer outside the
+--   office
 -- Writes only for "changed", so a repeat is safe. With waits, an order that was not changed has its
 --   record written again as it is: replicas are waited for from the last write on.
 -- Flags: allow-oom, so that what was granted is settled when Redis is full.
--- Uses: lib/clock, lib/deadline, lib/stock, lib/order, lib/feed, lib/gone, lib/deaths, lib/change
+-- Uses: lib/clock, lib/deadline, lib/number, lib/stock, lib/gone, lib/order, lib/feed, lib/deaths,
+--   lib/change
 
 if came_late() then return "late" end
 
@@ -40,7 +43,7 @@ local order = order_of(orders, id, buyer)
 if not order then
   return { "no_such_order" }
 end
--- Whoever saw a ticket knows whose it is, too: to name him is not enough.
+-- A ticket shows the name of its buyer, so outside the office the name alone proves nothing.
 if buyer ~= "" and door ~= "office" then
   for _, sale in pairs(sales) do
     if redis.call("HEXISTS", sale.key, "keyword") == 1 then
@@ -56,7 +59,7 @@ if before[order.state] then
 end
 
 redis.call("ZCARD", holds) -- raises here, before the first write, if it is no zset
-local change = change_of(order.state, "cancelled", ms_text(now), sales)
+local change = change_of(order.state, "cancelled", digits(now), sales)
 change_add(change, order)
 if order.state == "confirmed" then
   for _, line in ipairs(order.lines) do

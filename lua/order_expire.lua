@@ -1,5 +1,5 @@
--- order_expire: gives back the orders of a batch that nobody confirmed in time: their units to their
--- stocks, at the head and in their order, and their buyers free to grab again.
+-- order_expire: gives back the orders of a batch that nobody confirmed in time: their units to
+-- their stocks, at the head and in their order, and their buyers free to grab again.
 --
 -- KEYS[1] orders  [hash]    order id -> record
 -- KEYS[2] holds   [zset]    order id by deadline
@@ -11,19 +11,20 @@
 --
 -- Returns {late, answer...}: how late the latest expired order is [ms], and one answer for each id:
 --   expired: just now; not_due: its deadline has not passed; settled: it is not held any more;
---   stopped: Redis has forgotten orders of a sale of it, or that is being cleared; or, with the reason
---   in the same text, broken: it or a sale of it cannot be read or does not add up
+--   stopped: Redis has forgotten orders of a sale of it, or that is being cleared; or, with the
+--   reason in the same text, broken: it or a sale of it cannot be read or does not add up
 -- Writes for "expired" what the change needs. Puts the hold right for the others, so that they are
 --   not in the way of the next batch: it gets the deadline of the record, or goes, or, when broken
 --   or stopped, comes up again later. The same batch again changes nothing more.
 -- Flags: allow-oom, so that what was granted is settled when Redis is full.
--- Uses: lib/clock, lib/stock, lib/order, lib/feed, lib/gone, lib/deaths, lib/change
+-- Uses: lib/clock, lib/number, lib/stock, lib/gone, lib/order, lib/feed, lib/deaths, lib/change
 
 local orders, holds, feed = KEYS[1], KEYS[2], KEYS[3]
 local again = whole(ARGV[1], nil, "again")
 local count = (#KEYS - 3) / 4
 if count < 0 or count % 1 ~= 0 or #ARGV < count + 2 then
-  error({ err = "ERR order_expire takes 3 keys and 4 for each sale, again, the sales and the orders" })
+  error({ err = "ERR order_expire takes 3 keys and 4 for each sale, again, the sales "
+    .. "and the orders" })
 end
 local sales, ids = {}, {}
 for n = 1, count do
@@ -40,11 +41,11 @@ end
 local now = now_ms()
 local records = redis.call("HMGET", orders, unpack(ids))
 redis.call("ZCARD", holds) -- raises here, before the first write, if it is no zset
-local change = change_of("held", "expired", ms_text(now), sales)
+local change = change_of("held", "expired", digits(now), sales)
 local late, seen, settled, moved = 0, {}, {}, {}
 
 local function postpone(id)
-  moved[#moved + 1], moved[#moved + 2] = ms_text(now + again), id
+  moved[#moved + 1], moved[#moved + 2] = digits(now + again), id
 end
 
 -- The word for one order, which then is part of the change if it expires.
@@ -58,7 +59,7 @@ local function judge(id, record)
     return "settled"
   end
   if order.at >= now then
-    moved[#moved + 1], moved[#moved + 2] = ms_text(order.at), id
+    moved[#moved + 1], moved[#moved + 2] = digits(order.at), id
     return "not_due"
   end
   for _, line in ipairs(order.lines) do

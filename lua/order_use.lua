@@ -13,7 +13,8 @@
 -- Writes only for "changed", so a repeat is safe. With waits, an order that was not changed has its
 --   record written again as it is: replicas are waited for from the last write on.
 -- Flags: allow-oom, so that what was granted is settled when Redis is full.
--- Uses: lib/clock, lib/deadline, lib/stock, lib/order, lib/feed, lib/gone, lib/deaths, lib/change
+-- Uses: lib/clock, lib/deadline, lib/number, lib/stock, lib/gone, lib/order, lib/feed, lib/deaths,
+--   lib/change
 
 if came_late() then return "late" end
 
@@ -39,6 +40,6 @@ if answer then
   return unchanged(answer, orders, order, waits)
 end
 
-local change = change_of("confirmed", "used", ms_text(now_ms()), sales)
+local change = change_of("confirmed", "used", digits(now_ms()), sales)
 change_add(change, order)
 return { "changed", change_write(change, orders, nil, feed)[1] }

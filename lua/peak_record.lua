@@ -9,7 +9,7 @@
 -- Writes the number if none is recorded of this master, if it is larger, or if `from` is recorded.
 --   The first of a master drops those of others: they are masters no more.
 -- Flags: allow-oom, so that orders are acknowledged again when Redis is full.
--- Uses: lib/stock
+-- Uses: lib/number
 
 local peaks = KEYS[1]
 local run_id, from, number = ARGV[1], whole(ARGV[2], 0, "from"), whole(ARGV[3], 0, "number")

@@ -1,15 +1,15 @@
 -- reply_keep: remembers the reply to a claimed message for its next deliveries.
 --
--- KEYS[1] reply   [string] "?", the owner of a claim, TAB, the end of his lease in ms, TAB, his
+-- KEYS[1] reply   [string] "?", the owner of a claim, TAB, the end of the lease in ms, TAB, the
 --   note; or "=" and the reply
 -- ARGV[1] owner   [text]   who claimed the message
--- ARGV[2] text    [text]   what he answers
+-- ARGV[2] text    [text]   the reply
 -- ARGV[3] memory  [ms]     how long to remember it
 --
 -- Returns kept; or lost: the lease ran out, and somebody else claimed or answered the message
 -- Writes only for kept: the reply, which is forgotten after its time.
 -- Flags: allow-oom, so what was begun is finished when Redis is full.
--- Uses: lib/clock, lib/deadline, lib/claim
+-- Uses: lib/clock, lib/deadline, lib/number, lib/claim
 
 if came_late() then return "late" end
 

@@ -1,15 +1,15 @@
--- reply_note: writes down what the owner of a message is about to do for it, for whoever claims
--- the message if he dies.
+-- reply_note: writes down what the owner of a message is about to do for it, for the next owner if
+-- this one dies.
 --
--- KEYS[1] reply   [string] "?", the owner of a claim, TAB, the end of his lease in ms, TAB, his
+-- KEYS[1] reply   [string] "?", the owner of a claim, TAB, the end of the lease in ms, TAB, the
 --   note; or "=" and the reply
 -- ARGV[1] owner   [text]   who claimed the message
--- ARGV[2] note    [text]   what he will do; takes the place of an earlier note
+-- ARGV[2] note    [text]   what the owner will do; replaces an earlier note
 --
 -- Returns noted; or lost: somebody else claimed or answered the message, or it was forgotten
 -- Writes only for noted: the note. Lease and memory end when they did.
 -- Flags: allow-oom, so what was begun is finished when Redis is full.
--- Uses: lib/clock, lib/deadline, lib/claim
+-- Uses: lib/clock, lib/deadline, lib/number, lib/claim
 
 if came_late() then return "late" end
 

@@ -1,14 +1,13 @@
 -- reply_release: gives up a claim, so that the next delivery of the message may be answered.
 --
--- KEYS[1] reply   [string] "?", the owner of a claim, TAB, the end of his lease in ms, TAB, his
+-- KEYS[1] reply   [string] "?", the owner of a claim, TAB, the end of the lease in ms, TAB, the
 --   note; or "=" and the reply
 -- ARGV[1] owner   [text]   who claimed the message
 --
 -- Returns released; or lost: the owner has no claim any more
--- Writes only for released: the claim is gone; but a note stays, for whoever claims the message
---   next.
+-- Writes only for released: the claim is gone; but a note stays, for the next owner.
 -- Flags: allow-oom, so what was begun is finished when Redis is full.
--- Uses: lib/clock, lib/deadline, lib/claim
+-- Uses: lib/clock, lib/deadline, lib/number, lib/claim
 
 if came_late() then return "late" end
 

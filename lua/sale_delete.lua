@@ -8,7 +8,7 @@
 -- Returns {deleted}, or {not_cleared, id}, when another command ended it
 -- Writes only for "deleted".
 -- Flags: allow-oom, because it shrinks.
--- Uses: lib/clock, lib/deadline, lib/stock, lib/history, lib/clear
+-- Uses: lib/clock, lib/deadline, lib/number, lib/history, lib/renewal, lib/clear
 
 if came_late() then return "late" end
 
@@ -25,7 +25,7 @@ for n, id in ipairs(ARGV) do
     return { "not_cleared", id }
   end
   local number = history_last(history or "1-", known, redis.call("HGET", deleted, id))
-  numbers[n] = string.format("%.0f", number)
+  numbers[n] = digits(number)
 end
 
 for n, id in ipairs(ARGV) do

@@ -7,11 +7,12 @@
 -- ARGV[1] word    [text]  of the new histories
 -- ARGV[2...] ids  [sale id], one for each sale, in the order of the keys
 --
--- Returns {reset, id...}: the sales that are still stopped, because they were stopped before the reset,
---   or because Redis has forgotten orders of them; or {not_cleared, id}, when another command ended it
+-- Returns {reset, id...}: the sales that are still stopped, because they were stopped before the
+--   reset, or because Redis has forgotten orders of them; or {not_cleared, id}, when another
+--   command ended it
 -- Writes only for "reset". Units that are numbered later get numbers that no unit had before.
 -- Flags: allow-oom, because it shrinks.
--- Uses: lib/clock, lib/deadline, lib/stock, lib/history, lib/clear
+-- Uses: lib/clock, lib/deadline, lib/number, lib/stock, lib/history, lib/renewal, lib/clear
 
 if came_late() then return "late" end
 
@@ -22,14 +23,14 @@ end
 
 -- What a sale is after the reset; nil when nobody is clearing it.
 local function reset_of(id, sale, stock)
-  local kind, paused, clearing, history, known, added, counted = unpack(redis.call("HMGET", sale, "kind",
-    "paused", "clearing", "history", "known", "added", "counted"))
+  local kind, paused, clearing, history, known, added, counted = unpack(redis.call("HMGET", sale,
+    "kind", "paused", "clearing", "history", "known", "added", "counted"))
   local stopped = clearing_of(clearing)
   if not stopped then
     return nil
   end
-  return { is_target = kind == "target", left = string.format("%.0f", stock_left(kind, stock)),
-    counted = string.format("%.0f", whole(counted, whole(added, 0, "added"), "counted")),
+  return { is_target = kind == "target", left = digits(stock_left(kind, stock)),
+    counted = digits(whole(counted, whole(added, 0, "added"), "counted")),
     history = history_after(history or "1-", known, redis.call("HGET", deleted, id), word),
     paused = paused == "forgot" and paused or stopped }
 end
@@ -50,7 +51,7 @@ for n, reset in ipairs(resets) do
   redis.call("HDEL", sale, "held", "confirmed", "used", "grants", "granted_at", "waited_at",
     "repeated_at", "known", "clearing", "archived")
   if not reset.is_target then
-    redis.call("HSET", sale, "gone", "0", "gone_most", "0", "gone_since", ms_text(now_ms()))
+    redis.call("HSET", sale, "gone", "0", "gone_most", "0", "gone_since", digits(now_ms()))
   end
   redis.call("UNLINK", buyers, gone)
   if reset.paused ~= "0" then

@@ -6,10 +6,11 @@
 -- ARGV[2] word    [text]     of the new history
 --
 -- Returns resumed, or a refusal that changes nothing: no_such_sale | being_cleared
--- Writes only for "resumed", whatever stopped the sale, and also when nothing did: so an operator who
---   knows of a loss resumes the sale before any server finds out. The same again is one more history.
+-- Writes only for "resumed", whatever stopped the sale, and also when nothing did: so an operator
+--   who knows of a loss resumes the sale before any server finds out. The same again is one more
+--   history.
 -- Flags: allow-oom, so that a sale can be resumed when Redis is full.
--- Uses: lib/clock, lib/deadline, lib/stock, lib/history
+-- Uses: lib/clock, lib/deadline, lib/number, lib/history, lib/renewal
 
 if came_late() then return "late" end
 

@@ -5,12 +5,13 @@
 --   stock  [list or string]  the units, or the number left, of a target in cents
 --   buyers [hash]            username -> order id
 --
--- Returns for each sale {now [ms], left [units], buyers, field, value, ...} with all fields of the sale,
---   or no_such_sale; left is below 0 when somebody decremented a counter by hand. A sale that cannot be
---   read raises when it is asked for alone; among several it is broken, and the others are read.
+-- Returns for each sale {now [ms], left [units], buyers, field, value, ...} with all fields of the
+--   sale, or no_such_sale; left is below 0 when somebody decremented a counter by hand. A sale that
+--   cannot be read raises when it is asked for alone; among several it is broken, and the others
+--   are read.
 -- Writes nothing.
 -- Flags: no-writes, so it runs in every state of Redis, on replicas too.
--- Uses: lib/clock, lib/stock
+-- Uses: lib/clock, lib/number, lib/stock
 
 if #KEYS < 3 or #KEYS % 3 ~= 0 or #ARGV ~= 0 then
   error({ err = "ERR sale_snapshot takes 3 keys for each sale and no arguments" })
@@ -21,7 +22,8 @@ local function read(sale, stock, buyers)
   if not kind then
     return "no_such_sale"
   end
-  return { now_ms(), stock_counted(kind, stock), redis.call("HLEN", buyers), unpack(redis.call("HGETALL", sale)) }
+  return { now_ms(), stock_counted(kind, stock), redis.call("HLEN", buyers),
+    unpack(redis.call("HGETALL", sale)) }
 end
 
 if #KEYS == 3 then

@@ -12,12 +12,13 @@
 --   no_such_sale | needs_count (only list stock has identities) | limit_passed
 -- Writes only when it returns numbers. Not idempotent: each call adds.
 -- Flags: none, so nothing is added when Redis is read-only, full or cannot persist.
--- Uses: lib/clock, lib/deadline, lib/stock
+-- Uses: lib/clock, lib/deadline, lib/number, lib/stock
 
 if came_late() then return "late" end
 
 local sale, stock = KEYS[1], KEYS[2]
-local mode, limit, target_limit = ARGV[1], whole(ARGV[2], nil, "limit"), whole(ARGV[3], nil, "limit")
+local mode = ARGV[1]
+local limit, target_limit = whole(ARGV[2], nil, "limit"), whole(ARGV[3], nil, "limit")
 if #KEYS ~= 2 or #ARGV < 4 or (mode == "count" and #ARGV ~= 4) then
   error({ err = "ERR stock_add takes 2 keys, mode, two limits and a count or units" })
 end
@@ -37,9 +38,10 @@ if added + count > (kind == "target" and target_limit or limit) then
   return "limit_passed"
 end
 
--- Counted units of a list are numbered on from all that were ever numbered, so no number comes twice.
+-- Counted units of a list are numbered on from all that were ever numbered, so no number comes
+-- twice.
 local function unit_at(i)
-  return mode == "units" and ARGV[3 + i] or string.format("sn-%.0f", numbered + i)
+  return mode == "units" and ARGV[3 + i] or "sn-" .. digits(numbered + i)
 end
 
 if kind ~= "list" then

@@ -8,7 +8,7 @@
 --   counter by hand), and which ones for list stock (the last added first), or no_such_sale
 -- Writes only when it takes something. Sold units are out of reach. Not idempotent.
 -- Flags: allow-oom, because it only shrinks.
--- Uses: lib/clock, lib/deadline, lib/stock
+-- Uses: lib/clock, lib/deadline, lib/number, lib/stock
 
 if came_late() then return "late" end
 

@@ -10,7 +10,7 @@
 //! 5. [`store::orders::grab`] decodes the words of the script into [`domain::purchase::outcome`].
 //! 6. [`http`] says the outcome.
 //!
-//! Modules use only those above them in this list; `tests/tidy.rs` checks it.
+//! Modules use only those above them in this list; `tests/tidy` checks it.
 
 pub mod domain;
 

@@ -66,8 +66,8 @@ pub fn measure(
     })
 }
 
-/// One call for 64 new buyers; every one of them must get a unit. Like a server, it tells the script
-/// the past that it knows, and gives back the next one.
+/// One call for 64 new buyers; every one of them must get a unit. Like a server, it tells the
+/// script the past that it knows, and gives back the next one.
 async fn grab(
     connection: &mut MultiplexedConnection,
     kind: StockKind,

@@ -1,10 +1,5 @@
 -- account: what a buyer may spend on the targets of an event. An event keeps accounts as soon as it
--- has one: then whoever has none cannot bid.
-
--- Cents as Redis stores them: a number of this size would lose its last digits.
-local function cents_text(cents)
-  return string.format("%.0f", cents)
-end
+-- has one: from then on, a buyer without an account cannot bid.
 
 -- The balance of a buyer, or nil; then whether the event keeps accounts.
 local function account_balance(accounts, changes, username)
@@ -18,6 +13,6 @@ end
 
 -- Writes a balance that was read before.
 local function account_write(accounts, changes, username, balance)
-  redis.call("HSET", accounts, username, cents_text(balance))
+  redis.call("HSET", accounts, username, digits(balance))
   redis.call("INCR", changes)
 end

@@ -1,5 +1,6 @@
 -- change: takes orders from one state into another: their records, the holds, the feed, and the
--- counters of their sales; and gives units back and counts the deaths when the new state is a dead one.
+-- counters of their sales; and gives units back and counts the deaths when the new state is a dead
+-- one.
 --
 -- Orders are added one by one: each is checked, and one that is broken raises and leaves the change
 -- as it was. Then the change is written, and nothing can fail after its first write.
@@ -39,8 +40,9 @@ local function change_sale(change, goods)
   if sale.kind then
     return sale
   end
-  local kind, fed, counted, counted_to, paused, clearing, gone, gone_most = unpack(redis.call("HMGET",
-    sale.key, "kind", "feed", change.from, change.to, "paused", "clearing", "gone", "gone_most"))
+  local kind, fed, counted, counted_to, paused, clearing, gone, gone_most =
+    unpack(redis.call("HMGET", sale.key, "kind", "feed", change.from, change.to, "paused",
+      "clearing", "gone", "gone_most"))
   if kind ~= "list" and kind ~= "counter" then
     error({ err = "ERR sale " .. goods .. " has " .. (kind and "the kind " .. kind or "no kind") })
   end

@@ -19,5 +19,5 @@ end
 
 -- A claim as it is kept.
 local function claim_text(owner, ends, note)
-  return string.format("?%s\t%.0f\t%s", owner, ends, note)
+  return "?" .. owner .. "\t" .. digits(ends) .. "\t" .. note
 end

@@ -9,5 +9,5 @@ local function came_late()
   if not start_by or not string.find(start_by, "^%d*$") then
     error({ err = "ERR the last argument must be a deadline in ms, or empty" })
   end
-  return start_by ~= "" and now_ms() > tonumber(start_by)
+  return start_by ~= "" and now_ms() > start_by + 0
 end

@@ -1,5 +1,5 @@
--- deaths: counts the orders of a sale that die, as lib/gone says. What was counted before is read for
--- each order that is checked; what is added is written when all of them are.
+-- deaths: counts the orders of a sale that die, as lib/gone says. What was counted before is read
+-- for each order that is checked; what is added is written when all of them are.
 
 -- What is counted of a sale before orders of it die; `all` and `most` are its fields.
 local function deaths_of(all, most, key)

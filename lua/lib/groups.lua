@@ -39,14 +39,15 @@ local function first_needed(feed, group)
   return needed
 end
 
--- True when an entry waits for the group: given out and not acknowledged, or not given out. One that
--- begins after entries were dropped does not wait for those.
+-- True when an entry waits for the group: given out and not acknowledged, or not given out. One
+-- that begins after entries were dropped does not wait for those.
 local function has_more(feed, group)
   local unread = redis.call("XRANGE", feed, "(" .. group["last-delivered-id"], "+", "COUNT", 1)
   return group.pending > 0 or #unread > 0
 end
 
--- The first consumer group that has not read and acknowledged all of the feed, by name; nil when all have.
+-- The first consumer group that has not read and acknowledged all of the feed, by name; nil when
+-- all have.
 local function group_behind(feed)
   if redis.call("EXISTS", feed) == 0 then
     return nil

@@ -26,22 +26,11 @@ local function is_lost(past, history, grants, granted_at)
   return past.history ~= "" and number <= history_number(past.history)
 end
 
--- The largest number that is known of a sale: that of its history, if it has one, the one that
--- callers knew (its field `known`), and the one under which it was deleted before.
-local function history_last(history, known, deleted)
-  return math.max(history and history_number(history) or 0, whole(known, 0, "known"),
-    whole(deleted, 0, "deleted"))
-end
-
--- The history with this random word that follows all that is known of a sale.
-local function history_after(history, known, deleted, word)
-  return string.format("%.0f-%s", history_last(history, known, deleted) + 1, word)
-end
-
--- Stops a sale that has forgotten some of this past, until it is resumed after the loss. `paused` is
--- its field before; the same again writes nothing.
+-- Stops a sale that has forgotten some of this past, until it is resumed after the loss. `paused`
+-- is its field before; the same again writes nothing.
 local function sale_stop(sale, past, paused)
-  local known, number = whole(redis.call("HGET", sale, "known"), 0, "known"), history_number(past.history)
+  local known = whole(redis.call("HGET", sale, "known"), 0, "known")
+  local number = history_number(past.history)
   if paused ~= "forgot" or known < number then
     redis.call("HSET", sale, "paused", "forgot", "known", math.max(known, number))
   end

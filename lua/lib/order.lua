@@ -1,21 +1,5 @@
--- order: the record of an order, one text:
---   state TAB created_ms TAB username [TAB at_ms [TAB request_id]] LF
---   goods TAB purchase [TAB unit]... [LF and so on, one line for each sale]
--- or, for a bid, the one line
---   goods TAB accepted/requested/bonus/paid/filled   cents, and twice 0 or 1
--- at_ms is the deadline of a held order, and for others the time of the last change; empty: none.
-
--- Units that were pushed by hand may hold any byte, so control characters are written as %XX.
-local function units_escaped(units)
-  if string.find(table.concat(units), "[%c%%]") then
-    for n, unit in ipairs(units) do
-      units[n] = string.gsub(unit, "[%c%%]", function(char)
-        return string.format("%%%02X", string.byte(char))
-      end)
-    end
-  end
-  return units
-end
+-- order: an order, read from its record and written in another state. lib/record says what a record
+-- looks like.
 
 -- A unit of a record as it was in stock, byte for byte.
 local function unit_raw(unit)
@@ -24,25 +8,12 @@ local function unit_raw(unit)
   end))
 end
 
--- The line of a sale up to its units, if there are any.
-local function order_line(goods, purchase, named)
-  return goods .. "\t" .. purchase .. (named and "\t" or "")
-end
-
--- An order that exists, as an answer: id LF record; or "broken: " and its id, when its record was
--- deleted or holds the byte 30, which separates answers.
-local function order_shown(id, record)
-  local answer = record and id .. "\n" .. record
-  if answer and not string.find(answer, "\30", 1, true) then
-    return answer
-  end
-  return "broken: " .. string.gsub(id, "%c", "?")
-end
-
-local order_states = { held = true, confirmed = true, used = true, cancelled = true, expired = true }
+local order_states = {
+  held = true, confirmed = true, used = true, cancelled = true, expired = true,
+}
 
 local function order_unreadable(id)
-  error({ err = "ERR order " .. id .. " has a record that is none" })
+  error({ err = "ERR order " .. id .. " has a malformed record" })
 end
 
 -- The lines of a record: one entry for each sale, also when somebody wrote two lines of one sale.
@@ -79,8 +50,8 @@ local function order_lines(id, text)
   return lines
 end
 
--- An order from its record; raises when that is none for the reader of the store: it must read what
--- a change leaves behind. What no change touches stays text.
+-- An order from its record; raises when the reader of the store would refuse it: that one must read
+-- what a change leaves behind. What no change touches stays text.
 local function order_read(id, record)
   local state, created, username, tail, text =
     string.match(record, "^(%l+)\t(%d+)\t([^%c]+)([^\n]*)\n(.+)$")

@@ -1,18 +1,6 @@
 -- stock: how many units a sale has left, or cents a target. The stock key is the truth; there is
 -- no second count.
 
--- A whole number as Redis stores one, or the default when it is absent; anything else raises.
--- 15 digits stay exact in the doubles of Lua, and Redis can count on from any such text.
-local function whole(text, default, what)
-  if not text then
-    return default
-  end
-  if #text > 15 or not (text == "0" or string.find(text, "^[1-9]%d*$")) then
-    error({ err = "ERR " .. what .. " is not a whole number: " .. text })
-  end
-  return tonumber(text)
-end
-
 -- Units in stock, as the key says: below 0 when somebody decremented a counter by hand. A key that
 -- does not exist is a stock of 0.
 local function stock_counted(kind, stock)
@@ -41,13 +29,4 @@ local function stock_return(stock, units)
     end
     redis.call("LPUSH", stock, unpack(slice))
   end
-end
-
--- Units, of a target cents, in the orders of a sale that are alive.
-local function units_alive(sale)
-  local units = 0
-  for _, text in ipairs(redis.call("HMGET", sale, "held", "confirmed", "used")) do
-    units = units + whole(text, 0, "a counter of " .. sale)
-  end
-  return units
 end

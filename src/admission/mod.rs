@@ -32,9 +32,10 @@ use self::memory::Memory;
 use self::names::{Names, Pass};
 use self::placer::Placer;
 use self::queue::{Ask, Line, Queue};
+use crate::domain::caller::Caller;
 use crate::domain::ids::{ORDER_ID_RANDOM_BYTES, OrderId, RequestId, SaleId, Username};
 use crate::domain::money::Amount;
-use crate::domain::order::change::{Asker, ChangeOutcome};
+use crate::domain::order::change::ChangeOutcome;
 use crate::domain::purchase::attempt::{Attempt, Purchase};
 use crate::domain::purchase::bid::BidOutcome;
 use crate::domain::purchase::outcome::{Outcome, Refusal};
@@ -192,14 +193,14 @@ impl Admission {
         decided
     }
 
-    /// Gives an order or a bid back, which must be `asker`'s if there is one. When units came back
-    /// by that, the very next attempt at this server reaches them.
+    /// Gives back an order or a bid that `caller` may change. When units came back by that, the
+    /// next attempt at this server reaches them.
     ///
     /// # Errors
     /// [`Failure::Busy`] when it was certainly not executed; anything else means that it may have
     /// been, and that the same may safely be asked again.
-    pub async fn cancel(&self, id: &OrderId, asker: Option<Asker<'_>>) -> Result<ChangeOutcome> {
-        let outcome = self.store.order_cancel(id, asker).await?;
+    pub async fn cancel(&self, id: &OrderId, caller: &Caller) -> Result<ChangeOutcome> {
+        let outcome = self.store.order_cancel(id, caller).await?;
         if let ChangeOutcome::Changed(order) = &outcome {
             for line in &order.lines {
                 self.gates.open(&line.goods);

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::print::{Output, facts};
+use crate::domain::caller::Caller;
 use crate::domain::counted::counted;
 use crate::domain::ids::OrderId;
 use crate::domain::order::change::{Change, ChangeOutcome, ChangeRefusal};
@@ -49,7 +50,7 @@ impl OrderCommand {
         };
         let outcome = match change {
             Change::Confirm => store.order_confirm(id).await,
-            Change::Cancel => store.order_cancel(id, None).await,
+            Change::Cancel => store.order_cancel(id, &Caller::Operator).await,
             Change::Use => store.order_use(id).await,
         };
         let again = |failure: Failure| failure.and_if_unknown("say it again, that is safe");

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Invalid;
+use super::words::text;
 
 /// Longest event or item part of a sale id, in bytes.
 const PART_BYTES_MAX: usize = 32;
@@ -71,54 +72,14 @@ impl fmt::Display for SaleId {
     }
 }
 
-/// An event: the part of a sale id before the dot, `[a-z0-9][a-z0-9_-]{0,31}`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Event(String);
-
-impl Event {
-    /// Accepts exactly the grammar above.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        if !is_part(text) {
-            return Err(Invalid {
-                what: "event",
-                rule: "1 to 32 of a-z, 0-9, _ and -, starting with a letter or digit",
-            });
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    /// Its name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+text! {
+    /// An event: the part of a sale id before the dot, `[a-z0-9][a-z0-9_-]{0,31}`.
+    pub struct Event(&str) is "event": is_part, "1 to 32 of a-z, 0-9, _ and -, starting with a letter or digit"
 }
 
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A buyer: 1 to 128 bytes of UTF-8 without control characters; neither trimmed nor case-folded.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Username(String);
-
-impl Username {
-    /// Accepts exactly the rule above.
-    pub fn parse(text: String) -> Result<Self, Invalid> {
-        if !is_plain(&text, USERNAME_BYTES_MAX) {
-            return Err(Invalid {
-                what: "username",
-                rule: "1 to 128 bytes of UTF-8 without control characters",
-            });
-        }
-        Ok(Self(text))
-    }
-
-    /// The name as the buyer sent it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+text! {
+    /// A buyer: 1 to 128 bytes of UTF-8 without control characters; neither trimmed nor case-folded.
+    pub struct Username(String) is "username": |text| is_plain(text, USERNAME_BYTES_MAX), "1 to 128 bytes of UTF-8 without control characters"
 }
 
 /// Some text without control characters, so that it fits into records and lines.
@@ -126,33 +87,11 @@ fn is_plain(text: &str, bytes_max: usize) -> bool {
     (1..=bytes_max).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-impl fmt::Display for Username {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A client's own name for one request: the same name again is the same request, not a second
-/// one. 1 to 128 bytes of UTF-8 without control characters.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct RequestId(String);
-
-impl RequestId {
-    /// Accepts exactly the rule above.
-    pub fn parse(text: String) -> Result<Self, Invalid> {
-        if !is_plain(&text, REQUEST_ID_BYTES_MAX) {
-            return Err(Invalid {
-                what: "request_id",
-                rule: "1 to 128 bytes of UTF-8 without control characters",
-            });
-        }
-        Ok(Self(text))
-    }
-
-    /// The name as the client sent it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+text! {
+    /// A client's own name for one request: the same name again is the same request, not a second
+    /// one. 1 to 128 bytes of UTF-8 without control characters.
+    pub struct RequestId(String) is "request_id": |text| is_plain(text, REQUEST_ID_BYTES_MAX),
+        "1 to 128 bytes of UTF-8 without control characters"
 }
 
 /// An order: its event, a hyphen, then 20 random letters and digits, the first one a letter.
@@ -229,64 +168,21 @@ impl fmt::Display for OrderId {
     }
 }
 
-/// Somebody on the chat platform, as the platform names him: `[A-Za-z0-9_-]{1,64}`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct OpenId(String);
-
-impl OpenId {
-    /// Accepts exactly the grammar above.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        if !is_token(text, OPENID_BYTES_MAX) {
-            return Err(Invalid {
-                what: "openid",
-                rule: "1 to 64 of A-Z, a-z, 0-9, _ and -",
-            });
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    /// The name as the platform sends it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+text! {
+    /// Somebody on the chat platform, as the platform names them: `[A-Za-z0-9_-]{1,64}`.
+    pub struct OpenId(&str) is "openid": |text| is_token(text, OPENID_BYTES_MAX), "1 to 64 of A-Z, a-z, 0-9, _ and -"
 }
 
-impl fmt::Display for OpenId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+text! {
+    /// A student number: `[A-Za-z0-9_-]{1,32}`. It owns the tickets; which
+    /// openid is bound to it may change.
+    pub struct Number(&str) is "number": |text| is_token(text, NUMBER_BYTES_MAX), "1 to 32 of A-Z, a-z, 0-9, _ and -"
 }
-
-/// A student number: `[A-Za-z0-9_-]{1,32}`. It owns the tickets, whoever is bound to it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Number(String);
 
 impl Number {
-    /// Accepts exactly the grammar above; which of these are numbers of students is configuration.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        if !is_token(text, NUMBER_BYTES_MAX) {
-            return Err(Invalid {
-                what: "number",
-                rule: "1 to 32 of A-Z, a-z, 0-9, _ and -",
-            });
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    /// The number as its owner typed it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// The buyer that it is to the sales.
     pub fn username(&self) -> Username {
         Username(self.0.clone())
-    }
-}
-
-impl fmt::Display for Number {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

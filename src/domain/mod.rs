@@ -5,6 +5,7 @@
 pub mod archive;
 pub mod audit;
 pub mod bytes;
+pub mod caller;
 pub mod clear;
 pub mod counted;
 pub mod durability;
@@ -18,6 +19,7 @@ pub mod purchase;
 pub mod sale;
 pub mod time;
 pub mod whole;
+mod words;
 
 use std::fmt;
 

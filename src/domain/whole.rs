@@ -1,5 +1,5 @@
-//! Whole numbers as the scripts read them: `whole` in `lua/lib/stock.lua`. What only one of the two
-//! reads is decided wrong, or never, and no audit sees it.
+//! Whole numbers as the scripts read them: `whole` in `lua/lib/number.lua`. What only one of the
+//! two reads is decided wrong, or never, and no audit sees it.
 
 /// Most digits: all such numbers are exact in the doubles of Lua, and sums of some of them, too.
 const DIGITS_MAX: usize = 15;

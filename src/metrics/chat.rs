@@ -1,6 +1,8 @@
 //! What users of the chat platform ask, in numbers.
 
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::{IntCounterVec, Registry};
+
+use super::{counters, table};
 
 /// Messages, by what they ask for and what became of them.
 pub struct Chat {
@@ -9,14 +11,7 @@ pub struct Chat {
 
 impl Chat {
     pub(super) fn registered(registry: &Registry) -> prometheus::Result<Self> {
-        let messages = IntCounterVec::new(
-            Opts::new(
-                "seckill_wechat_messages_total",
-                "Messages of the chat platform by what they ask for and what became of them",
-            ),
-            &["command", "outcome"],
-        )?;
-        registry.register(Box::new(messages.clone()))?;
+        let messages = counters(registry, &table::WECHAT_MESSAGES)?;
         Ok(Self { messages })
     }
 

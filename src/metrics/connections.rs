@@ -2,6 +2,8 @@
 
 use prometheus::{IntCounter, IntGauge, Registry};
 
+use super::{counters, gauge_of, table};
+
 /// Why the server closed a connection.
 #[derive(Debug, Clone, Copy)]
 pub enum Closed {
@@ -45,17 +47,8 @@ pub struct Connections {
 
 impl Connections {
     pub(super) fn registered(registry: &Registry) -> prometheus::Result<Self> {
-        let open = super::gauge_of(
-            registry,
-            "seckill_connections",
-            "Open connections of clients",
-        )?;
-        let closed = super::counters(
-            registry,
-            "seckill_connections_closed_total",
-            "Connections that the server closed, or refused for their address, by the reason",
-            "reason",
-        )?;
+        let open = gauge_of(registry, &table::CONNECTIONS)?;
+        let closed = counters(registry, &table::CONNECTIONS_CLOSED)?;
         let closed = Closed::ALL.map(|why| closed.with_label_values(&[why.word()]));
         Ok(Self {
             open,

@@ -2,7 +2,7 @@
 
 use prometheus::{IntCounter, Registry};
 
-use super::counter;
+use super::{counter, table};
 
 /// What the relay delivers.
 pub struct Deliveries {
@@ -14,21 +14,9 @@ pub struct Deliveries {
 impl Deliveries {
     pub(super) fn registered(registry: &Registry) -> prometheus::Result<Self> {
         Ok(Self {
-            delivered: counter(
-                registry,
-                "seckill_feed_delivered_total",
-                "Entries of feeds that the receiver accepted from this relay",
-            )?,
-            retried: counter(
-                registry,
-                "seckill_feed_retried_total",
-                "Entries of feeds in deliveries of this relay that were refused or failed",
-            )?,
-            dead: counter(
-                registry,
-                "seckill_feed_dead_total",
-                "Entries of feeds that this relay gave up",
-            )?,
+            delivered: counter(registry, &table::FEED_DELIVERED)?,
+            retried: counter(registry, &table::FEED_RETRIED)?,
+            dead: counter(registry, &table::FEED_DEAD)?,
         })
     }
 

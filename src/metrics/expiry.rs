@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prometheus::{Gauge, IntCounter, IntGauge, Registry};
 
-use super::gauge;
+use super::{counter, gauge, gauge_of, seconds_of, table};
 
 /// What the expirer does.
 pub struct Expiry {
@@ -18,39 +18,14 @@ pub struct Expiry {
 
 impl Expiry {
     pub(super) fn registered(registry: &Registry) -> prometheus::Result<Self> {
-        let expiry = Self {
-            expired: IntCounter::new(
-                "seckill_expired_orders_total",
-                "Orders that this server expired because nobody confirmed them in time",
-            )?,
-            broken: IntCounter::new(
-                "seckill_broken_orders_total",
-                "Times that an overdue order could not expire because its data is broken",
-            )?,
-            overdue: IntGauge::new(
-                "seckill_overdue_orders",
-                "Orders whose deadline has passed and that have not expired yet",
-            )?,
-            lag_seconds: Gauge::new(
-                "seckill_expiry_lag_seconds",
-                "How long after its deadline the latest order of the last batch expired",
-            )?,
-            clock_steps: IntCounter::new(
-                "seckill_redis_clock_steps_total",
-                "Times that the clock of Redis stepped by more than 5 seconds",
-            )?,
-            paused: IntGauge::new(
-                "seckill_expiry_paused",
-                "1 while no order expires because the clock of Redis stepped",
-            )?,
-        };
-        registry.register(Box::new(expiry.expired.clone()))?;
-        registry.register(Box::new(expiry.broken.clone()))?;
-        registry.register(Box::new(expiry.overdue.clone()))?;
-        registry.register(Box::new(expiry.lag_seconds.clone()))?;
-        registry.register(Box::new(expiry.clock_steps.clone()))?;
-        registry.register(Box::new(expiry.paused.clone()))?;
-        Ok(expiry)
+        Ok(Self {
+            expired: counter(registry, &table::EXPIRED_ORDERS)?,
+            broken: counter(registry, &table::BROKEN_ORDERS)?,
+            overdue: gauge_of(registry, &table::OVERDUE_ORDERS)?,
+            lag_seconds: seconds_of(registry, &table::EXPIRY_LAG_SECONDS)?,
+            clock_steps: counter(registry, &table::REDIS_CLOCK_STEPS)?,
+            paused: gauge_of(registry, &table::EXPIRY_PAUSED)?,
+        })
     }
 
     /// So many overdue orders expired, the latest of them so late, and so many could not.

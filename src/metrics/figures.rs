@@ -4,6 +4,8 @@
 use std::fmt::{Display, Write};
 use std::time::Duration;
 
+use super::table::{self, Metric};
+
 /// Everything that was read together.
 #[derive(Debug, Default)]
 pub struct Figures {
@@ -67,8 +69,7 @@ pub struct GateFigures {
 /// not be true any more.
 pub fn text(read: Option<&Figures>) -> String {
     let mut text = Text::default();
-    let up = "Whether all figures of sales and feeds were read (1) or are left out (0)";
-    text.family("seckill_figures_up", up, [("", i64::from(read.is_some()))]);
+    text.family(&table::FIGURES_UP, [("", i64::from(read.is_some()))]);
     if let Some(read) = read {
         text.read(read);
     }
@@ -83,8 +84,7 @@ pub fn text_of_gates(gates: &[GateFigures]) -> String {
         let labels = format!("{{refusal=\"{refusal}\",sale=\"{sale}\"}}");
         (labels, gate.buyers)
     });
-    let help = "Buyers that a closed gate lets pass; absent while the gate is open";
-    text.family("seckill_gate_buyers", help, rows);
+    text.family(&table::GATE_BUYERS, rows);
     text.0
 }
 
@@ -97,8 +97,7 @@ struct Text(String);
 
 impl Text {
     fn read(&mut self, read: &Figures) {
-        let help = "Sales and feeds that have no figures because their data are broken";
-        self.family("seckill_unreadable", help, [("", read.unreadable)]);
+        self.family(&table::UNREADABLE, [("", read.unreadable)]);
         let units = read.sales.iter().flat_map(|figures| {
             let granted = figures.granted.iter();
             let granted = granted.map(|&(state, count)| (state, i128::from(count)));
@@ -108,55 +107,38 @@ impl Text {
                 (format!("{{sale=\"{sale}\",state=\"{state}\"}}"), count)
             })
         });
-        let help = "Units of a sale, or cents of a target, by where they are";
-        self.family("seckill_units", help, units);
+        self.family(&table::UNITS, units);
         let of_sale = |figures: &SaleFigures| format!("{{sale=\"{}\"}}", figures.sale);
         let buyers = read
             .sales
             .iter()
             .map(|figures| (of_sale(figures), figures.buyers));
-        self.family("seckill_buyers", "Buyers who hold an order", buyers);
+        self.family(&table::BUYERS, buyers);
         let dead = read.sales.iter();
         let dead = dead.filter_map(|figures| Some((of_sale(figures), figures.dead_orders?)));
-        let help = "Orders of a sale that were cancelled or expired and are kept in Redis";
-        self.family("seckill_dead_orders", help, dead);
+        self.family(&table::DEAD_ORDERS, dead);
         let entries = read.feeds.iter();
         let entries = entries.map(|feed| (of_feed(feed), feed.entries));
-        let help = "Entries that a feed has in Redis";
-        self.family("seckill_feed_entries", help, entries);
-        self.lag(
-            read,
-            "seckill_feed_undelivered",
-            "Entries of a feed that no relay has delivered yet",
-            |lag| lag.undelivered,
-        );
-        self.lag(
-            read,
-            "seckill_feed_oldest_seconds",
-            "Age of the oldest entry of a feed that no relay has delivered yet",
-            |lag| lag.oldest.as_secs(),
-        );
-        self.lag(
-            read,
-            "seckill_feed_dead_letters",
-            "Entries of a feed that were given up",
-            |lag| lag.dead,
-        );
+        self.family(&table::FEED_ENTRIES, entries);
+        self.lag(read, &table::FEED_UNDELIVERED, |lag| lag.undelivered);
+        self.lag(read, &table::FEED_OLDEST_SECONDS, |lag| {
+            lag.oldest.as_secs()
+        });
+        self.lag(read, &table::FEED_DEAD_LETTERS, |lag| lag.dead);
     }
 
     /// Of the feeds that a relay ever read.
-    fn lag(&mut self, read: &Figures, name: &str, help: &str, value: fn(&LagFigures) -> u64) {
+    fn lag(&mut self, read: &Figures, metric: &Metric, value: fn(&LagFigures) -> u64) {
         let rows = read.feeds.iter();
         let rows = rows.filter_map(|feed| Some((of_feed(feed), value(feed.lag.as_ref()?))));
-        self.family(name, help, rows);
+        self.family(metric, rows);
     }
 
     /// Rows of labels and a value. Ids of sales and events need no escapes. A family without rows
     /// is left out.
     fn family<L: Display, V: Display>(
         &mut self,
-        name: &str,
-        help: &str,
+        metric: &Metric,
         rows: impl IntoIterator<Item = (L, V)>,
     ) {
         let mut rows = rows.into_iter().peekable();
@@ -164,8 +146,10 @@ impl Text {
             return;
         }
         let text = &mut self.0;
+        let Metric { name, help, .. } = metric;
+        let kind = metric.kind.as_str();
         // Writing to a text cannot fail.
-        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n");
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
         for (labels, value) in rows {
             let _ = writeln!(text, "{name}{labels} {value}");
         }

@@ -2,6 +2,8 @@
 
 use prometheus::{IntCounterVec, Registry};
 
+use super::{counters, table};
+
 /// How often a wrong operators' token was shown, by the door.
 pub struct Intruders {
     wrong_tokens: IntCounterVec,
@@ -9,12 +11,7 @@ pub struct Intruders {
 
 impl Intruders {
     pub(super) fn registered(registry: &Registry) -> prometheus::Result<Self> {
-        let wrong_tokens = super::counters(
-            registry,
-            "seckill_wrong_tokens_total",
-            "Requests with a wrong operators' token by where it was shown",
-            "door",
-        )?;
+        let wrong_tokens = counters(registry, &table::WRONG_TOKENS)?;
         Ok(Self { wrong_tokens })
     }
 

@@ -2,6 +2,8 @@
 
 use prometheus::{IntCounterVec, Registry};
 
+use super::{counters, table};
+
 /// How often Redis has forgotten orders that this server knew, by sale.
 pub struct Losses {
     forgot: IntCounterVec,
@@ -9,12 +11,7 @@ pub struct Losses {
 
 impl Losses {
     pub(super) fn registered(registry: &Registry) -> prometheus::Result<Self> {
-        let forgot = super::counters(
-            registry,
-            "seckill_redis_forgot_total",
-            "Times that Redis had forgotten orders of a sale which this server knew",
-            "sale",
-        )?;
+        let forgot = counters(registry, &table::REDIS_FORGOT)?;
         Ok(Self { forgot })
     }
 

@@ -2,7 +2,7 @@
 
 use prometheus::{IntGaugeVec, Registry};
 
-use super::{gauge, gauges};
+use super::{gauge, gauges, table};
 use crate::domain::memory::Memory;
 
 /// How much memory Redis uses, and how much it may use. There is no figure while nobody knows it.
@@ -13,13 +13,10 @@ pub struct MemoryGauges {
 
 impl MemoryGauges {
     pub(super) fn registered(registry: &Registry) -> prometheus::Result<Self> {
-        let gauges = |name, help| gauges(registry, name, help, &[]);
+        let gauges = |metric| gauges(registry, metric);
         Ok(Self {
-            used: gauges("seckill_redis_memory_bytes", "Memory that Redis uses")?,
-            max: gauges(
-                "seckill_redis_memory_max_bytes",
-                "Memory that Redis may use; 0 is no limit",
-            )?,
+            used: gauges(&table::REDIS_MEMORY)?,
+            max: gauges(&table::REDIS_MEMORY_MAX)?,
         })
     }
 

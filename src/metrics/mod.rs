@@ -10,12 +10,13 @@ mod intruders;
 mod losses;
 mod memory;
 mod names;
+pub mod table;
 
 use std::time::Duration;
 
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use self::chat::Chat;
@@ -26,6 +27,7 @@ use self::intruders::Intruders;
 use self::losses::Losses;
 use self::memory::MemoryGauges;
 use self::names::Names;
+use self::table::Metric;
 use crate::domain::purchase::bid::BidOutcome;
 use crate::domain::purchase::outcome::{Outcome, Refusal};
 use crate::domain::purchase::place::PlaceOutcome;
@@ -92,29 +94,17 @@ impl Metrics {
 
     fn registered() -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let outcomes = IntCounterVec::new(
-            Opts::new(
-                "seckill_attempts_total",
-                "Attempts by outcome and by who decided them",
-            ),
-            &["outcome", "by"],
-        )?;
-        registry.register(Box::new(outcomes.clone()))?;
+        let outcomes = counters(&registry, &table::ATTEMPTS)?;
         let by = |by: &'static str| {
             let outcomes = outcomes.clone();
             move |outcome: &str| outcomes.with_label_values(&[outcome, by])
         };
         let (redis, gate, server) = (by("redis"), by("gate"), by("server"));
-        let counters = |name, help, label| counters(&registry, name, help, label);
-        let placements = counters(
-            "seckill_placements_total",
-            "Requests for an order over several sales by outcome",
-            "outcome",
-        )?;
-        let redis_errors = counters("seckill_redis_errors_total", "Failed Redis calls", "kind")?;
-        let waiting = "Attempts that wait for a batch";
-        let queue_depth = gauge_of(&registry, "seckill_queue_attempts", waiting)?;
-        let seconds = |name, help| histogram(&registry, name, help, &SECONDS);
+        let counters = |metric| counters(&registry, metric);
+        let placements = counters(&table::PLACEMENTS)?;
+        let redis_errors = counters(&table::REDIS_ERRORS)?;
+        let queue_depth = gauge_of(&registry, &table::QUEUE_ATTEMPTS)?;
+        let seconds = |metric| histogram(&registry, metric, &SECONDS);
         Ok(Self {
             grabbed: redis("grabbed"),
             already_grabbed: redis("already_grabbed"),
@@ -124,25 +114,14 @@ impl Metrics {
             unreadable: server("unreadable"),
             gate_refused: Refusal::ALL.map(|refusal| gate(refusal.code())).to_vec(),
             attempts: outcomes.clone(),
-            queue_seconds: seconds("seckill_queue_seconds", "Time of an attempt in the queue")?,
-            redis_seconds: seconds("seckill_redis_seconds", "Time of a batch in Redis")?,
-            decision_seconds: seconds(
-                "seckill_decision_seconds",
-                "Time from an attempt to its outcome, when Redis was asked",
-            )?,
-            batch_attempts: histogram(
-                &registry,
-                "seckill_batch_attempts",
-                "Attempts in a script call",
-                &BATCH_SIZES,
-            )?,
-            gate_learning_seconds: seconds(
-                "seckill_gate_learning_seconds",
-                "Time to learn the buyers of a sale before its gate closes",
-            )?,
+            queue_seconds: seconds(&table::QUEUE_SECONDS)?,
+            redis_seconds: seconds(&table::REDIS_SECONDS)?,
+            decision_seconds: seconds(&table::DECISION_SECONDS)?,
+            batch_attempts: histogram(&registry, &table::BATCH_ATTEMPTS, &BATCH_SIZES)?,
+            gate_learning_seconds: seconds(&table::GATE_LEARNING_SECONDS)?,
             expiry: Expiry::registered(&registry)?,
             placements,
-            bids: counters("seckill_bids_total", "Bids by outcome", "outcome")?,
+            bids: counters(&table::BIDS)?,
             connections: Connections::registered(&registry)?,
             intruders: Intruders::registered(&registry)?,
             losses: Losses::registered(&registry)?,
@@ -243,50 +222,46 @@ impl Metrics {
     }
 }
 
-fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
-    let counter = IntCounter::new(name, help)?;
+fn counter(registry: &Registry, metric: &Metric) -> prometheus::Result<IntCounter> {
+    let counter = IntCounter::new(metric.name, metric.help)?;
     registry.register(Box::new(counter.clone()))?;
     Ok(counter)
 }
 
-/// Counters, one for each value of a label.
-fn counters(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    label: &str,
-) -> prometheus::Result<IntCounterVec> {
-    let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+/// Counters, one for each value of the labels.
+fn counters(registry: &Registry, metric: &Metric) -> prometheus::Result<IntCounterVec> {
+    let counters = IntCounterVec::new(Opts::new(metric.name, metric.help), metric.labels)?;
     registry.register(Box::new(counters.clone()))?;
     Ok(counters)
 }
 
-fn gauge_of(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {
-    let gauge = IntGauge::new(name, help)?;
+fn gauge_of(registry: &Registry, metric: &Metric) -> prometheus::Result<IntGauge> {
+    let gauge = IntGauge::new(metric.name, metric.help)?;
+    registry.register(Box::new(gauge.clone()))?;
+    Ok(gauge)
+}
+
+/// A gauge of parts of a second.
+fn seconds_of(registry: &Registry, metric: &Metric) -> prometheus::Result<Gauge> {
+    let gauge = Gauge::new(metric.name, metric.help)?;
     registry.register(Box::new(gauge.clone()))?;
     Ok(gauge)
 }
 
 fn histogram(
     registry: &Registry,
-    name: &str,
-    help: &str,
+    metric: &Metric,
     buckets: &[f64],
 ) -> prometheus::Result<Histogram> {
-    let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+    let options = HistogramOpts::new(metric.name, metric.help).buckets(buckets.to_vec());
     let histogram = Histogram::with_opts(options)?;
     registry.register(Box::new(histogram.clone()))?;
     Ok(histogram)
 }
 
-/// Gauges with labels.
-fn gauges(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-) -> prometheus::Result<IntGaugeVec> {
-    let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
+/// Gauges, one for each value of the labels; none at first.
+fn gauges(registry: &Registry, metric: &Metric) -> prometheus::Result<IntGaugeVec> {
+    let gauges = IntGaugeVec::new(Opts::new(metric.name, metric.help), metric.labels)?;
     registry.register(Box::new(gauges.clone()))?;
     Ok(gauges)
 }

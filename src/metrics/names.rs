@@ -2,6 +2,8 @@
 
 use prometheus::{IntCounterVec, Registry};
 
+use super::{counters, table};
+
 /// Requests for such names by what became of them.
 pub struct Names {
     unknown: IntCounterVec,
@@ -9,12 +11,7 @@ pub struct Names {
 
 impl Names {
     pub(super) fn registered(registry: &Registry) -> prometheus::Result<Self> {
-        let unknown = super::counters(
-            registry,
-            "seckill_unknown_names_total",
-            "Requests for sales that no reading has: Redis was asked, or this was the answer",
-            "answer",
-        )?;
+        let unknown = counters(registry, &table::UNKNOWN_NAMES)?;
         Ok(Self { unknown })
     }
 

@@ -52,7 +52,8 @@ struct Manifest {
 /// Looks at the files in `dir`, which must be ours and without a running server.
 ///
 /// # Errors
-/// [`Error::PrivateRedis`]: a start would begin a new history over an old one. It names both ways on.
+/// [`Error::PrivateRedis`]: a start would begin a new history over an old one. It names both ways
+/// on.
 pub fn contents(dir: &DataDir) -> Result<Contents> {
     let folder = dir.append_only_folder();
     let failed = |e: io::Error| Error::PrivateRedis(format!("{}: {e}", folder.display()));

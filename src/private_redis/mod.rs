@@ -91,7 +91,8 @@ impl EmbeddedRedis {
     /// directory. Blocks.
     ///
     /// # Errors
-    /// [`Error::PrivateRedis`]: no server program, directory in use, or the end of the server's log.
+    /// [`Error::PrivateRedis`]: no server program, directory in use, or the end of the server's
+    /// log.
     pub fn start(data_dir: &Path, options: Options) -> Result<Self> {
         let dir = DataDir::open(data_dir)?;
         let owner = own_after_commands(&dir, COMMAND_TIMEOUT)?;

@@ -21,8 +21,8 @@ impl Starter {
     /// Starts the server program that can read the data, and waits until it answers.
     ///
     /// # Errors
-    /// [`Error::PrivateRedis`]: data that are not whole or that no program reads, no program, or what
-    /// the server's log says.
+    /// [`Error::PrivateRedis`]: data that are not whole or that no program reads, no program, or
+    /// what the server's log says.
     pub fn start(&self) -> Result<Process> {
         let path = std::env::var_os("PATH");
         if self.options.persistence == Persistence::Memory {

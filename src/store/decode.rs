@@ -1,4 +1,5 @@
-//! The parts of replies. A reply that is not what the script's header says is [`Failure::Unreadable`].
+//! The parts of replies. A reply that is not what the script's header says is
+//! [`Failure::Unreadable`].
 
 use redis::{FromRedisValue, Value};
 

@@ -193,8 +193,8 @@ impl Store {
     /// have it when this answers, if they are waited for.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when it was certainly not made, [`Failure::Unknown`] when it may have been, or
-    /// too few replicas have it.
+    /// [`Failure::Busy`] when it was certainly not made, [`Failure::Unknown`] when it may have
+    /// been, or too few replicas have it.
     async fn change(&self, call: Call<'_>) -> Result<Value> {
         self.change_as(call, Ok, |_| true).await
     }
@@ -226,7 +226,8 @@ impl Store {
     /// Does work of the background: done late, it changes nothing that somebody decided meanwhile.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when it was certainly not done, [`Failure::Unknown`] when it may have been.
+    /// [`Failure::Busy`] when it was certainly not done, [`Failure::Unknown`] when it may have
+    /// been.
     async fn work(&self, call: Call<'_>) -> Result<Value> {
         let mut connection = self.connection().await?;
         self.work_on(&mut connection.live, call).await
@@ -295,7 +296,8 @@ impl Store {
     /// when it is about the server.
     ///
     /// # Errors
-    /// [`Failure::Unreadable`] when a key is of another type than it should be, else [`Failure::Busy`].
+    /// [`Failure::Unreadable`] when a key is of another type than it should be, else
+    /// [`Failure::Busy`].
     async fn read<T>(
         &self,
         keys: &[&str],

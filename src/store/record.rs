@@ -1,4 +1,4 @@
-//! The record of an order, as the scripts write it into the orders hash (see `lua/lib/order.lua`).
+//! The record of an order, as the scripts write it into the orders hash (see `lua/lib/record.lua`).
 //!
 //! Text, so that any language reads it: `state TAB created_ms TAB username [TAB at_ms
 //! [TAB request_id]]`, then for each sale a line feed and `goods TAB purchase [TAB unit]...`, with

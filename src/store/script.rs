@@ -45,65 +45,76 @@ pub static COMMANDS_CHECK: LazyLock<Script> =
 pub static FEED_BURY: LazyLock<Script> = script!("feed_bury", flags: " flags=allow-oom", uses: []);
 /// Reads how far a consumer group is behind.
 pub static FEED_LAG: LazyLock<Script> =
-    script!("feed_lag", flags: " flags=no-writes", uses: ["clock", "groups"]);
+    script!("feed_lag", flags: " flags=no-writes", uses: ["clock", "number", "groups"]);
 /// Takes a consumer out of a group.
 pub static FEED_LEAVE: LazyLock<Script> =
     script!("feed_leave", flags: " flags=allow-oom", uses: ["groups"]);
 /// Drops the entries of a feed that every consumer group has settled.
 pub static FEED_TRIM: LazyLock<Script> =
-    script!("feed_trim", flags: " flags=allow-oom", uses: ["groups"]);
+    script!("feed_trim", flags: " flags=allow-oom", uses: ["number", "groups"]);
 /// Decides a batch of attempts.
 pub static SALE_GRAB: LazyLock<Script> = script!(
     "sale_grab",
     flags: "",
-    uses: ["clock", "deadline", "stock", "history", "window", "attempts", "gone", "order", "feed"]
+    uses: ["clock", "deadline", "number", "stock", "history", "window", "gone", "record", "feed",
+        "sale", "attempts"]
 );
 /// Decides a placement.
 pub static ORDER_PLACE: LazyLock<Script> = script!(
     "order_place",
     flags: "",
-    uses: ["clock", "deadline", "stock", "history", "window", "gone", "basket", "order", "feed"]
+    uses: ["clock", "deadline", "number", "stock", "history", "window", "gone", "record", "order",
+        "feed", "sale", "basket", "request"]
 );
 /// Decides a bid.
 pub static BID_PLACE: LazyLock<Script> = script!(
     "bid_place",
     flags: "",
-    uses: ["clock", "deadline", "stock", "history", "window", "order", "feed", "account"]
+    uses: ["clock", "deadline", "number", "stock", "history", "window", "order", "feed", "account",
+        "bid", "request"]
 );
 /// Creates or changes a sale.
-pub static SALE_PUT: LazyLock<Script> =
-    script!("sale_put", flags: " flags=allow-oom", uses: ["clock", "deadline", "stock", "history"]);
+pub static SALE_PUT: LazyLock<Script> = script!(
+    "sale_put",
+    flags: " flags=allow-oom",
+    uses: ["clock", "deadline", "number", "history", "renewal", "terms"]
+);
 /// Sells again after a loss.
 pub static SALE_RESUME: LazyLock<Script> = script!(
-    "sale_resume", flags: " flags=allow-oom", uses: ["clock", "deadline", "stock", "history"]
+    "sale_resume",
+    flags: " flags=allow-oom",
+    uses: ["clock", "deadline", "number", "history", "renewal"]
 );
 /// Reads a sale in one instant.
 pub static SALE_SNAPSHOT: LazyLock<Script> =
-    script!("sale_snapshot", flags: " flags=no-writes", uses: ["clock", "stock"]);
+    script!("sale_snapshot", flags: " flags=no-writes", uses: ["clock", "number", "stock"]);
 /// Stops sales that are to be reset or deleted.
 pub static CLEAR_BEGIN: LazyLock<Script> = script!(
     "clear_begin",
     flags: " flags=allow-oom",
-    uses: ["clock", "deadline", "stock", "groups", "clear"]
+    uses: ["clock", "deadline", "number", "groups", "clear"]
 );
 /// Lets sales go on that were not reset or deleted after all.
-pub static CLEAR_UNDO: LazyLock<Script> =
-    script!("clear_undo", flags: " flags=allow-oom", uses: ["clock", "deadline", "clear"]);
+pub static CLEAR_UNDO: LazyLock<Script> = script!(
+    "clear_undo", flags: " flags=allow-oom", uses: ["clock", "deadline", "number", "clear"]
+);
 /// Drops orders of sales that are being reset or deleted.
 pub static CLEAR_ORDERS: LazyLock<Script> = script!(
-    "clear_orders", flags: " flags=allow-oom", uses: ["clock", "deadline", "stock", "order"]
+    "clear_orders",
+    flags: " flags=allow-oom",
+    uses: ["clock", "deadline", "number", "stock", "order", "drop"]
 );
 /// Gives a sale without orders a new beginning.
 pub static SALE_RESET: LazyLock<Script> = script!(
     "sale_reset",
     flags: " flags=allow-oom",
-    uses: ["clock", "deadline", "stock", "history", "clear"]
+    uses: ["clock", "deadline", "number", "stock", "history", "renewal", "clear"]
 );
 /// Deletes a sale without orders.
 pub static SALE_DELETE: LazyLock<Script> = script!(
     "sale_delete",
     flags: " flags=allow-oom",
-    uses: ["clock", "deadline", "stock", "history", "clear"]
+    uses: ["clock", "deadline", "number", "history", "renewal", "clear"]
 );
 /// Keeps sales from being created in an event that is about to be deleted.
 pub static EVENT_CLOSE: LazyLock<Script> =
@@ -112,107 +123,112 @@ pub static EVENT_CLOSE: LazyLock<Script> =
 pub static EVENT_DELETE: LazyLock<Script> = script!(
     "event_delete",
     flags: " flags=allow-oom",
-    uses: ["clock", "deadline", "stock", "history", "groups"]
+    uses: ["clock", "deadline", "number", "history", "renewal", "groups", "clear"]
 );
 /// Closes an event for good that is to be archived.
 pub static ARCHIVE_BEGIN: LazyLock<Script> = script!(
     "archive_begin",
     flags: " flags=allow-oom",
-    uses: ["clock", "deadline", "stock", "groups", "clear"]
+    uses: ["clock", "deadline", "number", "groups", "clear"]
 );
 /// Drops exported entries of the feed or of its dead letters.
 pub static ARCHIVE_ENTRIES: LazyLock<Script> =
     script!("archive_entries", flags: " flags=allow-oom", uses: ["clock", "deadline", "groups"]);
 /// Drops exported dead orders.
 pub static ARCHIVE_ORDERS: LazyLock<Script> = script!(
-    "archive_orders", flags: " flags=allow-oom", uses: ["clock", "deadline", "stock", "order"]
+    "archive_orders",
+    flags: " flags=allow-oom",
+    uses: ["clock", "deadline", "number", "order", "drop"]
 );
 /// Drops exported requests or payments.
 pub static ARCHIVE_FIELDS: LazyLock<Script> =
     script!("archive_fields", flags: " flags=allow-oom", uses: ["clock", "deadline"]);
 /// Takes names of persons out of what stays.
 pub static ARCHIVE_ERASE: LazyLock<Script> = script!(
-    "archive_erase", flags: " flags=allow-oom", uses: ["clock", "deadline", "stock", "order"]
+    "archive_erase", flags: " flags=allow-oom", uses: ["clock", "deadline", "number", "order"]
 );
 /// Takes entries out of a feed.
-pub static FEED_DROP: LazyLock<Script> =
-    script!("feed_drop", flags: " flags=allow-oom", uses: ["clock", "deadline", "groups"]);
-/// Adds units to a stock.
-pub static STOCK_ADD: LazyLock<Script> = script!(
-    "stock_add", flags: "", uses: ["clock", "deadline", "stock"]
+pub static FEED_DROP: LazyLock<Script> = script!(
+    "feed_drop", flags: " flags=allow-oom", uses: ["clock", "deadline", "number", "groups"]
 );
+/// Adds units to a stock.
+pub static STOCK_ADD: LazyLock<Script> =
+    script!("stock_add", flags: "", uses: ["clock", "deadline", "number", "stock"]);
 /// Takes unsold units out of a stock.
-pub static STOCK_REMOVE: LazyLock<Script> =
-    script!("stock_remove", flags: " flags=allow-oom", uses: ["clock", "deadline", "stock"]);
+pub static STOCK_REMOVE: LazyLock<Script> = script!(
+    "stock_remove", flags: " flags=allow-oom", uses: ["clock", "deadline", "number", "stock"]
+);
 /// Writes something, so that replicas can be waited for.
 pub static WAIT_MARK: LazyLock<Script> =
-    script!("wait_mark", flags: " flags=allow-oom", uses: ["clock"]);
+    script!("wait_mark", flags: " flags=allow-oom", uses: ["clock", "number"]);
 /// Records how many replicas a master has had.
 pub static PEAK_RECORD: LazyLock<Script> =
-    script!("peak_record", flags: " flags=allow-oom", uses: ["stock"]);
+    script!("peak_record", flags: " flags=allow-oom", uses: ["number"]);
 
 /// Sells a held order.
 pub static ORDER_CONFIRM: LazyLock<Script> = script!(
     "order_confirm",
     flags: " flags=allow-oom",
-    uses: ["clock", "deadline", "stock", "order", "feed", "gone", "deaths", "change"]
+    uses: ["clock", "deadline", "number", "stock", "gone", "order", "feed", "deaths", "change"]
 );
 /// Gives an order back.
 pub static ORDER_CANCEL: LazyLock<Script> = script!(
     "order_cancel",
     flags: " flags=allow-oom",
-    uses: ["clock", "deadline", "stock", "order", "feed", "gone", "deaths", "change"]
+    uses: ["clock", "deadline", "number", "stock", "gone", "order", "feed", "deaths", "change"]
 );
 /// Takes a bid back.
 pub static BID_CANCEL: LazyLock<Script> = script!(
     "bid_cancel",
     flags: " flags=allow-oom",
-    uses: ["clock", "deadline", "stock", "order", "feed", "account", "gone", "deaths", "change"]
+    uses: ["clock", "deadline", "number", "stock", "gone", "order", "feed", "account", "deaths",
+        "change"]
 );
 /// Marks an order as handed out.
 pub static ORDER_USE: LazyLock<Script> = script!(
     "order_use",
     flags: " flags=allow-oom",
-    uses: ["clock", "deadline", "stock", "order", "feed", "gone", "deaths", "change"]
+    uses: ["clock", "deadline", "number", "stock", "gone", "order", "feed", "deaths", "change"]
 );
 /// Gives back what nobody confirmed in time.
 pub static ORDER_EXPIRE: LazyLock<Script> = script!(
     "order_expire",
     flags: " flags=allow-oom",
-    uses: ["clock", "stock", "order", "feed", "gone", "deaths", "change"]
+    uses: ["clock", "number", "stock", "gone", "order", "feed", "deaths", "change"]
 );
 
 /// Sets balances.
-pub static ACCOUNT_SET: LazyLock<Script> = script!(
-    "account_set", flags: "", uses: ["clock", "deadline", "stock"]
-);
+pub static ACCOUNT_SET: LazyLock<Script> =
+    script!("account_set", flags: "", uses: ["clock", "deadline", "number"]);
 /// Sets a balance that is the one that was seen.
 pub static ACCOUNT_SET_IF: LazyLock<Script> =
-    script!("account_set_if", flags: "", uses: ["clock", "deadline", "stock", "account"]);
+    script!("account_set_if", flags: "", uses: ["clock", "deadline", "number", "account"]);
 /// Pays into an account or out of it.
 pub static ACCOUNT_PAY: LazyLock<Script> =
-    script!("account_pay", flags: "", uses: ["clock", "deadline", "stock", "account"]);
+    script!("account_pay", flags: "", uses: ["clock", "deadline", "number", "account"]);
 
 /// Binds an openid and a student number to each other.
-pub static NUMBER_BIND: LazyLock<Script> = script!(
-    "number_bind", flags: "", uses: ["clock", "deadline"]
-);
+pub static NUMBER_BIND: LazyLock<Script> =
+    script!("number_bind", flags: "", uses: ["clock", "deadline"]);
 /// Frees an openid and its student number from each other.
 pub static NUMBER_UNBIND: LazyLock<Script> =
     script!("number_unbind", flags: " flags=allow-oom", uses: ["clock", "deadline"]);
 /// Decides who answers a message.
 pub static REPLY_CLAIM: LazyLock<Script> = script!(
-    "reply_claim", flags: " flags=allow-oom", uses: ["clock", "deadline", "stock", "claim"]
+    "reply_claim", flags: " flags=allow-oom", uses: ["clock", "deadline", "number", "claim"]
 );
 /// Notes what is about to be done for a message.
-pub static REPLY_NOTE: LazyLock<Script> =
-    script!("reply_note", flags: " flags=allow-oom", uses: ["clock", "deadline", "claim"]);
+pub static REPLY_NOTE: LazyLock<Script> = script!(
+    "reply_note", flags: " flags=allow-oom", uses: ["clock", "deadline", "number", "claim"]
+);
 /// Remembers the reply to a message.
-pub static REPLY_KEEP: LazyLock<Script> =
-    script!("reply_keep", flags: " flags=allow-oom", uses: ["clock", "deadline", "claim"]);
+pub static REPLY_KEEP: LazyLock<Script> = script!(
+    "reply_keep", flags: " flags=allow-oom", uses: ["clock", "deadline", "number", "claim"]
+);
 /// Gives up the claim of a message.
-pub static REPLY_RELEASE: LazyLock<Script> =
-    script!("reply_release", flags: " flags=allow-oom", uses: ["clock", "deadline", "claim"]);
+pub static REPLY_RELEASE: LazyLock<Script> = script!(
+    "reply_release", flags: " flags=allow-oom", uses: ["clock", "deadline", "number", "claim"]
+);
 
 impl Script {
     fn new(name: &'static str, source: &'static str, has_deadline: bool) -> Self {
@@ -283,7 +299,8 @@ impl Call<'_> {
     /// has run yet: the script is loaded and the call sent again. Nothing else is ever re-sent.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when the call certainly did not run, [`Failure::Unknown`] when it may have.
+    /// [`Failure::Busy`] when the call certainly did not run, [`Failure::Unknown`] when it may
+    /// have.
     pub async fn send(self, connection: &mut impl ConnectionLike) -> Result<Value> {
         self.run(connection, failure::of_call).await
     }
@@ -291,8 +308,8 @@ impl Call<'_> {
     /// The same for a script that writes nothing.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when there is no answer, [`Failure::Unreadable`] when the script cannot read
-    /// what it finds.
+    /// [`Failure::Busy`] when there is no answer, [`Failure::Unreadable`] when the script cannot
+    /// read what it finds.
     pub async fn look(self, connection: &mut impl ConnectionLike) -> Result<Value> {
         self.run(connection, failure::of_look).await
     }

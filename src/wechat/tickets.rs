@@ -7,8 +7,9 @@ use super::office::Office;
 use super::reply::{Article, Listed, Reply};
 use super::wording::{self, List};
 use crate::admission;
+use crate::domain::caller::Caller;
 use crate::domain::ids::{Number, OpenId, OrderId};
-use crate::domain::order::change::{Asker, ChangeOutcome};
+use crate::domain::order::change::ChangeOutcome;
 use crate::domain::order::{Order, OrderState};
 use crate::domain::purchase::attempt::Purchase;
 use crate::domain::purchase::outcome::{Grant, Outcome};
@@ -187,9 +188,8 @@ impl<'a> Holder<'a> {
 
     /// Gives a ticket back; `repeated` is said when it is cancelled already.
     async fn cancel(&self, ticket: &OrderId, repeated: &str) -> Result<Reply> {
-        let buyer = self.number.username();
-        let asker = Some(Asker::Known(&buyer));
-        let outcome = self.office.admission.cancel(ticket, asker).await?;
+        let caller = Caller::Known(self.number.username());
+        let outcome = self.office.admission.cancel(ticket, &caller).await?;
         Ok(Reply::text(match outcome {
             ChangeOutcome::Changed(_) => wording::RETURNED,
             ChangeOutcome::Repeated(_) => repeated,

@@ -3,22 +3,20 @@
 
 use std::path::Path;
 
+use seckill::domain::caller::Caller;
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::sale::StockKind;
 use serde_json::Value;
 
 use crate::support::orders::held_for;
-use crate::support::process::seckill;
+use crate::support::process::{Ended, program};
 use crate::support::redis::World;
 
 /// Runs a command at a world: its exit code, what it printed, and what it said.
 fn run(world: &World, words: &[&str]) -> (Option<i32>, String, String) {
-    let prefix = format!("redis.prefix={}", world.prefix);
-    let at = ["--redis-url", world.url.expose(), "--set", &prefix];
-    let ran = seckill(&[words, &at].concat());
-    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    (ran.status.code(), text(ran.stdout), text(ran.stderr))
+    let ended = Ended::of(program().args(words).args(world.arguments(&[])));
+    (ended.code, ended.printed, ended.said)
 }
 
 /// A sale with so many orders of one unit, of which the first is confirmed; and an export of it.
@@ -47,7 +45,10 @@ async fn what_was_acknowledged_and_is_missing_is_named() {
         let against = ["audit", "a", "--against", file.to_str().expect("plain")];
 
         // Going on is right: one is cancelled, one is confirmed, and there are new ones.
-        let cancelled = world.store.order_cancel(&orders[4], None).await;
+        let cancelled = world
+            .store
+            .order_cancel(&orders[4], &Caller::Operator)
+            .await;
         assert!(matches!(cancelled, Ok(ChangeOutcome::Changed(_))));
         let confirmed = world.store.order_confirm(&orders[3]).await;
         assert!(matches!(confirmed, Ok(ChangeOutcome::Changed(_))));

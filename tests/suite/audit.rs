@@ -1,5 +1,5 @@
 //! Audits of what somebody changed by hand: nothing holds that keeps a script from deciding, and
-//! each violation is said so that whoever reads it knows where to look.
+//! each violation is said so that its reader knows where to look.
 
 use seckill::domain::ids::SaleId;
 use seckill::domain::order::Order;

@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 use redis::Value;
+use seckill::domain::caller::Caller;
 use seckill::domain::clear::{ClearOutcome, ClearRefusal, Cleared, Force};
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::OrderState;
@@ -13,6 +14,7 @@ use seckill::store::sales::clear::Clear;
 use seckill::store::script::{CLEAR_BEGIN, CLEAR_ORDERS, EVENT_CLOSE};
 
 use crate::support::bids::terms;
+use crate::support::orders::paused;
 use crate::support::redis::{World, sale_id};
 
 const ORDERS: Force = Force {
@@ -62,7 +64,7 @@ async fn one_of_each(world: &mut World, sale: &SaleId) -> Vec<OrderId> {
     }
     store.order_use(&orders[2]).await.expect("used");
     store
-        .order_cancel(&orders[3], None)
+        .order_cancel(&orders[3], &Caller::Operator)
         .await
         .expect("cancelled");
     orders
@@ -130,10 +132,7 @@ async fn numbers_go_on_after_a_reset() {
 async fn what_was_stopped_before_is_stopped_after_a_reset() {
     let mut world = World::new().await;
     let sale = world.sale("a", StockKind::Counter, 5).await;
-    let paused = SaleEdit {
-        paused: Some(true),
-        ..SaleEdit::default()
-    };
+    let paused = paused(true);
     world.put(&sale, &paused).await;
     let reset = cleared(&world, &[&sale], Clear::Reset, Force::default()).await;
     assert_eq!(reset.stopped, std::slice::from_ref(&sale));
@@ -237,10 +236,7 @@ async fn a_command_that_broke_off_is_run_again() {
         world.grab(&sale, "x", 1).await,
         Outcome::Refused(Refusal::Paused)
     );
-    let resumed = SaleEdit {
-        paused: Some(false),
-        ..SaleEdit::default()
-    };
+    let resumed = paused(false);
     let put = world
         .store
         .sale_put(&sale, &resumed)
@@ -249,7 +245,7 @@ async fn a_command_that_broke_off_is_run_again() {
     assert_eq!(put, EditOutcome::Refused(EditRefusal::BeingCleared));
     world
         .store
-        .order_cancel(&orders[0], None)
+        .order_cancel(&orders[0], &Caller::Operator)
         .await
         .expect("cancelled");
     let snapshot = world.store.sale_snapshot(&sale).await.expect("read");

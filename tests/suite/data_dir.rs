@@ -99,7 +99,7 @@ async fn a_log_of_which_only_the_lock_is_left_is_refused() {
     std::fs::remove_dir_all(log_folder(folder.path())).expect("deleted");
     std::fs::remove_file(folder.path().join("version.json")).expect("deleted");
     assert_refused(folder.path(), &["its appendonlydir is gone"]);
-    // Whoever moves the directory away begins anew.
+    // An operator who moves the directory away begins anew.
     let away = tempfile::tempdir().expect("folder");
     std::fs::rename(folder.path(), away.path().join("data")).expect("moved");
     assert_eq!(orders_in(folder.path()).await, 0);

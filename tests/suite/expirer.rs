@@ -44,7 +44,7 @@ async fn what_nobody_confirms_is_sold_again_at_once() {
     let grab = |user| app.buyer.code("/seckill", "a", user, "1");
     let asked_at = Instant::now();
     assert_eq!(grab("x").await, "grabbed");
-    // Whoever gets the unit next keeps it.
+    // The next buyer of the unit keeps it.
     world.put(&sale, &held_for(LONG_HOLD_MS)).await;
     while grab("y").await != "grabbed" {
         assert!(asked_at.elapsed() < PATIENCE, "never returned");

@@ -146,7 +146,7 @@ fn certificate(folder: &Path) {
 }
 
 #[test]
-fn an_address_that_is_none_is_named_without_its_password() {
+fn a_wrong_address_is_named_without_its_password() {
     for url in [
         "localhost:6379",
         "http://:hunter2@localhost",

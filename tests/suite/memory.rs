@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use seckill::domain::caller::Caller;
 use seckill::domain::sale::StockKind;
 use serde_json::Value;
 
 use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::buyer::Buyer;
-use crate::support::process::{Record, ServerProcess, free_address, seckill};
+use crate::support::process::{Ended, Record, ServerProcess, free_address, seckill};
 use crate::support::redis::{PrivateRedis, World};
 
 /// A server with a private Redis in a folder, with so much memory.
@@ -109,11 +110,10 @@ fn finding<'a>(found: &'a Value, what: &str) -> &'a Value {
 }
 
 async fn doctor(world: &World) -> Value {
-    let prefix = format!("redis.prefix={}", world.prefix);
-    let url = world.url.expose().to_owned();
-    let run = move || seckill(&["doctor", "--json", "--redis-url", &url, "--set", &prefix]);
-    let output = tokio::task::spawn_blocking(run).await.expect("run");
-    serde_json::from_slice(&output.stdout).expect("JSON")
+    let mut arguments = world.arguments(&[]);
+    arguments.extend(["doctor", "--json"].map(str::to_owned));
+    let run = move || Ended::from(seckill(&arguments));
+    tokio::task::spawn_blocking(run).await.expect("run").json()
 }
 
 /// Limits Redis to what it uses now, as this share of the limit.
@@ -225,7 +225,7 @@ async fn metrics_say_what_grows() {
     ];
     world
         .store
-        .order_cancel(&orders[0], None)
+        .order_cancel(&orders[0], &Caller::Operator)
         .await
         .expect("cancelled");
     let app = TestApp::start(&world).await;

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::support::operator::{Operator, TOKEN};
-use crate::support::process::{Record, ServerProcess, free_address, program, seckill};
-use crate::support::redis::{new_prefix, shared_url};
+use crate::support::process::{Ended, ServerProcess, free_address, program, seckill};
+use crate::support::redis::{arguments, new_prefix, shared_url};
 
 /// A user whom nothing belongs to.
 const NOBODY: u32 = 65_534;
@@ -113,14 +113,6 @@ async fn an_open_directory_is_told_and_its_locks_are_closed() {
     server.kill();
 }
 
-/// A server on the shared Redis, which has no private one.
-async fn recorded(arguments: &[&str]) -> (ServerProcess, Record) {
-    let (url, prefix) = (shared_url(), format!("redis.prefix={}", new_prefix()));
-    let mut all = vec!["--redis-url", url.expose(), "--set", &prefix];
-    all.extend(arguments);
-    ServerProcess::recorded(free_address(), &all).await
-}
-
 #[tokio::test]
 async fn a_token_from_a_file_opens_and_one_on_the_command_line_is_warned_of() {
     let folder = tempfile::tempdir().expect("folder");
@@ -129,7 +121,7 @@ async fn a_token_from_a_file_opens_and_one_on_the_command_line_is_warned_of() {
     let in_file = format!("admin.token_file={}", file.display());
     let on_line = format!("admin.token={TOKEN}");
     for (set, is_told) in [(&in_file, false), (&on_line, true)] {
-        let (server, record) = recorded(&["--set", set]).await;
+        let (server, record) = ServerProcess::apart(&["--set", set]).await;
         let operator = Operator::new(&server.buyer, TOKEN);
         let put = operator.json("PUT", "/admin/sales/a", r#"{"kind":"list"}"#);
         assert_eq!(put.await.status, 201);
@@ -176,26 +168,18 @@ async fn a_short_token_is_for_this_machine_only() {
             assert_eq!(output.status.code(), Some(2), "{said}");
             assert!(said.contains("at least 16 characters"), "{said}");
         }
-        let (server, record) = recorded(&["--set", &token]).await;
+        let (server, record) = ServerProcess::apart(&["--set", &token]).await;
         assert!(!record.logged().contains(told), "on loopback: {chars}");
         server.kill();
         if !may_start {
             continue;
         }
-        let (url, prefix) = (shared_url(), format!("redis.prefix={}", new_prefix()));
         let listen = format!("0.0.0.0:{}", free_address().port());
-        let settings = [
-            "--redis-url",
-            url.expose(),
-            "--set",
-            &prefix,
-            "--set",
-            &token,
-        ];
+        let settings = arguments(&shared_url(), &new_prefix(), &[&token]);
         let log = tempfile::NamedTempFile::new().expect("a file");
         let child = program()
             .args(["serve", "--listen", &listen])
-            .args(settings)
+            .args(&settings)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log.reopen().expect("opened"))
@@ -206,8 +190,11 @@ async fn a_short_token_is_for_this_machine_only() {
         let logged = std::fs::read_to_string(log.path()).expect("UTF-8");
         assert_eq!(logged.contains(told), is_told, "{chars}: {logged}");
         let set_listen = format!("http.listen={listen}");
-        let doctor = [&["doctor", "--set", &set_listen][..], &settings].concat();
-        let report = String::from_utf8(seckill(&doctor).stdout).expect("UTF-8");
+        let mut doctor = program();
+        doctor
+            .args(["doctor", "--set", &set_listen])
+            .args(&settings);
+        let report = Ended::of(&mut doctor).printed;
         let line = report.lines().find(|line| line.starts_with("admin token"));
         let line = line.expect("a finding");
         assert_eq!(line.contains("warning"), is_told, "{line}");
@@ -218,7 +205,8 @@ async fn a_short_token_is_for_this_machine_only() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_tokens_are_counted_and_logged_once_a_second_at_most() {
     let token = format!("admin.token={TOKEN}");
-    let (server, record) = recorded(&["--set", &token, "--set", "wechat.token=AAAAA"]).await;
+    let (server, record) =
+        ServerProcess::apart(&["--set", &token, "--set", "wechat.token=AAAAA"]).await;
     let buyer = server.buyer.clone();
     let doors = [
         ("PUT", "/admin/sales/a", "admin"),

@@ -12,52 +12,29 @@ use std::fmt;
 
 use super::ids::{OrderId, RequestId, SaleId, Username};
 use super::time::EpochMs;
+use super::words::words;
 
 /// How long the expirer leaves an overdue order alone that cannot be expired now, in ms. It writes
 /// a later deadline into the index of deadlines, not into the record.
 pub const POSTPONED_MS: u64 = 60_000;
 
-/// Where an order stands in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum OrderState {
-    /// Waits for its confirmation until its deadline.
-    Held,
-    /// Sold.
-    Confirmed,
-    /// Handed out: the ticket was checked, the coupon redeemed.
-    Used,
-    /// Given back by the buyer or the shop.
-    Cancelled,
-    /// Given back because nobody confirmed it in time.
-    Expired,
+words! {
+    /// Where an order stands in its life.
+    pub enum OrderState, as_str: {
+        /// Waits for its confirmation until its deadline.
+        Held = "held",
+        /// Sold.
+        Confirmed = "confirmed",
+        /// Handed out: the ticket was checked, the coupon redeemed.
+        Used = "used",
+        /// Given back by the buyer or the shop.
+        Cancelled = "cancelled",
+        /// Given back because nobody confirmed it in time.
+        Expired = "expired",
+    }
 }
 
 impl OrderState {
-    /// Every state, for tables and tests.
-    pub const ALL: [Self; 5] = [
-        Self::Held,
-        Self::Confirmed,
-        Self::Used,
-        Self::Cancelled,
-        Self::Expired,
-    ];
-
-    /// The word in records, in the feed and in answers.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Held => "held",
-            Self::Confirmed => "confirmed",
-            Self::Used => "used",
-            Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
-        }
-    }
-
-    /// The state of a record's word; `None` for a word that is no state.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word)
-    }
-
     /// True while the buyer has the units; a dead order stays dead.
     pub fn is_alive(self) -> bool {
         match self {

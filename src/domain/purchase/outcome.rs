@@ -2,6 +2,7 @@
 
 use crate::domain::ids::OrderId;
 use crate::domain::order::Line;
+use crate::domain::words::words;
 
 /// What an attempt got, or had got before: an order, and what that order has of this sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,46 +62,33 @@ impl Outcome {
     }
 }
 
-/// Why nothing was taken. A refusal changes nothing in the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// No units left, or the sale was never stocked.
-    SoldOut,
-    /// Some units left, but fewer than asked for.
-    InsufficientStock,
-    /// Before the window.
-    NotStarted,
-    /// After the window.
-    Ended,
-    /// Stopped by an operator.
-    Paused,
-    /// Stopped because Redis has forgotten orders of the sale.
-    Forgot,
-    /// The sale does not allow this many units.
-    InvalidPurchase,
-    /// There is no such sale.
-    NoSuchSale,
-    /// The sale's stock is of the other kind.
-    WrongDoor,
-    /// The buyer has had as many orders of the sale as it allows, and none of them is alive.
-    TooManyOrders,
+words! {
+    /// Why nothing was taken. A refusal changes nothing in the store.
+    pub enum Refusal, word: {
+        /// No units left, or the sale was never stocked.
+        SoldOut = "sold_out",
+        /// Some units left, but fewer than asked for.
+        InsufficientStock = "insufficient_stock",
+        /// Before the window.
+        NotStarted = "not_started",
+        /// After the window.
+        Ended = "ended",
+        /// Stopped by an operator.
+        Paused = "paused",
+        /// Stopped because Redis has lost orders of the sale.
+        Forgot = "forgot",
+        /// The sale does not allow this many units.
+        InvalidPurchase = "invalid_purchase",
+        /// There is no such sale.
+        NoSuchSale = "no_such_sale",
+        /// The sale's stock is of the other kind.
+        WrongDoor = "wrong_door",
+        /// The buyer has had as many orders of the sale as it allows, and all of them are dead.
+        TooManyOrders = "too_many_orders",
+    }
 }
 
 impl Refusal {
-    /// Every refusal, for tables and tests.
-    pub const ALL: [Self; 10] = [
-        Self::SoldOut,
-        Self::InsufficientStock,
-        Self::NotStarted,
-        Self::Ended,
-        Self::Paused,
-        Self::Forgot,
-        Self::InvalidPurchase,
-        Self::NoSuchSale,
-        Self::WrongDoor,
-        Self::TooManyOrders,
-    ];
-
     /// What the refusal rests on.
     pub fn rests_on(self) -> RestsOn {
         match self {
@@ -120,14 +108,6 @@ impl Refusal {
         self as usize
     }
 
-    /// The word in Lua.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Forgot => "forgot",
-            other => other.code(),
-        }
-    }
-
     /// Why the sale refuses with this code, when the code alone does not say it.
     pub fn reason(self) -> Option<&'static str> {
         matches!(self, Self::Forgot).then_some("forgot")
@@ -136,21 +116,9 @@ impl Refusal {
     /// The code in answers, logs and metrics.
     pub fn code(self) -> &'static str {
         match self {
-            Self::SoldOut => "sold_out",
-            Self::InsufficientStock => "insufficient_stock",
-            Self::NotStarted => "not_started",
-            Self::Ended => "ended",
-            Self::Paused | Self::Forgot => "paused",
-            Self::InvalidPurchase => "invalid_purchase",
-            Self::NoSuchSale => "no_such_sale",
-            Self::WrongDoor => "wrong_door",
-            Self::TooManyOrders => "too_many_orders",
+            Self::Forgot => Self::Paused.word(),
+            other => other.word(),
         }
-    }
-
-    /// The refusal of a Lua word; `None` for a word that is none.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|refusal| refusal.word() == word)
     }
 }
 

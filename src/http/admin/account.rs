@@ -15,7 +15,7 @@ use crate::http::caller::operator::carry_out;
 use crate::http::context::Context;
 use crate::http::extract::body::read_body;
 use crate::http::extract::form;
-use crate::http::respond::problem::Problem;
+use crate::http::respond::problem::{More, Problem};
 use crate::operation::account::{balance, balance_changed, limit_passed, no_such_account, to_json};
 use crate::store::Store;
 use crate::store::orders::accounts::{SetIfOutcome, SetOutcome};
@@ -122,7 +122,7 @@ async fn set(
         )),
         Ok(SetIfOutcome::BalanceChanged { balance }) => {
             let detail = balance_changed(username, balance, seen);
-            Err(conflict("balance_changed", detail).with_balance(balance))
+            Err(conflict("balance_changed", detail).with(More::Balance { balance }))
         }
         Ok(SetIfOutcome::LimitPassed) => Err(conflict("limit_passed", limit_passed(username))),
         Err(error) => Err(Problem::of_changing(&error)),

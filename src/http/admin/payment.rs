@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::http::caller::operator::carry_out;
 use crate::http::context::Context;
 use crate::http::extract::body::read_body;
-use crate::http::respond::problem::Problem;
+use crate::http::respond::problem::{More, Problem};
 use crate::operation::account::{not_paid, paid_to_json};
 use crate::store::Store;
 
@@ -133,7 +133,7 @@ fn refused(event: &Event, payment: &Payment, refusal: PayRefusal) -> Problem {
         PayRefusal::NoSuchAccount => problem(StatusCode::NOT_FOUND),
         PayRefusal::LimitPassed | PayRefusal::Archived => problem(StatusCode::CONFLICT),
         PayRefusal::InsufficientBalance { balance } => {
-            problem(StatusCode::CONFLICT).with_balance(balance)
+            problem(StatusCode::CONFLICT).with(More::Balance { balance })
         }
     }
 }

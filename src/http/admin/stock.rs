@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::http::caller::operator::carry_out;
 use crate::http::context::Context;
 use crate::http::extract::body::{discard, media_type, next_piece, read_body};
-use crate::http::respond::problem::Problem;
+use crate::http::respond::problem::{More, Problem};
 use crate::http::turns::Turn;
 use crate::operation::stock::{Load, StopReason, Stopped, add, check_count, unit_of};
 use crate::operation::units::{UnitList, UnitReader, WrongLine};
@@ -211,7 +211,9 @@ fn stopped_problem(stopped: &Stopped) -> Problem {
         }
         StopReason::Failed(_) => Problem::unknown(detail),
     };
-    problem.with_added(stopped.done)
+    problem.with(More::Added {
+        added: stopped.done,
+    })
 }
 
 /// Takes units out in one step, so that no answer leaves it open which ones.
@@ -282,7 +284,7 @@ fn too_few(sale: &Sale, count: u64, left: i64) -> Problem {
         "sale {id} has {has} left, which is fewer than {count}: what is sold stays sold; \
          nothing was removed"
     );
-    Problem::new(StatusCode::CONFLICT, "insufficient_stock", detail).with_left(left)
+    Problem::new(StatusCode::CONFLICT, "insufficient_stock", detail).with(More::Left { left })
 }
 
 fn removal_failed(id: &SaleId, error: &Failure) -> Problem {

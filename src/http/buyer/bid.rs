@@ -13,13 +13,15 @@ use crate::domain::order::Order;
 use crate::domain::purchase::bid::{BidOutcome, BidRefusal};
 use crate::domain::purchase::outcome::Refusal;
 use crate::domain::time::EpochMs;
+use crate::http::caller::Claim;
 use crate::http::context::Context;
 use crate::http::extract::fault::{Fault, FaultyRequest, FieldName};
 use crate::http::extract::fields::Fields;
 use crate::http::extract::manner::Manner;
 use crate::http::extract::values::{digits, required, sale, text};
 use crate::http::respond::answer::{self, Answer, Row};
-use crate::http::respond::problem::Problem;
+use crate::http::respond::problem::{More, Problem};
+use crate::http::respond::words::purchase;
 use crate::http::standstill;
 use crate::operation::orders::BidView;
 
@@ -68,11 +70,11 @@ fn bidder(
     amount: Option<Value>,
     request: Option<Value>,
 ) -> Result<(Username, Amount, RequestId), Fault> {
-    let username = text(required(username, "username")?, "username")?;
+    let claim = Claim::read(username)?;
     let amount = digits(amount, "amount")?;
     let request = text(required(request, "request_id")?, "request_id")?;
     Ok((
-        Username::parse(username).map_err(|_| Fault::Username)?,
+        claim.buyer()?,
         Amount::parse(&amount).map_err(|_| Fault::Amount)?,
         RequestId::parse(request).map_err(|_| Fault::RequestId)?,
     ))
@@ -99,77 +101,36 @@ struct Body<'a> {
     reason: Option<&'static str>,
 }
 
-const ACCEPTED: Row = Row::new(
-    "bid_accepted",
-    StatusCode::OK,
-    StatusCode::OK,
-    "投标成功。",
-    "Your bid was accepted.",
-);
-const ACCEPTED_IN_PART: Row = Row::new(
-    "bid_accepted",
-    StatusCode::OK,
-    StatusCode::OK,
-    "投标成功，已按剩余额度接受部分金额。",
-    "Your bid was accepted in part: no more was left to the target.",
-);
-const ALREADY_BID: Row = Row::new(
-    "already_bid",
-    StatusCode::OK,
-    StatusCode::OK,
-    "该请求已投标成功，请勿重复请求。",
-    "This request was accepted already; there is no need to ask again.",
-);
-const BID_CANCELLED: Row = Row::new(
-    "already_bid",
-    StatusCode::OK,
-    StatusCode::OK,
-    "该请求的投标已取消。",
-    "This request was accepted before, and its bid was cancelled.",
-);
+const OK: StatusCode = StatusCode::OK;
+const ACCEPTED: Row = Row::new("bid_accepted", OK, OK, purchase::BID_ACCEPTED);
+const ACCEPTED_IN_PART: Row = Row::new("bid_accepted", OK, OK, purchase::BID_ACCEPTED_IN_PART);
+const ALREADY_BID: Row = Row::new("already_bid", OK, OK, purchase::ALREADY_BID);
+const BID_CANCELLED: Row = Row::new("already_bid", OK, OK, purchase::BID_CANCELLED);
 
-/// What the door says to a refusal. What the buying doors say, too, it says like them.
+/// The row of a refusal. What sales say, too, has the row of a sale.
 fn refusal_row(refusal: BidRefusal) -> Row {
-    use StatusCode as Status;
-    let (status, strict, chinese, english) = match refusal {
+    let (status, strict) = match refusal {
         BidRefusal::NoSuchSale => return answer::refusal_row(Refusal::NoSuchSale),
         BidRefusal::WrongDoor => return answer::refusal_row(Refusal::WrongDoor),
         BidRefusal::Paused => return answer::refusal_row(Refusal::Paused),
         BidRefusal::Forgot => return answer::refusal_row(Refusal::Forgot),
         BidRefusal::NotStarted { .. } => return answer::refusal_row(Refusal::NotStarted),
         BidRefusal::Ended => return answer::refusal_row(Refusal::Ended),
-        BidRefusal::RequestIdReused => (
-            Status::UNPROCESSABLE_ENTITY,
-            Status::UNPROCESSABLE_ENTITY,
-            "该 request_id 已用于内容不同的请求，请换一个新的。",
-            "This request_id belongs to a request for something else: send a new one.",
-        ),
-        BidRefusal::TargetReached => (
-            Status::OK,
-            Status::GONE,
-            "现在已满标",
-            "The target is full.",
-        ),
-        BidRefusal::BelowMinimum { .. } => (
-            Status::BAD_REQUEST,
-            Status::BAD_REQUEST,
-            "对不起，投标金额低于最低金额。",
-            "Sorry, the amount is less than the smallest bid.",
-        ),
-        BidRefusal::NoSuchAccount => (
-            Status::NOT_FOUND,
-            Status::NOT_FOUND,
-            "没有这个账户。",
-            "There is no such account.",
-        ),
-        BidRefusal::InsufficientBalance => (
-            Status::OK,
-            Status::CONFLICT,
-            "余额不足",
-            "The balance is too low.",
-        ),
+        BidRefusal::RequestIdReused => {
+            let reused = StatusCode::UNPROCESSABLE_ENTITY;
+            (reused, reused)
+        }
+        BidRefusal::TargetReached => (OK, StatusCode::GONE),
+        BidRefusal::BelowMinimum { .. } => (StatusCode::BAD_REQUEST, StatusCode::BAD_REQUEST),
+        BidRefusal::NoSuchAccount => (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND),
+        BidRefusal::InsufficientBalance => (OK, StatusCode::CONFLICT),
     };
-    Row::new(refusal.code(), status, strict, chinese, english)
+    Row::new(
+        refusal.code(),
+        status,
+        strict,
+        purchase::bid_refusal(refusal),
+    )
 }
 
 /// `POST /bids`
@@ -186,20 +147,20 @@ pub async fn bid(
     })?;
     let goods = asked.goods.clone();
     if context.standstill.held_up(&request) {
-        return Err(failed(&standstill::busy(), manner).with_goods(&goods));
+        return Err(failed(&standstill::busy(), manner).about(&goods));
     }
     let admission = &context.admission;
     let decided = admission
         .bid(asked.username, asked.request, asked.goods, asked.amount)
         .await;
-    let outcome = decided.map_err(|error| failed(&error, manner).with_goods(&goods))?;
+    let outcome = decided.map_err(|error| failed(&error, manner).about(&goods))?;
     answer(&goods, &outcome, manner)
 }
 
 fn faulty(wrong: &FaultyRequest, manner: Manner) -> Problem {
     let problem = Problem::of_fault(&wrong.fault, manner);
     match &wrong.goods {
-        Some(goods) => problem.with_goods(goods),
+        Some(goods) => problem.about(goods),
         None => problem,
     }
 }
@@ -256,8 +217,11 @@ fn refused(goods: &SaleId, refusal: BidRefusal, manner: Manner) -> Result<Answer
         BidRefusal::NoSuchSale
         | BidRefusal::WrongDoor
         | BidRefusal::RequestIdReused
-        | BidRefusal::NoSuchAccount => Err(problem().with_goods(goods)),
-        BidRefusal::BelowMinimum { bid_min } => Err(problem().with_bid_min(goods, bid_min)),
+        | BidRefusal::NoSuchAccount => Err(problem().about(goods)),
+        BidRefusal::BelowMinimum { bid_min } => {
+            let goods = goods.to_string();
+            Err(problem().with(More::BidMin { goods, bid_min }))
+        }
     }
 }
 

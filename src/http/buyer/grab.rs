@@ -8,11 +8,12 @@ use serde_json::Value;
 use crate::domain::ids::{SaleId, Username};
 use crate::domain::purchase::attempt::Purchase;
 use crate::domain::sale::Door;
+use crate::http::caller::Claim;
 use crate::http::context::Context;
 use crate::http::extract::fault::{Fault, FaultyRequest, FieldName};
 use crate::http::extract::fields::Fields;
 use crate::http::extract::manner::Manner;
-use crate::http::extract::values::{digits, required, sale, text};
+use crate::http::extract::values::{digits, sale};
 use crate::http::respond::answer;
 use crate::http::standstill;
 
@@ -119,9 +120,9 @@ impl AttemptRequest {
 
 fn buyer(named: Option<Value>, purchase: Option<Value>) -> Result<(Username, Purchase), Fault> {
     // What is missing or of a wrong type is named before what breaks a rule.
-    let named = text(required(named, "username")?, "username")?;
+    let claim = Claim::read(named)?;
     let purchase = digits(purchase, "purchase")?;
-    let username = Username::parse(named).map_err(|_| Fault::Username)?;
+    let username = claim.buyer()?;
     let purchase = Purchase::parse(&purchase).map_err(|_| Fault::Purchase)?;
     Ok((username, purchase))
 }

@@ -9,20 +9,21 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
-use crate::domain::ids::{OrderId, Username};
+use crate::domain::caller::Caller;
+use crate::domain::ids::OrderId;
 use crate::domain::order::Order;
-use crate::domain::order::change::{Asker, Change, ChangeOutcome, ChangeRefusal};
+use crate::domain::order::change::{Change, ChangeOutcome, ChangeRefusal};
 use crate::failure::Failure;
-use crate::http::caller::token::{Door, Shown};
-use crate::http::caller::{operator, username_in_body, username_in_query, who};
+use crate::http::caller::token::Door;
+use crate::http::caller::{self, named_in_body, named_in_query, operator, who};
 use crate::http::context::Context;
 use crate::http::extract::body::{discard, read_body};
 use crate::http::extract::fault::BODY_BYTES_MAX;
 use crate::http::extract::manner::Manner;
 use crate::http::respond::answer::RESULT_HEADER;
 use crate::http::respond::headers::guarded;
-use crate::http::respond::problem::Problem;
-use crate::http::respond::words::Sentence;
+use crate::http::respond::problem::{More, Problem};
+use crate::http::respond::words::{self, Text};
 use crate::operation::orders::OrderView;
 
 /// What shows an order. The order of the fields is part of the contract.
@@ -37,22 +38,14 @@ struct Shows<'a> {
 /// `GET /orders/{id}`
 pub async fn show(context: Data<Context>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let manner = Manner::of(&request, context.strict_status);
-    let buyer = match context.token.shown(&request) {
-        Shown::Token => None,
-        Shown::Wrong => return Err(context.token.wrong(&request, Door::Orders)),
-        Shown::Nothing => Some(asking(&request, manner)?),
-    };
+    let named = || named_in_query(request.query_string());
+    let caller = caller::of_order(&context.token, &request, named, manner)?;
     let id = order_id(&request, manner)?;
-    let found = match buyer {
-        None => {
-            let found = context.store.order_kept(&id).await;
-            found.map_err(|error| Problem::of_reading(&error))?
-        }
-        Some(buyer) => {
-            let found = context.store.order_named(&id, &buyer).await;
-            found.map_err(|error| unseen(&error, manner))?
-        }
-    };
+    let found = context.store.order_seen_by(&id, &caller).await;
+    let found = found.map_err(|failure| match caller {
+        Caller::Operator => Problem::of_reading(&failure),
+        Caller::Named(_) | Caller::Known(_) => unseen(&failure, manner),
+    })?;
     let order = found.ok_or_else(|| no_such_order(manner))?;
     Ok(json(&mut HttpResponse::Ok(), &OrderView::from(&order)))
 }
@@ -100,30 +93,24 @@ pub async fn cancel(
     let manner = Manner::of(&request, context.strict_status);
     let body = read_body(body, BODY_BYTES_MAX).await;
     let body = body.map_err(|fault| Problem::of_fault(&fault, manner))?;
-    let buyer = match context.token.shown(&request) {
-        Shown::Token => None,
-        Shown::Wrong => return Err(context.token.wrong(&request, Door::Orders)),
-        Shown::Nothing if body.is_empty() => return Err(nobody(manner)),
-        Shown::Nothing => {
-            let username = username_in_body(&request, &body);
-            Some(username.map_err(|fault| Problem::of_fault(&fault, manner))?)
-        }
-    };
+    let named = || named_in_body(&request, &body);
+    let caller = caller::of_order(&context.token, &request, named, manner)?;
     let id = order_id(&request, manner)?;
-    let outcome = match buyer {
-        Some(_) if context.standstill.held_up(&request) => return Err(busy(manner)),
-        Some(buyer) => {
-            let asker = Some(Asker::Named(&buyer));
-            context.admission.cancel(&id, asker).await
-        }
-        None => {
+    let outcome = match caller {
+        Caller::Operator => {
             let (admission, who) = (context.admission.clone(), who(&request));
             let cancelling = async move {
-                let outcome = admission.cancel(&id, None).await;
+                let outcome = admission.cancel(&id, &Caller::Operator).await;
                 log(Change::Cancel, &who, &id, &outcome);
                 outcome
             };
             operator::carry_out(&context, &request, cancelling).await?
+        }
+        Caller::Named(_) | Caller::Known(_) if context.standstill.held_up(&request) => {
+            return Err(busy(manner));
+        }
+        buyer @ (Caller::Named(_) | Caller::Known(_)) => {
+            context.admission.cancel(&id, &buyer).await
         }
     };
     answer(Change::Cancel, outcome, manner)
@@ -141,41 +128,21 @@ async fn asked_by_operator(
     Ok((order_id(request, manner)?, manner))
 }
 
-/// 401 for whoever shows no token and names no buyer. It does not depend on the order.
-fn nobody(manner: Manner) -> Problem {
-    let sentence = Sentence::new(
-        "请提供买家的 username，或操作员的令牌：`Authorization: Bearer TOKEN`。",
-        "Send the buyer's username, or the operators' token: `Authorization: Bearer TOKEN`.",
-    );
-    Problem::unauthorized(sentence.said(manner))
-}
-
-/// The buyer that the query names.
-fn asking(request: &HttpRequest, manner: Manner) -> Result<Username, Problem> {
-    let username = username_in_query(request.query_string());
-    let username = username.map_err(|fault| Problem::of_fault(&fault, manner))?;
-    username.ok_or_else(|| nobody(manner))
-}
-
 fn order_id(request: &HttpRequest, manner: Manner) -> Result<OrderId, Problem> {
     let id = request.match_info().get("id").unwrap_or_default();
     OrderId::parse(id).map_err(|_| no_such_order(manner))
 }
 
 fn no_such_order(manner: Manner) -> Problem {
-    let sentence = Sentence::new("没有这个订单。", "There is no such order.");
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "no_such_order",
-        sentence.said(manner),
-    )
+    let detail = words::orders::NO_SUCH_ORDER.said(manner);
+    Problem::new(StatusCode::NOT_FOUND, "no_such_order", detail)
 }
 
 /// What an operator asked for, and what became of it.
 fn log(change: Change, who: &str, id: &OrderId, outcome: &Result<ChangeOutcome, Failure>) {
     let became = match outcome {
-        Ok(ChangeOutcome::Changed(_)) => change_row(change).0,
-        Ok(ChangeOutcome::Repeated(_)) => repeat_row(change).0,
+        Ok(ChangeOutcome::Changed(_)) => change_code(change),
+        Ok(ChangeOutcome::Repeated(_)) => repeat_code(change),
         Ok(ChangeOutcome::Refused(refusal, _)) => refusal.code(),
         Ok(ChangeOutcome::NoSuchOrder) => "no_such_order",
         Err(failure) => failure.label(),
@@ -188,58 +155,40 @@ fn answer(
     outcome: Result<ChangeOutcome, Failure>,
     manner: Manner,
 ) -> Result<HttpResponse, Problem> {
+    let shown = |code, text: Text, order: &Order| {
+        with_order(&mut HttpResponse::Ok(), code, text.said(manner), order)
+    };
     match outcome {
-        Ok(ChangeOutcome::Changed(order)) => Ok(changed(change_row(change), &order, manner)),
-        Ok(ChangeOutcome::Repeated(order)) => Ok(changed(repeat_row(change), &order, manner)),
+        Ok(ChangeOutcome::Changed(order)) => Ok(shown(
+            change_code(change),
+            words::orders::changed(change),
+            &order,
+        )),
+        Ok(ChangeOutcome::Repeated(order)) => Ok(shown(
+            repeat_code(change),
+            words::orders::repeated(change),
+            &order,
+        )),
         Ok(ChangeOutcome::Refused(refusal, order)) => Err(refused(change, refusal, &order, manner)),
         Ok(ChangeOutcome::NoSuchOrder) => Err(no_such_order(manner)),
         Err(error) => Err(failed(&error, manner)),
     }
 }
 
-fn change_row(change: Change) -> (&'static str, Sentence) {
+fn change_code(change: Change) -> &'static str {
     match change {
-        Change::Confirm => (
-            "confirmed",
-            Sentence::new("订单已确认。", "The order is confirmed."),
-        ),
-        Change::Cancel => (
-            "cancelled",
-            Sentence::new("订单已取消。", "The order is cancelled."),
-        ),
-        Change::Use => ("used", Sentence::new("订单已使用。", "The order is used.")),
+        Change::Confirm => "confirmed",
+        Change::Cancel => "cancelled",
+        Change::Use => "used",
     }
 }
 
-fn repeat_row(change: Change) -> (&'static str, Sentence) {
+fn repeat_code(change: Change) -> &'static str {
     match change {
-        Change::Confirm => (
-            "already_confirmed",
-            Sentence::new(
-                "订单此前已经确认，请勿重复请求。",
-                "The order was confirmed before; there is no need to ask again.",
-            ),
-        ),
-        Change::Cancel => (
-            "already_cancelled",
-            Sentence::new(
-                "订单此前已经取消，请勿重复请求。",
-                "The order was cancelled before; there is no need to ask again.",
-            ),
-        ),
-        Change::Use => (
-            "already_used",
-            Sentence::new(
-                "订单此前已经使用。",
-                "The order was used before: do not hand anything out again.",
-            ),
-        ),
+        Change::Confirm => "already_confirmed",
+        Change::Cancel => "already_cancelled",
+        Change::Use => "already_used",
     }
-}
-
-fn changed(row: (&'static str, Sentence), order: &Order, manner: Manner) -> HttpResponse {
-    let (code, sentence) = row;
-    with_order(&mut HttpResponse::Ok(), code, sentence.said(manner), order)
 }
 
 /// An answer that shows what became of an order.
@@ -261,58 +210,19 @@ pub(super) fn with_order(
 
 fn refused(change: Change, refusal: ChangeRefusal, order: &Order, manner: Manner) -> Problem {
     let refund_due = refusal.refund_due(change);
-    let detail = refusal_sentence(refusal, refund_due, order).said(manner);
+    let detail = words::orders::refusal(refusal, refund_due, order).said(manner);
     let problem = Problem::new(StatusCode::CONFLICT, refusal.code(), detail);
     if refund_due {
-        problem.with_refund_due()
+        problem.with(More::RefundDue { refund_due: true })
     } else {
         problem
     }
 }
 
-fn refusal_sentence(refusal: ChangeRefusal, refund_due: bool, order: &Order) -> Sentence {
-    match refusal {
-        ChangeRefusal::Expired if refund_due => Sentence::new(
-            "订单已过期，应当退款。",
-            "The order has expired: a refund is due.",
-        ),
-        ChangeRefusal::Expired => Sentence::new("订单已过期。", "The order has expired."),
-        ChangeRefusal::Cancelled if refund_due => Sentence::new(
-            "订单已取消，应当退款。",
-            "The order is cancelled: a refund is due.",
-        ),
-        ChangeRefusal::Cancelled => Sentence::new("订单已取消。", "The order is cancelled."),
-        ChangeRefusal::Used => Sentence::new("订单已使用。", "The order is used."),
-        ChangeRefusal::NotConfirmed => {
-            Sentence::new("订单尚未确认。", "The order is not confirmed yet.")
-        }
-        ChangeRefusal::NotCancellable if order.bid().is_some() => Sentence::new(
-            "投标不能取消：标的已满标，或不接受取消，或已过取消期限。",
-            "The bid cannot be cancelled: its target is full, or takes no bids back, or not any more.",
-        ),
-        ChangeRefusal::NotCancellable => Sentence::new(
-            "订单已确认，不能再取消。",
-            "The order is confirmed and cannot be cancelled any more.",
-        ),
-        ChangeRefusal::NotConfirmable => Sentence::new(
-            "投标无需确认。",
-            "The order is a bid: there is nothing to confirm.",
-        ),
-        ChangeRefusal::NotUsable => Sentence::new(
-            "投标没有可领取的商品。",
-            "The order is a bid: there is nothing to hand out.",
-        ),
-    }
-}
-
 fn failed(error: &Failure, manner: Manner) -> Problem {
-    let sentence = Sentence::new(
-        "结果未知，请重试，重复请求是安全的。",
-        "The outcome is unknown; please try again, which is safe.",
-    );
     match error {
         Failure::Busy(_) => busy(manner),
-        Failure::Unknown(_) => Problem::later("unknown", sentence.said(manner)),
+        Failure::Unknown(_) => Problem::later("unknown", words::orders::UNKNOWN.said(manner)),
         Failure::Unreadable(_) => unreadable(error, manner),
     }
 }
@@ -327,16 +237,11 @@ fn unseen(error: &Failure, manner: Manner) -> Problem {
 
 fn unreadable(failure: &Failure, manner: Manner) -> Problem {
     tracing::error!(%failure, "an order cannot be read: run `seckill audit --deep`");
-    let sentence = Sentence::new("订单数据无法读取。", "The order cannot be read.");
-    Problem::unreadable(sentence.said(manner))
+    Problem::unreadable(words::orders::UNREADABLE.said(manner))
 }
 
 fn busy(manner: Manner) -> Problem {
-    let sentence = Sentence::new(
-        "系统繁忙，请稍后再试。",
-        "The system is busy; please try again later.",
-    );
-    Problem::later("busy", sentence.said(manner))
+    Problem::later("busy", words::BUSY.said(manner))
 }
 
 fn json(response: &mut HttpResponseBuilder, body: &impl Serialize) -> HttpResponse {

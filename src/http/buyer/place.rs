@@ -15,19 +15,17 @@ use crate::domain::ids::{RequestId, SaleId, Username};
 use crate::domain::order::Order;
 use crate::domain::purchase::attempt::Purchase;
 use crate::domain::purchase::outcome::Refusal;
-use crate::domain::purchase::place::{
-    Basket, LINES_MAX, PlaceOutcome, PlaceRefusal, Wish, WrongBasket,
-};
+use crate::domain::purchase::place::{Basket, PlaceOutcome, PlaceRefusal, Wish, WrongBasket};
 use crate::failure::Failure;
+use crate::http::caller::Claim;
 use crate::http::context::Context;
 use crate::http::extract::body::{is_form, read_body};
 use crate::http::extract::fault::Fault;
 use crate::http::extract::fields::Object;
 use crate::http::extract::manner::Manner;
-use crate::http::extract::values::{digits, required, text, username};
-use crate::http::respond::answer;
-use crate::http::respond::problem::Problem;
-use crate::http::respond::words::Sentence;
+use crate::http::extract::values::{digits, required, text};
+use crate::http::respond::problem::{More, Problem};
+use crate::http::respond::words::{self, Text, faults, purchase};
 use crate::http::standstill;
 
 /// Largest body, in bytes: the longest names and 20 lines fit in every encoding.
@@ -81,33 +79,13 @@ impl PlacementFault {
         }
     }
 
-    /// The sentence in Chinese.
-    pub fn chinese(&self) -> String {
+    /// What is wrong, in words.
+    fn text(&self) -> Text<String> {
         match self {
-            Self::MediaType => "请求格式须为 application/json。".to_owned(),
-            Self::Whole(fault) => fault.chinese(),
-            Self::Line(place, fault) => format!("lines[{place}]：{}", fault.chinese()),
-            Self::Basket(WrongBasket::LineCount) => format!("字段 lines 须有 1–{LINES_MAX} 行。"),
-            Self::Basket(WrongBasket::SeveralEvents) => {
-                "字段 lines 中的抢购须属于同一活动（编号中“.”之前的部分相同）。".to_owned()
-            }
-        }
-    }
-
-    /// The sentence in English.
-    pub fn english(&self) -> String {
-        match self {
-            Self::MediaType => "Send application/json.".to_owned(),
-            Self::Whole(fault) => fault.english(),
-            Self::Line(place, fault) => format!("lines[{place}]: {}", fault.english()),
-            Self::Basket(WrongBasket::LineCount) => {
-                format!("The field lines must have 1 to {LINES_MAX} lines.")
-            }
-            Self::Basket(WrongBasket::SeveralEvents) => {
-                "The field lines must name sales of one event: the part of their ids before the \
-                 dot. Send an order for each event."
-                    .to_owned()
-            }
+            Self::MediaType => faults::JSON.owned(),
+            Self::Whole(fault) => faults::fault(fault),
+            Self::Line(place, fault) => faults::in_line(*place, fault),
+            Self::Basket(wrong) => faults::basket(*wrong),
         }
     }
 }
@@ -145,7 +123,7 @@ impl PlacementRequest {
         }
         let broken = |e: serde_json::Error| Fault::BrokenJson(e.to_string());
         let Object::<Fields>(fields) = serde_json::from_slice(body).map_err(broken)?;
-        let username = username(fields.username)?;
+        let username = Claim::read(fields.username)?.buyer()?;
         let request = text(required(fields.request_id, "request_id")?, "request_id")?;
         let lines = fields.lines.ok_or(Fault::Missing("lines"))?;
         let wishes = lines.into_iter().enumerate().map(|(place, Object(line))| {
@@ -197,7 +175,7 @@ pub async fn place(
         PlaceOutcome::Grabbed(order) => {
             let mut response = HttpResponse::Created();
             response.insert_header((LOCATION, format!("/orders/{}", order.id)));
-            let message = answer::GRABBED.message(manner);
+            let message = purchase::GRABBED.said(manner);
             Ok(with_order(&mut response, code, message, order))
         }
         PlaceOutcome::Repeated(order) => {
@@ -211,42 +189,36 @@ pub async fn place(
 /// What is said of an order that the same request got before.
 fn repeated(order: &Order, manner: Manner) -> &'static str {
     if order.state.is_alive() {
-        return answer::ALREADY_GRABBED.message(manner);
+        return purchase::ALREADY_GRABBED.said(manner);
     }
-    let sentence = Sentence::new(
-        "该请求的订单已取消或已过期。",
-        "This request got an order before, which was cancelled or has expired.",
-    );
-    sentence.said(manner)
+    purchase::ORDER_DIED.said(manner)
 }
 
 fn refused(code: &'static str, refusal: &PlaceRefusal, manner: Manner) -> Problem {
     match refusal {
         PlaceRefusal::RequestIdReused => {
-            let sentence = Sentence::new(
-                "该 request_id 已用于内容不同的订单，请换一个新的。",
-                "This request_id belongs to an order of something else: send a new one.",
-            );
-            Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                code,
-                sentence.said(manner),
-            )
+            let detail = purchase::ORDER_REQUEST_REUSED.said(manner);
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
         }
         PlaceRefusal::AlreadyGrabbed { goods, order } => {
-            let detail = answer::ALREADY_GRABBED.message(manner);
-            Problem::new(StatusCode::CONFLICT, code, detail).with_order(goods, order)
+            let detail = purchase::ALREADY_GRABBED.said(manner);
+            let (goods, order) = (goods.to_string(), order.to_string());
+            Problem::new(StatusCode::CONFLICT, code, detail).with(More::Order { goods, order })
         }
         PlaceRefusal::NotStarted { goods, opens_at } => {
-            let detail = answer::refusal_row(Refusal::NotStarted).message(manner);
-            Problem::new(StatusCode::CONFLICT, code, detail).with_opens_at(goods, *opens_at)
+            let detail = purchase::refusal(Refusal::NotStarted).said(manner);
+            let (goods, opens_at) = (goods.to_string(), *opens_at);
+            Problem::new(StatusCode::CONFLICT, code, detail).with(More::OpensAt { goods, opens_at })
         }
         PlaceRefusal::Line { goods, refusal } => {
-            let detail = answer::refusal_row(*refusal).message(manner);
+            let detail = purchase::refusal(*refusal).said(manner);
             let problem = Problem::new(line_status(*refusal), code, detail);
             match refusal.reason() {
-                Some(reason) => problem.with_reason(goods, reason),
-                None => problem.with_goods(goods),
+                Some(reason) => problem.with(More::Reason {
+                    goods: goods.to_string(),
+                    reason,
+                }),
+                None => problem.about(goods),
             }
         }
     }
@@ -268,30 +240,22 @@ fn line_status(refusal: Refusal) -> StatusCode {
 }
 
 fn faulty(fault: &PlacementFault, manner: Manner) -> Problem {
-    let detail = if manner.english {
-        fault.english()
-    } else {
-        fault.chinese()
-    };
-    Problem::new(fault.status(), fault.code(), detail)
+    Problem::new(fault.status(), fault.code(), fault.text().said(manner))
 }
 
 /// Nothing was decided: not executed, or nobody knows.
 pub(super) fn failed(error: &Failure, manner: Manner) -> Problem {
-    let sentence = Sentence::new(
-        "结果未知，请用同一 request_id 重新发送该请求。",
-        "The outcome is unknown; please send the same request, with its request_id, again.",
-    );
     match error {
-        Failure::Busy(_) => Problem::later("busy", answer::BUSY_ROW.message(manner)),
-        Failure::Unknown(_) => Problem::later("unknown", sentence.said(manner)),
-        Failure::Unreadable(_) => Problem::unreadable(answer::UNREADABLE_ROW.message(manner)),
+        Failure::Busy(_) => Problem::later("busy", words::BUSY.said(manner)),
+        Failure::Unknown(_) => Problem::later("unknown", purchase::REQUEST_UNKNOWN.said(manner)),
+        Failure::Unreadable(_) => Problem::unreadable(purchase::UNREADABLE.said(manner)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::purchase::place::LINES_MAX;
 
     fn read(body: &str) -> Result<PlacementRequest, PlacementFault> {
         PlacementRequest::from_json(body.as_bytes())

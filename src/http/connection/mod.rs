@@ -181,6 +181,9 @@ impl Connection {
 
     /// Bytes of an answer were taken to be sent, or found no room.
     fn written(&self, socket: &TcpStream, has_room: bool) {
+        if has_room && self.stall.take().is_some() && self.phase.get() == Phase::Head {
+            self.since.set(self.register.now());
+        }
         let stall = match self.stall.get() {
             _ if has_room => None,
             None => Some(self.stalled(socket)),

@@ -161,11 +161,13 @@ impl Register {
         self.make_room(open);
     }
 
-    /// Whether a connection was silent for too long.
+    /// Whether a connection was silent for too long. While it takes nothing of an answer, nothing
+    /// is read from it, so the rest of a head that it sent has not come in yet.
     fn late(&self, connection: &Connection) -> Option<Closed> {
         let silent = self.now.get() - connection.since.get();
+        let is_read = connection.stalled_since().is_none();
         match connection.phase.get() {
-            Phase::Head if silent > HEAD_TICKS_MAX => Some(Closed::Head),
+            Phase::Head if silent > HEAD_TICKS_MAX && is_read => Some(Closed::Head),
             Phase::Idle if silent > IDLE_TICKS_MAX => Some(Closed::Idle),
             _ => None,
         }
@@ -294,6 +296,12 @@ mod tests {
         phases.map(|phase| phase == Phase::Ended).collect()
     }
 
+    /// Its other end takes nothing of an answer.
+    fn stall(stream: &Stream) {
+        let stalled = stream.0.stalled(&stream.0.socket.borrow());
+        stream.0.stall.set(Some(stalled));
+    }
+
     #[test]
     fn silence_ends_a_connection_and_work_does_not() {
         System::new().block_on(async {
@@ -304,6 +312,27 @@ mod tests {
                 let expected = [tick > HEAD_TICKS_MAX, tick > IDLE_TICKS_MAX, false];
                 assert_eq!(ended(&streams), expected, "{tick}");
             }
+        });
+    }
+
+    /// It has not come in yet.
+    #[test]
+    fn a_half_head_behind_answers_that_are_not_taken_has_its_time_afterwards() {
+        System::new().block_on(async {
+            let (register, streams) = self::register(9, &[Phase::Head]).await;
+            stall(&streams[0]);
+            for _ in 0..2 * HEAD_TICKS_MAX {
+                register.tick();
+            }
+            assert_eq!(ended(&streams), [false]);
+            let connection = &streams[0].0;
+            connection.written(&connection.socket.borrow(), true);
+            for _ in 0..HEAD_TICKS_MAX {
+                register.tick();
+                assert_eq!(ended(&streams), [false]);
+            }
+            register.tick();
+            assert_eq!(ended(&streams), [true]);
         });
     }
 
@@ -334,10 +363,6 @@ mod tests {
                 Phase::Idle,
             ];
             let (register, streams) = register(5, &phases).await;
-            let stall = |stream: &Stream| {
-                let stalled = stream.0.stalled(&stream.0.socket.borrow());
-                stream.0.stall.set(Some(stalled));
-            };
             stall(&streams[3]);
             for _ in 0..SILENT_TICKS_MIN {
                 register.tick();

@@ -3,17 +3,11 @@
 use serde_json::Value;
 
 use super::fault::{Fault, FieldName};
-use crate::domain::ids::{SaleId, Username};
+use crate::domain::ids::SaleId;
 
 /// The sale that a field names.
 pub fn sale(goods: Value) -> Result<SaleId, Fault> {
     SaleId::parse(&text(goods, "goods")?).map_err(|_| Fault::Goods)
-}
-
-/// Who asks.
-pub fn username(value: Option<Value>) -> Result<Username, Fault> {
-    let named = text(required(value, "username")?, "username")?;
-    Username::parse(named).map_err(|_| Fault::Username)
 }
 
 /// The text of a field that may also be a number.

@@ -12,6 +12,7 @@ use actix_web::web::Bytes;
 use serde::Serialize;
 
 use super::headers::{NO_STORE, NOSNIFF};
+use super::words::{self, Text, faults, purchase};
 use crate::domain::ids::SaleId;
 use crate::domain::purchase::outcome::{Grant, Outcome, Refusal};
 use crate::failure::Failure;
@@ -47,8 +48,7 @@ pub struct Row {
     code: &'static str,
     status: StatusCode,
     strict_status: StatusCode,
-    chinese: &'static str,
-    english: &'static str,
+    text: Text,
 }
 
 impl Row {
@@ -57,15 +57,13 @@ impl Row {
         code: &'static str,
         status: StatusCode,
         strict_status: StatusCode,
-        chinese: &'static str,
-        english: &'static str,
+        text: Text,
     ) -> Self {
         Self {
             code,
             status,
             strict_status,
-            chinese,
-            english,
+            text,
         }
     }
 
@@ -85,114 +83,37 @@ impl Row {
 
     /// The sentence for people.
     pub fn message(&self, manner: Manner) -> &'static str {
-        if manner.english {
-            self.english
-        } else {
-            self.chinese
-        }
+        self.text.said(manner)
     }
 }
 
-/// Units were taken.
-pub const GRABBED: Row = Row::new(
-    "grabbed",
-    StatusCode::OK,
-    StatusCode::OK,
-    "恭喜您，您已抢到。",
-    "Congratulations, you got it.",
-);
-/// There is an order already.
-pub const ALREADY_GRABBED: Row = Row::new(
-    "already_grabbed",
-    StatusCode::OK,
-    StatusCode::CONFLICT,
-    "您已经抢到了，请勿重复请求。",
-    "You have got it already; there is no need to ask again.",
-);
-/// Nothing was executed.
-pub const BUSY_ROW: Row = Row::new(
-    "busy",
-    StatusCode::SERVICE_UNAVAILABLE,
-    StatusCode::SERVICE_UNAVAILABLE,
-    "系统繁忙，请稍后再试。",
-    "The system is busy; please try again later.",
-);
-const UNKNOWN_ROW: Row = Row::new(
-    "unknown",
-    StatusCode::SERVICE_UNAVAILABLE,
-    StatusCode::SERVICE_UNAVAILABLE,
-    "结果未知，请用同一用户重试。",
-    "The outcome is unknown; please try again as the same user.",
-);
-/// Nothing was executed, and nothing will be until an operator has mended the order.
-pub const UNREADABLE_ROW: Row = Row::new(
+const OK: StatusCode = StatusCode::OK;
+const CONFLICT: StatusCode = StatusCode::CONFLICT;
+const BUSY_STATUS: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+const UNREADABLE_STATUS: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
+
+const GRABBED: Row = Row::new("grabbed", OK, OK, purchase::GRABBED);
+const ALREADY_GRABBED: Row = Row::new("already_grabbed", OK, CONFLICT, purchase::ALREADY_GRABBED);
+const BUSY_ROW: Row = Row::new("busy", BUSY_STATUS, BUSY_STATUS, words::BUSY);
+const UNKNOWN_ROW: Row = Row::new("unknown", BUSY_STATUS, BUSY_STATUS, purchase::UNKNOWN);
+const UNREADABLE_ROW: Row = Row::new(
     "unreadable",
-    StatusCode::INTERNAL_SERVER_ERROR,
-    StatusCode::INTERNAL_SERVER_ERROR,
-    "订单数据无法读取，请联系商家。",
-    "Your order cannot be read; please contact the shop.",
+    UNREADABLE_STATUS,
+    UNREADABLE_STATUS,
+    purchase::UNREADABLE,
 );
 
-/// What a door says to a refusal.
+/// The row of a refusal.
 pub fn refusal_row(refusal: Refusal) -> Row {
-    use StatusCode as Status;
-    let (status, strict, chinese, english) = match refusal {
-        Refusal::SoldOut => (
-            Status::OK,
-            Status::GONE,
-            "很遗憾，抢购已经结束。",
-            "Sorry, everything is sold out.",
-        ),
-        Refusal::InsufficientStock => (
-            Status::OK,
-            Status::CONFLICT,
-            "不好意思，库存不足了，请减少数量再次请求。",
-            "Sorry, too few are left; please ask again for fewer.",
-        ),
-        Refusal::NotStarted => (
-            Status::OK,
-            too_early(),
-            "抢购尚未开始。",
-            "The sale has not started yet.",
-        ),
-        Refusal::Ended => (
-            Status::OK,
-            Status::GONE,
-            "抢购已经结束。",
-            "The sale has ended.",
-        ),
-        Refusal::Paused | Refusal::Forgot => (
-            Status::OK,
-            too_early(),
-            "抢购暂停中。",
-            "The sale is paused.",
-        ),
-        Refusal::InvalidPurchase => (
-            Status::BAD_REQUEST,
-            Status::BAD_REQUEST,
-            "对不起，请选择正确的抢购数量！",
-            "Sorry, please choose a valid quantity!",
-        ),
-        Refusal::NoSuchSale => (
-            Status::NOT_FOUND,
-            Status::NOT_FOUND,
-            "没有这个抢购。",
-            "There is no such sale.",
-        ),
-        Refusal::WrongDoor => (
-            Status::CONFLICT,
-            Status::CONFLICT,
-            "该抢购不支持这种方式。",
-            "This sale does not sell at this door.",
-        ),
-        Refusal::TooManyOrders => (
-            Status::OK,
-            Status::CONFLICT,
-            "您在本场抢购中的订单次数已达上限。",
-            "You have had as many orders of this sale as it allows.",
-        ),
+    let (status, strict) = match refusal {
+        Refusal::SoldOut | Refusal::Ended => (OK, StatusCode::GONE),
+        Refusal::NotStarted | Refusal::Paused | Refusal::Forgot => (OK, too_early()),
+        Refusal::InsufficientStock | Refusal::TooManyOrders => (OK, CONFLICT),
+        Refusal::InvalidPurchase => (StatusCode::BAD_REQUEST, StatusCode::BAD_REQUEST),
+        Refusal::NoSuchSale => (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND),
+        Refusal::WrongDoor => (CONFLICT, CONFLICT),
     };
-    Row::new(refusal.code(), status, strict, chinese, english)
+    Row::new(refusal.code(), status, strict, purchase::refusal(refusal))
 }
 
 /// 425 Too Early, which the HTTP library does not name.
@@ -221,7 +142,7 @@ static UNREADABLE: LazyLock<Constant> = LazyLock::new(|| Constant::new(UNREADABL
 
 impl Constant {
     fn new(row: Row, reason: Option<&str>) -> Self {
-        let json = [row.chinese, row.english].map(|message| {
+        let json = [row.text.zh, row.text.en].map(|message| {
             let mut json = json(&body(row.code, message));
             json.pop(); // the brace, which now comes after the goods
             json + ",\"goods\":\""
@@ -280,11 +201,7 @@ pub fn failure(goods: &SaleId, failure: &Failure, manner: Manner) -> HttpRespons
 /// The answer to a request that is wrong.
 pub fn faulty(request: &FaultyRequest, manner: Manner) -> HttpResponse {
     let fault = &request.fault;
-    let message = if manner.english {
-        fault.english()
-    } else {
-        fault.chinese()
-    };
+    let message = faults::fault(fault).said(manner);
     let body = Body {
         goods: request.goods.as_ref().map(SaleId::as_str),
         ..body(fault.code(), &message)

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::answer::{RESULT_HEADER, RETRY_AFTER_SECONDS};
 use super::headers::guarded;
-use crate::domain::ids::{OrderId, SaleId};
+use super::words::faults;
+use crate::domain::ids::SaleId;
 use crate::domain::time::EpochMs;
 use crate::failure::Failure;
 use crate::http::extract::body::discard;
@@ -24,31 +25,67 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
-    more: More,
+    more: Option<Box<More>>,
     hint: Hint,
 }
 
-/// What some problems say besides.
-#[derive(Debug)]
-enum More {
-    Nothing,
+/// What some problems say beyond what all say. The order of the fields is part of the contract.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum More {
     /// The sale that it is about.
-    Goods(SaleId),
-    /// The sale that it is about, and the order of it that the buyer holds.
-    Order(Box<(SaleId, OrderId)>),
+    Goods {
+        /// Its id.
+        goods: String,
+    },
+    /// The buyer holds an order of this sale.
+    Order {
+        /// The sale.
+        goods: String,
+        /// The order.
+        order: String,
+    },
     /// Money that was paid must go back.
-    RefundDue,
-    /// The target that it is about, and its smallest bid.
-    BidMin(Box<(SaleId, u64)>),
-    /// The sale that it is about, and when it opens.
-    OpensAt(Box<(SaleId, EpochMs)>),
-    Reason(Box<(SaleId, &'static str)>),
+    RefundDue {
+        /// True.
+        refund_due: bool,
+    },
+    /// The smallest bid of a target.
+    BidMin {
+        /// The target.
+        goods: String,
+        /// In cents.
+        bid_min: u64,
+    },
+    /// The sale has not opened.
+    OpensAt {
+        /// The sale.
+        goods: String,
+        /// When it opens.
+        opens_at: EpochMs,
+    },
+    /// Why a sale refuses.
+    Reason {
+        /// The sale.
+        goods: String,
+        /// A word.
+        reason: &'static str,
+    },
     /// Units that are left.
-    Left(i64),
+    Left {
+        /// How many.
+        left: i64,
+    },
     /// Units that were added all the same.
-    Added(u64),
-    /// Cents that the account has.
-    Balance(u64),
+    Added {
+        /// How many.
+        added: u64,
+    },
+    /// What an account has.
+    Balance {
+        /// In cents.
+        balance: u64,
+    },
 }
 
 /// How to do better, as a header.
@@ -70,24 +107,8 @@ struct Body<'a> {
     code: &'a str,
     title: &'a str,
     detail: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    goods: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    order: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refund_due: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bid_min: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    opens_at: Option<EpochMs>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    left: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    added: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    balance: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
+    #[serde(flatten)]
+    more: Option<&'a More>,
 }
 
 impl Problem {
@@ -97,7 +118,7 @@ impl Problem {
             status,
             code,
             detail: detail.into(),
-            more: More::Nothing,
+            more: None,
             hint: Hint::None,
         }
     }
@@ -109,11 +130,7 @@ impl Problem {
 
     /// 400, 413 or 415, in the language of the sender.
     pub fn of_fault(fault: &Fault, manner: Manner) -> Self {
-        let detail = if manner.english {
-            fault.english()
-        } else {
-            fault.chinese()
-        };
+        let detail = faults::fault(fault).said(manner);
         Self::new(fault.status(), fault.code(), detail)
     }
 
@@ -188,56 +205,14 @@ impl Problem {
     }
 
     /// Says which sale it is about.
-    pub fn with_goods(mut self, goods: &SaleId) -> Self {
-        self.more = More::Goods(goods.clone());
-        self
+    pub fn about(self, goods: &SaleId) -> Self {
+        let goods = goods.to_string();
+        self.with(More::Goods { goods })
     }
 
-    /// Says of which sale the buyer holds an order, and which one.
-    pub fn with_order(mut self, goods: &SaleId, order: &OrderId) -> Self {
-        self.more = More::Order(Box::new((goods.clone(), order.clone())));
-        self
-    }
-
-    /// Says that money that was paid must go back.
-    pub fn with_refund_due(mut self) -> Self {
-        self.more = More::RefundDue;
-        self
-    }
-
-    /// Says which target it is about, and the smallest bid in cents.
-    pub fn with_bid_min(mut self, goods: &SaleId, cents: u64) -> Self {
-        self.more = More::BidMin(Box::new((goods.clone(), cents)));
-        self
-    }
-
-    /// Says which sale it is about, and when that opens.
-    pub fn with_opens_at(mut self, goods: &SaleId, opens_at: EpochMs) -> Self {
-        self.more = More::OpensAt(Box::new((goods.clone(), opens_at)));
-        self
-    }
-
-    /// Says which sale it is about, and why that refuses.
-    pub fn with_reason(mut self, goods: &SaleId, reason: &'static str) -> Self {
-        self.more = More::Reason(Box::new((goods.clone(), reason)));
-        self
-    }
-
-    /// Says how many units are left.
-    pub fn with_left(mut self, left: i64) -> Self {
-        self.more = More::Left(left);
-        self
-    }
-
-    /// Says how many units were added all the same.
-    pub fn with_added(mut self, added: u64) -> Self {
-        self.more = More::Added(added);
-        self
-    }
-
-    /// Says how many cents the account has.
-    pub fn with_balance(mut self, cents: u64) -> Self {
-        self.more = More::Balance(cents);
+    /// Says more.
+    pub fn with(mut self, more: More) -> Self {
+        self.more = Some(Box::new(more));
         self
     }
 
@@ -252,50 +227,13 @@ impl Problem {
     }
 
     fn body(&self) -> Body<'_> {
-        let mut body = Body {
+        Body {
             status: self.status.as_u16(),
             code: self.code,
             title: self.status.canonical_reason().unwrap_or("Error"),
             detail: &self.detail,
-            goods: None,
-            order: None,
-            refund_due: None,
-            bid_min: None,
-            opens_at: None,
-            left: None,
-            added: None,
-            balance: None,
-            reason: None,
-        };
-        match &self.more {
-            More::Nothing => {}
-            More::Goods(goods) => body.goods = Some(goods.as_str()),
-            More::Order(named) => {
-                let (goods, order) = &**named;
-                body.goods = Some(goods.as_str());
-                body.order = Some(order.as_str());
-            }
-            More::RefundDue => body.refund_due = Some(true),
-            More::BidMin(named) => {
-                let (goods, cents) = &**named;
-                body.goods = Some(goods.as_str());
-                body.bid_min = Some(*cents);
-            }
-            More::OpensAt(named) => {
-                let (goods, opens_at) = &**named;
-                body.goods = Some(goods.as_str());
-                body.opens_at = Some(*opens_at);
-            }
-            More::Reason(named) => {
-                let (goods, reason) = &**named;
-                body.goods = Some(goods.as_str());
-                body.reason = Some(reason);
-            }
-            More::Left(units) => body.left = Some(*units),
-            More::Added(units) => body.added = Some(*units),
-            More::Balance(cents) => body.balance = Some(*cents),
+            more: self.more.as_deref(),
         }
-        body
     }
 }
 

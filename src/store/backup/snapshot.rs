@@ -32,7 +32,8 @@ enum End {
 /// Asks the server at `info` for a snapshot and writes it to `sink`; how many bytes it has.
 ///
 /// # Errors
-/// [`Failure::Busy`]: the server cannot be reached or refuses; [`Error::PrivateRedis`]: `sink` is full.
+/// [`Failure::Busy`]: the server cannot be reached or refuses; [`Error::PrivateRedis`]: `sink` is
+/// full.
 pub async fn receive(info: &ConnectionInfo, sink: &mut impl Write) -> Result<u64> {
     match info.addr() {
         ConnectionAddr::Tcp(host, port) => {

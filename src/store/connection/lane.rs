@@ -166,8 +166,8 @@ impl Lane {
     /// that is cut.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when nothing was executed, or `undo` was sent. [`Failure::Unknown`] when the
-    /// connection was cut and the call may have been executed.
+    /// [`Failure::Busy`] when nothing was executed, or `undo` was sent. [`Failure::Unknown`] when
+    /// the connection was cut and the call may have been executed.
     pub(in crate::store) async fn decide_or_undo(
         &self,
         call: Call<'_>,

@@ -218,7 +218,8 @@ impl Live {
     /// Sends a call once.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when the call certainly did not run, [`Failure::Unknown`] when it may have.
+    /// [`Failure::Busy`] when the call certainly did not run, [`Failure::Unknown`] when it may
+    /// have.
     pub async fn send(&mut self, Ready(call): Ready<'_>) -> Result<Value> {
         let reply = call.send(self).await?;
         if script::is_late(&reply) {
@@ -235,8 +236,8 @@ impl Live {
     /// or of data that this program does not know.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when there is no answer, [`Failure::Unreadable`] when the script cannot read
-    /// what it finds.
+    /// [`Failure::Busy`] when there is no answer, [`Failure::Unreadable`] when the script cannot
+    /// read what it finds.
     pub async fn look(&mut self, call: Call<'_>) -> Result<Value> {
         self.permit.check()?;
         call.look(self).await

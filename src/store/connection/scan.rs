@@ -151,7 +151,8 @@ impl Scan {
     /// Ends the scan: all that it read came from one server, which was a master all the while.
     ///
     /// # Errors
-    /// [`Failure::Busy`]: it is a replica by now, or does not answer; what was read may lack entries.
+    /// [`Failure::Busy`]: it is a replica by now, or does not answer; what was read may lack
+    /// entries.
     pub(in crate::store) async fn end(mut self) -> Result<()> {
         self.is_at_a_master().await?;
         *self.store.scans.idle(self.scanner) = Some(self.connected);

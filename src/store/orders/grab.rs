@@ -107,8 +107,8 @@ impl Lane {
 /// Decodes the reply of `sale_grab` to `attempts` for `goods` at `door`.
 ///
 /// # Errors
-/// [`Failure::Unreadable`] when it is none. An order that cannot be read is not: only the attempt of
-/// its buyer has that error, because the others were decided.
+/// [`Failure::Unreadable`] when it is none. An order that cannot be read is not: only the attempt
+/// of its buyer has that error, because the others were decided.
 pub fn decode(reply: &Value, goods: &SaleId, door: Door, attempts: &[Attempt]) -> Result<Batch> {
     let Value::Array(parts) = reply else {
         return Err(unexpected("sale_grab", &format!("{reply:?}")));

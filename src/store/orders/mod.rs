@@ -19,17 +19,18 @@ use super::connection::scan::{Scan, Scanner};
 use super::decode::{unexpected, word};
 use super::script::{Call, ORDER_CANCEL, ORDER_CONFIRM, ORDER_USE, Script};
 use super::{Store, record};
+use crate::domain::caller::Caller;
 use crate::domain::ids::{OrderId, SaleId, Username};
 use crate::domain::order::Order;
-use crate::domain::order::change::{Asker, Change, ChangeOutcome, ChangeRefusal};
+use crate::domain::order::change::{Change, ChangeOutcome, ChangeRefusal};
 use crate::failure::{Failure, Result};
 
 impl Store {
     /// An order; `None` when there is none of this name.
     ///
     /// # Errors
-    /// [`Failure::Unreadable`] when its record cannot be read, [`Failure::Busy`] when there is no answer
-    /// within the timeout.
+    /// [`Failure::Unreadable`] when its record cannot be read, [`Failure::Busy`] when there is no
+    /// answer within the timeout.
     pub async fn order(&self, id: &OrderId) -> Result<Option<Order>> {
         self.order_read(id, self.deadline()).await
     }
@@ -42,21 +43,22 @@ impl Store {
         self.order_read_kept(id, self.deadline()).await
     }
 
-    /// The same as whoever names this buyer may see it; `None` when there is none, when it is
-    /// somebody else's, and when it is a ticket ([`Asker::Named`]).
+    /// The same as `caller` may see it; `None` also when it is another buyer's, or a ticket whose
+    /// holder was only named.
     ///
     /// # Errors
     /// As [`Store::order_kept`].
-    pub async fn order_named(&self, id: &OrderId, buyer: &Username) -> Result<Option<Order>> {
+    pub async fn order_seen_by(&self, id: &OrderId, caller: &Caller) -> Result<Option<Order>> {
         let deadline = self.deadline();
         let order = self.order_read_kept(id, deadline).await?;
-        match order.filter(|order| order.username == *buyer) {
-            Some(own) if !self.is_ticket(&own, deadline).await? => Ok(Some(own)),
-            _ => Ok(None),
+        let is_theirs = |order: &Order| caller.buyer().is_none_or(|own| *own == order.username);
+        match (order.filter(is_theirs), caller) {
+            (Some(order), Caller::Named(_)) if self.is_ticket(&order, deadline).await? => Ok(None),
+            (found, Caller::Named(_) | Caller::Known(_) | Caller::Operator) => Ok(found),
         }
     }
 
-    /// Whether a sale of this order is an activity: it has the field `keyword`, be it empty.
+    /// Whether a sale of this order is an activity: it has a `keyword` field, even an empty one.
     async fn is_ticket(&self, order: &Order, deadline: Instant) -> Result<bool> {
         let sales = order.lines.iter().map(|line| self.keys.sale(&line.goods));
         let asked: Vec<_> = sales.map(|sale| (sale, "keyword")).collect();
@@ -130,19 +132,16 @@ impl Store {
     /// # Errors
     /// [`Failure::Busy`] when nothing was executed; anything else means that it may have been.
     pub async fn order_confirm(&self, id: &OrderId) -> Result<ChangeOutcome> {
-        self.order_change(Change::Confirm, id, None).await
+        self.order_change(Change::Confirm, id, &Caller::Operator)
+            .await
     }
 
-    /// Gives an order or a bid back, which must be `asker`'s if there is one. Safe to repeat.
+    /// Gives back an order or a bid that `caller` may change. Safe to repeat.
     ///
     /// # Errors
     /// As [`Store::order_confirm`].
-    pub async fn order_cancel(
-        &self,
-        id: &OrderId,
-        asker: Option<Asker<'_>>,
-    ) -> Result<ChangeOutcome> {
-        self.order_change(Change::Cancel, id, asker).await
+    pub async fn order_cancel(&self, id: &OrderId, caller: &Caller) -> Result<ChangeOutcome> {
+        self.order_change(Change::Cancel, id, caller).await
     }
 
     /// Marks a confirmed order as handed out. Safe to repeat.
@@ -150,20 +149,20 @@ impl Store {
     /// # Errors
     /// As [`Store::order_confirm`].
     pub async fn order_use(&self, id: &OrderId) -> Result<ChangeOutcome> {
-        self.order_change(Change::Use, id, None).await
+        self.order_change(Change::Use, id, &Caller::Operator).await
     }
 
     async fn order_change(
         &self,
         change: Change,
         id: &OrderId,
-        asker: Option<Asker<'_>>,
+        caller: &Caller,
     ) -> Result<ChangeOutcome> {
         let deadline = self.deadline();
         let Some(order) = self.order_read(id, deadline).await? else {
             return Ok(ChangeOutcome::NoSuchOrder);
         };
-        let buyer = asker.map(Asker::username);
+        let buyer = caller.buyer();
         // The scripts read the order again; its sales never change.
         if let (Change::Cancel, Some((line, _))) = (change, order.bid()) {
             let goods = &line.goods;
@@ -175,7 +174,7 @@ impl Store {
         let mut call = script.on(&keys).arg(id.as_str()).arg(self.waits());
         if change == Change::Cancel {
             call = call.arg(buyer.map_or("", Username::as_str));
-            call = call.arg(asker.map_or("", Asker::door));
+            call = call.arg(caller.door());
         }
         let call = call.arg(names);
         self.settle(call, id, deadline).await
@@ -241,8 +240,8 @@ impl OrderPages {
     /// the others.
     ///
     /// # Errors
-    /// [`Failure::Busy`]: the connection broke, or the server is no master any more. Some orders may
-    /// be missing then, and there is no next page.
+    /// [`Failure::Busy`]: the connection broke, or the server is no master any more. Some orders
+    /// may be missing then, and there is no next page.
     pub async fn next(&mut self) -> Result<Option<Vec<Result<Order>>>> {
         let Some((mut scan, cursor)) = self.place.take() else {
             return Ok(None);

@@ -14,8 +14,8 @@ impl Store {
     /// Makes a payment. The same again gets the answer of the first time, and pays nothing.
     ///
     /// # Errors
-    /// [`Failure::Busy`](crate::failure::Failure::Busy) when nothing was executed; anything else means
-    /// that it may have been.
+    /// [`Failure::Busy`](crate::failure::Failure::Busy) when nothing was executed; anything else
+    /// means that it may have been.
     pub async fn account_pay(&self, event: &Event, payment: &Payment) -> Result<PayOutcome> {
         let keys = self.keys.of_payment(event.as_str());
         let call = ACCOUNT_PAY

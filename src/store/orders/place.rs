@@ -45,8 +45,8 @@ impl Lane {
     ///
     /// # Errors
     /// [`Failure::Busy`](crate::failure::Failure::Busy) when nothing was executed,
-    /// [`Failure::Unknown`](crate::failure::Failure::Unknown) when it may have been: the same request
-    /// again gets the order, if there is one.
+    /// [`Failure::Unknown`](crate::failure::Failure::Unknown) when it may have been: the same
+    /// request again gets the order, if there is one.
     pub async fn order_place(
         &self,
         placement: &Placement,

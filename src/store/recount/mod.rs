@@ -66,8 +66,9 @@ impl Store {
     /// server. `progress` is told after each page how far it has come.
     ///
     /// # Errors
-    /// [`NoVerdict::Moved`] when the sale moved meanwhile. [`Failure::Busy`] when the connection broke or the server was no master at the end:
-    /// there is no verdict. [`Failure::Unreadable`] when a key of the sale has another type.
+    /// [`NoVerdict::Moved`] when the sale moved meanwhile. [`Failure::Busy`] when the connection
+    /// broke or the server was no master at the end: there is no verdict. [`Failure::Unreadable`]
+    /// when a key of the sale has another type.
     pub async fn recount(
         &self,
         id: &SaleId,

@@ -135,8 +135,8 @@ impl Replicas {
     /// Waits until enough replicas have everything that this connection to `master` wrote.
     ///
     /// # Errors
-    /// [`Failure::Unknown`] when fewer have it by `deadline`, or when it cannot be told how many are
-    /// enough: it happened, and may yet be forgotten.
+    /// [`Failure::Unknown`] when fewer have it by `deadline`, or when it cannot be told how many
+    /// are enough: it happened, and may yet be forgotten.
     pub async fn wait(
         &self,
         connection: &mut impl ConnectionLike,

@@ -55,8 +55,8 @@ impl Store {
     /// Frees a number from its openid, and gives that back; `None` when it had none.
     ///
     /// # Errors
-    /// As [`Store::number_bind`]; [`Failure::Unreadable`] also when what had the number is no openid.
-    /// The number is free then, too.
+    /// As [`Store::number_bind`]; [`Failure::Unreadable`] also when what had the number is no
+    /// openid. The number is free then, too.
     pub async fn number_free(&self, number: &Number) -> Result<Option<OpenId>> {
         let freed = self.unbind("number", number.as_str()).await?;
         let freed = freed.map(|openid| {
@@ -81,8 +81,8 @@ impl Store {
     /// The number that an openid is bound to; `None` when there is none.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when there is no answer within the timeout, [`Failure::Unreadable`] when what
-    /// is stored is no number.
+    /// [`Failure::Busy`] when there is no answer within the timeout, [`Failure::Unreadable`] when
+    /// what is stored is no number.
     pub async fn number_of(&self, openid: &OpenId) -> Result<Option<Number>> {
         let [numbers, _] = self.keys.of_bindings();
         let found = self.hash_field(numbers, openid.as_str()).await?;

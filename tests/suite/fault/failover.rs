@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
+use seckill::domain::caller::Caller;
 use seckill::domain::durability::Durability;
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::change::ChangeOutcome;
@@ -527,8 +528,8 @@ async fn a_change_of_an_order_is_answered_when_a_replica_has_it() {
     // The first two say that it happened here and nowhere else yet; the others must not say more.
     for outcome in [
         store.order_confirm(&id).await,
-        store.order_cancel(&other, None).await,
-        store.order_cancel(&other, None).await,
+        store.order_cancel(&other, &Caller::Operator).await,
+        store.order_cancel(&other, &Caller::Operator).await,
         store.order_confirm(&other).await,
         store.order_use(&other).await,
         store.order_use(&id).await,
@@ -539,7 +540,7 @@ async fn a_change_of_an_order_is_answered_when_a_replica_has_it() {
     pair.link.close_all().await;
     until_linked(&pair.master).await;
     let cancelled = patient
-        .order_cancel(&other, None)
+        .order_cancel(&other, &Caller::Operator)
         .await
         .expect("a replica has it");
     assert!(
@@ -574,7 +575,7 @@ async fn with_replicas_to_wait_for_an_answer_about_the_past_writes() {
     for changed in [
         world.store.order_confirm(&id).await,
         world.store.order_use(&id).await,
-        world.store.order_cancel(&bid.id, None).await,
+        world.store.order_cancel(&bid.id, &Caller::Operator).await,
     ] {
         assert!(matches!(changed, Ok(ChangeOutcome::Changed(_))));
     }
@@ -591,9 +592,9 @@ async fn with_replicas_to_wait_for_an_answer_about_the_past_writes() {
         let before = (world.dump().await, writes(&mut world).await);
         let told = tokio::join!(
             one.order_confirm(&id),
-            two.order_cancel(&id, None),
+            two.order_cancel(&id, &Caller::Operator),
             three.order_use(&id),
-            four.order_cancel(&bid.id, None),
+            four.order_cancel(&bid.id, &Caller::Operator),
         );
         for told in [told.0, told.1, told.2, told.3] {
             assert_eq!(told.is_err(), waits, "no replica is there: {told:?}");

@@ -1,6 +1,7 @@
 //! Redis is full: nothing more is sold, and what was sold is settled all the same.
 
 use futures_util::future::join_all;
+use seckill::domain::caller::Caller;
 use seckill::domain::order::OrderState;
 use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::sale::StockKind;
@@ -44,7 +45,7 @@ async fn selling_stops_and_settling_goes_on() {
         for outcome in [
             store.order_confirm(&sold).await,
             store.order_use(&sold).await,
-            store.order_cancel(&back, None).await,
+            store.order_cancel(&back, &Caller::Operator).await,
         ] {
             let outcome = outcome.expect("decided");
             assert!(matches!(outcome, ChangeOutcome::Changed(_)), "{outcome:?}");

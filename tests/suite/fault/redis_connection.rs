@@ -72,7 +72,7 @@ impl Scene {
                 return reply;
             }
             self.proxy.set(Fault::None);
-            self.settle("warm").await;
+            self.settle("another").await;
             assert!(!self.holds_order(user).await, "busy, and it ran: {reply:?}");
             assert!(Instant::now() < deadline, "never sent: {reply:?}");
         }

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use seckill::domain::caller::Caller;
 use seckill::domain::durability::Durability;
 use seckill::domain::sale::StockKind;
 
@@ -196,7 +197,11 @@ async fn an_order_is_not_shown_as_a_replica_does_not_have_it() {
     assert!((1..=30).contains(&waits), "{waits} waits for 50 readings");
 
     shop.pair.link.set(Fault::Stall);
-    let cancelled = shop.world.store.order_cancel(&order, None).await;
+    let cancelled = shop
+        .world
+        .store
+        .order_cancel(&order, &Caller::Operator)
+        .await;
     assert!(cancelled.is_ok(), "{cancelled:?}");
     let told = operator.get(&path).await;
     assert_eq!(

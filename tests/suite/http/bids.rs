@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use seckill::config::RedisUrl;
+use seckill::domain::caller::Caller;
 use seckill::domain::durability::Durability;
 use seckill::domain::sale::{SaleEdit, StockKind};
 
 use crate::fault::failover::Pair;
-use crate::support::PATIENCE;
 use crate::support::app::TestApp;
 use crate::support::bids::terms;
-use crate::support::buyer::Reply;
+use crate::support::buyer::{Reply, settled};
+use crate::support::orders::{closing, opening, paused};
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{World, sale_id};
+use crate::support::table::rows;
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
@@ -71,7 +72,7 @@ async fn a_cancelled_bid_is_repeated_as_what_it_is() {
     let app = TestApp::start(&world).await;
     let loan = world.target("loan", 100, &terms(1, 0)).await;
     let bid = world.accepted("x", "r", &loan, 60).await;
-    let cancelled = world.store.order_cancel(&bid.id, None).await;
+    let cancelled = world.store.order_cancel(&bid.id, &Caller::Operator).await;
     cancelled.expect("decided");
     let again = app.buyer.bid("x", "r", "loan", 60).await;
     let expected = format!(
@@ -82,7 +83,7 @@ async fn a_cancelled_bid_is_repeated_as_what_it_is() {
     app.stop().await;
 }
 
-/// Whoever goes by `refund_due` must not pay for a bid what its account has back already.
+/// Somebody who goes by `refund_due` must not pay for a bid what its account has back already.
 #[tokio::test]
 async fn a_bid_is_never_confirmed_and_owes_no_refund() {
     let world = World::new().await;
@@ -91,13 +92,13 @@ async fn a_bid_is_never_confirmed_and_owes_no_refund() {
     let loan = world.target("p.loan", 100, &terms(1, 0)).await;
     world.set_accounts("p", &[("x", 50)]).await;
     let bid = world.accepted("x", "r", &loan, 50).await;
-    // Whoever hands out is told that the bid is dead, if it is, as of any order.
+    // Somebody who hands out is told that the bid is dead, if it is, as of any order.
     for used in ["not_usable", "cancelled"] {
         let reply = operator.post(&format!("/orders/{}/confirm", bid.id)).await;
         let expected = r#"{"status":409,"code":"not_confirmable","title":"Conflict","detail":"投标无需确认。"}"#;
         assert_eq!((reply.status, reply.body.as_str()), (409, expected));
         let reply = operator.post(&format!("/orders/{}/use", bid.id)).await;
-        assert_eq!((reply.status, reply.result.as_str()), (409, used));
+        assert_eq!(reply.told(), (409, used));
         let cancel = operator.post(&format!("/orders/{}/cancel", bid.id)).await;
         assert_eq!(cancel.status, 200, "{}", cancel.body);
         assert_eq!(world.balance("p", "x").await, Some(50));
@@ -109,7 +110,7 @@ async fn a_bid_is_never_confirmed_and_owes_no_refund() {
 /// The bid cannot go back because its target is full, or because of the time: what is said is true
 /// of both.
 #[tokio::test]
-async fn whoever_cannot_cancel_a_bid_is_told_of_its_target() {
+async fn who_cannot_cancel_a_bid_is_told_of_its_target() {
     let world = World::new().await;
     let app = TestApp::start(&world).await;
     let never = SaleEdit {
@@ -139,20 +140,11 @@ async fn a_world_of_refusals() -> World {
     world.target("p.open", 100, &terms(20, 0)).await;
     world.target("p.full", 0, &terms(1, 0)).await;
     world.sale("p.list", StockKind::List, 5).await;
-    let edit = SaleEdit::default();
-    let paused = SaleEdit {
-        paused: Some(true),
-        ..edit.clone()
-    };
-    let early = SaleEdit {
-        opens_at: Some(Some(99_999_999_999_999)),
-        ..edit.clone()
-    };
-    let over = SaleEdit {
-        closes_at: Some(Some(1)),
-        ..edit
-    };
-    for (id, change) in [("p.paused", paused), ("p.early", early), ("p.over", over)] {
+    for (id, change) in [
+        ("p.paused", paused(true)),
+        ("p.early", opening(Some(99_999_999_999_999))),
+        ("p.over", closing(Some(1))),
+    ] {
         world.target(id, 100, &change).await;
     }
     world.set_accounts("p", &[("x", 1000), ("poor", 29)]).await;
@@ -188,7 +180,7 @@ async fn every_refusal_has_its_status_and_its_sentence() {
         ("x", "known", "p.open", 20, "already_bid", 200, 200),
     ] {
         let reply = app.buyer.bid(user, request, goods, amount).await;
-        assert_eq!((reply.status, reply.result.as_str()), (status, code));
+        assert_eq!(reply.told(), (status, code));
         let (media_type, words) = form_of(status);
         assert_eq!(reply.content_type, media_type, "{code}");
         let body = reply.json();
@@ -203,7 +195,7 @@ async fn every_refusal_has_its_status_and_its_sentence() {
         let message = body[words].as_str().expect("a message");
         assert!(!message.is_ascii(), "{message}");
         let reply = strict.buyer.bid(user, request, goods, amount).await;
-        assert_eq!((reply.status, reply.result.as_str()), (strict_status, code));
+        assert_eq!(reply.told(), (strict_status, code));
         let request = format!("username={user}&request_id={request}&goods={goods}&amount={amount}");
         let wishes = [FORM, ("accept-language", "en"), ("accept", "text/plain")];
         let request = request.into_bytes();
@@ -233,7 +225,7 @@ async fn a_target_is_sold_at_no_other_door() {
         .buyer
         .place("x", "r", &[("p.tea", 1), ("p.loan", 1)])
         .await;
-    assert_eq!((placed.status, placed.result.as_str()), (409, "wrong_door"));
+    assert_eq!(placed.told(), (409, "wrong_door"));
     assert_eq!(placed.json()["goods"], "p.loan");
     let nowhere = app
         .buyer
@@ -245,70 +237,46 @@ async fn a_target_is_sold_at_no_other_door() {
     app.stop().await;
 }
 
+/// Form, answer, words of its sentence.
+const WRONG_BIDS: &str = r#"
+    ""                                                      400 invalid_request  goods
+    username=x&amount=1&request_id=r                        400 invalid_request  goods
+    username=x&goods=P&amount=1&request_id=r                400 invalid_request  goods
+    &goods=p&amount=1&request_id=r                          400 invalid_request  username
+    username=x&goods=p&request_id=r                         400 invalid_request  amount
+    username=x&goods=p&amount=1                             400 invalid_request  request_id
+    username=x&goods=p&amount=1&request_id=                 400 invalid_request  request_id
+    username=x&goods=p&amount=1&request_id=%0A              400 invalid_request  request_id
+    username=%&goods=p&amount=1&request_id=r                400 invalid_request  百分号
+    username=x&goods=p&amount=0&request_id=r                400 invalid_amount   分
+    username=x&goods=p&amount=-1&request_id=r               400 invalid_amount   分
+    username=x&goods=p&amount=01&request_id=r               400 invalid_amount   分
+    username=x&goods=p&amount=1.00&request_id=r             400 invalid_amount   分
+    username=x&goods=p&amount=%EF%BC%91&request_id=r        400 invalid_amount   分
+    username=x&goods=p&amount=100000000000001&request_id=r  400 invalid_amount   分
+    username=x&goods=p&amount=1&amount=1&request_id=r       400 invalid_request  amount
+"#;
+
 #[tokio::test]
 async fn every_wrong_request_is_named() {
     let world = World::new().await;
     let app = TestApp::start(&world).await;
     let loan = world.target("p", 100, &terms(1, 0)).await;
     let good = "username=x&goods=p&amount=1&request_id=r";
-    for (wrong, code, named) in [
-        (String::new(), "invalid_request", "goods"),
-        (good.replace("&goods=p", ""), "invalid_request", "goods"),
-        (good.replace("=p", "=P"), "invalid_request", "goods"),
-        (
-            good.replace("username=x", ""),
-            "invalid_request",
-            "username",
-        ),
-        (good.replace("&amount=1", ""), "invalid_request", "amount"),
-        (
-            good.replace("&request_id=r", ""),
-            "invalid_request",
-            "request_id",
-        ),
-        (good.replace("=r", "="), "invalid_request", "request_id"),
-        (good.replace("=r", "=%0A"), "invalid_request", "request_id"),
-        (good.replace("=x", "=%"), "invalid_request", "百分号"),
-        (good.replace("=1", "=0"), "invalid_amount", "分"),
-        (good.replace("=1", "=-1"), "invalid_amount", "分"),
-        (good.replace("=1", "=01"), "invalid_amount", "分"),
-        (good.replace("=1", "=1.00"), "invalid_amount", "分"),
-        (good.replace("=1", "=%EF%BC%91"), "invalid_amount", "分"),
-        (
-            good.replace("=1", "=100000000000001"),
-            "invalid_amount",
-            "分",
-        ),
-        (
-            good.replace("=1", "=1&amount=1"),
-            "invalid_request",
-            "amount",
-        ),
-    ] {
-        let reply = app.buyer.raw_form("/bids", wrong.as_bytes()).await;
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (400, code),
-            "{wrong}"
-        );
-        let message = reply.json()["detail"].to_string();
-        assert!(message.contains(named), "{wrong}: {message}");
+    for row in rows(WRONG_BIDS) {
+        let [form, told, words] = row.cells();
+        let reply = app.buyer.raw_form("/bids", form.as_bytes()).await;
+        reply.assert_problem(told, words);
     }
     let plain = [("content-type", "text/plain")];
     let reply = app
         .buyer
         .send("POST", "/bids", &plain, good.as_bytes().to_vec())
         .await;
-    assert_eq!(
-        (reply.status, reply.result.as_str()),
-        (415, "invalid_request")
-    );
+    assert_eq!(reply.told(), (415, "invalid_request"));
     let large = good.replace("=r", &format!("={}", "r".repeat(5000)));
     let reply = app.buyer.raw_form("/bids", large.as_bytes()).await;
-    assert_eq!(
-        (reply.status, reply.result.as_str()),
-        (413, "invalid_request")
-    );
+    assert_eq!(reply.told(), (413, "invalid_request"));
     assert_eq!(app.buyer.get("/bids").await.status, 405);
     assert_eq!(world.left(&loan).await, 100);
     let reply = app.buyer.raw_form("/bids", good.as_bytes()).await;
@@ -335,7 +303,7 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
     });
     let app = app.await;
     let unavailable = |reply: Reply, code: &str| {
-        assert_eq!((reply.status, reply.result.as_str()), (503, code));
+        assert_eq!(reply.told(), (503, code));
         assert_eq!(reply.retry_after.as_deref(), Some("1"), "{code}");
         assert_eq!(reply.json()["goods"], "p");
     };
@@ -346,15 +314,7 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
         unavailable(app.buyer.bid(&user, "r", "p", 100).await, "unknown");
         proxy.set(Fault::None);
         proxy.close_all().await; // what is silent stays so
-        let deadline = std::time::Instant::now() + PATIENCE;
-        let settled = loop {
-            let reply = app.buyer.bid(&user, "r", "p", 100).await;
-            if reply.status != 503 {
-                break reply;
-            }
-            assert!(std::time::Instant::now() < deadline, "never settled");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        };
+        let settled = settled(async || app.buyer.bid(&user, "r", "p", 100).await).await;
         let executed = matches!(fault, Fault::CutAfter | Fault::SwallowReply);
         let code = if executed {
             "already_bid"
@@ -368,10 +328,7 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
     world.assert_holds(&loan).await;
     app.stop().await;
 
-    let nowhere = TestApp::with(&world, |config| {
-        config.redis.url = Some(RedisUrl::new("redis://127.0.0.1:1"));
-    });
-    let nowhere = nowhere.await;
+    let nowhere = TestApp::without_redis(&world).await;
     unavailable(nowhere.buyer.bid("x", "r", "p", 1).await, "busy");
     nowhere.stop().await;
 }
@@ -396,20 +353,12 @@ async fn a_bid_that_too_few_replicas_have_is_unknown() {
         ("y", "r", 1, 503, "busy"),
     ] {
         let reply = app.buyer.bid(user, request, "p.loan", cents).await;
-        let told = (reply.status, reply.result.as_str());
+        let told = reply.told();
         assert_eq!(told, (status, code), "{user} {request} {cents}: {reply:?}");
     }
     pair.link.set(Fault::None);
     pair.link.close_all().await;
-    let deadline = std::time::Instant::now() + PATIENCE;
-    let told = loop {
-        let reply = app.buyer.bid("x", "r", "p.loan", 100).await;
-        if reply.status != 503 {
-            break reply;
-        }
-        assert!(std::time::Instant::now() < deadline, "{reply:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let told = settled(async || app.buyer.bid("x", "r", "p.loan", 100).await).await;
     assert_eq!(told.result, "already_bid");
     assert_eq!(told.json()["accepted"], 100);
     assert_eq!(world.left(&loan).await, 0);

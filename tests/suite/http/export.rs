@@ -111,11 +111,7 @@ async fn every_wrong_export_is_named() {
         ),
     ] {
         let reply = operator.get(path).await;
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (status, code),
-            "{path}"
-        );
+        assert_eq!(reply.told(), (status, code), "{path}");
         assert_eq!(reply.content_type, "application/problem+json");
     }
     app.stop().await;
@@ -160,19 +156,7 @@ async fn an_export_of_many_orders_needs_little_memory() {
     let mut world = World::at(redis.url()).await;
     let sale = world.sale("a", StockKind::List, 0).await;
     let orders = seed(&mut world, &sale).await;
-    let (token, prefix) = (
-        format!("admin.token={TOKEN}"),
-        format!("redis.prefix={}", world.prefix),
-    );
-    let url = redis.url();
-    let arguments = [
-        "--redis-url",
-        url.expose(),
-        "--set",
-        &prefix,
-        "--set",
-        &token,
-    ];
+    let arguments = world.arguments(&[&format!("admin.token={TOKEN}")]);
     let server = ServerProcess::start(free_address(), &arguments).await;
     let operator = Operator::new(&server.buyer, TOKEN);
     assert_eq!(operator.get("/admin/sales/a/audit").await.status, 200);

@@ -50,11 +50,7 @@ async fn each_route_is_where_it_belongs() {
     for path in ["/admin", "/admin/", "/admin/nothing", "/metrics"] {
         for method in ["GET", "PUT", "DELETE"] {
             let reply = app.buyer.send(method, path, &[], Vec::new()).await;
-            assert_eq!(
-                (reply.status, reply.result.as_str()),
-                (404, "not_found"),
-                "{path}"
-            );
+            assert_eq!(reply.told(), (404, "not_found"), "{path}");
         }
     }
     let refused = app.watcher.get("/admin/nothing").await;
@@ -95,7 +91,7 @@ async fn only_operators_hear_why_a_server_is_not_ready() {
         (app.operator().get("/readyz").await, true),
         (app.watcher.get("/readyz").await, true),
     ] {
-        assert_eq!((ready.status, ready.result.as_str()), (503, "not_ready"));
+        assert_eq!(ready.told(), (503, "not_ready"));
         assert_eq!(ready.body.contains("127.0.0.1:1"), hears, "{}", ready.body);
         let fields = ready.json();
         let fields = fields.as_object().expect("an object");

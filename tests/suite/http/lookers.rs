@@ -76,11 +76,7 @@ async fn pages_show_each_sale_once() {
         ("after=%ff", ""),
     ] {
         let reply = app.buyer.get(&format!("/sales?{query}")).await;
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (400, "invalid_request"),
-            "{query}"
-        );
+        assert_eq!(reply.told(), (400, "invalid_request"), "{query}");
         let detail = reply.json()["detail"].as_str().expect("a text").to_owned();
         assert!(detail.starts_with(named), "{query}: {detail}");
     }

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use seckill::config::RedisUrl;
 use seckill::domain::ids::SaleId;
 use seckill::domain::sale::{SaleEdit, StockKind};
 
@@ -265,10 +264,7 @@ async fn who_may_not_see_an_order_cannot_tell_it_from_none() {
     let order = shop.grab("alice").await;
     let buyer = &shop.app.buyer;
     let nothing = buyer.get(&format!("/orders/{NOBODY}?username=bob")).await;
-    assert_eq!(
-        (nothing.status, nothing.result.as_str()),
-        (404, "no_such_order")
-    );
+    assert_eq!(nothing.told(), (404, "no_such_order"));
     assert_eq!(
         nothing.body,
         r#"{"status":404,"code":"no_such_order","title":"Not Found","detail":"没有这个订单。"}"#
@@ -293,7 +289,7 @@ async fn who_may_not_see_an_order_cannot_tell_it_from_none() {
 }
 
 #[tokio::test]
-async fn who_shows_nothing_is_asked_who_he_is_of_every_order() {
+async fn who_shows_nothing_is_asked_for_a_name_of_every_order() {
     let shop = Shop::open().await;
     let order = shop.grab("alice").await;
     let buyer = &shop.app.buyer;
@@ -304,7 +300,7 @@ async fn who_shows_nothing_is_asked_who_he_is_of_every_order() {
         (&english, "the buyer's username"),
     ] {
         let asked = buyer.send("POST", &path, headers, Vec::new()).await;
-        assert_eq!((asked.status, asked.result.as_str()), (401, "unauthorized"));
+        assert_eq!(asked.told(), (401, "unauthorized"));
         let detail = asked.json()["detail"].to_string();
         assert!(detail.contains(words), "{detail}");
     }
@@ -339,9 +335,9 @@ async fn a_token_is_right_or_refused_and_never_ignored() {
         let path = format!("/orders/{order}/{change}");
         let form = "application/x-www-form-urlencoded";
         let wrong = stranger.send("POST", &path, form, b"username=alice").await;
-        assert_eq!((wrong.status, wrong.result.as_str()), (401, "unauthorized"));
+        assert_eq!(wrong.told(), (401, "unauthorized"));
         let none = shop.app.buyer.send("POST", &path, &[], Vec::new()).await;
-        assert_eq!((none.status, none.result.as_str()), (401, "unauthorized"));
+        assert_eq!(none.told(), (401, "unauthorized"));
     }
     for change in ["confirm", "use"] {
         let path = format!("/orders/{order}/{change}");
@@ -381,11 +377,7 @@ async fn every_wrong_cancellation_is_named() {
         let headers = [("content-type", media_type), ENGLISH];
         let reply = shop.app.buyer.send("POST", &path, &headers, body.into());
         let reply = reply.await;
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (status, "invalid_request"),
-            "{body}"
-        );
+        assert_eq!(reply.told(), (status, "invalid_request"), "{body}");
         assert_eq!(reply.content_type, "application/problem+json");
         let detail = reply.json()["detail"].clone();
         assert!(detail.to_string().contains(named), "{body}: {detail}");
@@ -393,11 +385,7 @@ async fn every_wrong_cancellation_is_named() {
     for query in ["username=%", "username=a&username=a", "username="] {
         let path = format!("/orders/{order}?{query}");
         let reply = shop.app.buyer.get(&path).await;
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (400, "invalid_request"),
-            "{query}"
-        );
+        assert_eq!(reply.told(), (400, "invalid_request"), "{query}");
     }
     let reply = shop.app.buyer.json(&path, r#"{"username":"alice"}"#).await;
     assert_eq!(reply.result, "cancelled");
@@ -436,11 +424,7 @@ async fn messages_come_in_english_too() {
 #[tokio::test]
 async fn without_redis_nothing_is_said_of_an_order() {
     let world = World::new().await;
-    let app = TestApp::with(&world, |config| {
-        config.redis.url = Some(RedisUrl::new("redis://127.0.0.1:1"));
-        config.redis.timeout = Duration::from_millis(300);
-    })
-    .await;
+    let app = TestApp::without_redis(&world).await;
     for (method, change) in [
         ("GET", ""),
         ("POST", "/confirm"),
@@ -449,11 +433,7 @@ async fn without_redis_nothing_is_said_of_an_order() {
     ] {
         let path = format!("/orders/{NOBODY}{change}");
         let reply = app.operator().send(method, &path, "", b"").await;
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (503, "busy"),
-            "{path}"
-        );
+        assert_eq!(reply.told(), (503, "busy"), "{path}");
         assert_eq!(reply.retry_after.as_deref(), Some("1"));
     }
     app.stop().await;
@@ -516,7 +496,7 @@ async fn buyers_are_not_told_where_redis_is_or_what_a_broken_record_says() {
     let _: i64 = world.run(&["HSET", &orders, &order, "sn-secret"]).await;
     let path = format!("/orders/{order}");
     let told = shop.app.buyer.get(&format!("{path}?username=y")).await;
-    assert_eq!((told.status, told.result.as_str()), (500, "unreadable"));
+    assert_eq!(told.told(), (500, "unreadable"));
     assert!(!told.body.contains("sn-secret"), "{}", told.body);
     let operator = shop.operator.get(&path).await;
     assert_eq!(operator.result, "unreadable");
@@ -524,13 +504,9 @@ async fn buyers_are_not_told_where_redis_is_or_what_a_broken_record_says() {
     let _: i64 = world.run(&["HSET", &orders, &order, &kept]).await;
     shop.close().await;
 
-    let app = TestApp::with(&World::new().await, |config| {
-        config.redis.url = Some(RedisUrl::new("redis://127.0.0.1:1"));
-        config.redis.timeout = Duration::from_millis(300);
-    })
-    .await;
+    let app = TestApp::without_redis(&World::new().await).await;
     let told = app.buyer.get(&format!("/orders/{NOBODY}?username=x")).await;
-    assert_eq!((told.status, told.result.as_str()), (503, "busy"));
+    assert_eq!(told.told(), (503, "busy"));
     assert!(!told.body.contains("127.0.0.1"), "{}", told.body);
     app.stop().await;
 }
@@ -548,12 +524,7 @@ fn changes(record: &Record) -> Vec<String> {
 async fn what_operators_do_to_orders_is_logged() {
     let world = World::new().await;
     let sale = world.held_sale("a", StockKind::List, 10).await;
-    let (prefix, token) = (
-        format!("redis.prefix={}", world.prefix),
-        format!("admin.token={TOKEN}"),
-    );
-    let url = world.url.expose().to_owned();
-    let arguments = ["--redis-url", &url, "--set", &prefix, "--set", &token];
+    let arguments = world.arguments(&[&format!("admin.token={TOKEN}")]);
     let (server, record) = ServerProcess::recorded(free_address(), &arguments).await;
     let operator = Operator::new(&server.buyer, TOKEN);
     let [sold, back] = [

@@ -41,7 +41,7 @@ async fn after_20_cancels_a_door_refuses_this_buyer_alone() {
             let fields = |user| [("username", user), ("purchase", "1"), ("goods", goods)];
             for _ in 0..20 {
                 let reply = app.buyer.form(path, &fields("x")).await;
-                assert_eq!((reply.status, reply.result.as_str()), (200, "grabbed"));
+                assert_eq!(reply.told(), (200, "grabbed"));
                 cancel(&app, &reply.order().expect("an order"), "x").await;
             }
             for _ in 0..3 {
@@ -88,10 +88,7 @@ async fn after_20_cancels_a_door_refuses_this_buyer_alone() {
         for wrong in ["0", "1000001", "\"none\"", "1.5", "-1"] {
             let put = format!(r#"{{"orders_max":{wrong}}}"#);
             let reply = operator.json("PUT", "/admin/sales/e.cup", &put).await;
-            assert_eq!(
-                (reply.status, reply.result.as_str()),
-                (400, "invalid_request")
-            );
+            assert_eq!(reply.told(), (400, "invalid_request"));
             assert!(reply.body.contains("orders_max: "), "{}", reply.body);
         }
         for sale in ["e.list", "e.cup"] {
@@ -110,14 +107,11 @@ async fn after_20_cancels_a_basket_is_refused_and_says_by_which_sale() {
         let lines = [("e.list", 1), ("e.cup", 2)];
         for round in 0..20 {
             let reply = app.buyer.place("x", &format!("r{round}"), &lines).await;
-            assert_eq!((reply.status, reply.result.as_str()), (201, "grabbed"));
+            assert_eq!(reply.told(), (201, "grabbed"));
             cancel(&app, &reply.order().expect("an order"), "x").await;
         }
         let reply = app.buyer.place("x", "again", &lines).await;
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (409, "too_many_orders")
-        );
+        assert_eq!(reply.told(), (409, "too_many_orders"));
         let body = reply.json();
         assert_eq!(
             (&body["goods"], &body["detail"]),

@@ -1,7 +1,6 @@
 //! Money that operators put into accounts and take out of them, and balances that they set only as
 //! long as they are what was seen.
 
-use seckill::config::RedisUrl;
 use serde_json::json;
 
 use crate::support::app::TestApp;
@@ -10,13 +9,10 @@ use crate::support::buyer::Reply;
 use crate::support::operator::{Operator, TOKEN};
 use crate::support::process::{ServerProcess, free_address};
 use crate::support::redis::{PrivateRedis, World};
+use crate::support::table::rows;
 
 const ALICE: &str = "/admin/accounts/p2p/alice";
 const JSON: &str = "application/json; charset=utf-8";
-
-fn told(reply: &Reply) -> (u16, &str) {
-    (reply.status, reply.result.as_str())
-}
 
 /// Asks for a payment, out of the account when the cents are below 0.
 async fn pay(operator: &Operator, account: &str, request: &str, cents: i64) -> Reply {
@@ -34,13 +30,13 @@ async fn money_goes_in_and_out_once_for_each_request() {
     let operator = app.operator();
     let loan = world.target("p2p.loan", 1000, &terms(1, 100)).await;
     let first = pay(&operator, ALICE, "r1", 500).await;
-    assert_eq!(told(&first), (200, "deposited"), "{}", first.body);
+    assert_eq!(first.told(), (200, "deposited"), "{}", first.body);
     assert_eq!(first.content_type, JSON);
     let whole =
         r#"{"amount":500,"balance":500,"code":"deposited","request_id":"r1","username":"alice"}"#;
     assert_eq!(first.body, whole);
     let out = pay(&operator, ALICE, "r2", -120).await;
-    assert_eq!(told(&out), (200, "withdrawn"), "{}", out.body);
+    assert_eq!(out.told(), (200, "withdrawn"), "{}", out.body);
     let whole =
         r#"{"amount":120,"balance":380,"code":"withdrawn","request_id":"r2","username":"alice"}"#;
     assert_eq!(out.body, whole);
@@ -60,15 +56,26 @@ async fn money_goes_in_and_out_once_for_each_request() {
 
     let strange = "/admin/accounts/p2p/a+b%2Fc%20%E7%A7%92%25";
     let reply = pay(&operator, strange, "r1", 9).await;
-    assert_eq!(told(&reply), (200, "deposited"), "{}", reply.body);
+    assert_eq!(reply.told(), (200, "deposited"), "{}", reply.body);
     assert_eq!(world.balance("p2p", "a+b/c 秒%").await, Some(9));
     // A buyer may be called like a door.
     let reply = pay(&operator, "/admin/accounts/p2p/deposit", "r1", 4).await;
-    assert_eq!(told(&reply), (200, "deposited"), "{}", reply.body);
+    assert_eq!(reply.told(), (200, "deposited"), "{}", reply.body);
     assert_eq!(world.balance("p2p", "deposit").await, Some(4));
     world.assert_holds(&loan).await;
     app.stop().await;
 }
+
+/// Account, request, cents, answer, words of its sentence.
+const REFUSALS: &str = r#"
+    p2p/alice   in   501              422 request_id_reused     "\"in\" of alice"
+    p2p/alice   in   -500             422 request_id_reused     another payment
+    p2p/alice   out  100              422 request_id_reused     another payment
+    p2p/alice   r    -401             409 insufficient_balance  400 cents
+    p2p/alice   r    100000000000000  409 limit_passed          account of alice
+    p2p/nobody  r    -1               404 no_such_account       nobody has no account
+    q/alice     r    -1               404 no_such_account       in event q
+"#;
 
 #[tokio::test]
 async fn every_refusal_is_told_and_changes_nothing() {
@@ -78,60 +85,14 @@ async fn every_refusal_is_told_and_changes_nothing() {
     pay(&operator, ALICE, "in", 500).await;
     pay(&operator, ALICE, "out", -100).await;
     let before = world.dump().await;
-    let most = 100_000_000_000_000;
-    let nobody = "/admin/accounts/p2p/nobody";
-    for (account, request, cents, status, code, words) in [
-        (
-            ALICE,
-            "in",
-            501,
-            422,
-            "request_id_reused",
-            "\"in\" of alice",
-        ),
-        (
-            ALICE,
-            "in",
-            -500,
-            422,
-            "request_id_reused",
-            "another payment",
-        ),
-        (
-            ALICE,
-            "out",
-            100,
-            422,
-            "request_id_reused",
-            "another payment",
-        ),
-        (ALICE, "r", -401, 409, "insufficient_balance", "400 cents"),
-        (ALICE, "r", most, 409, "limit_passed", "account of alice"),
-        (
-            nobody,
-            "r",
-            -1,
-            404,
-            "no_such_account",
-            "nobody has no account",
-        ),
-        (
-            "/admin/accounts/q/alice",
-            "r",
-            -1,
-            404,
-            "no_such_account",
-            "in event q",
-        ),
-    ] {
-        let reply = pay(&operator, account, request, cents).await;
-        assert_eq!(told(&reply), (status, code), "{cents}: {}", reply.body);
-        assert_eq!(reply.content_type, "application/problem+json");
+    for row in rows(REFUSALS) {
+        let [account, request, cents, told, words] = row.cells();
+        let account = format!("/admin/accounts/{account}");
+        let cents = cents.parse().expect("cents");
+        let reply = pay(&operator, &account, request, cents).await;
+        reply.assert_problem(told, words);
         let problem = reply.json();
-        let detail = problem["detail"].as_str().expect("a sentence");
-        assert!(detail.contains(words), "{cents}: {detail}");
-        assert_eq!(problem["code"], code);
-        let balance = (code == "insufficient_balance").then(|| json!(400));
+        let balance = (reply.result == "insufficient_balance").then(|| json!(400));
         assert_eq!(problem.get("balance"), balance.as_ref(), "{problem}");
     }
     assert_eq!(world.dump().await, before, "something was changed");
@@ -141,6 +102,43 @@ async fn every_refusal_is_told_and_changes_nothing() {
     app.stop().await;
 }
 
+/// Account, body, words of the sentence.
+const WRONG_PAYMENTS: &str = r#"
+    P/x        {"amount":1,"request_id":"r"}                     "event: "
+    p.x/x      {"amount":1,"request_id":"r"}                     "event: "
+    p/a%09     {"amount":1,"request_id":"r"}                     "user: "
+    p/a%ff     {"amount":1,"request_id":"r"}                     UTF-8
+    p2p/alice  ""                                                JSON object
+    p2p/alice  [1]                                               JSON object
+    p2p/alice  {}                                                it must be there
+    p2p/alice  {"amount":1}                                      request_id: it must be
+    p2p/alice  {"request_id":"r"}                                amount: it must be
+    p2p/alice  {"amount":1,"amount":1,"request_id":"r"}          amount
+    p2p/alice  {"amount":1,"request_id":"r","x":1}               `x`
+    p2p/alice  {"amount":1,"request_id":"LONG_ID"}               "request_id: "
+    p2p/alice  {"amount":0,"request_id":"r"}                     "amount: "
+    p2p/alice  {"amount":-1,"request_id":"r"}                    "amount: "
+    p2p/alice  {"amount":1.0,"request_id":"r"}                   "amount: "
+    p2p/alice  {"amount":1.5,"request_id":"r"}                   "amount: "
+    p2p/alice  {"amount":1e2,"request_id":"r"}                   "amount: "
+    p2p/alice  {"amount":100000000000001,"request_id":"r"}       "amount: "
+    p2p/alice  {"amount":18446744073709551616,"request_id":"r"}  "amount: "
+    p2p/alice  {"amount":true,"request_id":"r"}                  "amount: "
+    p2p/alice  {"amount":null,"request_id":"r"}                  "amount: "
+    p2p/alice  {"amount":[],"request_id":"r"}                    "amount: "
+    p2p/alice  {"amount":"","request_id":"r"}                    "amount: "
+    p2p/alice  {"amount":"01","request_id":"r"}                  "amount: "
+    p2p/alice  {"amount":"+1","request_id":"r"}                  "amount: "
+    p2p/alice  {"amount":" 1","request_id":"r"}                  "amount: "
+    p2p/alice  {"amount":"1.0","request_id":"r"}                 "amount: "
+    p2p/alice  {"amount":"１","request_id":"r"}                  "amount: "
+    p2p/alice  {"amount":1,"request_id":7}                       "request_id: "
+    p2p/alice  {"amount":1,"request_id":null}                    "request_id: "
+    p2p/alice  {"amount":1,"request_id":""}                      "request_id: "
+    p2p/alice  {"amount":1,"request_id":"a\tb"}                  "request_id: "
+    p2p/alice  {"amount":1,"request_id":"\u0000"}                "request_id: "
+"#;
+
 #[tokio::test]
 async fn every_wrong_payment_is_named_and_changes_nothing() {
     let mut world = World::new().await;
@@ -149,89 +147,32 @@ async fn every_wrong_payment_is_named_and_changes_nothing() {
     pay(&operator, ALICE, "in", 500).await;
     let before = world.dump().await;
     let good = r#"{"amount":1,"request_id":"r"}"#;
-    let long = format!(r#"{{"amount":1,"request_id":"{}"}}"#, "x".repeat(129));
-    let with = |amount: &str| format!(r#"{{"amount":{amount},"request_id":"r"}}"#);
-    let named = |id: &str| format!(r#"{{"amount":1,"request_id":{id}}}"#);
-    let mut wrong = vec![
-        ("/admin/accounts/P/x", good.to_owned(), "event: "),
-        ("/admin/accounts/p.x/x", good.to_owned(), "event: "),
-        ("/admin/accounts/p/a%09", good.to_owned(), "user: "),
-        ("/admin/accounts/p/a%ff", good.to_owned(), "UTF-8"),
-        (ALICE, String::new(), "JSON object"),
-        (ALICE, "[1]".to_owned(), "JSON object"),
-        (ALICE, "{}".to_owned(), "it must be there"),
-        (
-            ALICE,
-            r#"{"amount":1}"#.to_owned(),
-            "request_id: it must be",
-        ),
-        (
-            ALICE,
-            r#"{"request_id":"r"}"#.to_owned(),
-            "amount: it must be",
-        ),
-        (
-            ALICE,
-            r#"{"amount":1,"amount":1,"request_id":"r"}"#.to_owned(),
-            "amount",
-        ),
-        (
-            ALICE,
-            r#"{"amount":1,"request_id":"r","x":1}"#.to_owned(),
-            "`x`",
-        ),
-        (ALICE, long, "request_id: "),
-    ];
-    for amount in [
-        "0",
-        "-1",
-        "1.0",
-        "1.5",
-        "1e2",
-        "100000000000001",
-        "18446744073709551616",
-        "true",
-        "null",
-        "[]",
-        r#""""#,
-        r#""01""#,
-        r#""+1""#,
-        r#"" 1""#,
-        r#""1.0""#,
-        r#""１""#,
-    ] {
-        wrong.push((ALICE, with(amount), "amount: "));
-    }
-    for id in ["7", "null", r#""""#, r#""a\tb""#, r#""\u0000""#] {
-        wrong.push((ALICE, named(id), "request_id: "));
-    }
-    for (account, body, words) in wrong {
+    for row in rows(WRONG_PAYMENTS) {
+        let [account, body, words] = row.cells();
+        let body = body.replace("LONG_ID", &"x".repeat(129));
         for door in ["deposit", "withdraw"] {
-            let path = format!("{account}/{door}");
+            let path = format!("/admin/accounts/{account}/{door}");
             let reply = operator.json("POST", &path, &body).await;
-            let what = format!("{account}/{door} {body}: {}", reply.body);
-            assert_eq!(told(&reply), (400, "invalid_request"), "{what}");
-            assert_eq!(reply.content_type, "application/problem+json");
-            assert!(reply.json()["detail"].to_string().contains(words), "{what}");
+            reply.assert_problem("400 invalid_request", words);
         }
     }
     let path = format!("{ALICE}/deposit");
     let query = operator.json("POST", &format!("{path}?x=1"), good).await;
-    assert_eq!(told(&query), (400, "invalid_request"), "{}", query.body);
+    assert_eq!(query.told(), (400, "invalid_request"), "{}", query.body);
     let form = operator.send("POST", &path, "text/plain", good.as_bytes());
-    assert_eq!(told(&form.await), (415, "invalid_request"));
+    assert_eq!(form.await.told(), (415, "invalid_request"));
     let large = vec![b' '; (1 << 20) + 1];
     let large = operator.send("POST", &path, "application/json", &large);
-    assert_eq!(told(&large.await), (413, "invalid_request"));
+    assert_eq!(large.await.told(), (413, "invalid_request"));
     let put = operator.json("PUT", &path, good).await;
-    assert_eq!(told(&put), (405, "method_not_allowed"));
+    assert_eq!(put.told(), (405, "method_not_allowed"));
     let stranger = app.buyer.json(&path, good).await;
-    assert_eq!(told(&stranger), (401, "unauthorized"));
+    assert_eq!(stranger.told(), (401, "unauthorized"));
     assert_eq!(world.dump().await, before, "something was changed");
     app.stop().await;
 }
 
-/// Whoever hears nothing asks again, and is told what was done.
+/// Who hears nothing asks again, and is told what was done.
 #[tokio::test]
 async fn busy_and_unknown_may_be_asked_again() {
     let mut world = World::new().await;
@@ -241,7 +182,7 @@ async fn busy_and_unknown_may_be_asked_again() {
     let [accounts, ..] = world.store.keys().of_accounts("p2p");
     let _: i64 = world.run(&["HSET", &accounts, "alice", "x"]).await;
     let reply = pay(&operator, ALICE, "out", -100).await;
-    assert_eq!(told(&reply), (503, "unknown"), "{}", reply.body);
+    assert_eq!(reply.told(), (503, "unknown"), "{}", reply.body);
     assert_eq!(reply.retry_after.as_deref(), Some("1"));
     assert!(reply.body.contains("the same request again is safe"));
     let _: i64 = world.run(&["HSET", &accounts, "alice", "500"]).await;
@@ -251,13 +192,10 @@ async fn busy_and_unknown_may_be_asked_again() {
     }
     app.stop().await;
 
-    let nowhere = TestApp::with(&world, |config| {
-        config.redis.url = Some(RedisUrl::new("redis://127.0.0.1:1"));
-    });
-    let nowhere = nowhere.await;
+    let nowhere = TestApp::without_redis(&world).await;
     for cents in [5, -5] {
         let reply = pay(&nowhere.operator(), ALICE, "r", cents).await;
-        assert_eq!(told(&reply), (503, "busy"));
+        assert_eq!(reply.told(), (503, "busy"));
         assert_eq!(reply.retry_after.as_deref(), Some("1"));
     }
     nowhere.stop().await;
@@ -270,11 +208,11 @@ async fn a_balance_is_set_only_if_it_is_what_was_seen() {
     let operator = app.operator();
     let put = async |path: &str, body: &str| operator.json("PUT", path, body).await;
     let none = put(ALICE, r#"{"balance":5,"if_balance":0}"#).await;
-    assert_eq!(told(&none), (404, "no_such_account"), "{}", none.body);
+    assert_eq!(none.told(), (404, "no_such_account"), "{}", none.body);
     assert_eq!(world.dump().await, []);
     put(ALICE, r#"{"balance":500}"#).await;
     let set = put(ALICE, r#"{"balance":300,"if_balance":500}"#).await;
-    assert_eq!(told(&set), (200, "set"), "{}", set.body);
+    assert_eq!(set.told(), (200, "set"), "{}", set.body);
     let whole = r#"{"balance":300,"first_of_event":false,"paid_in":300,"username":"alice"}"#;
     assert_eq!(set.body, whole);
     let before = world.dump().await;
@@ -284,7 +222,7 @@ async fn a_balance_is_set_only_if_it_is_what_was_seen() {
         r#"{"balance":9,"if_balance":0}"#,
     ] {
         let reply = put(ALICE, body).await;
-        assert_eq!(told(&reply), (409, "balance_changed"), "{}", reply.body);
+        assert_eq!(reply.told(), (409, "balance_changed"), "{}", reply.body);
         assert_eq!(reply.content_type, "application/problem+json");
         assert_eq!(reply.json()["balance"], 300, "{}", reply.body);
     }
@@ -296,7 +234,7 @@ async fn a_balance_is_set_only_if_it_is_what_was_seen() {
         ("100000000000001", "100000000000001 is not in"),
     ] {
         let reply = put(ALICE, &format!(r#"{{"balance":1,"if_balance":{value}}}"#)).await;
-        assert_eq!(told(&reply), (400, "invalid_request"), "{value}");
+        assert_eq!(reply.told(), (400, "invalid_request"), "{value}");
         let detail = reply.json()["detail"].to_string();
         assert!(
             detail.contains("if_balance: ") && detail.contains(words),
@@ -308,14 +246,14 @@ async fn a_balance_is_set_only_if_it_is_what_was_seen() {
     let loan = world.target("p2p.loan", 1000, &terms(1, 0)).await;
     app.buyer.bid("alice", "r", "p2p.loan", 100).await;
     let most = put(ALICE, r#"{"balance":100000000000000,"if_balance":200}"#).await;
-    assert_eq!(told(&most), (409, "limit_passed"), "{}", most.body);
+    assert_eq!(most.told(), (409, "limit_passed"), "{}", most.body);
     assert_eq!(world.balance("p2p", "alice").await, Some(200));
     world.assert_holds(&loan).await;
 
     let [accounts, ..] = world.store.keys().of_accounts("p2p");
     let _: i64 = world.run(&["HSET", &accounts, "alice", "x"]).await;
     let reply = put(ALICE, r#"{"balance":1,"if_balance":200}"#).await;
-    assert_eq!(told(&reply), (503, "unknown"), "{}", reply.body);
+    assert_eq!(reply.told(), (503, "unknown"), "{}", reply.body);
     assert_eq!(reply.retry_after.as_deref(), Some("1"), "it is safe");
     app.stop().await;
 }

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use seckill::config::RedisUrl;
 use seckill::domain::durability::Durability;
-use seckill::domain::sale::{SaleEdit, StockKind};
+use seckill::domain::sale::StockKind;
 
-use crate::support::PATIENCE;
 use crate::support::app::TestApp;
-use crate::support::buyer::{Reply, placement};
-use crate::support::orders::held_for;
+use crate::support::bids::FAR;
+use crate::support::buyer::{Reply, placement, settled};
+use crate::support::orders::{closing, held_for, opening, paused};
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{World, sale_id};
+use crate::support::table::rows;
 use crate::support::wechat::on_show;
 
 const ENGLISH: (&str, &str) = ("accept-language", "en");
@@ -19,10 +19,6 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 
 fn number(reply: &Reply, field: &str) -> u64 {
     reply.json()[field].as_u64().unwrap_or_default()
-}
-
-fn edit() -> SaleEdit {
-    SaleEdit::default()
 }
 
 #[tokio::test]
@@ -113,6 +109,19 @@ async fn a_held_order_says_until_when() {
     app.stop().await;
 }
 
+/// Sale, quantity, answer.
+const REFUSALS: &str = "
+    e.nix     1  404 no_such_sale
+    e.show    1  409 wrong_door
+    e.few     3  400 invalid_purchase
+    e.held    1  409 already_grabbed
+    e.paused  1  409 paused
+    e.early   1  409 not_started
+    e.over    1  409 ended
+    e.none    1  409 sold_out
+    e.few     2  409 insufficient_stock
+";
+
 #[tokio::test]
 async fn every_refusal_is_a_problem_that_names_its_sale() {
     let world = World::new().await;
@@ -120,29 +129,10 @@ async fn every_refusal_is_a_problem_that_names_its_sale() {
     for (goods, stock) in [("e.ok", 9), ("e.few", 1), ("e.none", 0), ("e.held", 1)] {
         world.sale(goods, StockKind::List, stock).await;
     }
-    let later = Some(Some(99_999_999_999_999));
     for (goods, change) in [
-        (
-            "e.paused",
-            SaleEdit {
-                paused: Some(true),
-                ..edit()
-            },
-        ),
-        (
-            "e.early",
-            SaleEdit {
-                opens_at: later,
-                ..edit()
-            },
-        ),
-        (
-            "e.over",
-            SaleEdit {
-                closes_at: Some(Some(1)),
-                ..edit()
-            },
-        ),
+        ("e.paused", paused(true)),
+        ("e.early", opening(Some(FAR))),
+        ("e.over", closing(Some(1))),
     ] {
         let sale = world.sale(goods, StockKind::Counter, 5).await;
         world.put(&sale, &change).await;
@@ -151,53 +141,59 @@ async fn every_refusal_is_a_problem_that_names_its_sale() {
     let own = app.buyer.place("x", "own", &[("e.held", 1)]).await;
     let own = own.order().expect("an order");
     let before = world.left(&sale_id("e.ok")).await;
-    for (goods, purchase, status, code) in [
-        ("e.nix", 1, 404, "no_such_sale"),
-        ("e.show", 1, 409, "wrong_door"),
-        ("e.few", 3, 400, "invalid_purchase"),
-        ("e.held", 1, 409, "already_grabbed"),
-        ("e.paused", 1, 409, "paused"),
-        ("e.early", 1, 409, "not_started"),
-        ("e.over", 1, 409, "ended"),
-        ("e.none", 1, 409, "sold_out"),
-        ("e.few", 2, 409, "insufficient_stock"),
-    ] {
-        let lines = [("e.ok", 2), (goods, purchase)];
+    for row in rows(REFUSALS) {
+        let [goods, purchase, told] = row.cells();
+        let lines = [("e.ok", 2), (goods, purchase.parse().expect("a quantity"))];
         let reply = app.buyer.place("x", "r", &lines).await;
-        assert_eq!((reply.status, reply.result.as_str()), (status, code));
-        assert_eq!(reply.content_type, "application/problem+json");
+        reply.assert_problem(told, "");
         let problem = reply.json();
-        assert_eq!(problem["code"], code);
-        assert_eq!(problem["status"], status);
         assert_eq!(problem["goods"], goods);
-        let order = (code == "already_grabbed").then_some(own.as_str());
+        let order = (reply.result == "already_grabbed").then_some(own.as_str());
         assert_eq!(problem["order"].as_str(), order);
-        let opens_at = (code == "not_started").then_some(99_999_999_999_999);
-        assert_eq!(problem["opens_at"].as_u64(), opens_at, "{code}");
+        let opens_at = (reply.result == "not_started").then_some(FAR);
+        assert_eq!(problem["opens_at"].as_u64(), opens_at);
         let detail = problem["detail"].as_str().expect("a detail");
         assert!(!detail.is_ascii(), "{detail}");
         let request = placement("x", "r", &lines).into_bytes();
-        let english = app
-            .buyer
-            .send("POST", "/orders", &[JSON, ENGLISH], request)
-            .await;
-        let detail = english.json()["detail"].to_string();
+        let english = app.buyer.send("POST", "/orders", &[JSON, ENGLISH], request);
+        let detail = english.await.json()["detail"].to_string();
         assert!(detail.is_ascii(), "{detail}");
     }
     assert_eq!(world.left(&sale_id("e.ok")).await, before);
     // None of these was remembered under the request id, but an order is.
     let placed = app.buyer.place("x", "r", &[("e.ok", 1)]).await;
-    assert_eq!((placed.status, placed.result.as_str()), (201, "grabbed"));
+    assert_eq!(placed.told(), (201, "grabbed"));
     let reused = app.buyer.place("x", "r", &[("e.few", 1)]).await;
-    assert_eq!(
-        (reused.status, reused.result.as_str()),
-        (422, "request_id_reused")
-    );
+    assert_eq!(reused.told(), (422, "request_id_reused"));
     for goods in ["e.ok", "e.few", "e.none", "e.held"] {
         world.assert_holds(&sale_id(goods)).await;
     }
     app.stop().await;
 }
+
+/// Body, answer, words of its sentence. `ASK` is a buyer and a request, `ONE` one line, `MANY` are
+/// 21.
+const WRONG_ORDERS: &str = r#"
+    ""                                                      400 invalid_request   JSON
+    []                                                      400 invalid_request   JSON
+    {}                                                      400 invalid_request   username
+    {"username":"x","request":"r","lines":[ONE]}            400 invalid_request   `request`
+    {"username":"y",ASK,"lines":[ONE]}                      400 invalid_request   `username`
+    {"username":"","request_id":"r","lines":[ONE]}          400 invalid_request   username
+    {"username":"x","request_id":"","lines":[ONE]}          400 invalid_request   request_id
+    {"username":"x","request_id":"a\n","lines":[ONE]}       400 invalid_request   request_id
+    {ASK,"lines":7}                                         400 invalid_request   JSON
+    {ASK,"lines":[]}                                        400 invalid_request   1–20
+    {ASK,"lines":[MANY]}                                    400 invalid_request   1–20
+    {ASK,"lines":[ONE,{"goods":"f","purchase":1}]}          400 invalid_request   同一活动
+    {ASK,"lines":[{"goods":"e","purchase":1,"price":7}]}    400 invalid_request   `price`
+    {ASK,"lines":[{"goods":"e","goods":"f","purchase":1}]}  400 invalid_request   `goods`
+    {ASK,"lines":[{"purchase":1}]}                          400 invalid_request   goods
+    {ASK,"lines":[{"goods":"E","purchase":1}]}              400 invalid_request   goods
+    {ASK,"lines":[ONE,{"goods":"e"}]}                       400 invalid_request   lines[1]
+    {ASK,"lines":[{"goods":"e","purchase":true}]}           400 invalid_request   purchase
+    {ASK,"lines":[{"goods":"e","purchase":0}]}              400 invalid_purchase  lines[0]
+"#;
 
 #[tokio::test]
 async fn every_wrong_request_is_named() {
@@ -214,99 +210,23 @@ async fn every_wrong_request_is_named() {
         let headers = [("content-type", media_type)];
         let request = good.clone().into_bytes();
         let reply = app.buyer.send("POST", "/orders", &headers, request).await;
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (415, "invalid_request"),
-            "{media_type}"
-        );
+        assert_eq!(reply.told(), (415, "invalid_request"), "{media_type}");
     }
     let large = placement("x", &"r".repeat(17_000), &[("e", 1)]);
     for large in [large, " ".repeat(1 << 20)] {
         let reply = app.buyer.json("/orders", &large).await;
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (413, "invalid_request")
-        );
+        assert_eq!(reply.told(), (413, "invalid_request"));
     }
-    let lines = |lines: &str| format!(r#"{{"username":"x","request_id":"r","lines":{lines}}}"#);
-    let many = placement("x", "r", &[("e", 1); 21]);
-    for (request, code, named) in [
-        (String::new(), "invalid_request", "JSON"),
-        ("[]".to_owned(), "invalid_request", "JSON"),
-        ("{}".to_owned(), "invalid_request", "username"),
-        (
-            good.replace("request_id", "request"),
-            "invalid_request",
-            "`request`",
-        ),
-        (
-            good.replacen('{', r#"{"username":"y","#, 1),
-            "invalid_request",
-            "`username`",
-        ),
-        (
-            placement("", "r", &[("e", 1)]),
-            "invalid_request",
-            "username",
-        ),
-        (
-            placement("x", "", &[("e", 1)]),
-            "invalid_request",
-            "request_id",
-        ),
-        (
-            placement("x", "a\n", &[("e", 1)]),
-            "invalid_request",
-            "request_id",
-        ),
-        (lines("7"), "invalid_request", "JSON"),
-        (lines("[]"), "invalid_request", "1–20"),
-        (many, "invalid_request", "1–20"),
-        (
-            placement("x", "r", &[("e", 1), ("f", 1)]),
-            "invalid_request",
-            "同一活动",
-        ),
-        (
-            lines(r#"[{"goods":"e","purchase":1,"price":7}]"#),
-            "invalid_request",
-            "`price`",
-        ),
-        (
-            lines(r#"[{"goods":"e","goods":"f","purchase":1}]"#),
-            "invalid_request",
-            "`goods`",
-        ),
-        (lines(r#"[{"purchase":1}]"#), "invalid_request", "goods"),
-        (placement("x", "r", &[("E", 1)]), "invalid_request", "goods"),
-        (
-            lines(r#"[{"goods":"e","purchase":1},{"goods":"e"}]"#),
-            "invalid_request",
-            "lines[1]",
-        ),
-        (
-            lines(r#"[{"goods":"e","purchase":true}]"#),
-            "invalid_request",
-            "purchase",
-        ),
-        (
-            placement("x", "r", &[("e", 0)]),
-            "invalid_purchase",
-            "lines[0]",
-        ),
-    ] {
-        let reply = app.buyer.json("/orders", &request).await;
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (400, code),
-            "{request}"
-        );
-        assert_eq!(reply.content_type, "application/problem+json");
-        let detail = reply.json()["detail"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
-        assert!(detail.contains(named), "{request}: {detail}");
+    let one = r#"{"goods":"e","purchase":1}"#;
+    let many = [one; 21].join(",");
+    for row in rows(WRONG_ORDERS) {
+        let [body, told, words] = row.cells();
+        let body = body.replace("ASK", r#""username":"x","request_id":"r""#);
+        let body = body.replace("ONE", one).replace("MANY", &many);
+        app.buyer
+            .json("/orders", &body)
+            .await
+            .assert_problem(told, words);
     }
     let reply = app.buyer.send("GET", "/orders", &[], Vec::new()).await;
     assert_eq!(reply.status, 405);
@@ -328,7 +248,7 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
     });
     let app = app.await;
     let unavailable = |reply: Reply, code: &str| {
-        assert_eq!((reply.status, reply.result.as_str()), (503, code));
+        assert_eq!(reply.told(), (503, code));
         assert_eq!(reply.retry_after.as_deref(), Some("1"), "{code}");
         assert_eq!(reply.content_type, "application/problem+json");
     };
@@ -340,15 +260,7 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
         unavailable(app.buyer.place(&user, "r", &[("e", 1)]).await, "unknown");
         proxy.set(Fault::None);
         proxy.close_all().await; // what is silent stays so
-        let deadline = std::time::Instant::now() + PATIENCE;
-        let settled = loop {
-            let reply = app.buyer.place(&user, "r", &[("e", 1)]).await;
-            if reply.status != 503 {
-                break reply;
-            }
-            assert!(std::time::Instant::now() < deadline, "never settled");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        };
+        let settled = settled(async || app.buyer.place(&user, "r", &[("e", 1)]).await).await;
         let executed = matches!(fault, Fault::CutAfter | Fault::SwallowReply);
         let status = if executed { 200 } else { 201 };
         assert_eq!(settled.status, status, "{fault:?}: {settled:?}");
@@ -356,10 +268,7 @@ async fn busy_and_unknown_are_told_apart_and_the_same_request_settles_it() {
     world.assert_holds(&sale).await;
     app.stop().await;
 
-    let nowhere = TestApp::with(&world, |config| {
-        config.redis.url = Some(RedisUrl::new("redis://127.0.0.1:1"));
-    });
-    let nowhere = nowhere.await;
+    let nowhere = TestApp::without_redis(&world).await;
     unavailable(nowhere.buyer.place("x", "r", &[("e", 1)]).await, "busy");
     nowhere.stop().await;
 }

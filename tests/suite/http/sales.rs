@@ -12,7 +12,8 @@ use crate::support::PATIENCE;
 use crate::support::app::{TestApp, config_for};
 use crate::support::bids::terms;
 use crate::support::buyer::Buyer;
-use crate::support::process::seckill;
+use crate::support::orders::{closing, opening, paused};
+use crate::support::process::{Ended, seckill};
 use crate::support::proxy::Proxy;
 use crate::support::redis::{PrivateRedis, World};
 use crate::support::terms::{term_number, term_text};
@@ -129,10 +130,7 @@ async fn what_changed_is_seen_soon() {
     until(buyer, "/sales/a", |sale| sale["remaining"] == 2).await;
     assert_eq!(buyer.code("/seckill", "a", "x", "2").await, "grabbed");
     until(buyer, "/sales/a", |sale| sale["remaining"] == 0).await;
-    let edit = SaleEdit {
-        paused: Some(true),
-        ..SaleEdit::default()
-    };
+    let edit = paused(true);
     world.put(&id, &edit).await;
     until(buyer, "/sales/a", |sale| sale["phase"] == "paused").await;
     world.assert_holds(&id).await;
@@ -150,10 +148,9 @@ async fn phase(app: &TestApp, world: &World, id: &str) -> String {
     let path = format!("/sales/{id}");
     until(&app.buyer, &path, |sale| sale["phase"] == *phase).await;
     for command in [&["sale", "show", id][..], &["sale", "list"]] {
-        let prefix = format!("redis.prefix={}", world.prefix);
-        let arguments = ["--redis-url", world.url.expose(), "--set", &prefix];
-        let printed = seckill(&[&arguments, command].concat()).stdout;
-        let printed = String::from_utf8(printed).expect("UTF-8");
+        let mut arguments = world.arguments(&[]);
+        arguments.extend(command.iter().map(|&word| word.to_owned()));
+        let printed = Ended::from(seckill(&arguments)).printed;
         let line = |line: &str| match command.len() {
             3 => line.starts_with("phase "),
             _ => line.starts_with(&format!("{id} ")),
@@ -178,13 +175,7 @@ async fn a_target_to_which_nothing_is_left_is_full() {
     assert_eq!(phase(&app, &world, "p.loan").await, "full");
     let edit = SaleEdit::default;
     for (change, expected) in [
-        (
-            SaleEdit {
-                paused: Some(true),
-                ..edit()
-            },
-            "paused",
-        ),
+        (paused(true), "paused"),
         (
             SaleEdit {
                 paused: Some(false),
@@ -193,23 +184,14 @@ async fn a_target_to_which_nothing_is_left_is_full() {
             },
             "ended",
         ),
-        (
-            SaleEdit {
-                closes_at: Some(None),
-                ..edit()
-            },
-            "full",
-        ),
+        (closing(None), "full"),
     ] {
         world.put(&loan, &change).await;
         assert_eq!(phase(&app, &world, "p.loan").await, expected);
     }
     world.store.stock_add_count(&loan, 1).await.expect("added");
     assert_eq!(phase(&app, &world, "p.loan").await, "open");
-    let later = SaleEdit {
-        opens_at: Some(Some(99_999_999_999_999)),
-        ..edit()
-    };
+    let later = opening(Some(99_999_999_999_999));
     let early = world.target("p.early", 0, &later).await;
     assert_eq!(phase(&app, &world, "p.early").await, "upcoming");
     for sale in [&loan, &early] {
@@ -250,10 +232,7 @@ async fn opens_soon(world: &World, id: &SaleId, buyer: &Buyer) -> u64 {
     for wait_ms in [700, 1_400, 2_800].into_iter().chain(repeat(5_600)) {
         let now = buyer.get("/sales/a").await.json();
         let opens_at = now["server_time"].as_u64().expect("a time") + wait_ms;
-        let edit = SaleEdit {
-            opens_at: Some(Some(opens_at)),
-            ..SaleEdit::default()
-        };
+        let edit = opening(Some(opens_at));
         world.put(id, &edit).await;
         let seen = until(buyer, "/sales/a", |sale| sale["opens_at"] == opens_at).await;
         if seen["server_time"].as_u64() < Some(opens_at) {
@@ -368,7 +347,7 @@ async fn without_redis_lookers_are_told_to_wait_and_are_served_when_it_is_back()
         assert!(Instant::now() < deadline, "a reading without Redis");
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
-    assert_eq!((busy.status, busy.result.as_str()), (503, "busy"));
+    assert_eq!(busy.told(), (503, "busy"));
     assert_eq!(busy.retry_after.as_deref(), Some("1"));
     proxy.lead_next_to(redis.socket());
     until(&app.buyer, "/sales/a", |sale| sale["remaining"] == 1).await;
@@ -382,7 +361,7 @@ async fn without_redis_lookers_are_told_to_wait_and_are_served_when_it_is_back()
     for path in ["/sales", "/sales/a"] {
         let since = Instant::now();
         let reply = app.buyer.get(path).await;
-        assert_eq!((reply.status, reply.result.as_str()), (503, "busy"));
+        assert_eq!(reply.told(), (503, "busy"));
         assert!(!reply.body.contains("127.0.0.1"), "{}", reply.body);
         assert!(
             since.elapsed() < Duration::from_secs(25),
@@ -404,7 +383,7 @@ async fn a_broken_sale_hides_no_other() {
     let sales = app.buyer.get("/sales").await.json();
     assert_eq!(sales["sales"].as_array().map(Vec::len), Some(1));
     let broken = app.buyer.get("/sales/b").await;
-    assert_eq!((broken.status, broken.result.as_str()), (500, "unreadable"));
+    assert_eq!(broken.told(), (500, "unreadable"));
     assert!(broken.body.contains('b'), "{}", broken.body);
     app.stop().await;
 }

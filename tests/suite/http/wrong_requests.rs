@@ -8,89 +8,91 @@ use tokio::net::TcpStream;
 use crate::support::app::TestApp;
 use crate::support::bids::terms;
 use crate::support::redis::World;
+use crate::support::table::rows;
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const JSON: (&str, &str) = ("content-type", "application/json");
+
+/// Form, answer, words of its message. Each character is sent as one byte.
+const WRONG_FORMS: &str = r#"
+    ""                                     400 invalid_request   username
+    username=x                             400 invalid_request   purchase
+    purchase=1                             400 invalid_request   username
+    username=x&username=y&purchase=1       400 invalid_request   username
+    username=x&purchase=1&purchase=1       400 invalid_request   purchase
+    username=x&purchase=1&goods=a&goods=a  400 invalid_request   goods
+    username=&purchase=1                   400 invalid_request   username
+    username=LONG_NAME&purchase=1          400 invalid_request   username
+    username=x%00&purchase=1               400 invalid_request   username
+    username=x%0A&purchase=1               400 invalid_request   username
+    username=%C2%85&purchase=1             400 invalid_request   username
+    username=%&purchase=1                  400 invalid_request   百分号
+    username=%4&purchase=1                 400 invalid_request   百分号
+    username=%GG&purchase=1                400 invalid_request   百分号
+    username=ÿ&purchase=1                  400 invalid_request   UTF-8
+    username=%FF&purchase=1                400 invalid_request   UTF-8
+    username=%ED%A0%80&purchase=1          400 invalid_request   UTF-8
+    username=x&purchase=1&goods=           400 invalid_request   goods
+    username=x&purchase=1&goods=%7Ba%7D    400 invalid_request   goods
+    username=x&purchase=1&goods=a+b        400 invalid_request   goods
+    username=x&purchase=1&goods=LONG_SALE  400 invalid_request   goods
+    username=x&purchase=                   400 invalid_purchase  数量
+    username=x&purchase=01                 400 invalid_purchase  数量
+    username=x&purchase=+1                 400 invalid_purchase  数量
+    username=x&purchase=%EF%BC%91          400 invalid_purchase  数量
+"#;
 
 #[tokio::test]
 async fn every_wrong_form_is_named() {
     let world = World::new().await;
     let app = TestApp::start(&world).await;
     let id = world.sale("a", StockKind::List, 5).await;
-    let long_name = format!("username={}&purchase=1", "x".repeat(129));
-    let long_sale = format!("username=x&purchase=1&goods={}", "a".repeat(500));
-    let cases: [(&[u8], &str, &str); 25] = [
-        (b"", "invalid_request", "username"),
-        (b"username=x", "invalid_request", "purchase"),
-        (b"purchase=1", "invalid_request", "username"),
-        (
-            b"username=x&username=y&purchase=1",
-            "invalid_request",
-            "username",
-        ),
-        (
-            b"username=x&purchase=1&purchase=1",
-            "invalid_request",
-            "purchase",
-        ),
-        (
-            b"username=x&purchase=1&goods=a&goods=a",
-            "invalid_request",
-            "goods",
-        ),
-        (b"username=&purchase=1", "invalid_request", "username"),
-        (long_name.as_bytes(), "invalid_request", "username"),
-        (b"username=x%00&purchase=1", "invalid_request", "username"),
-        (b"username=x%0A&purchase=1", "invalid_request", "username"),
-        (b"username=%C2%85&purchase=1", "invalid_request", "username"),
-        (b"username=%&purchase=1", "invalid_request", "百分号"),
-        (b"username=%4&purchase=1", "invalid_request", "百分号"),
-        (b"username=%GG&purchase=1", "invalid_request", "百分号"),
-        (b"username=\xff&purchase=1", "invalid_request", "UTF-8"),
-        (b"username=%FF&purchase=1", "invalid_request", "UTF-8"),
-        (b"username=%ED%A0%80&purchase=1", "invalid_request", "UTF-8"),
-        (b"username=x&purchase=1&goods=", "invalid_request", "goods"),
-        (
-            b"username=x&purchase=1&goods=%7Ba%7D",
-            "invalid_request",
-            "goods",
-        ),
-        (
-            b"username=x&purchase=1&goods=a+b",
-            "invalid_request",
-            "goods",
-        ),
-        (long_sale.as_bytes(), "invalid_request", "goods"),
-        (b"username=x&purchase=", "invalid_purchase", "数量"),
-        (b"username=x&purchase=01", "invalid_purchase", "数量"),
-        (b"username=x&purchase=+1", "invalid_purchase", "数量"),
-        (b"username=x&purchase=%EF%BC%91", "invalid_purchase", "数量"),
-    ];
-    let before = world.left(&id).await;
-    for path in ["/seckill", "/incr"] {
-        for (body, code, named) in cases {
-            let shown = String::from_utf8_lossy(body);
-            let reply = app.buyer.raw_form(path, body).await;
-            assert_eq!(
-                (reply.status, reply.result.as_str()),
-                (400, code),
-                "{path} {shown}"
-            );
-            let message = reply.json()["message"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned();
-            assert!(message.contains(named), "{path} {shown}: {message}");
+    for row in rows(WRONG_FORMS) {
+        let [form, told, words] = row.cells();
+        let form = form.replace("LONG_NAME", &"x".repeat(129));
+        let form = form.replace("LONG_SALE", &"a".repeat(500));
+        let bytes: Result<Vec<u8>, _> = form.chars().map(u8::try_from).collect();
+        let bytes = bytes.expect("one byte each");
+        for path in ["/seckill", "/incr"] {
+            let reply = app.buyer.raw_form(path, &bytes).await;
+            reply.assert_told(told);
+            let message = reply.json()["message"].to_string();
+            assert!(message.contains(words), "{path}: {message}");
         }
     }
-    assert_eq!(world.left(&id).await, before);
-    assert_eq!(
-        app.buyer.code("/seckill", "a", "x", "1").await,
-        "grabbed",
-        "the door is still open"
-    );
+    assert_eq!(world.left(&id).await, 5);
+    let next = app.buyer.code("/seckill", "a", "x", "1").await;
+    assert_eq!(next, "grabbed", "the door is still open");
     app.stop().await;
 }
+
+/// Body, answer.
+const WRONG_JSON: &str = r#"
+    ""                                                   400 invalid_request
+    null                                                 400 invalid_request
+    []                                                   400 invalid_request
+    "\"x\""                                              400 invalid_request
+    {                                                    400 invalid_request
+    {}                                                   400 invalid_request
+    {"username":"x","purchase":1}}                       400 invalid_request
+    {"username":"x" "purchase":1}                        400 invalid_request
+    {"username":"x","username":"y","purchase":1}         400 invalid_request
+    {"username":7,"purchase":1}                          400 invalid_request
+    {"username":["x"],"purchase":1}                      400 invalid_request
+    {"username":null,"purchase":1}                       400 invalid_request
+    {"username":"\ud800","purchase":1}                   400 invalid_request
+    {"username":"x\u0000","purchase":1}                  400 invalid_request
+    {"username":"x","purchase":true}                     400 invalid_request
+    {"username":"x","purchase":{}}                       400 invalid_request
+    {"username":"x","purchase":1,"goods":7}              400 invalid_request
+    {"username":"x","purchase":1,"goods":"A"}            400 invalid_request
+    {"username":"x","purchase":1,"x":DEEP}               400 invalid_request
+    {"username":"x","purchase":0}                        400 invalid_purchase
+    {"username":"x","purchase":1.0}                      400 invalid_purchase
+    {"username":"x","purchase":-1}                       400 invalid_purchase
+    {"username":"x","purchase":1e400}                    400 invalid_request
+    {"username":"x","purchase":99999999999999999999999}  400 invalid_purchase
+"#;
 
 #[tokio::test]
 async fn every_wrong_json_is_named() {
@@ -98,52 +100,28 @@ async fn every_wrong_json_is_named() {
     let app = TestApp::start(&world).await;
     world.sale("a", StockKind::List, 5).await;
     let deep = format!("{}1{}", "[".repeat(1000), "]".repeat(1000));
-    let deep = format!(r#"{{"username":"x","purchase":1,"x":{deep}}}"#);
-    for (body, code) in [
-        ("", "invalid_request"),
-        ("null", "invalid_request"),
-        ("[]", "invalid_request"),
-        ("\"x\"", "invalid_request"),
-        ("{", "invalid_request"),
-        ("{}", "invalid_request"),
-        (r#"{"username":"x","purchase":1}}"#, "invalid_request"),
-        (r#"{"username":"x" "purchase":1}"#, "invalid_request"),
-        (
-            r#"{"username":"x","username":"y","purchase":1}"#,
-            "invalid_request",
-        ),
-        (r#"{"username":7,"purchase":1}"#, "invalid_request"),
-        (r#"{"username":["x"],"purchase":1}"#, "invalid_request"),
-        (r#"{"username":null,"purchase":1}"#, "invalid_request"),
-        (r#"{"username":"\ud800","purchase":1}"#, "invalid_request"),
-        (r#"{"username":"x\u0000","purchase":1}"#, "invalid_request"),
-        (r#"{"username":"x","purchase":true}"#, "invalid_request"),
-        (r#"{"username":"x","purchase":{}}"#, "invalid_request"),
-        (
-            r#"{"username":"x","purchase":1,"goods":7}"#,
-            "invalid_request",
-        ),
-        (
-            r#"{"username":"x","purchase":1,"goods":"A"}"#,
-            "invalid_request",
-        ),
-        (deep.as_str(), "invalid_request"),
-        (r#"{"username":"x","purchase":0}"#, "invalid_purchase"),
-        (r#"{"username":"x","purchase":1.0}"#, "invalid_purchase"),
-        (r#"{"username":"x","purchase":-1}"#, "invalid_purchase"),
-        (r#"{"username":"x","purchase":1e400}"#, "invalid_request"),
-        (
-            r#"{"username":"x","purchase":99999999999999999999999}"#,
-            "invalid_purchase",
-        ),
-    ] {
-        let reply = app.buyer.json("/seckill", body).await;
-        assert_eq!((reply.status, reply.result.as_str()), (400, code), "{body}");
+    for row in rows(WRONG_JSON) {
+        let [body, told] = row.cells();
+        let body = body.replace("DEEP", &deep);
+        app.buyer.json("/seckill", &body).await.assert_told(told);
     }
     app.stop().await;
 }
 
-/// Right values in the order of the fields: serde takes a list for the object, if it may.
+/// Method, path, right values in the order of the fields.
+const LISTS: &str = r#"
+    POST  /seckill              ["y",1,"a"]
+    POST  /incr                 ["y",1,"b"]
+    POST  /bids                 ["y","loan",9,"r"]
+    POST  /orders               ["y","r",[{"goods":"a","purchase":1}]]
+    POST  /orders               {"username":"y","request_id":"r","lines":[["a",1]]}
+    POST  CANCEL                ["x"]
+    PUT   /admin/sales/a        ["list","Tea"]
+    POST  /admin/sales/a/stock  [5,null,null]
+    PUT   /admin/accounts/p/x   [5]
+"#;
+
+/// Serde takes a list for the object, if it may.
 #[tokio::test]
 async fn a_list_is_no_object_at_any_door() {
     let mut world = World::new().await;
@@ -153,47 +131,16 @@ async fn a_list_is_no_object_at_any_door() {
     world.target("loan", 100, &terms(1, 0)).await;
     let cancel = format!("/orders/{}/cancel", world.granted(&sale, "x", 1).await);
     let before = world.dump().await;
-    let (buyer, operator) = (&app.buyer, app.operator());
-    for (reply, door) in [
-        (buyer.json("/seckill", r#"["y",1,"a"]"#).await, "list"),
-        (buyer.json("/incr", r#"["y",1,"b"]"#).await, "counter"),
-        (buyer.json("/bids", r#"["y","loan",9,"r"]"#).await, "target"),
-        (
-            buyer
-                .json("/orders", r#"["y","r",[{"goods":"a","purchase":1}]]"#)
-                .await,
-            "order",
-        ),
-        (
-            buyer
-                .json(
-                    "/orders",
-                    r#"{"username":"y","request_id":"r","lines":[["a",1]]}"#,
-                )
-                .await,
-            "line of an order",
-        ),
-        (buyer.json(&cancel, r#"["x"]"#).await, "cancel"),
-        (
-            operator
-                .json("PUT", "/admin/sales/a", r#"["list","Tea"]"#)
-                .await,
-            "sale",
-        ),
-        (
-            operator
-                .json("POST", "/admin/sales/a/stock", "[5,null,null]")
-                .await,
-            "stock",
-        ),
-        (
-            operator.json("PUT", "/admin/accounts/p/x", "[5]").await,
-            "account",
-        ),
-    ] {
-        let told = (reply.status, reply.result.as_str());
-        assert_eq!(told, (400, "invalid_request"), "{door}: {reply:?}");
-        assert!(reply.body.contains("object"), "{door}: {}", reply.body);
+    for row in rows(LISTS) {
+        let [method, path, body] = row.cells();
+        let path = path.replace("CANCEL", &cancel);
+        let reply = if path.starts_with("/admin") {
+            app.operator().json(method, &path, body).await
+        } else {
+            app.buyer.json(&path, body).await
+        };
+        reply.assert_told("400 invalid_request");
+        assert!(reply.body.contains("object"), "{}", reply.body);
     }
     assert_eq!(world.dump().await, before);
     app.stop().await;
@@ -217,22 +164,14 @@ async fn wrong_media_types_and_sizes_are_named() {
             .buyer
             .send("POST", "/seckill", &headers, good.clone())
             .await;
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (415, "invalid_request"),
-            "{headers:?}"
-        );
+        assert_eq!(reply.told(), (415, "invalid_request"), "{headers:?}");
     }
     for bytes in [4097, 1 << 20] {
         let reply = app
             .buyer
             .send("POST", "/seckill", &[FORM], vec![b'x'; bytes])
             .await;
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (413, "invalid_request"),
-            "{bytes}"
-        );
+        assert_eq!(reply.told(), (413, "invalid_request"), "{bytes}");
     }
     for media_type in [
         "application/x-www-form-urlencoded; charset=UTF-8",
@@ -277,7 +216,7 @@ async fn a_broken_connection_harms_nobody() {
     app.stop().await;
 }
 
-/// Every door where somebody without a token may send what he likes.
+/// Every door where somebody without a token may send anything.
 const DOORS: [(&str, (&str, &str)); 9] = [
     ("/seckill", FORM),
     ("/seckill", JSON),

@@ -245,7 +245,7 @@ fn ip(arguments: &[&str], lines: &str) -> Result<(), String> {
     let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("ip runs");
     let mut input = child.stdin.take().expect("its input");
-    // Whoever does not read it says what is wrong.
+    // A test that does not read it says what is wrong.
     let _ = input.write_all(lines.as_bytes());
     drop(input);
     let done = child.wait_with_output().expect("its end");

@@ -24,7 +24,7 @@ async fn cut_one_way(shop: &mut Shop, from: Host, to: Host) -> (History, Vec<Str
     let name = format!("{from:?}-{to:?}");
     let goods = format!("list.{}", name.to_lowercase());
     shop.sale(Way::List, &goods, STOCK).await;
-    // Whoever is cut off: the servers if their master is, else the one that is.
+    // The side that is cut off: the servers if their master is, else the one that is.
     let cut_off: &[usize] = if from == Host::S1 || to == Host::S1 {
         &[0]
     } else {

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
+use seckill::domain::caller::Caller;
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::change::{ChangeOutcome, ChangeRefusal};
 
@@ -14,6 +15,7 @@ use crate::fault::rounds;
 use crate::support::app::TestApp;
 use crate::support::bids::terms;
 use crate::support::buyer::{Buyer, Reply};
+use crate::support::crowd::at_once;
 use crate::support::redis::World;
 
 fn number(reply: &Reply, field: &str) -> u64 {
@@ -24,15 +26,14 @@ fn number(reply: &Reply, field: &str) -> u64 {
 async fn twenty_bids_of_30_at_once_for_a_target_of_100() {
     for _ in 0..5 {
         let world = World::new().await;
-        let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
+        let servers = TestApp::two(&world).await;
         let loan = world.target("loan", 100, &terms(1, 0)).await;
         let addresses = servers.each_ref().map(|app| app.buyer.address());
         let bids = (0..20).map(|bid| {
             let buyer = Buyer::new(addresses[bid % 2]);
-            tokio::spawn(async move { buyer.bid(&format!("u{bid}"), "r", "loan", 30).await })
+            async move { buyer.bid(&format!("u{bid}"), "r", "loan", 30).await }
         });
-        let replies = join_all(bids.collect::<Vec<_>>()).await;
-        let replies: Vec<Reply> = replies.into_iter().map(|r| r.expect("an answer")).collect();
+        let replies = at_once(bids).await;
         let mut accepted: Vec<u64> = replies.iter().map(|r| number(r, "accepted")).collect();
         accepted.sort_unstable();
         assert_eq!(accepted[16..], [10, 30, 30, 30]);
@@ -44,16 +45,14 @@ async fn twenty_bids_of_30_at_once_for_a_target_of_100() {
             assert_eq!(is_refused, number(reply, "accepted") == 0);
         }
         world.assert_holds(&loan).await;
-        for app in servers {
-            app.stop().await;
-        }
+        TestApp::stop_all(servers).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_request_from_fifty_connections_has_one_effect() {
     let world = World::new().await;
-    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
+    let servers = TestApp::two(&world).await;
     let loan = world.target("p.loan", 10_000, &terms(1, 1_000)).await;
     world.set_accounts("p", &[("x", 10_000)]).await;
     let addresses = servers.each_ref().map(|app| app.buyer.address());
@@ -62,10 +61,9 @@ async fn one_request_from_fifty_connections_has_one_effect() {
             // A client of its own is a connection of its own.
             let buyer = Buyer::new(addresses[bid % 2]);
             let request = format!("r{round}");
-            tokio::spawn(async move { buyer.bid("x", &request, "p.loan", 1_000).await })
+            async move { buyer.bid("x", &request, "p.loan", 1_000).await }
         });
-        let replies = join_all(bids.collect::<Vec<_>>()).await;
-        let replies: Vec<Reply> = replies.into_iter().map(|r| r.expect("an answer")).collect();
+        let replies = at_once(bids).await;
         let orders: BTreeSet<_> = replies.iter().map(|reply| reply.order()).collect();
         assert_eq!(orders.len(), 1, "{orders:?}");
         let new = replies.iter().filter(|r| r.result == "bid_accepted");
@@ -74,9 +72,7 @@ async fn one_request_from_fifty_connections_has_one_effect() {
         assert_eq!(world.balance("p", "x").await, Some(10_000 - round * 900));
     }
     world.assert_holds(&loan).await;
-    for app in servers {
-        app.stop().await;
-    }
+    TestApp::stop_all(servers).await;
 }
 
 const BONUS_BP: u32 = 250;
@@ -108,82 +104,122 @@ async fn a_crowd_fills_a_target_to_the_cent() {
     }
 }
 
-async fn ten_thousand_bids() {
-    let (bids, users, connections) = (10_000, 1_000, 64);
-    let world = World::new().await;
-    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
-    // Less than all bids together, more than those that go through before it is nearly full.
-    let target = u64::from(bids) * 1_200 + 77;
-    let loan = world.target("p.loan", target, &terms(100, BONUS_BP)).await;
-    let names: Vec<String> = (0..users).map(|user| format!("u{user}")).collect();
-    // Some have spent all before the target is full; together they have enough.
-    let balance = target * 13 / 10 / users as u64;
-    for names in names.chunks(500) {
-        let accounts: Vec<_> = names.iter().map(|name| (name.as_str(), balance)).collect();
-        world.set_accounts("p", &accounts).await;
-    }
-    let seed: u64 = rand::random();
-    println!("bids seed {seed}");
-    let addresses = servers.each_ref().map(|app| app.buyer.address());
-    let crowd = (0..connections).map(|number| {
-        let buyer = Buyer::new(addresses[number as usize % 2]);
-        // Some have one more: together they are all.
-        let share = bids / connections + u32::from(number < bids % connections);
-        let seed = seed.wrapping_add(number.into());
-        tokio::spawn(bid_at_random(buyer, number, share, users, seed))
-    });
-    let seen = join_all(crowd.collect::<Vec<_>>()).await;
-    let seen: Seen = seen
-        .into_iter()
-        .flat_map(|seen| seen.expect("bids"))
-        .collect();
+/// Enough bids to fill the target, from too few users for all to have money left.
+struct Crowd {
+    servers: [TestApp; 2],
+    world: World,
+    loan: SaleId,
+    target: u64,
+    users: Vec<String>,
+    /// What each of them has before the first bid.
+    balance: u64,
+}
 
-    let asked: BTreeSet<_> = seen.iter().map(|(request, ..)| request).collect();
-    assert_eq!(asked.len(), bids as usize);
+/// What the buyers were told, added up.
+#[derive(Default)]
+struct Told {
+    /// Cents and bonus of each request that was accepted.
+    accepted: BTreeMap<(usize, u32), (u64, u64)>,
+    orders: BTreeSet<String>,
+    filled: u32,
+    refused: BTreeSet<String>,
+}
 
-    // What the buyers were told is all that happened.
-    let mut accepted: BTreeMap<(usize, u32), (u64, u64)> = BTreeMap::new();
-    let mut orders = BTreeSet::new();
-    let (mut filled, mut refused) = (0, BTreeSet::new());
-    for (request, cents, reply) in &seen {
-        assert!(matches!(reply.status, 200 | 400), "{reply:?}");
-        match reply.result.as_str() {
-            "bid_accepted" => {
-                let got = (number(reply, "accepted"), number(reply, "bonus"));
-                assert!(got.0 <= *cents);
-                assert_eq!(got.1, got.0 * u64::from(BONUS_BP) / 10_000);
-                assert_eq!(accepted.insert(*request, got), None, "accepted twice");
-                assert!(orders.insert(reply.order().expect("an order")));
-                filled += u32::from(reply.json()["filled"] == true);
-            }
-            "already_bid" => {
-                let got = (number(reply, "accepted"), number(reply, "bonus"));
-                assert_eq!(accepted.get(request), Some(&got));
-            }
-            code => _ = refused.insert(code.to_owned()),
+const BIDS: u32 = 10_000;
+
+impl Crowd {
+    async fn start() -> Self {
+        let world = World::new().await;
+        let servers = TestApp::two(&world).await;
+        // Less than all bids together, more than those that go through before it is nearly full.
+        let target = u64::from(BIDS) * 1_200 + 77;
+        let loan = world.target("p.loan", target, &terms(100, BONUS_BP)).await;
+        let users: Vec<String> = (0..1_000).map(|user| format!("u{user}")).collect();
+        // Some have spent all before the target is full; together they have enough.
+        let balance = target * 13 / 10 / users.len() as u64;
+        for names in users.chunks(500) {
+            let accounts: Vec<_> = names.iter().map(|name| (name.as_str(), balance)).collect();
+            world.set_accounts("p", &accounts).await;
+        }
+        Self {
+            servers,
+            world,
+            loan,
+            target,
+            users,
+            balance,
         }
     }
-    let total: u64 = accepted.values().map(|got| got.0).sum();
-    assert_eq!(total, target, "refused for {refused:?}");
-    assert_eq!((filled, world.left(&loan).await), (1, 0));
+
+    /// Bids over many connections at once.
+    async fn bid(&self) -> Seen {
+        let (connections, users) = (64, self.users.len());
+        let seed: u64 = rand::random();
+        println!("bids seed {seed}");
+        let addresses = self.servers.each_ref().map(|app| app.buyer.address());
+        let crowd = (0..connections).map(|number| {
+            let buyer = Buyer::new(addresses[number as usize % 2]);
+            // Some have one more: together they are all.
+            let share = BIDS / connections + u32::from(number < BIDS % connections);
+            let seed = seed.wrapping_add(number.into());
+            bid_at_random(buyer, number, share, users, seed)
+        });
+        at_once(crowd).await.concat()
+    }
+
+    /// What the buyers were told is all that happened.
+    async fn end(self, told: Told) {
+        let total: u64 = told.accepted.values().map(|got| got.0).sum();
+        assert_eq!(total, self.target, "refused for {:?}", told.refused);
+        assert_eq!((told.filled, self.world.left(&self.loan).await), (1, 0));
+        let mut spent: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
+        for ((user, _), got) in told.accepted {
+            let spent = spent.entry(user).or_default();
+            *spent = (spent.0 + got.0, spent.1 + got.1);
+        }
+        for (user, name) in self.users.iter().enumerate() {
+            let (paid, bonus) = spent.get(&user).copied().unwrap_or_default();
+            let expected = (self.balance + bonus).checked_sub(paid);
+            assert_eq!(self.world.balance("p", name).await, expected, "{name}");
+            assert!(expected.is_some(), "{name} paid more than there was");
+        }
+        self.world.assert_holds(&self.loan).await;
+        TestApp::stop_all(self.servers).await;
+    }
+}
+
+impl Told {
+    fn add(&mut self, request: (usize, u32), cents: u64, reply: &Reply) {
+        assert!(matches!(reply.status, 200 | 400), "{reply:?}");
+        let got = (number(reply, "accepted"), number(reply, "bonus"));
+        match reply.result.as_str() {
+            "bid_accepted" => {
+                assert!(got.0 <= cents);
+                assert_eq!(got.1, got.0 * u64::from(BONUS_BP) / 10_000);
+                let before = self.accepted.insert(request, got);
+                assert_eq!(before, None, "accepted twice");
+                assert!(self.orders.insert(reply.order().expect("an order")));
+                self.filled += u32::from(reply.json()["filled"] == true);
+            }
+            "already_bid" => assert_eq!(self.accepted.get(&request), Some(&got)),
+            code => _ = self.refused.insert(code.to_owned()),
+        }
+    }
+}
+
+async fn ten_thousand_bids() {
+    let crowd = Crowd::start().await;
+    let seen = crowd.bid().await;
+    let asked: BTreeSet<_> = seen.iter().map(|(request, ..)| request).collect();
+    assert_eq!(asked.len(), BIDS as usize);
+    let mut told = Told::default();
+    for (request, cents, reply) in &seen {
+        told.add(*request, *cents, reply);
+    }
     for code in ["target_reached", "insufficient_balance"] {
-        assert!(refused.contains(code), "{refused:?}");
+        assert!(told.refused.contains(code), "{:?}", told.refused);
     }
-    let mut spent: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
-    for ((user, _), got) in accepted {
-        let spent = spent.entry(user).or_default();
-        *spent = (spent.0 + got.0, spent.1 + got.1);
-    }
-    for (user, name) in names.iter().enumerate() {
-        let (paid, bonus) = spent.get(&user).copied().unwrap_or_default();
-        let expected = (balance + bonus).checked_sub(paid);
-        assert_eq!(world.balance("p", name).await, expected, "{name}");
-        assert!(expected.is_some(), "{name} paid more than there was");
-    }
-    world.assert_holds(&loan).await;
-    for app in servers {
-        app.stop().await;
-    }
+    crowd.end(told).await;
 }
 
 /// Cancels each of these bids twice; how many went back.
@@ -191,7 +227,7 @@ async fn cancel_all(world: &World, mut bids: Vec<OrderId>) -> usize {
     bids.shuffle(&mut rand::rng());
     let cancels = bids.iter().flat_map(|bid| {
         [0, 1].map(|_| async {
-            let outcome = world.store.order_cancel(bid, None).await;
+            let outcome = world.store.order_cancel(bid, &Caller::Operator).await;
             match outcome.expect("decided") {
                 ChangeOutcome::Changed(_) => 1,
                 ChangeOutcome::Repeated(_)

@@ -111,7 +111,7 @@ async fn all_sales_of_a_cancelled_order_sell_at_once() {
     app.stop().await;
 }
 
-/// Whoever cancels opens a gate, and a gate that wants to close learns all buyers: nobody may make
+/// A cancel opens a gate, and a gate that wants to close learns all buyers: nobody may make
 /// it do so each time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_cancels_are_not_as_many_learnings() {

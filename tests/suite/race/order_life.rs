@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use rand::seq::SliceRandom;
+use seckill::domain::caller::Caller;
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::order::{Order, OrderState};
@@ -141,7 +142,7 @@ async fn ask_all(store: Store, ask: Ask, mut ids: Vec<OrderId>, start: Arc<Barri
     for id in ids {
         let outcome = match ask {
             Ask::Confirm => store.order_confirm(&id).await,
-            Ask::Cancel => store.order_cancel(&id, None).await,
+            Ask::Cancel => store.order_cancel(&id, &Caller::Operator).await,
         };
         told.push((id, outcome.expect("decided")));
         if told.len() == 1 {

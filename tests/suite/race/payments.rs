@@ -131,7 +131,7 @@ async fn bid_and_cancel(buyer: Buyer, task: usize, bids: usize) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn top_ups_beside_bids_and_cancels_lose_and_make_no_cent() {
     let mut world = World::new().await;
-    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
+    let servers = TestApp::two(&world).await;
     let loan = world.target("p.loan", LOAN, &terms(1, 999)).await;
     // The event keeps accounts from the start, so each bid is paid from one.
     world.set_accounts("p", &[("bo", 0)]).await;
@@ -167,9 +167,7 @@ async fn top_ups_beside_bids_and_cancels_lose_and_make_no_cent() {
     };
     assert_eq!(books, right, "{withdrawn} withdrawals");
     world.assert_holds(&loan).await;
-    for app in servers {
-        app.stop().await;
-    }
+    TestApp::stop_all(servers).await;
 }
 
 /// Adds a cent so many times, each time to the balance that the last answer told.

@@ -14,8 +14,8 @@ use seckill::domain::sale::StockKind;
 use super::gate::{STALE_MAX, door, until_closed};
 use crate::support::app::TestApp;
 use crate::support::buyer::{Buyer, Reply};
-use crate::support::crowd::ask;
-use crate::support::redis::World;
+use crate::support::crowd::{ask, at_once};
+use crate::support::redis::{World, sale_id};
 
 const LIST: StockKind = StockKind::List;
 const COUNTER: StockKind = StockKind::Counter;
@@ -27,7 +27,7 @@ async fn left(world: &World, sales: &[SaleId]) -> Vec<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_request_from_fifty_connections_gets_one_order() {
     let mut world = World::new().await;
-    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
+    let servers = TestApp::two(&world).await;
     let sales = [
         world.sale("e.a", LIST, 10).await,
         world.sale("e.b", COUNTER, 10).await,
@@ -39,11 +39,9 @@ async fn one_request_from_fifty_connections_gets_one_order() {
         let asks = (0..50).map(|number| {
             // A client of its own is a connection of its own.
             let (buyer, user) = (Buyer::new(addresses[number % 2]), user.clone());
-            let asked = async move { buyer.place(&user, request, &[("e.a", 2), ("e.b", 1)]).await };
-            tokio::spawn(asked)
+            async move { buyer.place(&user, request, &[("e.a", 2), ("e.b", 1)]).await }
         });
-        let replies = join_all(asks.collect::<Vec<_>>()).await;
-        let replies: Vec<Reply> = replies.into_iter().map(|r| r.expect("an answer")).collect();
+        let replies = at_once(asks).await;
         let orders: BTreeSet<_> = replies.iter().map(|reply| reply.order()).collect();
         assert_eq!(orders.len(), 1, "{orders:?}");
         let mut statuses: Vec<_> = replies.iter().map(|reply| reply.status).collect();
@@ -57,9 +55,7 @@ async fn one_request_from_fifty_connections_gets_one_order() {
     for sale in &sales {
         world.assert_holds(sale).await;
     }
-    for app in servers {
-        app.stop().await;
-    }
+    TestApp::stop_all(servers).await;
 }
 
 /// What a buyer asks for, and what came back.
@@ -115,69 +111,72 @@ fn shown_lines(reply: &Reply) -> BTreeMap<String, (u64, usize)> {
     lines.collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_buyers_of_overlapping_sales_get_all_or_nothing() {
-    const SALES: [(&str, StockKind, u64); 5] = [
-        ("e.a", LIST, 40),
-        ("e.b", COUNTER, 25),
-        ("e.c", LIST, 60),
-        ("e.d", COUNTER, 90),
-        ("e.e", LIST, 7),
-    ];
-    let mut world = World::new().await;
-    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
-    for (goods, kind, stock) in SALES {
-        world.sale(goods, kind, stock).await;
-    }
+const SALES: [(&str, StockKind, u64); 5] = [
+    ("e.a", LIST, 40),
+    ("e.b", COUNTER, 25),
+    ("e.c", LIST, 60),
+    ("e.d", COUNTER, 90),
+    ("e.e", LIST, 7),
+];
+
+/// Two hundred buyers, each at one of two servers; what they asked and heard.
+async fn a_crowd_shops(servers: &[TestApp; 2]) -> Vec<Asked> {
     let seed: u64 = rand::random();
     println!("crowd seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let shops = (0..200).map(|number| {
         let buyer = servers[number % 2].buyer.clone();
         let random = StdRng::seed_from_u64(random.random());
-        let sales = &SALES.map(|(goods, ..)| goods);
-        let (user, sales) = (format!("user-{number}"), sales.to_owned());
-        tokio::spawn(async move { shop(buyer, user, random, &sales).await })
+        let (user, sales) = (format!("user-{number}"), SALES.map(|(goods, ..)| goods));
+        async move { shop(buyer, user, random, &sales).await }
     });
-    let asked = join_all(shops.collect::<Vec<_>>()).await;
-    let asked: Vec<Asked> = asked.into_iter().flat_map(|a| a.expect("a shop")).collect();
+    at_once(shops).await.into_iter().flatten().collect()
+}
 
+/// Asserts that an order has all that was asked for, with a unit for each of a list.
+fn assert_whole(asked: &Asked) {
+    let shown = shown_lines(&asked.reply);
+    assert_eq!(shown.len(), asked.lines.len(), "{:?}", asked.reply);
+    for (goods, (purchase, units)) in shown {
+        assert_eq!(purchase, u64::from(asked.lines[goods.as_str()]));
+        let counted = ["e.b", "e.d"].contains(&goods.as_str());
+        let named = if counted { 0 } else { purchase };
+        assert_eq!(units as u64, named, "{:?}", asked.reply);
+    }
+}
+
+/// Asserts that a refusal names a sale that was asked for.
+fn assert_names_a_sale(asked: &Asked) {
+    let problem = asked.reply.json();
+    let goods = problem["goods"].as_str().expect("a sale is named");
+    assert!(SALES.iter().any(|sale| sale.0 == goods), "{problem}");
+    assert!(asked.lines.contains_key(goods), "{problem}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_buyers_of_overlapping_sales_get_all_or_nothing() {
+    let mut world = World::new().await;
+    let servers = TestApp::two(&world).await;
+    for (goods, kind, stock) in SALES {
+        world.sale(goods, kind, stock).await;
+    }
+    let asked = a_crowd_shops(&servers).await;
     let mut orders: BTreeMap<String, &Asked> = BTreeMap::new();
     for asked in &asked {
-        let (reply, known) = (&asked.reply, ["e.a", "e.b", "e.c", "e.d", "e.e"]);
-        match reply.status {
+        match asked.reply.status {
             201 | 200 => {
-                for (goods, (purchase, units)) in shown_lines(reply) {
-                    assert_eq!(purchase, u64::from(asked.lines[goods.as_str()]));
-                    let named = if ["e.b", "e.d"].contains(&goods.as_str()) {
-                        0
-                    } else {
-                        purchase
-                    };
-                    assert_eq!(units as u64, named, "{}", reply.body);
-                }
-                assert_eq!(
-                    shown_lines(reply).len(),
-                    asked.lines.len(),
-                    "{}",
-                    reply.body
-                );
-                let order = reply.order().expect("an order");
+                assert_whole(asked);
+                let order = asked.reply.order().expect("an order");
                 let owner = orders.entry(order).or_insert(asked);
                 assert_eq!(owner.user, asked.user);
             }
-            409 => {
-                let goods = reply.json()["goods"].as_str().map(str::to_owned);
-                let goods = goods.expect("a sale is named");
-                assert!(known.contains(&goods.as_str()), "{}", reply.body);
-                assert!(asked.lines.contains_key(goods.as_str()), "{}", reply.body);
-            }
-            _ => panic!("{reply:?}"),
+            409 => assert_names_a_sale(asked),
+            _ => panic!("{:?}", asked.reply),
         }
     }
     // What the buyers were promised is what is gone, of each sale, and nothing else happened.
     for (goods, _, stock) in SALES {
-        let sale = crate::support::redis::sale_id(goods);
+        let sale = sale_id(goods);
         let units = orders.values().filter_map(|asked| asked.lines.get(goods));
         let promised: u64 = units.map(|&units| u64::from(units)).sum();
         assert!(
@@ -190,9 +189,7 @@ async fn two_hundred_buyers_of_overlapping_sales_get_all_or_nothing() {
     let key = world.store.keys().orders("e");
     assert_eq!(world.run::<usize>(&["HLEN", &key]).await, orders.len());
     assert!(orders.len() > 20, "only {} orders: no race", orders.len());
-    for app in servers {
-        app.stop().await;
-    }
+    TestApp::stop_all(servers).await;
 }
 
 /// How a buyer can come to know of an order at the server whose gate is closed.
@@ -211,7 +208,7 @@ enum Way {
 async fn a_gate_hears_of_an_order_before_its_buyer_does() {
     let world = World::new().await;
     let sale = world.sale("e.rush", LIST, 0).await;
-    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
+    let servers = TestApp::two(&world).await;
     let [here, there] = servers.each_ref().map(|app| app.buyer.clone());
     let lines = [("e.rush", 1)];
     for round in 0..8 {
@@ -238,9 +235,7 @@ async fn a_gate_hears_of_an_order_before_its_buyer_does() {
         }
     }
     world.assert_holds(&sale).await;
-    for app in servers {
-        app.stop().await;
-    }
+    TestApp::stop_all(servers).await;
 }
 
 /// Another server's gate lags by one probe, as with the doors, however many strangers ask.
@@ -248,7 +243,7 @@ async fn a_gate_hears_of_an_order_before_its_buyer_does() {
 async fn the_gate_of_another_server_hears_of_an_order_with_the_next_probe() {
     let world = World::new().await;
     let sale = world.sale("e.rush", LIST, 0).await;
-    let servers = [TestApp::start(&world).await, TestApp::start(&world).await];
+    let servers = TestApp::two(&world).await;
     let [here, there] = servers.each_ref().map(|app| app.buyer.clone());
     for round in 0..5 {
         let user = format!("user-{round}");
@@ -268,7 +263,5 @@ async fn the_gate_of_another_server_hears_of_an_order_with_the_next_probe() {
         assert_eq!(again.code, "already_grabbed", "round {round}");
     }
     world.assert_holds(&sale).await;
-    for app in servers {
-        app.stop().await;
-    }
+    TestApp::stop_all(servers).await;
 }

@@ -18,18 +18,11 @@ async fn a_lost_record_keeps_nobody_else_from_buying() {
     let orders = world.store.keys().orders("rush");
     let record: String = world.run(&["HGET", &orders, lost.as_str()]).await;
     let _: i64 = world.run(&["HDEL", &orders, lost.as_str()]).await;
-    let arguments = [
-        "--redis-url",
-        world.url.expose(),
-        "--set",
-        &format!("redis.prefix={}", world.prefix),
-        "--set",
-        "http.workers=1",
-    ];
+    let arguments = world.arguments(&["http.workers=1"]);
     let (server, log) = ServerProcess::recorded(free_address(), &arguments).await;
     let door = door(&server.buyer, &sale);
 
-    // They come all at once, so whoever cannot be answered is in the same batches.
+    // They come all at once, so those who cannot be answered are in the same batches.
     let users = (0..400).map(|number| match number % 2 {
         0 => format!("user-{number}"),
         _ => "poor".to_owned(),
@@ -37,7 +30,7 @@ async fn a_lost_record_keeps_nobody_else_from_buying() {
     let users: Vec<_> = users.collect();
     for entry in join_all(users.iter().map(|user| ask(&door, user, 1))).await {
         let expected = match entry.user.as_str() {
-            "poor" => "unknown",
+            "poor" => "unreadable",
             _ => "grabbed",
         };
         assert_eq!(entry.answer.code, expected, "{}", entry.user);
@@ -50,7 +43,7 @@ async fn a_lost_record_keeps_nobody_else_from_buying() {
     until_closed(&server.buyer, &sale).await;
     let learnings = learnings(&server.buyer).await;
     for _ in 0..20 {
-        assert_eq!(ask(&door, "poor", 1).await.answer.code, "unknown");
+        assert_eq!(ask(&door, "poor", 1).await.answer.code, "unreadable");
     }
     until_closed(&server.buyer, &sale).await;
     assert_eq!(self::learnings(&server.buyer).await, learnings);

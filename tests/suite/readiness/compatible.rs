@@ -112,114 +112,147 @@ async fn until(buyer: &Buyer, path: &str, goods: &str, user: &str, expected: &st
     }
 }
 
-/// Sells, holds, expires, delivers, audits: everything that uses Redis.
-async fn walk(url: &str) {
-    let mut world = World::at(RedisUrl::new(url)).await;
-    let url = make_user(&mut world).await;
-    let prefix = world.prefix.clone();
-    let ok = |line: &str| {
-        let output = seckill(&url, &prefix, line);
+/// A shop of the documented user, where everything that uses Redis is done once.
+struct Walk {
+    world: World,
+    /// Where the documented user reaches Redis.
+    url: RedisUrl,
+    app: TestApp,
+    receiver: Receiver,
+}
+
+const STOCKED: [&str; 10] = [
+    "sale put e.list --kind list --hold 1s",
+    "stock add e.list --count 1",
+    "sale put e.count --kind counter --cancel-until 2100-01-01T00:00:00Z",
+    "stock add e.count --count 100",
+    "sale put e.seat --kind list",
+    "stock add e.seat --count 100",
+    "stock remove e.seat --count 1",
+    "sale put e.target --kind target",
+    "stock add e.target --count 1000",
+    "account set e bidder 500",
+];
+const LOOKED_AT: [&str; 8] = [
+    "sale list",
+    "orders e.count",
+    "account show e bidder",
+    "feed dead e",
+    "audit e.list --deep",
+    "audit e.count --deep",
+    "audit e.seat --deep",
+    "audit e.target --deep",
+];
+
+/// Runs these commands, which must succeed.
+fn run_all(url: &RedisUrl, prefix: &str, lines: &[&str]) {
+    for line in lines {
+        let output = seckill(url, prefix, line);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{line}: {said}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
-    ok("sale put e.list --kind list --hold 1s");
-    ok("stock add e.list --count 1");
-    ok("sale put e.count --kind counter --cancel-until 2100-01-01T00:00:00Z");
-    ok("stock add e.count --count 100");
-    ok("sale put e.seat --kind list");
-    ok("stock add e.seat --count 100");
-    ok("stock remove e.seat --count 1");
-    ok("sale put e.target --kind target");
-    ok("stock add e.target --count 1000");
-    ok("account set e bidder 500");
-
-    let receiver = Receiver::start();
-    let app = TestApp::with(&world, |config| {
-        config.redis.url = Some(url.clone());
-        config.durability = Some(Durability::Fsync);
-        config.relay = receiver.patient();
-    });
-    let app = app.await;
-    let ready = app.operator().get("/readyz").await;
-    assert_eq!(ready.body, r#"{"status":"ready","durability":"fsync"}"#);
-
-    assert_eq!(
-        app.buyer.code("/seckill", "e.list", "first", "1").await,
-        "grabbed"
-    );
-    assert_eq!(
-        app.buyer.code("/seckill", "e.list", "first", "1").await,
-        "already_grabbed"
-    );
-    until(&app.buyer, "/seckill", "e.list", "second", "grabbed").await; // the hold has expired
-    let placed = app
-        .buyer
-        .place("x", "r1", &[("e.count", 1), ("e.seat", 2)])
-        .await;
-    assert_eq!(placed.result, "grabbed", "{}", placed.body);
-    let again = app
-        .buyer
-        .place("x", "r1", &[("e.count", 1), ("e.seat", 2)])
-        .await;
-    assert_eq!(again.json()["order"], placed.json()["order"]);
-    let bid = app.buyer.bid("bidder", "r2", "e.target", 200).await;
-    assert_eq!(bid.status, 200, "{}", bid.body);
-    assert_eq!(
-        app.buyer.code("/incr", "e.count", "third", "1").await,
-        "grabbed"
-    );
-    let form = [
-        ("username", "third"),
-        ("purchase", "1"),
-        ("goods", "e.count"),
-    ];
-    let order = app
-        .buyer
-        .form("/incr", &form)
-        .await
-        .order()
-        .expect("an order");
-    let cancelled = app
-        .operator()
-        .post(&format!("/orders/{order}/cancel"))
-        .await;
-    assert_eq!(cancelled.status, 200, "{}", cancelled.body);
-    receiver.until("e", 6).await;
-
-    let () = world.run(&["SCRIPT", "FLUSH"]).await;
-    assert_eq!(
-        app.buyer.code("/incr", "e.count", "fourth", "1").await,
-        "grabbed"
-    );
-    assert_eq!(app.operator().get("/readyz").await.status, 200);
-    assert!(app.buyer.metrics().await.contains("seckill_figures_up 1"));
-    assert_eq!(app.buyer.get("/sales").await.status, 200);
-    app.stop().await;
-
-    for line in [
-        "sale list",
-        "orders e.count",
-        "account show e bidder",
-        "feed dead e",
-    ] {
-        ok(line);
     }
-    for sale in ["e.list", "e.count", "e.seat", "e.target"] {
-        ok(&format!("audit {sale} --deep"));
+}
+
+impl Walk {
+    async fn start(url: &str) -> Self {
+        let mut world = World::at(RedisUrl::new(url)).await;
+        let url = make_user(&mut world).await;
+        run_all(&url, &world.prefix, &STOCKED);
+        let receiver = Receiver::start();
+        let app = TestApp::with(&world, |config| {
+            config.redis.url = Some(url.clone());
+            config.durability = Some(Durability::Fsync);
+            config.relay = receiver.patient();
+        });
+        let app = app.await;
+        Self {
+            world,
+            url,
+            app,
+            receiver,
+        }
     }
-    let doctor = Doctor::at(&url, &prefix, &[]);
-    let wrong = doctor
-        .findings
-        .iter()
-        .filter(|finding| finding["grade"] == "WRONG");
-    assert_eq!(wrong.count(), 0, "{:?}", doctor.findings);
-    let (_, found) = doctor.finding("permissions");
-    assert!(
-        found.contains("may not run REPLCONF, SYNC:"),
-        "nothing but backups is forbidden: {found}"
-    );
-    assert_eq!(doctor.finding("durability").0, "ok");
+
+    async fn is_ready(&self) {
+        let ready = self.app.operator().get("/readyz").await;
+        assert_eq!(ready.body, r#"{"status":"ready","durability":"fsync"}"#);
+    }
+
+    async fn sells_and_expires(&self) {
+        let buyer = &self.app.buyer;
+        for answer in ["grabbed", "already_grabbed"] {
+            let told = buyer.code("/seckill", "e.list", "first", "1").await;
+            assert_eq!(told, answer);
+        }
+        // The hold has expired.
+        until(buyer, "/seckill", "e.list", "second", "grabbed").await;
+    }
+
+    async fn sells_several_at_once_and_takes_bids(&self) {
+        let buyer = &self.app.buyer;
+        let lines = [("e.count", 1), ("e.seat", 2)];
+        let placed = buyer.place("x", "r1", &lines).await;
+        assert_eq!(placed.result, "grabbed", "{}", placed.body);
+        let again = buyer.place("x", "r1", &lines).await;
+        assert_eq!(again.json()["order"], placed.json()["order"]);
+        let bid = buyer.bid("bidder", "r2", "e.target", 200).await;
+        assert_eq!(bid.status, 200, "{}", bid.body);
+    }
+
+    async fn cancels_and_delivers(&self) {
+        let form = [
+            ("username", "third"),
+            ("purchase", "1"),
+            ("goods", "e.count"),
+        ];
+        let buyer = &self.app.buyer;
+        assert_eq!(buyer.form("/incr", &form).await.result, "grabbed");
+        let order = buyer.form("/incr", &form).await.order();
+        let path = format!("/orders/{}/cancel", order.expect("an order"));
+        let cancelled = self.app.operator().post(&path).await;
+        assert_eq!(cancelled.status, 200, "{}", cancelled.body);
+        self.receiver.until("e", 6).await;
+    }
+
+    async fn loads_its_scripts_again(&mut self) {
+        let () = self.world.run(&["SCRIPT", "FLUSH"]).await;
+        let (buyer, operator) = (&self.app.buyer, self.app.operator());
+        let told = buyer.code("/incr", "e.count", "fourth", "1").await;
+        assert_eq!(told, "grabbed");
+        assert_eq!(operator.get("/readyz").await.status, 200);
+        assert!(buyer.metrics().await.contains("seckill_figures_up 1"));
+        assert_eq!(buyer.get("/sales").await.status, 200);
+    }
+
+    /// The commands find everything right, without a server.
+    async fn ends_right(self) {
+        self.app.stop().await;
+        let prefix = &self.world.prefix;
+        run_all(&self.url, prefix, &LOOKED_AT);
+        let doctor = Doctor::at(&self.url, prefix, &[]);
+        let wrong = doctor
+            .findings
+            .iter()
+            .filter(|finding| finding["grade"] == "WRONG");
+        assert_eq!(wrong.count(), 0, "{:?}", doctor.findings);
+        let (_, found) = doctor.finding("permissions");
+        assert!(
+            found.contains("may not run REPLCONF, SYNC:"),
+            "nothing but backups is forbidden: {found}"
+        );
+        assert_eq!(doctor.finding("durability").0, "ok");
+    }
+}
+
+/// Sells, holds, expires, delivers, audits: everything that uses Redis.
+async fn walk(url: &str) {
+    let mut walk = Walk::start(url).await;
+    walk.is_ready().await;
+    walk.sells_and_expires().await;
+    walk.sells_several_at_once_and_takes_bids().await;
+    walk.cancels_and_delivers().await;
+    walk.loads_its_scripts_again().await;
+    walk.ends_right().await;
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {

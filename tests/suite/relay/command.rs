@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Running, assert_complete, entries_of_a_run, repeated};
-use crate::support::process::{RelayProcess, ServerProcess, free_address, seckill};
+use crate::support::process::{Ended, RelayProcess, ServerProcess, free_address, seckill};
 use crate::support::receiver::{Receiver, SECRET};
 use crate::support::redis::{World, signal};
 
@@ -158,24 +158,14 @@ async fn dead_letters_are_listed_and_delivered_again() {
     relay.stop().await;
     let run = async |words: &[&str], code: i32| {
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-        let done = tokio::task::spawn_blocking(move || {
-            seckill(&words.iter().map(String::as_str).collect::<Vec<_>>())
-        });
+        let done = tokio::task::spawn_blocking(move || Ended::from(seckill(&words)));
         let done = done.await.expect("it ran");
-        let said = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert_eq!(done.status.code(), Some(code), "{said}");
-        String::from_utf8(done.stdout).expect("UTF-8")
+        assert_eq!(done.code, Some(code), "{done:?}");
+        done.printed
     };
-    let prefix = format!("redis.prefix={}", world.prefix);
-    let dead = [
-        "feed",
-        "dead",
-        "spring",
-        "--set",
-        &prefix,
-        "--redis-url",
-        world.url.expose(),
-    ];
+    let arguments = world.arguments(&[]);
+    let mut dead = vec!["feed", "dead", "spring"];
+    dead.extend(arguments.iter().map(String::as_str));
     let listed = run(&dead, 0).await;
     assert!(listed.contains("HTTP 410: as it pleases"), "{listed}");
     let listed = run(&[&dead[..], &["--json"]].concat(), 0).await;

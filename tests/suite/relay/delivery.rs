@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use seckill::domain::caller::Caller;
 use seckill::domain::sale::SaleEdit;
 use seckill::store::feed::Lag;
 
@@ -88,7 +89,7 @@ async fn a_bid_is_delivered_in_cents_and_again_when_it_goes_back() {
         .expect("added");
     let cut = world.accepted("爱 \"丽\"", "r 1", &loan, 500).await;
     world.store.stock_add_count(&loan, 1).await.expect("added");
-    let cancelled = world.store.order_cancel(&first.id, None).await;
+    let cancelled = world.store.order_cancel(&first.id, &Caller::Operator).await;
     cancelled.expect("cancelled");
     let feed = format!("{}{{p2p}}:feed", world.prefix);
     let stream: Vec<(String, Vec<String>)> = world.run(&["XRANGE", &feed, "-", "+"]).await;

@@ -7,6 +7,7 @@ use crate::support::proxy::{Fault, Proxy};
 use crate::support::receiver::Receiver;
 use crate::support::redis::{PrivateRedis, World};
 use seckill::store::Store;
+use seckill::store::feed::Taken;
 
 /// Fails one call in five.
 fn fickle(_: &[u64]) -> u16 {
@@ -77,6 +78,12 @@ async fn replies_of_redis_get_lost() {
     assert_complete(&receiver, "spring", 2000);
 }
 
+/// Numbers of the entries that a worker took.
+fn seqs(taken: &Taken) -> Vec<u64> {
+    let letters = taken.letters.iter();
+    letters.map(|letter| letter.entry.seq).collect()
+}
+
 /// What was given to a worker and lost on the way is found by it; nobody else would ever look,
 /// because the worker lives.
 #[tokio::test]
@@ -92,13 +99,7 @@ async fn a_worker_finds_what_it_was_given_and_never_saw() {
         .feed_keep("spring", "w", 100, &known)
         .await
         .expect("kept");
-    let found: Vec<u64> = kept
-        .found
-        .letters
-        .iter()
-        .map(|letter| letter.entry.seq)
-        .collect();
-    assert_eq!((kept.ids.len(), found), (3, vec![1, 3]));
+    assert_eq!((kept.ids.len(), seqs(&kept.found)), (3, vec![1, 3]));
     let none = store.feed_keep("spring", "other", 100, &known).await;
     assert!(none.expect("kept").ids.is_empty());
 }
@@ -168,12 +169,7 @@ async fn a_relay_that_hangs_gives_way_and_a_live_one_does_not() {
         .feed_take_over("spring", "heir", hour, 100)
         .await
         .expect("taken");
-    let seqs: Vec<u64> = taken
-        .letters
-        .iter()
-        .map(|letter| letter.entry.seq)
-        .collect();
-    assert_eq!(seqs, [1, 2, 3]);
+    assert_eq!(seqs(&taken), [1, 2, 3]);
     let kept = store
         .feed_keep("spring", "hangs", 100, &Default::default())
         .await;
@@ -187,10 +183,5 @@ async fn a_relay_that_hangs_gives_way_and_a_live_one_does_not() {
         .feed_take_over("spring", "next", hour, 100)
         .await
         .expect("taken");
-    let seqs: Vec<u64> = taken
-        .letters
-        .iter()
-        .map(|letter| letter.entry.seq)
-        .collect();
-    assert_eq!(seqs, [2]);
+    assert_eq!(seqs(&taken), [2]);
 }

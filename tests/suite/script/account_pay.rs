@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use redis::Value;
+use seckill::domain::caller::Caller;
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::money::CENTS_MAX;
 use seckill::domain::payment::{PayOutcome, PayRefusal};
@@ -150,7 +151,7 @@ async fn the_law_holds_with_bids_and_bonuses() {
     assert_eq!(account(&world, "x").await, Some((0, 90)));
     world
         .store
-        .order_cancel(&bid.id, None)
+        .order_cancel(&bid.id, &Caller::Operator)
         .await
         .expect("decided");
     assert_eq!(account(&world, "x").await, Some((90, 90)));
@@ -351,7 +352,7 @@ async fn step(
             if let Some((order, user, spent)) = bids.pop() {
                 world
                     .store
-                    .order_cancel(&order, None)
+                    .order_cancel(&order, &Caller::Operator)
                     .await
                     .expect("decided");
                 *model.balances.entry(user).or_default() += spent;
@@ -426,7 +427,7 @@ async fn every_seeded_bug_is_convicted() {
         ),
         // Money that goes in and out beside the books.
         (
-            "redis.call(\"HSET\", paid_in, username, cents_text(total))",
+            "redis.call(\"HSET\", paid_in, username, digits(total))",
             "",
             &[Judge::Everybody, Judge::Audit],
         ),

@@ -51,7 +51,7 @@ async fn broken_data_raises_before_the_first_write() {
         ),
         (
             &["HSET", "orders", "a-1", "expired"],
-            "a-1 has a record that is none",
+            "a-1 has a malformed record",
         ),
     ];
     let args = ["a", "a-1"];

@@ -1,8 +1,9 @@
 //! `lua/bid_cancel.lua`
 
+use seckill::domain::caller::Caller;
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::OrderState;
-use seckill::domain::order::change::{Asker, ChangeOutcome, ChangeRefusal};
+use seckill::domain::order::change::{ChangeOutcome, ChangeRefusal};
 use seckill::domain::sale::SaleEdit;
 use seckill::domain::time::EpochMs;
 use seckill::store::orders;
@@ -17,7 +18,7 @@ use crate::support::orders::{new_order_id, username};
 use crate::support::redis::World;
 
 async fn cancel(world: &World, id: &OrderId) -> ChangeOutcome {
-    let outcome = world.store.order_cancel(id, None).await;
+    let outcome = world.store.order_cancel(id, &Caller::Operator).await;
     outcome.expect("decided")
 }
 
@@ -159,13 +160,13 @@ async fn nobody_cancels_the_bid_of_another() {
     let before = world.dump().await;
     let other = world
         .store
-        .order_cancel(&bid.id, Some(Asker::Named(&username("y"))))
+        .order_cancel(&bid.id, &Caller::Named(username("y")))
         .await;
     assert_eq!(other.expect("decided"), ChangeOutcome::NoSuchOrder);
     assert_eq!(world.dump().await, before);
     let own = world
         .store
-        .order_cancel(&bid.id, Some(Asker::Named(&username("x"))))
+        .order_cancel(&bid.id, &Caller::Named(username("x")))
         .await;
     changed(own.expect("decided"));
     let none = cancel(&world, &new_order_id(&loan)).await;
@@ -225,7 +226,7 @@ async fn wrong_calls_raise() {
 
 #[tokio::test]
 async fn broken_data_raises_before_the_first_write() {
-    let cases: [(Words, &str); 19] = [
+    let cases: [(Words, &str); 20] = [
         (&["SET", "orders", "x"], "WRONGTYPE"),
         (&["SET", "feed", "x"], "WRONGTYPE"),
         (&["SET", "sale", "x"], "WRONGTYPE"),
@@ -244,6 +245,10 @@ async fn broken_data_raises_before_the_first_write() {
         (
             &["HSET", "sale", "confirmed", "59"],
             "has 60 cents and sale p counts only 59",
+        ),
+        (
+            &["HDEL", "sale", "confirmed"],
+            "has 60 cents and sale p counts only 0",
         ),
         (&["HDEL", "accounts", "x"], "x, who has no account"),
         (
@@ -274,7 +279,7 @@ async fn broken_data_raises_before_the_first_write() {
                 "p-1",
                 "confirmed\t1\tx\t\tr\np\t60/70/6/1",
             ],
-            "p-1 has a record that is none",
+            "p-1 has a malformed record",
         ),
         (
             &[
@@ -283,7 +288,7 @@ async fn broken_data_raises_before_the_first_write() {
                 "p-1",
                 "confirmed\t1\tx\t\tr\np\t60/70/61/1/0",
             ],
-            "p-1 has a record that is none",
+            "p-1 has a malformed record",
         ),
         (
             &[
@@ -292,7 +297,7 @@ async fn broken_data_raises_before_the_first_write() {
                 "p-1",
                 "confirmed\t1\tx\t\tr\np\t60/59/6/1/0",
             ],
-            "p-1 has a record that is none",
+            "p-1 has a malformed record",
         ),
         (
             &[
@@ -301,7 +306,7 @@ async fn broken_data_raises_before_the_first_write() {
                 "p-1",
                 "confirmed\t1\tx\t\tr\np\t60/70/6/1/0\np\t1",
             ],
-            "p-1 has a record that is none",
+            "p-1 has a malformed record",
         ),
     ];
     assert_broken_data_raises(&BID_CANCEL, &KEYS, &ARGS, &A_BID, cases).await;

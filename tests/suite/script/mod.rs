@@ -39,6 +39,7 @@ mod reply_release;
 mod sale_delete;
 mod sale_grab;
 mod sale_put;
+mod sale_put_walk;
 mod sale_reset;
 mod sale_resume;
 mod sale_snapshot;
@@ -146,27 +147,27 @@ const AN_ORDER: [Words; 5] = [
 const BROKEN_ORDERS: [(Words, &str); 21] = [
     (
         &["HSET", "orders", "a-1", "held"],
-        "a-1 has a record that is none",
+        "a-1 has a malformed record",
     ),
     (
         &["HSET", "orders", "a-1", "done\t1\tx\na\t1\tu"],
-        "a-1 has a record that is none",
+        "a-1 has a malformed record",
     ),
     (
         &["HSET", "orders", "a-1", "held\t1\tx\na\t2\tu\tv"],
-        "a-1 has a record that is none",
+        "a-1 has a malformed record",
     ),
     (
         &["HSET", "orders", "a-1", "held\t1\tx\t\tr\na\t2\tu\tv"],
-        "a-1 has a record that is none",
+        "a-1 has a malformed record",
     ),
     (
         &["HSET", "orders", "a-1", "held\t1\tx\tsoon\na\t2\tu\tv"],
-        "a-1 has a record that is none",
+        "a-1 has a malformed record",
     ),
     (
         &["HSET", "orders", "a-1", "held\t1\tx\t9\t\na\t2\tu\tv"],
-        "a-1 has a record that is none",
+        "a-1 has a malformed record",
     ),
     (
         &["HSET", "orders", "a-1", "held\t01\tx\t9\na\t2\tu\tv"],
@@ -178,7 +179,7 @@ const BROKEN_ORDERS: [(Words, &str); 21] = [
     ),
     (
         &["HSET", "orders", "a-1", "held\t1\tx\u{1}\t9\na\t2\tu\tv"],
-        "a-1 has a record that is none",
+        "a-1 has a malformed record",
     ),
     (
         &[
@@ -187,23 +188,23 @@ const BROKEN_ORDERS: [(Words, &str); 21] = [
             "a-1",
             "held\t1\tx\t9\tr\u{7f}\na\t2\tu\tv",
         ],
-        "a-1 has a record that is none",
+        "a-1 has a malformed record",
     ),
     (
         &["HSET", "orders", "a-1", "held\t1\tx\t9\tr\tr\na\t2\tu\tv"],
-        "a-1 has a record that is none",
+        "a-1 has a malformed record",
     ),
     (
         &["HSET", "orders", "a-1", "held\t1\tx\t9\na\t2\tu\tv\n"],
-        "a-1 has a record that is none",
+        "a-1 has a malformed record",
     ),
     (
         &["HSET", "orders", "a-1", "held\t1\tx\t9\na\t2\tu\tv\nb"],
-        "a-1 has a record that is none",
+        "a-1 has a malformed record",
     ),
     (
         &["HSET", "orders", "a-1", "held\t1\tx\t9\na\t0"],
-        "a-1 has a record that is none",
+        "a-1 has a malformed record",
     ),
     (
         &["HSET", "orders", "a-1", "held\t1\tx\t9\na\t2"],

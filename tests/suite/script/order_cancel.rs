@@ -1,7 +1,8 @@
 //! `lua/order_cancel.lua`
 
+use seckill::domain::caller::Caller;
 use seckill::domain::order::OrderState;
-use seckill::domain::order::change::{Asker, ChangeOutcome, ChangeRefusal};
+use seckill::domain::order::change::{ChangeOutcome, ChangeRefusal};
 use seckill::domain::sale::{SaleEdit, StockKind};
 use seckill::domain::time::EpochMs;
 use seckill::store::orders;
@@ -25,7 +26,13 @@ async fn a_grab_and_its_cancel_leave_the_stock_as_it_was() {
         let id = world.granted(&sale, "x", 2).await;
         let held = world.order(&id).await;
 
-        let dead = changed(world.store.order_cancel(&id, None).await.expect("decided"));
+        let dead = changed(
+            world
+                .store
+                .order_cancel(&id, &Caller::Operator)
+                .await
+                .expect("decided"),
+        );
         assert_eq!(dead.state, OrderState::Cancelled);
         assert!(dead.changed_at.is_some());
         assert_eq!(dead.lines, held.lines, "the record remembers the units");
@@ -41,7 +48,11 @@ async fn a_grab_and_its_cancel_leave_the_stock_as_it_was() {
         assert_eq!(world.feed("spring").await.len(), 3);
 
         let after = world.dump().await;
-        let again = world.store.order_cancel(&id, None).await.expect("decided");
+        let again = world
+            .store
+            .order_cancel(&id, &Caller::Operator)
+            .await
+            .expect("decided");
         assert_eq!(again, ChangeOutcome::Repeated(dead));
         assert_eq!(world.dump().await, after, "a repeat wrote something");
         world.assert_holds(&sale).await;
@@ -70,7 +81,13 @@ async fn a_buyer_leads_to_his_order_until_it_is_given_back() {
         assert_eq!(held_by(&world, &other, "x").await, None);
     }
     let id = world.granted(&sale, "y", 1).await;
-    changed(world.store.order_cancel(&id, None).await.expect("decided"));
+    changed(
+        world
+            .store
+            .order_cancel(&id, &Caller::Operator)
+            .await
+            .expect("decided"),
+    );
     assert_eq!(held_by(&world, &sale, "y").await, None);
     let buyers = world.store.keys().buyers(&sale);
     let _: u64 = world.run(&["HSET", &buyers, "z", "no id"]).await;
@@ -102,7 +119,13 @@ async fn units_go_back_to_the_head_in_their_order_byte_for_byte() {
     );
     let three = world.granted(&sale, three, 1).await;
     for id in [three, two, one] {
-        changed(world.store.order_cancel(&id, None).await.expect("decided"));
+        changed(
+            world
+                .store
+                .order_cancel(&id, &Caller::Operator)
+                .await
+                .expect("decided"),
+        );
     }
     let left: Vec<Vec<u8>> = world.run(&["LRANGE", &stock, "0", "-1"]).await;
     assert_eq!(left, units);
@@ -116,7 +139,7 @@ async fn a_cancelled_order_frees_its_buyer_and_stays_dead() {
     changed(
         world
             .store
-            .order_cancel(&first, None)
+            .order_cancel(&first, &Caller::Operator)
             .await
             .expect("decided"),
     );
@@ -128,7 +151,7 @@ async fn a_cancelled_order_frees_its_buyer_and_stays_dead() {
     );
     let again = world
         .store
-        .order_cancel(&first, None)
+        .order_cancel(&first, &Caller::Operator)
         .await
         .expect("decided");
     assert!(matches!(again, ChangeOutcome::Repeated(_)), "{again:?}");
@@ -147,7 +170,7 @@ async fn the_buyers_index_forgets_only_this_order() {
     changed(
         world
             .store
-            .order_cancel(&first, None)
+            .order_cancel(&first, &Caller::Operator)
             .await
             .expect("decided"),
     );
@@ -163,19 +186,19 @@ async fn nobody_cancels_the_order_of_another() {
     let before = world.dump().await;
     for other in ["x", "秒", "秒杀 "] {
         let other = username(other);
-        for asker in [Asker::Named(&other), Asker::Known(&other)] {
-            let outcome = world.store.order_cancel(&id, Some(asker)).await;
+        for caller in [Caller::Named(other.clone()), Caller::Known(other)] {
+            let outcome = world.store.order_cancel(&id, &caller).await;
             assert_eq!(outcome.expect("decided"), ChangeOutcome::NoSuchOrder);
         }
     }
     assert_eq!(world.dump().await, before);
-    let own = username("秒杀");
-    let own = world
-        .store
-        .order_cancel(&id, Some(Asker::Named(&own)))
-        .await;
+    let own = Caller::Named(username("秒杀"));
+    let own = world.store.order_cancel(&id, &own).await;
     changed(own.expect("decided"));
-    let none = world.store.order_cancel(&new_order_id(&sale), None).await;
+    let none = world
+        .store
+        .order_cancel(&new_order_id(&sale), &Caller::Operator)
+        .await;
     assert_eq!(none.expect("decided"), ChangeOutcome::NoSuchOrder);
 }
 
@@ -187,19 +210,25 @@ async fn only_the_office_and_operators_cancel_a_ticket() {
         let mut world = World::new().await;
         let sale = world.activity("a", 5, &on_show("key")).await;
         let owner = username("2019010001");
-        let [named, known] = [Asker::Named(&owner), Asker::Known(&owner)];
-        for asker in [Some(known), None] {
+        let [named, known] = [Caller::Named(owner.clone()), Caller::Known(owner.clone())];
+        for caller in [known, Caller::Operator] {
             let id = world.granted(&sale, owner.as_str(), 1).await;
             let key = world.store.keys().sale(&sale);
             let _: u64 = world.run(&["HSET", &key, "keyword", keyword]).await;
             let refused = async |world: &mut World| {
                 let before = world.dump().await;
-                let outcome = world.store.order_cancel(&id, Some(named)).await;
+                let outcome = world.store.order_cancel(&id, &named).await;
                 assert_eq!(outcome.expect("decided"), ChangeOutcome::NoSuchOrder);
                 assert_eq!(world.dump().await, before, "{keyword:?}");
             };
             refused(&mut world).await;
-            changed(world.store.order_cancel(&id, asker).await.expect("decided"));
+            changed(
+                world
+                    .store
+                    .order_cancel(&id, &caller)
+                    .await
+                    .expect("decided"),
+            );
             refused(&mut world).await;
             let _: u64 = world.run(&["HSET", &key, "keyword", "key"]).await;
         }
@@ -219,12 +248,17 @@ async fn every_sale_of_an_order_is_asked_whether_it_is_an_activity() {
         let id = world.write_order("x", OrderState::Held, 5, &lines).await;
         let key = format!("{}{{spring}}:sale:{tickets}", world.prefix);
         let _: u64 = world.run(&["HSET", &key, "keyword", "key"]).await;
-        let owner = username("x");
-        let named = Some(Asker::Named(&owner));
-        let outcome = world.store.order_cancel(&id, named).await;
+        let named = Caller::Named(username("x"));
+        let outcome = world.store.order_cancel(&id, &named).await;
         assert_eq!(outcome.expect("decided"), ChangeOutcome::NoSuchOrder);
         let _: u64 = world.run(&["HDEL", &key, "keyword"]).await;
-        changed(world.store.order_cancel(&id, named).await.expect("decided"));
+        changed(
+            world
+                .store
+                .order_cancel(&id, &named)
+                .await
+                .expect("decided"),
+        );
     }
 }
 
@@ -300,7 +334,11 @@ async fn what_came_first_stays_and_a_refusal_writes_nothing() {
     ] {
         let id = world.write_order("x", state, 5, &lines).await;
         let before = world.dump().await;
-        let outcome = world.store.order_cancel(&id, None).await.expect("decided");
+        let outcome = world
+            .store
+            .order_cancel(&id, &Caller::Operator)
+            .await
+            .expect("decided");
         let order = world.order(&id).await;
         assert_eq!(outcome, ChangeOutcome::Refused(refusal, order));
         assert_eq!(world.dump().await, before, "{state}");
@@ -356,7 +394,7 @@ async fn a_count_that_is_none_raises_before_the_first_write() {
     let gone = world.store.keys().gone(&sale);
     let _: u64 = world.run(&["HSET", &gone, "x", "-1"]).await;
     let before = world.dump().await;
-    let error = world.store.order_cancel(&id, None).await;
+    let error = world.store.order_cancel(&id, &Caller::Operator).await;
     let error = error.expect_err("it raises").to_string();
     assert!(error.contains("is not a whole number: -1"), "{error}");
     assert_eq!(world.dump().await, before);

@@ -1,5 +1,6 @@
 //! `lua/order_confirm.lua`
 
+use seckill::domain::caller::Caller;
 use seckill::domain::order::OrderState;
 use seckill::domain::order::change::{ChangeOutcome, ChangeRefusal};
 use seckill::domain::sale::{SaleEdit, StockKind};
@@ -88,7 +89,7 @@ async fn a_bid_has_nothing_to_confirm_alive_or_cancelled() {
         let expected = ChangeOutcome::Refused(ChangeRefusal::NotConfirmable, bid);
         assert_eq!(outcome, expected);
         assert_eq!(world.dump().await, before, "{state}");
-        let cancelled = world.store.order_cancel(&id, None).await;
+        let cancelled = world.store.order_cancel(&id, &Caller::Operator).await;
         cancelled.expect("decided");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
 use redis::Value;
+use seckill::domain::caller::Caller;
 use seckill::domain::ids::{OrderId, RequestId};
 use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::order::{Order, OrderState};
@@ -364,7 +365,7 @@ async fn a_request_gets_its_order_again_whatever_became_of_the_sales() {
             )
             .await;
     }
-    let cancelled = world.store.order_cancel(&order.id, None).await;
+    let cancelled = world.store.order_cancel(&order.id, &Caller::Operator).await;
     let ChangeOutcome::Changed(cancelled) = cancelled.expect("asked") else {
         panic!("not cancelled");
     };
@@ -400,7 +401,7 @@ async fn a_cancelled_order_leaves_every_stock_as_it_was() {
         for _ in 0..2 {
             world
                 .store
-                .order_cancel(&order.id, None)
+                .order_cancel(&order.id, &Caller::Operator)
                 .await
                 .expect("asked");
             assert_eq!(stocks(&mut world).await, before, "round {number}");
@@ -469,7 +470,7 @@ async fn a_line_of_which_the_buyer_has_had_all_orders_refuses_the_basket() {
         changed(
             world
                 .store
-                .order_cancel(&order.id, None)
+                .order_cancel(&order.id, &Caller::Operator)
                 .await
                 .expect("decided"),
         );
@@ -791,7 +792,7 @@ proptest! {
                     Step::Place(user, request, lines) => (*user, *request, lines),
                     Step::Cancel(number) => {
                         if let Some(order) = orders.get(*number) {
-                            world.store.order_cancel(order, None).await.expect("asked");
+                            world.store.order_cancel(order, &Caller::Operator).await.expect("asked");
                             model.cancel(*number);
                         }
                         continue;

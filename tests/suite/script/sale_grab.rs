@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use seckill::domain::audit::violation::Violation;
+use seckill::domain::caller::Caller;
 use seckill::domain::ids::SaleId;
 use seckill::domain::order::OrderState;
 use seckill::domain::purchase::outcome::{Grant, Outcome, Refusal};
@@ -252,7 +253,7 @@ async fn who_has_had_all_orders_gets_no_more_and_nobody_else_is_affected() {
         changed(
             world
                 .store
-                .order_cancel(&last, None)
+                .order_cancel(&last, &Caller::Operator)
                 .await
                 .expect("decided"),
         );
@@ -499,7 +500,11 @@ async fn a_sale_without_a_feed_writes_none() {
     };
     world.put(&sale, &silent).await;
     let id = world.granted(&sale, "x", 1).await;
-    world.store.order_cancel(&id, None).await.expect("decided");
+    world
+        .store
+        .order_cancel(&id, &Caller::Operator)
+        .await
+        .expect("decided");
     assert_eq!(world.feed("a").await, []);
     assert!(!world.contents().await.contains_key("{a}:feed"));
 }

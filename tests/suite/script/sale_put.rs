@@ -1,5 +1,6 @@
 //! `lua/sale_put.lua`
 
+use seckill::domain::caller::Caller;
 use seckill::domain::ids::SaleId;
 use seckill::domain::purchase::outcome::{Outcome, Refusal};
 use seckill::domain::sale::activity::{Activity, Keyword};
@@ -210,7 +211,7 @@ async fn the_feed_is_fixed_by_the_first_grant() {
         // Fixed for good: also when the only order is dead and nobody holds one.
         world
             .store
-            .order_cancel(&order, None)
+            .order_cancel(&order, &Caller::Operator)
             .await
             .expect("decided");
         let before = world.dump().await;
@@ -663,7 +664,7 @@ async fn the_door_of_a_sale_with_orders_is_fixed() {
         let ticket = world.granted(&shown, "x", 1).await;
         world.granted(&plain, "x", 1).await;
         // Whether the tickets are dead by now, people look for them.
-        let cancelled = world.store.order_cancel(&ticket, None).await;
+        let cancelled = world.store.order_cancel(&ticket, &Caller::Operator).await;
         cancelled.expect("answered");
         let before = world.dump().await;
         for (id, edit, refusal) in [

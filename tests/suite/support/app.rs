@@ -9,6 +9,9 @@ use super::buyer::Buyer;
 use super::operator::{Operator, TOKEN};
 use super::redis::World;
 
+/// A place where nothing listens.
+pub const NO_REDIS: &str = "redis://127.0.0.1:1";
+
 /// A server on the world's Redis and prefix; stops with [`TestApp::stop`].
 pub struct TestApp {
     pub buyer: Buyer,
@@ -41,9 +44,26 @@ impl TestApp {
         }
     }
 
+    /// Two servers of one shop.
+    pub async fn two(world: &World) -> [Self; 2] {
+        [Self::start(world).await, Self::start(world).await]
+    }
+
+    /// A server that cannot reach its Redis.
+    pub async fn without_redis(world: &World) -> Self {
+        let nowhere = |config: &mut Config| config.redis.url = Some(RedisUrl::new(NO_REDIS));
+        Self::with(world, nowhere).await
+    }
+
     /// Someone who has the operators' token of this server.
     pub fn operator(&self) -> Operator {
         Operator::new(&self.buyer, TOKEN)
+    }
+
+    pub async fn stop_all(servers: impl IntoIterator<Item = Self>) {
+        for server in servers {
+            server.stop().await;
+        }
     }
 
     pub async fn stop(self) {

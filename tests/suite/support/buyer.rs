@@ -16,6 +16,19 @@ pub struct Buyer {
     address: SocketAddr,
 }
 
+/// Asks until the answer is no longer that nobody knows.
+pub async fn settled(ask: impl AsyncFn() -> Reply) -> Reply {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let reply = ask().await;
+        if reply.status != 503 {
+            return reply;
+        }
+        assert!(Instant::now() < deadline, "never settled: {reply:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// What came back, whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
@@ -47,6 +60,28 @@ impl Reply {
 
     pub fn order(&self) -> Option<String> {
         self.json()["order"].as_str().map(str::to_owned)
+    }
+
+    /// Its status and its code.
+    pub fn told(&self) -> (u16, &str) {
+        (self.status, self.result.as_str())
+    }
+
+    /// Asserts its status and its code, written like `409 sold_out`.
+    pub fn assert_told(&self, expected: &str) {
+        let told = format!("{} {}", self.status, self.result);
+        assert_eq!(told, expected, "{}", self.body);
+    }
+
+    /// Asserts that it is a problem of this status and code, whose sentence has these words.
+    pub fn assert_problem(&self, told: &str, words: &str) {
+        self.assert_told(told);
+        assert_eq!(self.content_type, "application/problem+json");
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status);
+        assert_eq!(problem["code"], self.result.as_str());
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains(words), "{words:?} is not in {detail:?}");
     }
 }
 
@@ -175,7 +210,7 @@ impl Buyer {
         Reply::read(request.send().await?).await
     }
 
-    /// What the server counts, and the figures of Redis with it: in time for whoever scrapes, who
+    /// What the server counts, and the figures of Redis with it: in time for a scraper, which
     /// gets no figures while the machine stands still.
     pub async fn metrics(&self) -> String {
         self.metrics_that(|metrics| metrics.contains("seckill_figures_up 1\n"))

@@ -3,11 +3,22 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::buyer::Buyer;
 use super::history::{Answer, Entry, History, Promise};
+
+/// Does all of this at the same time, each in a task of its own.
+pub async fn at_once<F>(asks: impl IntoIterator<Item = F>) -> Vec<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let tasks: Vec<_> = asks.into_iter().map(tokio::spawn).collect();
+    let done = join_all(tasks).await.into_iter();
+    done.map(|task| task.expect("a task")).collect()
+}
 
 /// Anything that a user can ask.
 pub trait Door: Send + Sync + 'static {

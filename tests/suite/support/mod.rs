@@ -27,5 +27,6 @@ pub mod proxy;
 pub mod receiver;
 pub mod redis;
 pub mod stalls;
+pub mod table;
 pub mod terms;
 pub mod wechat;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use redis::Value;
+use seckill::domain::caller::Caller;
 use seckill::domain::ids::{OrderId, SaleId, Username};
 use seckill::domain::order::change::ChangeOutcome;
 use seckill::domain::order::{Order, OrderState};
@@ -75,6 +76,30 @@ pub fn at_most(orders: Option<u32>) -> SaleEdit {
     }
 }
 
+/// A change of nothing but the pause.
+pub fn paused(paused: bool) -> SaleEdit {
+    SaleEdit {
+        paused: Some(paused),
+        ..SaleEdit::default()
+    }
+}
+
+/// A change of nothing but the opening.
+pub fn opening(at: Option<EpochMs>) -> SaleEdit {
+    SaleEdit {
+        opens_at: Some(at),
+        ..SaleEdit::default()
+    }
+}
+
+/// A change of nothing but the end.
+pub fn closing(at: Option<EpochMs>) -> SaleEdit {
+    SaleEdit {
+        closes_at: Some(at),
+        ..SaleEdit::default()
+    }
+}
+
 impl World {
     /// Creates and stocks a sale whose orders are held for an hour.
     pub async fn held_sale(&self, id: &str, kind: StockKind, stock: u64) -> SaleId {
@@ -124,7 +149,11 @@ impl World {
     /// An order that the buyer is granted and gives back.
     pub async fn given_back(&self, sale: &SaleId, user: &str) -> OrderId {
         let id = self.granted(sale, user, 1).await;
-        let changed = self.store.order_cancel(&id, None).await.expect("decided");
+        let changed = self
+            .store
+            .order_cancel(&id, &Caller::Operator)
+            .await
+            .expect("decided");
         assert!(matches!(changed, ChangeOutcome::Changed(_)), "{changed:?}");
         id
     }

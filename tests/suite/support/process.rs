@@ -1,5 +1,6 @@
 //! The real program in a process of its own, to be killed.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::ops::Range;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::buyer::Buyer;
+use super::redis::{arguments, new_prefix, shared_url};
 use super::{PATIENCE, TIMEOUT};
 
 /// Ports for servers in processes of their own. Systems take the ports of outgoing connections
@@ -28,20 +30,31 @@ pub struct ServerProcess {
 
 impl ServerProcess {
     /// Starts a server and waits until it is ready to sell.
-    pub async fn start(address: SocketAddr, arguments: &[&str]) -> Self {
+    pub async fn start(address: SocketAddr, arguments: &[impl AsRef<OsStr>]) -> Self {
         Self::speaking(address, arguments, Stdio::null(), Stdio::null()).await
     }
 
     /// The same, with what it prints and logs in files.
-    pub async fn recorded(address: SocketAddr, arguments: &[&str]) -> (Self, Record) {
+    pub async fn recorded(address: SocketAddr, arguments: &[impl AsRef<OsStr>]) -> (Self, Record) {
         let record = Record::new();
         let (printed, logged) = (record.open("printed"), record.open("logged"));
         let server = Self::speaking(address, arguments, printed.into(), logged.into());
         (server.await, record)
     }
 
+    /// The same on the shared Redis, with a prefix of its own.
+    pub async fn apart(more: &[&str]) -> (Self, Record) {
+        let mut arguments = arguments(&shared_url(), &new_prefix(), &[]);
+        arguments.extend(more.iter().map(|&word| word.to_owned()));
+        Self::recorded(free_address(), &arguments).await
+    }
+
     /// The same, started by a shell that runs `limit` first, such as `ulimit -n 64`.
-    pub async fn limited(address: SocketAddr, limit: &str, arguments: &[&str]) -> Self {
+    pub async fn limited(
+        address: SocketAddr,
+        limit: &str,
+        arguments: &[impl AsRef<OsStr>],
+    ) -> Self {
         let serve = format!("{limit} && exec \"$0\" \"$@\"");
         let listen = address.to_string();
         let program = env!("CARGO_BIN_EXE_seckill");
@@ -59,7 +72,7 @@ impl ServerProcess {
     }
 
     /// The same for a server that has something to be not ready for: waits until it answers.
-    pub async fn unready(address: SocketAddr, arguments: &[&str]) -> (Self, Record) {
+    pub async fn unready(address: SocketAddr, arguments: &[impl AsRef<OsStr>]) -> (Self, Record) {
         let record = Record::new();
         let (printed, logged) = (record.open("printed"), record.open("logged"));
         let server = Self {
@@ -77,7 +90,7 @@ impl ServerProcess {
 
     async fn speaking(
         address: SocketAddr,
-        arguments: &[&str],
+        arguments: &[impl AsRef<OsStr>],
         printed: Stdio,
         logged: Stdio,
     ) -> Self {
@@ -85,7 +98,12 @@ impl ServerProcess {
         Self::adopt(child, address).await
     }
 
-    fn spawn(address: SocketAddr, arguments: &[&str], printed: Stdio, logged: Stdio) -> Child {
+    fn spawn(
+        address: SocketAddr,
+        arguments: &[impl AsRef<OsStr>],
+        printed: Stdio,
+        logged: Stdio,
+    ) -> Child {
         let listen = address.to_string();
         program()
             .args(["serve", "--listen", &listen])
@@ -154,7 +172,7 @@ impl Drop for ServerProcess {
 pub struct RelayProcess(Child);
 
 impl RelayProcess {
-    pub fn start(arguments: &[&str]) -> Self {
+    pub fn start(arguments: &[impl AsRef<OsStr>]) -> Self {
         let child = program()
             .arg("relay")
             .args(arguments)
@@ -260,8 +278,43 @@ pub fn program() -> Command {
     command
 }
 
+/// A command that has come to its end.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub printed: String,
+    /// Its standard error.
+    pub said: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self {
+            code: output.status.code(),
+            printed: text(&output.stdout),
+            said: text(&output.stderr),
+        }
+    }
+}
+
+impl Ended {
+    /// Runs a command, which reads nothing, to its end.
+    pub fn of(command: &mut Command) -> Self {
+        let output = command.stdin(Stdio::null()).output();
+        output.expect("the program runs").into()
+    }
+
+    /// What it printed as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        let printed = &self.printed;
+        serde_json::from_str(printed).unwrap_or_else(|error| panic!("{error} in {printed:?}"))
+    }
+}
+
 /// Runs one command of the program to its end.
-pub fn seckill(arguments: &[&str]) -> Output {
+pub fn seckill(arguments: &[impl AsRef<OsStr>]) -> Output {
     let mut command = program();
     command
         .args(arguments)

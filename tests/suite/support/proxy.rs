@@ -155,8 +155,8 @@ impl Proxy {
             self.shared.close.notify_waiters();
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        // A runtime with one thread goes on with the test before it looks at the sockets: whoever
-        // was connected reads of it first.
+        // A runtime with one thread goes on with the test before it looks at the sockets: those
+        // who were connected read of it first.
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }

@@ -169,6 +169,18 @@ pub fn new_prefix() -> String {
     )
 }
 
+/// What the program is told to use this Redis, this prefix and these settings.
+pub fn arguments(url: &RedisUrl, prefix: &str, settings: &[&str]) -> Vec<String> {
+    let prefix = format!("redis.prefix={prefix}");
+    let settings = [&prefix]
+        .into_iter()
+        .map(String::as_str)
+        .chain(settings.iter().copied());
+    let settings = settings.flat_map(|setting| ["--set", setting]);
+    let all = ["--redis-url", url.expose()].into_iter().chain(settings);
+    all.map(str::to_owned).collect()
+}
+
 /// A store with a prefix of its own, and raw access to what it keeps.
 pub struct World {
     pub store: Store,
@@ -198,6 +210,11 @@ impl World {
     pub fn use_prefix(&mut self, prefix: &str) {
         self.store = Store::new(&self.url, prefix, TIMEOUT).expect("a store");
         self.prefix = prefix.to_owned();
+    }
+
+    /// What the program is told to work in this world, with these settings.
+    pub fn arguments(&self, settings: &[&str]) -> Vec<String> {
+        arguments(&self.url, &self.prefix, settings)
     }
 
     /// Creates a sale and stocks it.
@@ -256,7 +273,7 @@ impl World {
     }
 
     /// Everything that is stored under this prefix and means something, to compare before and
-    /// after, but the version of the data: whoever makes the first change writes it.
+    /// after, but the version of the data, which the first change writes.
     pub async fn dump(&mut self) -> Vec<(String, Vec<u8>)> {
         let mut keys: Vec<String> = self.run(&["KEYS", &format!("{}*", self.prefix)]).await;
         let version = format!("{}data_version", self.prefix);

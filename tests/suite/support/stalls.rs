@@ -10,7 +10,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// A look that comes so much later is a stall, and not work of this process.
 const LATE: Duration = Duration::from_millis(100);
 
-/// Whoever is asked may begin so late: a stall until then delays all that follows.
+/// The one that is asked may begin so late: a stall until then delays all that follows.
 const START: Duration = Duration::from_millis(500);
 
 /// Watches until it is asked.

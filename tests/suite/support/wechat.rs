@@ -34,6 +34,16 @@ pub async fn office(world: &World) -> TestApp {
     TestApp::with(world, open).await
 }
 
+/// An office that books so many tickets of the activity `a`, whose keyword is `key`, and a follower
+/// `o-1` with a student number.
+pub async fn booking(tickets: u64) -> (World, SaleId, TestApp, Follower) {
+    let world = World::new().await;
+    let sale = world.activity("a", tickets, &on_show("key")).await;
+    let app = office(&world).await;
+    let follower = world.bound(&app, "o-1", "2019010001").await;
+    (world, sale, app, follower)
+}
+
 /// Opens the ticket office in a configuration.
 pub fn open(config: &mut Config) {
     config.wechat.token = Some(Secret::new(TOKEN));
@@ -84,7 +94,7 @@ pub struct Follower {
 pub struct Heard {
     /// The body, as it came.
     pub body: String,
-    /// `text` or `news`; empty when he is shown nothing.
+    /// `text` or `news`; empty when nothing is shown.
     pub kind: String,
     /// The text, or the titles of the cards, a line each.
     pub text: String,
@@ -211,7 +221,7 @@ impl Follower {
         &self.openid
     }
 
-    /// Delivers a message of his.
+    /// Delivers a message of the follower.
     pub async fn delivers(&self, message: &str) -> Heard {
         let heard = Heard::of(&deliver(&self.buyer, message).await);
         let to = format!("<xml><ToUserName><![CDATA[{}]]>", self.openid);
@@ -240,7 +250,7 @@ impl Follower {
         }
     }
 
-    /// The path of the page where he binds a number: the link in the answer to 绑定.
+    /// The path of the page where the follower binds a number: the link in the answer to 绑定.
     pub async fn binding_path(&self) -> String {
         let heard = self.says("绑定").await;
         let link = heard.text.split_once(&format!("<a href=\"{SITE}"));

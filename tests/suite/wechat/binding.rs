@@ -6,7 +6,7 @@ use seckill::config::NumberPattern;
 use crate::support::app::TestApp;
 use crate::support::bindings::{number, openid};
 use crate::support::redis::World;
-use crate::support::wechat::{Follower, Heard, binding_page, office, on_show, open};
+use crate::support::wechat::{Follower, Heard, binding_page, booking, office, open};
 
 const BOUND: &str = "学号2019010001绑定成功！回复“帮助”查看使用指南。";
 const ALREADY: &str = "您已经绑定了学号2019010001，若要解绑请回复“解绑”";
@@ -136,11 +136,8 @@ async fn fifty_followers_bind_at_once_and_one_number_has_one_owner() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_gives_up_his_number_books_no_more() {
-    let world = World::new().await;
-    let sale = world.activity("a", 5, &on_show("key")).await;
-    let app = office(&world).await;
-    let one = world.bound(&app, "o-1", "2019010001").await;
+async fn who_gives_up_a_number_books_no_more() {
+    let (world, sale, app, one) = booking(5).await;
     let two = world.bound(&app, "o-2", "2019010002").await;
     let ticket = one.says("抢票 key").await.ticket();
     for follower in [&one, &two] {
@@ -171,7 +168,7 @@ async fn whoever_gives_up_his_number_books_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_leaves_is_forgotten_without_a_word() {
+async fn who_leaves_is_forgotten_without_a_word() {
     let world = World::new().await;
     let app = office(&world).await;
     let follower = world.bound(&app, "o-1", "2019010001").await;

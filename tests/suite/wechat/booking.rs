@@ -2,16 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use seckill::domain::caller::Caller;
 use seckill::domain::ids::{OrderId, SaleId};
 use seckill::domain::order::OrderState;
 use seckill::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind};
 
 use crate::support::PATIENCE;
 use crate::support::buyer::Reply;
+use crate::support::orders::paused;
 use crate::support::redis::{PrivateRedis, World};
 use crate::support::stalls::Stalls;
 use crate::support::terms::term_text;
-use crate::support::wechat::{FAR, Follower, Heard, SITE, office, on_show};
+use crate::support::wechat::{FAR, Follower, Heard, SITE, booking, office, on_show};
 
 const BOOKED: &str = "恭喜您，抢票成功！";
 const BEFORE: &str = "您已经抢到票了，请不要重复抢票！";
@@ -96,7 +98,7 @@ async fn a_ticket_is_booked_once_by_menu_or_by_keyword() {
     }
 }
 
-/// The other doors believe whoever names a student number.
+/// The other doors believe anybody who names a student number.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_other_door_sells_tickets_or_shows_them() {
     let number = "2019010001";
@@ -108,7 +110,7 @@ async fn no_other_door_sells_tickets_or_shows_them() {
         let app = office(&world).await;
         let follower = world.bound(&app, "o-1", number).await;
         let wrong = |reply: Reply| {
-            assert_eq!((reply.status, reply.result.as_str()), (409, "wrong_door"));
+            assert_eq!(reply.told(), (409, "wrong_door"));
             assert!(!reply.body.contains("show-"), "{reply:?}");
         };
         let others = async || {
@@ -183,20 +185,14 @@ async fn why_there_is_no_ticket_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_holds_a_ticket_sees_it_in_every_state_of_the_sale() {
-    let world = World::new().await;
-    let sale = world.activity("a", 1, &on_show("key")).await;
-    let app = office(&world).await;
-    let follower = world.bound(&app, "o-1", "2019010001").await;
+async fn who_holds_a_ticket_sees_it_in_every_state_of_the_sale() {
+    let (world, sale, app, follower) = booking(1).await;
     let stranger = world.bound(&app, "o-2", "2019010002").await;
     let ticket = follower.says("抢票 key").await.ticket();
     let mut over = on_show("key");
     over.closes_at = Some(Some(1_546_185_600_000));
     hears(&stranger, "抢票 key", SOLD_OUT).await;
-    let paused = SaleEdit {
-        paused: Some(true),
-        ..SaleEdit::default()
-    };
+    let paused = paused(true);
     for (edit, told) in [(over, "抢票已经结束"), (paused, "抢票暂停中，请稍后再试")]
     {
         world.put(&sale, &edit).await;
@@ -245,7 +241,7 @@ async fn a_common_keyword_is_left_to_the_menu() {
     // With a ticket of one of them it is clear which one is meant.
     world
         .store
-        .order_cancel(&order_id(&first), None)
+        .order_cancel(&order_id(&first), &Caller::Operator)
         .await
         .expect("cancelled");
     assert_eq!(follower.says("取票 key").await.ticket(), second);
@@ -316,7 +312,7 @@ async fn an_activity_is_found_by_the_keyword_that_it_has_just_got() {
     assert_eq!(follower.says("查票").await.text, "您没有未使用的票！");
     world.activity("a", 5, &on_show("key2")).await;
     waits.push(hears(&follower, "抢票 key2", BOOKED).await);
-    // Whoever has a ticket finds it by the new word, and nobody can hide it any more.
+    // A user who has a ticket finds it by the new word, and nobody can hide it any more.
     world.put(&sale, &on_show("key3")).await;
     waits.push(hears(&follower, "抢票 key3", BEFORE).await);
     // A reading lives 250 ms, or nine times as long as it took: one may have met a standstill of

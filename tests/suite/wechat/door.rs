@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::support::app::TestApp;
 use crate::support::buyer::{Buyer, Reply};
-use crate::support::process::{ServerProcess, free_address, seckill};
+use crate::support::process::{Ended, ServerProcess, free_address, seckill};
 use crate::support::redis::World;
 use crate::support::terms::term_text;
 use crate::support::wechat::{
@@ -138,11 +138,7 @@ async fn nobody_else_is_let_in() {
             post(&app.buyer, &path, &event("o-1", "unsubscribe", "")).await,
             post(&app.buyer, &path, "<xml>").await,
         ] {
-            assert_eq!(
-                (reply.status, reply.result.as_str()),
-                (403, "wrong_signature"),
-                "{what}"
-            );
+            assert_eq!(reply.told(), (403, "wrong_signature"), "{what}");
             assert!(!reply.body.contains(TOKEN));
         }
     }
@@ -150,10 +146,7 @@ async fn nobody_else_is_let_in() {
     let path = format!("/wechat?{}", signed(TOKEN, timestamp, nonce));
     for path in [path.clone(), path + "&echostr=1&echostr=1"] {
         let reply = app.buyer.get(&path).await;
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (400, "invalid_request")
-        );
+        assert_eq!(reply.told(), (400, "invalid_request"));
         assert!(reply.body.contains("echostr"), "{reply:?}");
     }
     assert_eq!(world.dump().await, before);
@@ -184,7 +177,7 @@ async fn without_a_token_there_is_no_office() {
         app.buyer.get(&(path() + "&echostr=1")).await,
         deliver(&app.buyer, &text("o-1", "帮助")).await,
     ] {
-        assert_eq!((reply.status, reply.result.as_str()), (404, "not_found"));
+        assert_eq!(reply.told(), (404, "not_found"));
     }
     let reply = app.buyer.send("PUT", "/wechat", &[], Vec::new()).await;
     assert_eq!(reply.status, 405);
@@ -208,20 +201,10 @@ async fn signatures_are_ignored_only_when_asked_to() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_open_door_is_told_loudly() {
     let world = World::new().await;
-    let prefix = format!("redis.prefix={}", world.prefix);
     let token = format!("wechat.token={TOKEN}");
-    let common = [
-        "--redis-url",
-        world.url.expose(),
-        "--set",
-        &prefix,
-        "--set",
-        &token,
-    ];
     for is_open in [true, false] {
         let ignores = format!("wechat.ignore_signature={is_open}");
-        let mut arguments = common.to_vec();
-        arguments.extend(["--set", &ignores]);
+        let mut arguments = world.arguments(&[&token, &ignores]);
         let (server, record) = ServerProcess::recorded(free_address(), &arguments).await;
         server.kill();
         assert_eq!(
@@ -234,8 +217,8 @@ async fn an_open_door_is_told_loudly() {
                 .contains("WARNING: wechat.ignore_signature is on"),
             is_open
         );
-        arguments.push("doctor");
-        let findings = String::from_utf8(seckill(&arguments).stdout).expect("UTF-8");
+        arguments.push("doctor".to_owned());
+        let findings = Ended::from(seckill(&arguments)).printed;
         let line = findings.lines().find(|line| line.contains("signatures"));
         let line = line.expect("a finding");
         assert_eq!(line.contains("WRONG"), is_open, "{line}");
@@ -365,11 +348,7 @@ async fn what_is_no_message_is_refused() {
     ];
     for body in &broken {
         let reply = deliver(&app.buyer, body).await;
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (400, "invalid_request"),
-            "{body:.300}"
-        );
+        assert_eq!(reply.told(), (400, "invalid_request"), "{body:.300}");
     }
     let packed = xml(&[("ToUserName", "gh_1"), ("Encrypt", "aGlkZGVu")]);
     let reply = deliver(&app.buyer, &packed).await;

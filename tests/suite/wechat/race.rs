@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use futures_util::future::join_all;
 use seckill::domain::ids::OrderId;
 
 use crate::support::PATIENCE;
 use crate::support::app::TestApp;
+use crate::support::crowd::at_once;
 use crate::support::redis::World;
 use crate::support::wechat::{Follower, Heard, office, on_show};
 
@@ -18,16 +18,11 @@ const SOLD_OUT: &str = "对不起，票已经被抢光啦";
 const NO_TICKET: &str = "您没有该活动未使用的票！";
 const RETURNED: &str = "退票成功！";
 
-/// All say it at the same time, each through a task of its own.
-async fn at_once(asks: impl IntoIterator<Item = (Follower, &'static str)>) -> Vec<Heard> {
-    let asks = asks
-        .into_iter()
-        .map(|(follower, words)| tokio::spawn(async move { follower.says(words).await }));
-    let heard = join_all(asks.collect::<Vec<_>>()).await;
-    heard
-        .into_iter()
-        .map(|heard| heard.expect("an answer"))
-        .collect()
+/// All say it at the same time.
+async fn all_say(asks: impl IntoIterator<Item = (Follower, &'static str)>) -> Vec<Heard> {
+    let asks = asks.into_iter();
+    let asks = asks.map(|(follower, words)| async move { follower.says(words).await });
+    at_once(asks).await
 }
 
 fn count(heard: &[Heard], text: &str) -> usize {
@@ -45,15 +40,13 @@ async fn one_user_fifty_times_gets_one_ticket() {
     let servers = two_servers(&world).await;
     world.bound(&servers[0], "o-1", "2019010001").await;
     let asks = (0..50).map(|ask| (Follower::new(&servers[ask % 2], "o-1"), "抢票 key"));
-    let heard = at_once(asks).await;
+    let heard = all_say(asks).await;
     assert_eq!((count(&heard, BOOKED), count(&heard, BEFORE)), (1, 49));
     let tickets: BTreeSet<_> = heard.iter().map(Heard::ticket).collect();
     assert_eq!(tickets.len(), 1, "{tickets:?}");
     assert_eq!(world.left(&sale).await, 49);
     world.assert_holds(&sale).await;
-    for app in servers {
-        app.stop().await;
-    }
+    TestApp::stop_all(servers).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,21 +62,19 @@ async fn fifty_users_share_ten_tickets() {
             .await;
         asks.push((follower, "抢票 key"));
     }
-    let heard = at_once(asks.clone()).await;
+    let heard = all_say(asks.clone()).await;
     assert_eq!((count(&heard, BOOKED), count(&heard, SOLD_OUT)), (10, 40));
     let booked = heard.iter().filter(|heard| heard.text == BOOKED);
     let tickets: BTreeSet<_> = booked.map(Heard::ticket).collect();
     assert_eq!(tickets.len(), 10);
     assert_eq!(world.left(&sale).await, 0);
-    // Whoever has one hears so again, in the same crowd.
-    let again = at_once(asks).await;
+    // A user who has one hears so again, in the same crowd.
+    let again = all_say(asks).await;
     assert_eq!((count(&again, BEFORE), count(&again, SOLD_OUT)), (10, 40));
     let repeated = again.iter().flat_map(Heard::tickets).collect();
     assert_eq!(tickets, repeated);
     world.assert_holds(&sale).await;
-    for app in servers {
-        app.stop().await;
-    }
+    TestApp::stop_all(servers).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,14 +87,12 @@ async fn a_ticket_goes_back_once_however_many_ask() {
         let booked = follower.says("抢票 key").await;
         assert_eq!(booked.text, BOOKED, "round {round}");
         let asks = (0..20).map(|ask| (Follower::new(&servers[ask % 2], "o-1"), "退票 key"));
-        let heard = at_once(asks).await;
+        let heard = all_say(asks).await;
         assert_eq!((count(&heard, RETURNED), count(&heard, NO_TICKET)), (1, 19));
         assert_eq!(world.left(&sale).await, 5);
         world.assert_holds(&sale).await;
     }
-    for app in servers {
-        app.stop().await;
-    }
+    TestApp::stop_all(servers).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -122,7 +111,7 @@ async fn what_goes_back_is_booked_at_the_same_time() {
         let asks = users.iter().flat_map(|follower| {
             ["抢票 key", "退票 key", "抢票 key"].map(|words| (follower.clone(), words))
         });
-        let heard = at_once(asks).await;
+        let heard = all_say(asks).await;
         booked += count(&heard, BOOKED);
         returned += count(&heard, RETURNED);
         let known = [BOOKED, BEFORE, SOLD_OUT, RETURNED, NO_TICKET];
@@ -147,7 +136,7 @@ async fn what_goes_back_is_booked_at_the_same_time() {
             Instant::now() < deadline,
             "units came back and cannot be booked: {heard:?}"
         );
-        heard = at_once(users.iter().map(|user| (user.clone(), "抢票 key"))).await;
+        heard = all_say(users.iter().map(|user| (user.clone(), "抢票 key"))).await;
     }
     for heard in heard.iter().filter(|heard| heard.kind == "news") {
         let order = world
@@ -156,7 +145,5 @@ async fn what_goes_back_is_booked_at_the_same_time() {
         assert!(order.state.is_alive());
     }
     world.assert_holds(&sale).await;
-    for app in servers {
-        app.stop().await;
-    }
+    TestApp::stop_all(servers).await;
 }

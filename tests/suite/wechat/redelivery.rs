@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::future::{join, join_all};
+use futures_util::future::join;
 use seckill::admission::new_id;
+use seckill::domain::caller::Caller;
 use seckill::domain::durability::Durability;
 use seckill::domain::ids::OrderId;
 use seckill::domain::order::OrderState;
@@ -15,11 +16,12 @@ use super::in_time::ANSWER;
 use crate::fault::failover::Pair;
 use crate::support::PATIENCE;
 use crate::support::app::TestApp;
+use crate::support::crowd::at_once;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{PrivateRedis, World};
 use crate::support::stalls::Stalls;
 use crate::support::wechat::{
-    BUSY, Follower, Heard, event, numbered_text, office, on_show, open, text,
+    BUSY, Follower, Heard, booking, event, numbered_text, office, on_show, open, text,
 };
 
 const RETURNED: &str = "退票成功！";
@@ -63,9 +65,7 @@ async fn a_message_delivered_again_gets_the_same_reply() {
         assert_eq!(world.left(&sale).await, left, "{message}");
     }
     world.assert_holds(&sale).await;
-    for app in servers {
-        app.stop().await;
-    }
+    TestApp::stop_all(servers).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -80,10 +80,9 @@ async fn deliveries_at_the_same_time_have_one_effect() {
             let deliveries = (0..3).map(|delivery| {
                 let follower = Follower::new(&servers[delivery % 2], "o-1");
                 let message = message.clone();
-                tokio::spawn(async move { follower.delivers(&message).await })
+                async move { follower.delivers(&message).await }
             });
-            let heard = join_all(deliveries.collect::<Vec<_>>()).await;
-            let mut heard = heard.into_iter().map(|heard| heard.expect("an answer"));
+            let mut heard = at_once(deliveries).await.into_iter();
             let first = heard.next().expect("some");
             let expected = [BOOKED, "退票成功！"];
             assert!(
@@ -95,17 +94,12 @@ async fn deliveries_at_the_same_time_have_one_effect() {
         assert_eq!(world.left(&sale).await, 100);
     }
     world.assert_holds(&sale).await;
-    for app in servers {
-        app.stop().await;
-    }
+    TestApp::stop_all(servers).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_messages_are_other_messages() {
-    let world = World::new().await;
-    let sale = world.activity("a", 5, &on_show("key")).await;
-    let app = office(&world).await;
-    let follower = world.bound(&app, "o-1", "2019010001").await;
+    let (world, sale, app, follower) = booking(5).await;
     let first = follower.says("抢票 key").await;
     let second = follower.says("抢票 key").await;
     assert_ne!(first.text, second.text);
@@ -116,21 +110,18 @@ async fn other_messages_are_other_messages() {
     let mine = follower
         .delivers(&numbered_text("o-1", "抢票 key", id))
         .await;
-    let his = other.delivers(&numbered_text("o-2", "抢票 key", id)).await;
-    assert_ne!(mine.ticket(), his.ticket());
+    let theirs = other.delivers(&numbered_text("o-2", "抢票 key", id)).await;
+    assert_ne!(mine.ticket(), theirs.ticket());
     assert_eq!(world.left(&sale).await, 3);
     world.assert_holds(&sale).await;
     app.stop().await;
 }
 
-/// What a server that died left behind: a claim that nobody will ever settle. Whoever is asked
-/// next, be it at once, takes it over in time.
+/// What a server that died left behind: a claim that nobody will ever settle. The next server that
+/// is asked takes it over in time, even when it is asked at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_claim_of_a_dead_server_is_taken_over() {
-    let world = World::new().await;
-    let sale = world.activity("a", 5, &on_show("key")).await;
-    let app = office(&world).await;
-    let follower = world.bound(&app, "o-1", "2019010001").await;
+    let (world, sale, app, follower) = booking(5).await;
     let stalls = Stalls::watch_from(Duration::ZERO);
     let claimed = Instant::now();
     let (message, _) = claimed_by_the_dead(&world, "抢票 key").await;
@@ -236,10 +227,7 @@ async fn what_a_dead_server_booked_is_told_when_a_replica_has_it() {
 /// A server died before it booked what it had chosen; or its user has another number since.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_dead_server_did_not_book_is_booked() {
-    let mut world = World::new().await;
-    let sale = world.activity("a", 5, &on_show("key")).await;
-    let app = office(&world).await;
-    let follower = world.bound(&app, "o-1", "2019010001").await;
+    let (mut world, sale, app, follower) = booking(5).await;
     let message = chosen_by_the_dead(&mut world, "抢票 key", &new_id(&sale)).await;
     let heard = follower.delivers(&message).await;
     assert_eq!(heard.text, BOOKED);
@@ -259,13 +247,10 @@ async fn what_a_dead_server_did_not_book_is_booked() {
 /// A server died after it gave a ticket back, and the user has booked another one since.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_dead_server_gave_back_is_told_and_nothing_else_goes_back() {
-    let mut world = World::new().await;
-    let sale = world.activity("a", 5, &on_show("key")).await;
-    let app = office(&world).await;
-    let follower = world.bound(&app, "o-1", "2019010001").await;
+    let (mut world, sale, app, follower) = booking(5).await;
     let old = order_id(&follower.says("抢票 key").await);
     let message = chosen_by_the_dead(&mut world, "退票 key", &old).await;
-    let cancelled = world.store.order_cancel(&old, None).await;
+    let cancelled = world.store.order_cancel(&old, &Caller::Operator).await;
     assert!(matches!(cancelled, Ok(ChangeOutcome::Changed(_))));
     let new = order_id(&follower.says("抢票 key").await);
     assert_ne!(old, new);
@@ -308,10 +293,7 @@ async fn what_a_dead_server_had_chosen_goes_back() {
 /// What a dead server had chosen was used before the message came again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_chosen_and_cannot_go_back_any_more_is_told() {
-    let mut world = World::new().await;
-    let sale = world.activity("a", 5, &on_show("key")).await;
-    let app = office(&world).await;
-    let follower = world.bound(&app, "o-1", "2019010001").await;
+    let (mut world, sale, app, follower) = booking(5).await;
     let ticket = order_id(&follower.says("抢票 key").await);
     let message = chosen_by_the_dead(&mut world, "退票 key", &ticket).await;
     world.store.order_use(&ticket).await.expect("used");
@@ -322,7 +304,7 @@ async fn what_was_chosen_and_cannot_go_back_any_more_is_told() {
     app.stop().await;
 }
 
-/// Whoever lost the message to another delivery changes nothing, and says what that one said.
+/// A server that lost the message to another delivery changes nothing, and says what that one said.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_cannot_note_what_changes_changes_nothing() {
     let redis = PrivateRedis::forgetful();

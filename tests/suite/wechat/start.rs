@@ -1,6 +1,6 @@
-//! What whoever sets the office up is told: at the start, by `seckill doctor`, in the log.
+//! What somebody who sets the office up is told: at the start, by `seckill doctor`, in the log.
 
-use crate::support::process::{ServerProcess, free_address, seckill};
+use crate::support::process::{Ended, ServerProcess, free_address, seckill};
 use crate::support::redis::World;
 use crate::support::wechat::{SITE, TOKEN, deliver, text};
 
@@ -10,7 +10,6 @@ const LONG_TOKEN: &str = "5f0c1d6e9a7b4832b1c0d9e8f7a6b5c4";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_start_says_where_the_office_is_and_what_is_weak() {
     let world = World::new().await;
-    let prefix = format!("redis.prefix={}", world.prefix);
     let address = free_address();
     let (listen, site) = (
         format!("http.listen={address}"),
@@ -18,9 +17,9 @@ async fn the_start_says_where_the_office_is_and_what_is_weak() {
     );
     for (token, site, is_weak) in [(TOKEN, None, true), (LONG_TOKEN, Some(&site), false)] {
         let token = format!("wechat.token={token}");
-        let mut arguments = vec!["--redis-url", world.url.expose(), "--set", &prefix];
-        arguments.extend(["--set", &token, "--set", &listen]);
-        arguments.extend(site.iter().flat_map(|site| ["--set", site]));
+        let mut settings = vec![token.as_str(), &listen];
+        settings.extend(site.map(String::as_str));
+        let mut arguments = world.arguments(&settings);
         let (server, record) = ServerProcess::recorded(address, &arguments).await;
         server.kill();
         let start = site.map_or_else(|| format!("http://{address}"), |_| SITE.to_owned());
@@ -30,8 +29,8 @@ async fn the_start_says_where_the_office_is_and_what_is_weak() {
         for warning in ["wechat.token is short", "wechat.site is not set"] {
             assert_eq!(logged.contains(warning), is_weak, "{warning}: {logged}");
         }
-        arguments.push("doctor");
-        let findings = String::from_utf8(seckill(&arguments).stdout).expect("UTF-8");
+        arguments.push("doctor".to_owned());
+        let findings = Ended::from(seckill(&arguments)).printed;
         for what in ["chat token", "chat links"] {
             let line = findings.lines().find(|line| line.starts_with(what));
             let line = line.unwrap_or_else(|| panic!("no {what} in {findings}"));
@@ -43,12 +42,8 @@ async fn the_start_says_where_the_office_is_and_what_is_weak() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_message_is_logged_without_what_it_says() {
-    let world = World::new().await;
-    let prefix = format!("redis.prefix={}", world.prefix);
     let token = format!("wechat.token={TOKEN}");
-    let mut arguments = vec!["--redis-url", world.url.expose(), "--set", &prefix];
-    arguments.extend(["--set", &token]);
-    let (server, record) = ServerProcess::recorded(free_address(), &arguments).await;
+    let (server, record) = ServerProcess::apart(&["--set", &token]).await;
     let message = text("o-1", "private").replace("<![CDATA[private]]>", "private");
     for (from, to, why) in [
         ("MsgType>", "private>", "a field is missing"),

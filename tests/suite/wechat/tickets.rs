@@ -14,7 +14,7 @@ use crate::support::process::{Record, ServerProcess, free_address};
 use crate::support::redis::World;
 use crate::support::terms::term_text;
 use crate::support::wechat::{
-    BUSY, FAR, Follower, Heard, SITE, TOKEN, deliver, event, office, on_show, text,
+    BUSY, FAR, Follower, Heard, SITE, TOKEN, booking, deliver, event, office, on_show, text,
 };
 
 const BOOKED: &str = "恭喜您，抢票成功！";
@@ -89,7 +89,7 @@ async fn tickets_are_listed_and_shown() {
     // Somebody else has none of them.
     let stranger = world.bound(&app, "o-2", "2019010002").await;
     assert_eq!(stranger.says("查票").await.text, NO_TICKETS);
-    // A used ticket is none to show any more.
+    // A used ticket is not shown any more.
     world
         .store
         .order_use(&order_id(&ticket))
@@ -288,10 +288,7 @@ async fn what_cannot_go_back_is_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_gives_back_the_ticket_of_another() {
-    let world = World::new().await;
-    let sale = world.activity("a", 5, &on_show("key")).await;
-    let app = office(&world).await;
-    let owner = world.bound(&app, "o-1", "2019010001").await;
+    let (world, sale, app, owner) = booking(5).await;
     let stranger = world.bound(&app, "o-2", "2019010002").await;
     let ticket = owner.says("抢票 key").await.ticket();
     assert_eq!(stranger.says("退票 key").await.text, NO_TICKET);
@@ -302,13 +299,9 @@ async fn nobody_gives_back_the_ticket_of_another() {
 
 /// A server in a process of its own, which logs.
 async fn logging_office(world: &World) -> (ServerProcess, Record) {
-    let prefix = format!("redis.prefix={}", world.prefix);
     let token = format!("wechat.token={TOKEN}");
     let operators = format!("admin.token={}", operator::TOKEN);
-    let mut arguments = vec!["--redis-url", world.url.expose()];
-    for setting in [&prefix, &token, &operators] {
-        arguments.extend(["--set", setting]);
-    }
+    let arguments = world.arguments(&[&token, &operators]);
     ServerProcess::recorded(free_address(), &arguments).await
 }
 
@@ -351,12 +344,12 @@ async fn an_unreadable_ticket_hides_no_other() {
         let reply = staff.json("POST", "/wechat/checkin", &body).await;
         reply.result
     };
-    assert_eq!(check_in("poor").await, "unknown");
+    assert_eq!(check_in("poor").await, "unreadable");
     assert_eq!(check_in("good").await, "checked_in");
     assert_eq!(said(&says("查票").await), ("text", BUSY));
     let metrics = server.buyer.get("/metrics").await.body;
     for (command, times) in [("tickets", 2), ("return", 1)] {
-        let labels = format!(r#"command="{command}",outcome="contract""#);
+        let labels = format!(r#"command="{command}",outcome="unreadable""#);
         let counted = format!("seckill_wechat_messages_total{{{labels}}} {times}\n");
         assert!(metrics.contains(&counted), "{metrics}");
     }
@@ -390,10 +383,7 @@ async fn a_photo_of_a_ticket_is_worth_nothing_at_orders() {
     let foreign = world.granted(&plain, "alice", 1).await.to_string();
     let foreign = at_orders(&app, &foreign, number).await;
     for reply in &foreign {
-        assert_eq!(
-            (reply.status, reply.result.as_str()),
-            (404, "no_such_order")
-        );
+        assert_eq!(reply.told(), (404, "no_such_order"));
     }
     let ticket = owner.says("抢票 key").await.ticket();
     // Also while it is off show, which leaves the keyword empty.

@@ -6,6 +6,7 @@ use seckill::domain::sale::{SaleEdit, StockKind};
 
 use super::{FUTURE, Office, PAST, assert_harmless, assert_page};
 use crate::support::PATIENCE;
+use crate::support::orders::paused;
 use crate::support::terms::term_text;
 use crate::support::wechat::Follower;
 
@@ -70,10 +71,7 @@ async fn an_activity_says_where_its_booking_stands() {
     let sold_out = office.shows(path, "票已抢光").await;
     office.put(&sale, window(None, Some(PAST))).await;
     let ended = office.shows(path, "抢票已经结束").await;
-    let paused = SaleEdit {
-        paused: Some(true),
-        ..SaleEdit::default()
-    };
+    let paused = paused(true);
     office.put(&sale, paused).await;
     let paused = office.shows(path, "抢票暂停").await;
     // Nobody is told to ask for what there is not.
@@ -140,7 +138,7 @@ async fn what_an_activity_is_may_change_while_it_runs() {
         let path = "/admin/sales/gala/stock";
         for (body, code) in [(r#"{"count":2}"#, "added"), (r#"{"remove":1}"#, "removed")] {
             let reply = office.operator.json("POST", path, body).await;
-            assert_eq!((reply.status, reply.result.as_str()), (200, code));
+            assert_eq!(reply.told(), (200, code));
         }
         let reply = office.operator.json("POST", path, r#"{"remove":99}"#).await;
         assert_eq!(reply.result, "insufficient_stock");

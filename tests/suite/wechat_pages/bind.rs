@@ -47,7 +47,7 @@ async fn a_number_is_bound_once_and_shown_from_then_on() {
     }
     assert_eq!(office.number_of("oB").await, None);
     assert_eq!(office.number_of("oA").await, Some(number(NUMBER)));
-    // The link stays good: whoever gives his number up binds the next one with it.
+    // The link stays good: a user who gives a number up binds the next one with it.
     Follower::new(&office.app, "oA").says("解绑").await;
     assert_page(&one.binds(OTHER).await, 200, &format!("学号{OTHER}"));
     office.close(&[]).await;
@@ -83,7 +83,8 @@ async fn programs_send_the_form_as_json() {
     office.close(&[]).await;
 }
 
-/// Whoever invents openids gets no number, and who has somebody's openid does not learn his.
+/// Somebody who invents openids gets no number, and who has the openid of another does not learn
+/// that number.
 #[tokio::test]
 async fn without_the_seal_of_the_chat_nothing_is_bound_or_shown() {
     let mut office = Office::open().await;

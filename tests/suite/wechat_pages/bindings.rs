@@ -15,18 +15,10 @@ const OTHER: &str = "2016013266";
 impl Office {
     /// Runs a command on a number.
     fn wechat(&self, command: &str, number: &str, more: &[&str]) -> Output {
-        let prefix = format!("redis.prefix={}", self.world.prefix);
-        let url = self.world.url.expose().to_owned();
-        let common = [
-            "wechat",
-            command,
-            number,
-            "--redis-url",
-            &url,
-            "--set",
-            &prefix,
-        ];
-        seckill(&[&common, more].concat())
+        let mut words = self.world.arguments(&[]);
+        words.extend(["wechat", command, number].map(str::to_owned));
+        words.extend(more.iter().map(|&word| word.to_owned()));
+        seckill(&words)
     }
 
     /// The same, which must succeed, as it is printed for people.

@@ -1,22 +1,18 @@
 //! `seckill wechat menu`, as its operator runs it. Its limits are tested where it is made.
 
-use seckill::domain::sale::{SaleEdit, StockKind};
+use seckill::domain::sale::StockKind;
 use serde_json::Value;
 
 use super::{Office, PAST};
-use crate::support::process::seckill;
+use crate::support::orders::closing;
+use crate::support::process::{Ended, seckill};
 
 /// The menu as it is printed, and the exit code.
 async fn menu(office: &Office) -> (Value, Option<i32>) {
-    let prefix = format!("redis.prefix={}", office.world.prefix);
-    let url = office.world.url.expose().to_owned();
-    let arguments = ["wechat", "menu", "--redis-url", &url, "--set", &prefix];
-    let output = seckill(&arguments);
-    let printed = serde_json::from_slice(&output.stdout);
-    (
-        printed.expect("JSON and nothing else"),
-        output.status.code(),
-    )
+    let mut arguments = office.world.arguments(&[]);
+    arguments.extend(["wechat", "menu"].map(str::to_owned));
+    let ended = Ended::from(seckill(&arguments));
+    (ended.json(), ended.code)
 }
 
 #[tokio::test]
@@ -32,10 +28,7 @@ async fn the_menu_has_what_can_be_booked() {
 
     let sale = office.activity("gala", "马兰花开", 1).await;
     let over = office.activity("over", "旧活动", 1).await;
-    let closed = SaleEdit {
-        closes_at: Some(Some(PAST)),
-        ..SaleEdit::default()
-    };
+    let closed = closing(Some(PAST));
     office.put(&over, closed).await;
     let plain = office.world.sale("plain", StockKind::List, 1).await;
     let (full, _) = menu(&office).await;

@@ -137,7 +137,7 @@ impl Office {
     }
 }
 
-/// Who follows the link that the chat gave him, and fills in the form there.
+/// A user who follows the link of the chat, and fills in the form there.
 #[derive(Clone)]
 pub struct Visitor {
     buyer: Buyer,

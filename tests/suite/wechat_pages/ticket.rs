@@ -135,7 +135,7 @@ async fn a_ticket_is_shown_to_its_number_alone() {
     assert_eq!(foreign, absent, "nobody learns which tickets there are");
     assert_page(&office.get(&path("oC", &ticket)).await, 404, "尚未绑定学号");
 
-    // The ticket belongs to the number, whoever is bound to it.
+    // The ticket belongs to the number, not to the openid that is bound to it.
     let unbound = office.world.store.number_unbind(&openid("oA")).await;
     unbound.expect("unbound");
     assert_page(&office.get(&path("oA", &ticket)).await, 404, "尚未绑定学号");

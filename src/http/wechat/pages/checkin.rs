@@ -24,16 +24,12 @@ use crate::http::extract::values::{required, sale, text};
 use crate::http::respond::answer::RESULT_HEADER;
 use crate::http::respond::headers::guarded;
 use crate::http::respond::problem::Problem;
-use crate::http::respond::words::Sentence;
+use crate::http::respond::words::orders;
 use crate::store::Store;
 use crate::wechat::checkin::{CheckIn, Presented, Refusal, check_in};
 
 const FIELDS: [FieldName; 3] = ["sale", "ticket", "number"];
 const ADMITTED: &str = "checked_in";
-const EITHER: Sentence = Sentence::new(
-    "请提供 ticket 或 number，只能有其中一个。",
-    "Send either a ticket or a number, not both.",
-);
 
 #[derive(Template)]
 #[template(path = "wechat/checkin.html")]
@@ -134,16 +130,17 @@ fn asked(fields: Fields<3>, manner: Manner) -> Result<(SaleId, Presented), Probl
             let number = text(number, "number").map_err(faulty)?;
             Presented::Number(Number::parse(&number).map_err(|_| unknown())?)
         }
-        (Some(_), Some(_)) | (None, None) => return Err(Problem::invalid(EITHER.said(manner))),
+        (Some(_), Some(_)) | (None, None) => {
+            return Err(Problem::invalid(orders::TICKET_OR_NUMBER.said(manner)));
+        }
     };
     Ok((activity, presented))
 }
 
 fn admitted(activity: &SaleId, order: &Order, manner: Manner) -> HttpResponse {
-    let message = Sentence::new("检票成功。", "The ticket is good, and used from now on.");
     let body = Admitted {
         code: ADMITTED,
-        message: message.said(manner),
+        message: orders::CHECKED_IN.said(manner),
         sale: activity.as_str(),
         ticket: order.id.as_str(),
         number: order.username.as_str(),
@@ -156,63 +153,30 @@ fn admitted(activity: &SaleId, order: &Order, manner: Manner) -> HttpResponse {
         .body(serde_json::to_vec(&body).unwrap_or_default())
 }
 
+/// For a ticket that was used, it says when: so the staff can tell a copy from their own lost
+/// answer.
 fn refused(refusal: &Refusal, manner: Manner) -> Problem {
-    let (status, code, sentence) = match refusal {
-        Refusal::NoSuchActivity => (
-            StatusCode::NOT_FOUND,
-            "no_such_activity",
-            Sentence::new("没有这个活动。", "There is no such activity."),
-        ),
-        Refusal::Over => (
-            StatusCode::CONFLICT,
-            "ended",
-            Sentence::new("活动已经结束。", "The activity is over."),
-        ),
-        Refusal::NoSuchTicket => (
-            StatusCode::NOT_FOUND,
-            "no_such_ticket",
-            Sentence::new("没有有效的票。", "There is no such ticket."),
-        ),
-        Refusal::OtherActivity => (
-            StatusCode::CONFLICT,
-            "other_activity",
-            Sentence::new("这是其他活动的票。", "It is a ticket of another activity."),
-        ),
-        Refusal::Used(order) => return used(order, manner),
-        Refusal::Cancelled => (
-            StatusCode::CONFLICT,
-            "cancelled",
-            Sentence::new("票已退。", "The ticket was given back."),
-        ),
+    let (status, code) = match refusal {
+        Refusal::NoSuchActivity => (StatusCode::NOT_FOUND, "no_such_activity"),
+        Refusal::Over => (StatusCode::CONFLICT, "ended"),
+        Refusal::NoSuchTicket => (StatusCode::NOT_FOUND, "no_such_ticket"),
+        Refusal::OtherActivity => (StatusCode::CONFLICT, "other_activity"),
+        Refusal::Used(_) => (StatusCode::CONFLICT, "used"),
+        Refusal::Cancelled => (StatusCode::CONFLICT, "cancelled"),
     };
-    Problem::new(status, code, sentence.said(manner))
-}
-
-/// Says when, so that the staff can tell a copy from their own lost answer.
-fn used(order: &Order, manner: Manner) -> Problem {
-    let time = order.changed_at.map(when::exactly).unwrap_or_default();
-    let detail = if manner.english {
-        format!("The ticket was used before: {time} (UTC+8).")
-    } else {
-        format!("票已使用过：{time}。")
+    let used_at = match refusal {
+        Refusal::Used(order) => order.changed_at.map(when::exactly),
+        _ => None,
     };
-    Problem::new(StatusCode::CONFLICT, "used", detail)
+    let text = orders::not_admitted(refusal, &used_at.unwrap_or_default());
+    Problem::new(status, code, text.said(manner))
 }
 
 fn failed(error: &Failure, manner: Manner) -> Problem {
-    let sentence = Sentence::new(
-        "没有得到结果，请再检一次。",
-        "Nobody knows: check the ticket again, which is safe.",
-    );
+    let again = orders::CHECK_AGAIN.said(manner);
     match error {
-        Failure::Busy(_) => Problem::later("busy", sentence.said(manner)),
-        Failure::Unknown(_) => Problem::later("unknown", sentence.said(manner)),
-        Failure::Unreadable(_) => {
-            let sentence = Sentence::new(
-                "票据数据无法读取，请联系主办方。",
-                "The ticket cannot be read; please ask the organiser.",
-            );
-            Problem::unreadable(sentence.said(manner))
-        }
+        Failure::Busy(_) => Problem::later("busy", again),
+        Failure::Unknown(_) => Problem::later("unknown", again),
+        Failure::Unreadable(_) => Problem::unreadable(orders::TICKET_UNREADABLE.said(manner)),
     }
 }

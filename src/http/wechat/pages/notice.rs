@@ -9,6 +9,7 @@ use super::page::{Loads, filled};
 use crate::failure::Failure;
 use crate::http::extract::fault::Fault;
 use crate::http::respond::answer::RETRY_AFTER_SECONDS;
+use crate::http::respond::words::faults;
 
 /// Where good links are.
 const REOPEN: &str = "请回到公众号，从消息里重新打开。";
@@ -76,7 +77,7 @@ impl Notice {
     /// 400, 413 or 415: no link and no form of ours looks like this. `advice` says where to get
     /// one that does.
     pub fn faulty(fault: &Fault, advice: &str) -> Self {
-        let detail = format!("{advice}（{}）", fault.chinese());
+        let detail = format!("{advice}（{}）", faults::fault(fault).zh);
         Self::new(fault.status(), Mood::Wrong, "链接不正确", detail)
     }
 
