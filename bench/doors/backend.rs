@@ -7,6 +7,7 @@ use std::time::Duration;
 use redis::AsyncConnectionConfig;
 use seckill::config::RedisUrl;
 use seckill::domain::ids::SaleId;
+use seckill::domain::sale::values::{Checked, TermValue};
 use seckill::domain::sale::{SaleEdit, StockKind};
 use seckill::private_redis::{EmbeddedRedis, Options, Persistence};
 use seckill::store::Store;
@@ -75,9 +76,10 @@ impl Backend {
     pub fn sell(&self, runtime: &Runtime, kind: StockKind, units: u64, terms: Terms) -> Result<()> {
         let store = Store::new(&self.url(), "seckill:", CALL_TIMEOUT)?;
         let id = SaleId::parse("a").map_err(|e| e.to_string())?;
+        let hold = TermValue::number((terms == Terms::Full).then_some(HOLD_MS));
         let edit = SaleEdit {
             kind: Some(kind),
-            hold: Some((terms == Terms::Full).then_some(HOLD_MS)),
+            hold: Some(Checked::check("hold", hold)?),
             feed: Some(terms == Terms::Full),
             ..SaleEdit::default()
         };

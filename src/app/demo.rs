@@ -1,6 +1,7 @@
 //! The demo sales.
 
 use crate::domain::ids::SaleId;
+use crate::domain::sale::values::{Checked, TermValue, Title};
 use crate::domain::sale::{SaleEdit, StockKind};
 use crate::failure::{Failure, Result};
 use crate::store::Store;
@@ -22,7 +23,7 @@ pub async fn put(store: &Store, id: &SaleId, kind: StockKind) -> Result<()> {
     if found.is_none() {
         let edit = SaleEdit {
             kind: Some(kind),
-            title: Some(DEMO_TITLE.to_owned()),
+            title: Title::check("title", TermValue::Text(DEMO_TITLE.to_owned())).ok(),
             ..SaleEdit::default()
         };
         unless_unknown(store.sale_put(id, &edit).await)?;

@@ -21,7 +21,7 @@ pub(super) async fn is_first(store: &Store, event: &Event) -> Result<bool> {
 async fn has_target(store: &Store, event: &Event) -> Result<bool> {
     let sales = store.sales().await?;
     let of_event = |(id, read): &(SaleId, Result<Snapshot, Failure>)| {
-        let target = |snapshot: &Snapshot| snapshot.sale.kind == StockKind::Target;
+        let target = |snapshot: &Snapshot| snapshot.sale.kind() == StockKind::Target;
         id.event() == event.as_str() && read.as_ref().map_or(true, target)
     };
     Ok(sales.iter().any(of_event))

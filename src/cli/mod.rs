@@ -1,7 +1,6 @@
 //! The command line. Its commands talk to Redis directly, whether or not a server runs.
 
 mod account;
-mod activity;
 mod archive;
 mod audit;
 mod backup;
@@ -17,6 +16,7 @@ mod payment;
 mod print;
 mod sale;
 mod stock;
+mod terms;
 mod values;
 mod wechat;
 
@@ -46,25 +46,27 @@ const EXIT_UNKNOWN: u8 = 4;
 
 /// The flag that is accepted and counts at every level of the command line.
 const SET: &str = "set";
+/// The heading of the flags that every command has.
+const GLOBAL: &str = "Global options";
 
 /// An admission engine for flash sales: decides in milliseconds who gets a unit.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
 pub struct Arguments {
     /// Settings file [default: seckill.toml, if it exists]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = GLOBAL)]
     config: Option<PathBuf>,
     /// Override one setting, for instance `--set http.workers=4`; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value, help_heading = GLOBAL)]
     set: Vec<(String, String)>,
     /// Redis to use [default: a private one in the data directory]
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", help_heading = GLOBAL)]
     redis_url: Option<String>,
     /// Where the private Redis keeps its data [default: ./data]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = GLOBAL)]
     data_dir: Option<String>,
     /// Print JSON, for scripts
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
     /// What to do
     #[command(subcommand)]

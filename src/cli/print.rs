@@ -85,12 +85,10 @@ pub fn table(rows: &[Vec<String>]) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// A list of names and values.
-pub fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> String {
+/// Lines of a name and what it is.
+pub fn facts(rows: impl IntoIterator<Item = (impl Into<String>, String)>) -> String {
     let rows = rows.into_iter();
-    let rows: Vec<_> = rows
-        .map(|(name, value)| vec![name.to_owned(), value])
-        .collect();
+    let rows: Vec<_> = rows.map(|(name, value)| vec![name.into(), value]).collect();
     table(&rows)
 }
 

@@ -5,21 +5,18 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::activity::{self, ActivityFlags};
 use super::clear::SalesToClear;
 use super::lookup::{existing, no_such_sale};
 use super::print::{Output, facts, figures, table};
-use super::values::{
-    Hold, OrdersMax, WindowBound, feed, hold, orders_max, purchase_max, window_bound,
-};
+use super::terms::{TermFlags, lines};
 use crate::domain::ids::SaleId;
-use crate::domain::money::{BONUS_BP_MAX, CENTS_MAX};
 use crate::domain::purchase::bid::BID_BYTES;
+use crate::domain::sale::terms::{Of, TERMS};
 use crate::domain::sale::{
-    BID_MIN_DEFAULT, EditOutcome, EditRefusal, ResumeOutcome, Sale, SaleEdit, StockKind,
+    BID_MIN_DEFAULT, EditOutcome, EditRefusal, ResumeOutcome, SaleEdit, StockKind,
 };
 use crate::error::{Error, Result};
-use crate::operation::sale::{explain, show_orders_max, stop_reason, title, to_json};
+use crate::operation::sale::{explain, stop_reason, to_json};
 use crate::operation::times;
 use crate::store::Store;
 use crate::store::sales::clear::Clear;
@@ -33,45 +30,8 @@ pub enum SaleCommand {
         /// `event` or `event.item`
         #[arg(value_parser = SaleId::parse)]
         id: SaleId,
-        /// `list`: units with an identity, sold by /seckill; `counter`: equal units, by /incr;
-        /// `target`: an amount in cents that bids fill up, by /bids
-        #[arg(long, value_parser = StockKind::parse)]
-        kind: Option<StockKind>,
-        /// What people read: up to 200 bytes, no control characters; empty for none
-        #[arg(long, value_parser = title)]
-        title: Option<String>,
-        /// First instant of the window: RFC 3339, epoch seconds, or `none`
-        #[arg(long, value_parser = window_bound, value_name = "TIME")]
-        opens_at: Option<WindowBound>,
-        /// Last instant of the window: RFC 3339, epoch seconds, or `none`
-        #[arg(long, value_parser = window_bound, value_name = "TIME")]
-        closes_at: Option<WindowBound>,
-        /// Most units in one attempt [default for a new sale: 2]
-        #[arg(long, value_parser = purchase_max())]
-        purchase_max: Option<u32>,
-        /// Most orders that a buyer may have had, those that were cancelled or expired included, or
-        /// `none` for any number [default: 20]
-        #[arg(long, value_parser = orders_max, value_name = "N|none")]
-        orders_max: Option<OrdersMax>,
-        /// How long an order waits for its confirmation before it expires, like `15m`, or `none`
-        #[arg(long, value_parser = hold, value_name = "DURATION")]
-        hold: Option<Hold>,
-        /// Until when a confirmed order may be cancelled, or `none` [default: it may not]
-        #[arg(long, value_parser = window_bound, value_name = "TIME")]
-        cancel_until: Option<WindowBound>,
-        /// Write what happens to orders to the feed of the event, `on` or `off` [default: on]
-        #[arg(long, value_parser = feed, value_name = "on|off")]
-        feed: Option<bool>,
-        /// Of a target: smallest bid, in cents, unless it is all that is left [default: 1]. Fixed
-        /// by the first bid
-        #[arg(long, value_name = "CENTS", value_parser = clap::value_parser!(u64).range(1..=CENTS_MAX))]
-        bid_min: Option<u64>,
-        /// Of a target: bonus in basis points of what is accepted [default: 0]. Fixed by the first
-        /// bid
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=i64::from(BONUS_BP_MAX)))]
-        bonus_bp: Option<u32>,
         #[command(flatten)]
-        activity: Box<ActivityFlags>,
+        terms: TermFlags,
     },
     /// All sales, one a line: exit code 1 if one of them cannot be read
     List,
@@ -117,38 +77,7 @@ impl SaleCommand {
     /// Runs the command.
     pub async fn run(&self, store: &Store, output: Output) -> Result<ExitCode> {
         match self {
-            Self::Put {
-                id,
-                kind,
-                title,
-                opens_at,
-                closes_at,
-                purchase_max,
-                orders_max,
-                hold,
-                cancel_until,
-                feed,
-                bid_min,
-                bonus_bp,
-                activity,
-            } => {
-                let edit = SaleEdit {
-                    kind: *kind,
-                    title: title.clone(),
-                    opens_at: opens_at.map(|bound| bound.0),
-                    closes_at: closes_at.map(|bound| bound.0),
-                    purchase_max: *purchase_max,
-                    orders_max: orders_max.map(|most| most.0),
-                    paused: None,
-                    hold: hold.map(|hold| hold.0),
-                    cancel_until: cancel_until.map(|bound| bound.0),
-                    feed: *feed,
-                    bid_min: *bid_min,
-                    bonus_bp: *bonus_bp,
-                    activity: activity.edit(),
-                };
-                put(store, id, &edit, output).await
-            }
+            Self::Put { id, terms } => put(store, id, &terms.0, output).await,
             Self::List => list(store, output).await,
             Self::Show { id } => show(store, id, output).await,
             Self::Pause { id } => pause(store, id, true, output).await,
@@ -255,7 +184,7 @@ fn row(snapshot: &Snapshot) -> Vec<String> {
     let (sale, figures) = (&snapshot.sale, &snapshot.figures);
     vec![
         sale.id.to_string(),
-        sale.kind.to_string(),
+        sale.kind().to_string(),
         phase(snapshot),
         figures.left.to_string(),
         figures.granted().to_string(),
@@ -266,21 +195,17 @@ fn row(snapshot: &Snapshot) -> Vec<String> {
 async fn show(store: &Store, id: &SaleId, output: Output) -> Result<ExitCode> {
     let snapshot = existing(store, id).await?;
     let sale = &snapshot.sale;
+    let (of_every, of_its_kind): (Vec<_>, Vec<_>) =
+        TERMS.iter().partition(|term| term.of == Of::Every);
     let mut rows = vec![
-        ("sale", sale.id.to_string()),
-        ("title", sale.title.clone()),
-        ("kind", sale.kind.to_string()),
-        ("phase", phase(&snapshot)),
-        ("opens at", times::show(sale.opens_at)),
-        ("closes at", times::show(sale.closes_at)),
-        ("hold", times::show_duration(sale.hold)),
-        ("cancel until", times::show(sale.cancel_until)),
-        ("feed", if sale.feed { "on" } else { "off" }.to_owned()),
+        ("sale".to_owned(), sale.id.to_string()),
+        ("phase".to_owned(), phase(&snapshot)),
     ];
-    rows.extend(figures(&snapshot.figures));
-    rows.push(("server time", times::show(Some(snapshot.now))));
-    rows.extend(limits(sale));
-    rows.extend(sale.activity.iter().flat_map(activity::rows));
+    rows.extend(of_every.iter().flat_map(|term| lines(term, sale)));
+    let counted = figures(&snapshot.figures).into_iter();
+    rows.extend(counted.map(|(name, count)| (name.to_owned(), count)));
+    rows.push(("server time".to_owned(), times::show(Some(snapshot.now))));
+    rows.extend(of_its_kind.iter().flat_map(|term| lines(term, sale)));
     output.result(facts(rows), &to_json(&snapshot))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -291,22 +216,5 @@ fn phase(snapshot: &Snapshot) -> String {
     match stop_reason(&snapshot.sale) {
         Some(reason) => format!("{word} ({reason})"),
         None => word.to_owned(),
-    }
-}
-
-/// What a sale of this kind demands of those who buy or bid.
-fn limits(sale: &Sale) -> Vec<(&'static str, String)> {
-    match sale.kind {
-        StockKind::List | StockKind::Counter => {
-            let orders_max = show_orders_max(sale.orders_max);
-            vec![
-                ("purchase max", sale.purchase_max.to_string()),
-                ("orders max", orders_max),
-            ]
-        }
-        StockKind::Target => vec![
-            ("bid min", sale.smallest_bid().to_string()),
-            ("bonus bp", sale.bonus_bp.to_string()),
-        ],
     }
 }

@@ -92,7 +92,7 @@ async fn add(store: &Store, id: &SaleId, load: &Load, output: Output) -> Result<
 
 /// The kind of a sale. Fails if no sale of this kind can have so much.
 async fn checked_kind(store: &Store, id: &SaleId, count: u64) -> Result<StockKind> {
-    let kind = existing(store, id).await?.sale.kind;
+    let kind = existing(store, id).await?.sale.kind();
     check_count(id, kind, count).map_err(Error::Config)?;
     Ok(kind)
 }

@@ -1,8 +1,9 @@
 //! The audit of one sale: its figures at one instant, and what is wrong with them.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::sale::to_json;
+use super::sale::SaleView;
 use crate::domain::audit::violation::Violation;
 use crate::domain::ids::SaleId;
 use crate::failure::Result;
@@ -34,17 +35,28 @@ impl Verdict {
         self.violations.iter().map(with_cure).collect()
     }
 
-    /// The sale with the verdict, for scripts.
+    /// The sale with the verdict, for scripts. The fields are sorted by name.
     pub fn to_json(&self) -> Value {
-        let mut value = to_json(&self.snapshot);
-        value["holds"] = json!(self.holds());
-        value["deep"] = json!(self.deep);
-        if let Some(accounts) = self.accounts {
-            value["accounts"] = json!(accounts);
-        }
-        value["violations"] = json!(self.named());
-        value
+        json!(VerdictView {
+            sale: SaleView::new(&self.snapshot),
+            holds: self.holds(),
+            deep: self.deep,
+            accounts: self.accounts,
+            violations: self.named(),
+        })
     }
+}
+
+/// A sale with its verdict, for scripts.
+#[derive(Serialize)]
+struct VerdictView<'a> {
+    #[serde(flatten)]
+    sale: SaleView<'a>,
+    holds: bool,
+    deep: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accounts: Option<u64>,
+    violations: Vec<String>,
 }
 
 fn with_cure(violation: &Violation) -> String {

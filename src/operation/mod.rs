@@ -1,7 +1,6 @@
 //! What an operator can do, on the command line or over HTTP.
 
 pub mod account;
-pub mod activity;
 pub mod against;
 pub mod archive;
 pub mod audit;

@@ -1,90 +1,16 @@
-//! The rules for what an operator says about a sale, and the sale as JSON.
+//! What an operator says about a sale, in words, and the sale as JSON.
 
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::{activity, times};
+use super::times;
 use crate::domain::ids::SaleId;
-use crate::domain::money::{BONUS_BP_MAX, CENTS_MAX};
-use crate::domain::sale::{
-    EditRefusal, HOLD_MS_MAX, HOLD_MS_MIN, ORDERS_MAX_LIMIT, PURCHASE_MAX_LIMIT, Sale, SaleEdit,
-    StockKind, Stop,
-};
+use crate::domain::sale::terms::TERMS;
+use crate::domain::sale::values::{Form, TermValue};
+use crate::domain::sale::{EditRefusal, Sale, SaleEdit, Stop};
+use crate::domain::time::EpochMs;
 use crate::store::sales::snapshot::Snapshot;
-
-/// Longest title, in bytes of UTF-8.
-const TITLE_BYTES_MAX: usize = 200;
-
-/// Accepts a title. Titles are printed on terminals and in lists of lines: nothing in them may
-/// move a cursor.
-///
-/// # Errors
-/// The rule and how this title breaks it.
-pub fn title(text: &str) -> Result<String, String> {
-    let bytes = text.len();
-    if bytes > TITLE_BYTES_MAX {
-        return Err(format!(
-            "the title must be at most {TITLE_BYTES_MAX} bytes of UTF-8, and this one has {bytes}"
-        ));
-    }
-    match text.chars().find(|c| c.is_control()) {
-        Some(control) => Err(format!(
-            "the title must be without control characters, and this one holds {control:?}"
-        )),
-        None => Ok(text.to_owned()),
-    }
-}
-
-/// Accepts a hold like `15m`, in ms; `none` is none.
-///
-/// # Errors
-/// How to write it, or its bounds.
-pub fn hold(text: &str) -> Result<Option<u64>, String> {
-    times::duration(text, HOLD_MS_MIN, HOLD_MS_MAX)
-}
-
-/// Accepts a limit for one attempt, in units.
-///
-/// # Errors
-/// Its bounds.
-pub fn purchase_max(units: u64) -> Result<u32, String> {
-    let known = u32::try_from(units).ok();
-    let fits = known.filter(|units| (1..=PURCHASE_MAX_LIMIT).contains(units));
-    fits.ok_or_else(|| format!("{units} is not in 1..={PURCHASE_MAX_LIMIT}"))
-}
-
-/// Accepts a limit of orders for one buyer.
-///
-/// # Errors
-/// Its bounds.
-pub fn orders_max(orders: u64) -> Result<u32, String> {
-    let known = u32::try_from(orders).ok();
-    let fits = known.filter(|orders| (1..=ORDERS_MAX_LIMIT).contains(orders));
-    fits.ok_or_else(|| format!("{orders} is not in 1..={ORDERS_MAX_LIMIT}, nor no limit"))
-}
-
-/// A limit of orders for people: a number, or `none`.
-pub fn show_orders_max(orders: Option<u32>) -> String {
-    orders.map_or_else(|| "none".to_owned(), |orders| orders.to_string())
-}
-
-/// Accepts the smallest bid of a target, in cents.
-///
-/// # Errors
-/// Its bounds.
-pub fn bid_min(cents: u64) -> Result<u64, String> {
-    let fits = (1..=CENTS_MAX).contains(&cents).then_some(cents);
-    fits.ok_or_else(|| format!("{cents} is not in 1..={CENTS_MAX}"))
-}
-
-/// Accepts the bonus of a target, in basis points.
-///
-/// # Errors
-/// Its bounds.
-pub fn bonus_bp(points: u64) -> Result<u32, String> {
-    let known = u32::try_from(points).ok();
-    let fits = known.filter(|&points| points <= BONUS_BP_MAX);
-    fits.ok_or_else(|| format!("{points} is not in 0..={BONUS_BP_MAX}"))
-}
 
 /// Why an edit changed nothing, for the operator.
 pub fn explain(id: &SaleId, refusal: EditRefusal) -> String {
@@ -157,40 +83,30 @@ pub fn explain(id: &SaleId, refusal: EditRefusal) -> String {
 
 /// What an edit asks for, in words for the log.
 pub fn asked(edit: &SaleEdit) -> String {
-    // A text is quoted: it may hold what looks like the next word of the log.
-    let quoted = |text: &Option<String>| text.as_ref().map(|text| format!("{text:?}"));
-    let number = |number: Option<u64>| number.map(|number| number.to_string());
-    let feed = |on: bool| if on { "on" } else { "off" }.to_owned();
-    let activity = &edit.activity;
-    let keyword = activity.keyword.as_ref().map(|keyword| match keyword {
-        Some(keyword) => format!("{:?}", keyword.as_str()),
-        None => "-".to_owned(),
-    });
-    let fields = [
-        ("kind", edit.kind.map(|kind| kind.to_string())),
-        ("title", quoted(&edit.title)),
-        ("opens_at", edit.opens_at.map(times::show)),
-        ("closes_at", edit.closes_at.map(times::show)),
-        ("purchase_max", number(edit.purchase_max.map(u64::from))),
-        ("orders_max", edit.orders_max.map(show_orders_max)),
-        ("paused", edit.paused.map(|paused| paused.to_string())),
-        ("hold", edit.hold.map(times::show_duration)),
-        ("cancel_until", edit.cancel_until.map(times::show)),
-        ("feed", edit.feed.map(feed)),
-        ("bid_min", number(edit.bid_min)),
-        ("bonus_bp", number(edit.bonus_bp.map(u64::from))),
-        ("keyword", keyword),
-        ("place", quoted(&activity.place)),
-        ("starts_at", activity.starts_at.map(times::show)),
-        ("ends_at", activity.ends_at.map(times::show)),
-        ("picture", quoted(&activity.picture)),
-        ("description", quoted(&activity.description)),
-    ];
-    let asked = fields.into_iter().filter_map(|(name, value)| {
-        let value = value?;
-        Some(format!("{name} {value}"))
+    let asked = TERMS.iter().filter_map(|term| {
+        let value = match (term.form, term.decided(edit)?) {
+            // A text is quoted: it may hold what looks like the next word of the log.
+            (Form::Text | Form::Keyword | Form::Address, TermValue::Text(text)) => {
+                format!("{text:?}")
+            }
+            (form, value) => shown(form, value),
+        };
+        Some(format!("{} {value}", term.name))
     });
     asked.collect::<Vec<_>>().join(", ")
+}
+
+/// A value for people: times in RFC 3339, durations like `15m`.
+pub fn shown(form: Form, value: TermValue) -> String {
+    match (form, value) {
+        (_, TermValue::Text(text)) => text,
+        (Form::Time, TermValue::Number(ms)) => times::show(Some(ms)),
+        (Form::Duration, TermValue::Number(ms)) => times::show_duration(Some(ms)),
+        (_, TermValue::Number(number)) => number.to_string(),
+        (_, TermValue::Switch(on)) => if on { "on" } else { "off" }.to_owned(),
+        (Form::Whole, TermValue::Nothing) => "none".to_owned(),
+        (_, TermValue::Nothing) => "-".to_owned(),
+    }
 }
 
 /// Why a sale is stopped, when no operator paused it.
@@ -202,97 +118,67 @@ pub fn stop_reason(sale: &Sale) -> Option<&'static str> {
     }
 }
 
-/// A sale for scripts; times in epoch milliseconds. Only a target has terms, instead of limits (the
-/// one of orders is null for none), and what is counted of it is cents. Only an activity has a
-/// keyword, null while it is not on show, and what comes with it.
-pub fn to_json(snapshot: &Snapshot) -> Value {
-    let (sale, figures) = (&snapshot.sale, &snapshot.figures);
-    let mut value = json!({
-        "sale": sale.id.as_str(),
-        "title": sale.title,
-        "kind": sale.kind.as_str(),
-        "phase": snapshot.phase_word(snapshot.now),
-        "opens_at": sale.opens_at,
-        "closes_at": sale.closes_at,
-        "hold": sale.hold,
-        "cancel_until": sale.cancel_until,
-        "feed": sale.feed,
-        "added": figures.added,
-        "removed": figures.removed,
-        "left": figures.left,
-        "held": figures.held,
-        "confirmed": figures.confirmed,
-        "used": figures.used,
-        "buyers": figures.buyers,
-        "server_time": snapshot.now,
-    });
-    match sale.kind {
-        StockKind::List | StockKind::Counter => {
-            value["purchase_max"] = json!(sale.purchase_max);
-            value["orders_max"] = json!(sale.orders_max);
-        }
-        StockKind::Target => {
-            value["bid_min"] = json!(sale.smallest_bid());
-            value["bonus_bp"] = json!(sale.bonus_bp);
-        }
-    }
-    if let Some(reason) = stop_reason(sale) {
-        value["reason"] = json!(reason);
-    }
-    for (name, field) in sale.activity.iter().flat_map(activity::to_fields) {
-        value[name] = field;
-    }
-    value
+/// A sale for scripts; times in epoch milliseconds. What is counted of a target is cents.
+#[derive(Debug, Serialize)]
+pub struct SaleView<'a> {
+    sale: &'a str,
+    phase: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(flatten)]
+    terms: TermsView<'a>,
+    added: u64,
+    removed: u64,
+    left: i64,
+    held: u64,
+    confirmed: u64,
+    used: u64,
+    buyers: u64,
+    server_time: EpochMs,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_title_is_one_short_line_or_nothing() {
-        for text in ["", "春茶 \u{1f375}", &"x".repeat(TITLE_BYTES_MAX)] {
-            assert_eq!(title(text).as_deref(), Ok(text));
-        }
-        for (text, why) in [
-            ("a\nb", "holds '\\n'"),
-            ("\u{1b}[2J", "holds '\\u{1b}'"),
-            (&"茶".repeat(67), "has 201"),
-        ] {
-            let error = title(text).expect_err(text);
-            assert!(error.contains(why), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_limit_has_bounds() {
-        assert_eq!(purchase_max(1), Ok(1));
-        assert_eq!(purchase_max(100), Ok(100));
-        for units in [0, 101, u64::MAX] {
-            assert!(purchase_max(units).is_err(), "{units}");
+impl<'a> SaleView<'a> {
+    /// The sale at the instant of the snapshot.
+    pub fn new(snapshot: &'a Snapshot) -> Self {
+        let (sale, figures) = (&snapshot.sale, &snapshot.figures);
+        Self {
+            sale: sale.id.as_str(),
+            phase: snapshot.phase_word(snapshot.now),
+            reason: stop_reason(sale),
+            terms: TermsView(sale),
+            added: figures.added,
+            removed: figures.removed,
+            left: figures.left,
+            held: figures.held,
+            confirmed: figures.confirmed,
+            used: figures.used,
+            buyers: figures.buyers,
+            server_time: snapshot.now,
         }
     }
+}
 
-    #[test]
-    fn a_limit_of_orders_has_bounds() {
-        assert_eq!(
-            (orders_max(1), orders_max(1_000_000)),
-            (Ok(1), Ok(ORDERS_MAX_LIMIT))
-        );
-        for orders in [0, 1_000_001, u64::MAX] {
-            assert!(orders_max(orders).is_err(), "{orders}");
-        }
-    }
+/// A [`SaleView`] as a value, whose fields are sorted by name.
+pub fn to_json(snapshot: &Snapshot) -> Value {
+    json!(SaleView::new(snapshot))
+}
 
-    #[test]
-    fn terms_of_a_target_have_bounds() {
-        assert_eq!((bid_min(1), bid_min(CENTS_MAX)), (Ok(1), Ok(CENTS_MAX)));
-        for cents in [0, CENTS_MAX + 1] {
-            assert!(bid_min(cents).is_err(), "{cents}");
+/// The terms that a sale has, by name; null is none.
+#[derive(Debug)]
+struct TermsView<'a>(&'a Sale);
+
+impl Serialize for TermsView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(None)?;
+        for term in TERMS {
+            match term.of_sale(self.0) {
+                None => {}
+                Some(TermValue::Nothing) => fields.serialize_entry(term.name, &None::<()>)?,
+                Some(TermValue::Text(text)) => fields.serialize_entry(term.name, &text)?,
+                Some(TermValue::Number(number)) => fields.serialize_entry(term.name, &number)?,
+                Some(TermValue::Switch(on)) => fields.serialize_entry(term.name, &on)?,
+            }
         }
-        assert_eq!((bonus_bp(0), bonus_bp(10_000)), (Ok(0), Ok(BONUS_BP_MAX)));
-        for points in [10_001, u64::MAX] {
-            assert!(bonus_bp(points).is_err(), "{points}");
-        }
+        fields.end()
     }
 }

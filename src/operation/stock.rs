@@ -175,7 +175,7 @@ pub async fn add(
     let found = store.sale_snapshot(id).await;
     let found = found.map_err(|error| stopped(done, StopReason::Failed(error)))?;
     let sale = found.ok_or_else(|| stopped(done, StopReason::NoSuchSale))?;
-    let step = step(sale.sale.kind, load.len());
+    let step = step(sale.sale.kind(), load.len());
     let later = store.for_steps();
     while done < load.len() {
         let count = step.min(load.len() - done);
@@ -187,7 +187,7 @@ pub async fn add(
                 store.stock_add_units(id, &units).await
             }
         };
-        left = left_after(sale.sale.kind, added).map_err(|why| stopped(done, why))?;
+        left = left_after(sale.sale.kind(), added).map_err(|why| stopped(done, why))?;
         done += count;
         progress(done);
     }

@@ -24,12 +24,10 @@ impl Keys {
         }
     }
 
-    /// `[hash]` `kind`, `title`, `opens_at`, `closes_at`, `purchase_max`, `orders_max`, `paused`,
-    /// `hold`, `cancel_until`, `feed`, `bid_min`, `bonus_bp`, of an activity `keyword`, `place`,
-    /// `starts_at`, `ends_at`, `picture`, `description`, `history`, `known`, `clearing`, and the
-    /// counters `added`, `removed`, `counted`, `held`, `confirmed`, `used`, `grants`, `gone`,
-    /// `gone_most`, and `gone_since`. Written by `sale_*`, `stock_*`, `bid_*`, `clear_*` and
-    /// everything that happens to orders.
+    /// `[hash]` the terms of the sale, [`TERMS`](crate::domain::sale::terms::TERMS), `history`,
+    /// `known`, `clearing`, and the counters `added`, `removed`, `counted`, `held`, `confirmed`,
+    /// `used`, `grants`, `gone`, `gone_most`, and `gone_since`. Written by `sale_*`, `stock_*`,
+    /// `bid_*`, `clear_*` and everything that happens to orders.
     pub fn sale(&self, id: &SaleId) -> String {
         self.of_sale("sale", id)
     }

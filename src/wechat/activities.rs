@@ -22,7 +22,7 @@ pub struct Shown<'a> {
 impl<'a> Shown<'a> {
     /// The activity of a sale, if it is on show.
     pub fn of(sale: &'a Sale) -> Option<Self> {
-        let activity = sale.activity.as_ref()?;
+        let activity = sale.activity()?;
         let keyword = activity.keyword.as_ref()?;
         Some(Self {
             sale,

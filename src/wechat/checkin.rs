@@ -68,10 +68,11 @@ async fn check(
     presented: &Presented,
 ) -> Result<Result<OrderId, Refusal>> {
     let snapshot = store.sale_snapshot(activity).await?;
-    let Some((now, own)) = snapshot.and_then(|read| Some((read.now, read.sale.activity?))) else {
+    let over = snapshot.and_then(|read| Some(read.sale.activity()?.is_over(read.now)));
+    let Some(is_over) = over else {
         return Ok(Err(Refusal::NoSuchActivity));
     };
-    if own.is_over(now) {
+    if is_over {
         return Ok(Err(Refusal::Over));
     }
     let order = match presented {

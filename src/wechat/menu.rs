@@ -105,6 +105,7 @@ mod tests {
     use crate::domain::ids::SaleId;
     use crate::domain::purchase::standing::Grants;
     use crate::domain::sale::activity::{Activity, Keyword};
+    use crate::domain::sale::offer::{Offer, Units};
     use crate::domain::sale::{Sale, StockKind, Stop};
     use crate::domain::time::EpochMs;
     use crate::store::sales::snapshot::Snapshot;
@@ -115,27 +116,18 @@ mod tests {
     fn sale(id: &str, title: &str, closes_at: Option<EpochMs>) -> Snapshot {
         let activity = Activity {
             keyword: Keyword::parse("key").ok(),
-            place: String::new(),
-            starts_at: None,
-            ends_at: None,
-            picture: String::new(),
-            description: String::new(),
+            ..Activity::default()
         };
-        let sale = Sale {
-            id: SaleId::parse(id).expect("valid"),
-            title: title.to_owned(),
-            kind: StockKind::List,
-            opens_at: None,
-            closes_at,
+        let units = Units {
+            listed: true,
             purchase_max: 1,
             orders_max: None,
-            stop: None,
-            hold: None,
-            cancel_until: None,
-            feed: false,
-            bid_min: None,
-            bonus_bp: 0,
-            activity: Some(activity),
+        };
+        let id = SaleId::parse(id).expect("valid");
+        let sale = Sale {
+            title: title.to_owned(),
+            closes_at,
+            ..Sale::new(id, Offer::Tickets(units, activity))
         };
         Snapshot {
             now: NOW,
@@ -181,7 +173,7 @@ mod tests {
     #[test]
     fn without_activities_the_button_says_so() {
         let mut shown = sale("a", "", None);
-        shown.sale.activity = None;
+        shown.sale.offer = Offer::new(StockKind::List);
         let over = sale("b", "", Some(NOW - 1));
         let empty =
             json!({"type": "click", "name": "抢票", "key": "BOOKING_EMPTY", "sub_button": []});

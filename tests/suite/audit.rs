@@ -3,7 +3,7 @@
 
 use seckill::domain::ids::SaleId;
 use seckill::domain::order::Order;
-use seckill::domain::sale::StockKind;
+use seckill::domain::sale::{Door, StockKind};
 use seckill::failure::Failure;
 use seckill::operation::audit::audit;
 use seckill::store::recount::NoVerdict;
@@ -416,6 +416,23 @@ async fn a_broken_term_is_named_once_and_no_bid_for_it() {
                 assert!(said.contains(words), "{said}");
             }
         }
+    }
+}
+
+/// An operator's typo hides no bid, and puts nothing on show.
+#[tokio::test]
+async fn a_target_with_a_keyword_is_named_and_stays_a_target() {
+    let (mut world, loan, _) = full_loan().await;
+    let key = world.store.keys().sale(&loan);
+    for keyword in ["gala", ""] {
+        set(&mut world, &key, "keyword", keyword).await;
+        for deep in [false, true] {
+            let said = only(&world, &loan, deep).await;
+            assert!(said.contains("keyword") && said.contains("HDEL"), "{said}");
+        }
+        let read = world.store.sale_snapshot(&loan).await.expect("read");
+        let sale = read.expect("exists").sale;
+        assert_eq!((sale.door(), sale.activity()), (Door::Bids, None));
     }
 }
 

@@ -32,7 +32,7 @@ async fn until(world: &World, id: &OrderId, state: OrderState) {
 
 async fn short_sale(world: &World, id: &str, stock: u64) -> SaleId {
     let sale = world.sale(id, StockKind::List, stock).await;
-    world.put(&sale, &held_for(SHORT_HOLD_MS)).await;
+    world.hold_for(&sale, SHORT_HOLD_MS).await;
     sale
 }
 

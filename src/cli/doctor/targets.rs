@@ -4,7 +4,7 @@ use super::finding::{Finding, Grade};
 use crate::domain::counted::counted;
 use crate::domain::ids::SaleId;
 use crate::domain::purchase::bid::BID_BYTES;
-use crate::domain::sale::{Phase, StockKind};
+use crate::domain::sale::Phase;
 use crate::failure::Result;
 use crate::store::sales::snapshot::Snapshot;
 
@@ -18,7 +18,7 @@ const MIB: u64 = 1 << 20;
 /// targets.
 pub(super) fn targets(sales: &[(SaleId, Result<Snapshot>)]) -> Option<Finding> {
     let readable = sales.iter().filter_map(|(_, read)| read.as_ref().ok());
-    let targets = readable.filter(|snapshot| snapshot.sale.kind == StockKind::Target);
+    let targets = readable.filter(|snapshot| snapshot.sale.target().is_some());
     let targets: Vec<&Snapshot> = targets.collect();
     if targets.is_empty() {
         return None;
@@ -44,20 +44,21 @@ pub(super) fn targets(sales: &[(SaleId, Result<Snapshot>)]) -> Option<Finding> {
 /// The text about one target; `None` if it takes no more bids.
 fn small(snapshot: &Snapshot) -> Option<String> {
     let (sale, left) = (&snapshot.sale, snapshot.figures.for_sale());
+    let target = sale.target()?;
     let is_full = left == 0 && snapshot.grants.count > 0;
     if is_full || sale.phase(snapshot.now) == Phase::Ended {
         return None;
     }
-    let bids = left / sale.smallest_bid().max(1);
-    if sale.bid_min.is_some() && bids <= BIDS_MAX {
+    let bids = left / target.smallest_bid().max(1);
+    if target.bid_min.is_some() && bids <= BIDS_MAX {
         return None;
     }
-    let set = if sale.bid_min.is_some() {
+    let set = if target.bid_min.is_some() {
         ""
     } else {
         ", which is not set"
     };
-    let smallest = counted(sale.smallest_bid(), "cent");
+    let smallest = counted(target.smallest_bid(), "cent");
     let room = bids.saturating_mul(BID_BYTES) / MIB;
     Some(format!(
         "{}: smallest bid {smallest}{set}; {} may come, of {room} MiB of Redis",

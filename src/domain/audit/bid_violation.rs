@@ -17,6 +17,8 @@ pub enum BidViolation {
         /// The values that it can have.
         range: RangeInclusive<u64>,
     },
+    /// A target has the keyword of an activity.
+    HasKeyword,
     /// The bonus of a bid is not what its target gives.
     BonusWrong {
         /// The order.
@@ -65,6 +67,7 @@ impl BidViolation {
     pub fn cure(&self) -> &'static str {
         match self {
             Self::TermWrong { .. } => "it was changed by hand: set it back with HSET",
+            Self::HasKeyword => "it was written by hand: delete it with HDEL",
             Self::BonusWrong { .. } | Self::CutShort { .. } => {
                 "the record was changed by hand: compare it with the feed, then repair it with HSET"
             }
@@ -95,6 +98,9 @@ impl fmt::Display for BidViolation {
                     "the field {field} of the sale is {value}, and must be {least} to {most}"
                 )
             }
+            Self::HasKeyword => f.write_str(
+                "the target has the field keyword of an activity, which is not shown or sold",
+            ),
             Self::BonusWrong {
                 order,
                 bonus,

@@ -77,12 +77,13 @@ impl Seals {
 impl Recount {
     /// A recount of `sale`, which begins at `now`.
     pub fn new(sale: &Sale, now: EpochMs) -> Self {
+        let bonus_bp = sale.target().map(|target| target.bonus_bp);
         Self {
             goods: sale.id.clone(),
-            kind: sale.kind,
-            purchase_max: sale.purchase_max,
+            kind: sale.kind(),
+            purchase_max: sale.purchase_max(),
             now,
-            bonus_bp: Some(sale.bonus_bp).filter(|&points| points <= BONUS_BP_MAX),
+            bonus_bp: bonus_bp.filter(|&points| points <= BONUS_BP_MAX),
             seals: Seals::default(),
             orders: HashMap::new(),
             units: HashMap::new(),
@@ -338,6 +339,7 @@ mod tests {
     use crate::domain::audit::figures::GOOD;
     use crate::domain::ids::ORDER_ID_RANDOM_BYTES;
     use crate::domain::order::Accepted;
+    use crate::domain::sale::offer::{Offer, Target};
 
     fn sale() -> SaleId {
         SaleId::parse("a").expect("valid")
@@ -386,22 +388,19 @@ mod tests {
     }
 
     fn sale_of(kind: StockKind) -> Sale {
-        Sale {
-            id: sale(),
-            title: String::new(),
-            kind,
-            opens_at: None,
-            closes_at: None,
-            purchase_max: 2,
-            orders_max: None,
-            stop: None,
-            hold: None,
-            cancel_until: None,
-            feed: true,
-            bid_min: None,
-            bonus_bp: 500,
-            activity: None,
+        match kind {
+            StockKind::List | StockKind::Counter => Sale::new(sale(), Offer::new(kind)),
+            StockKind::Target => target_of(500),
         }
+    }
+
+    fn target_of(bonus_bp: u32) -> Sale {
+        let offer = Offer::Target(Target {
+            bid_min: None,
+            bonus_bp,
+            has_keyword: false,
+        });
+        Sale::new(sale(), offer)
     }
 
     /// A bid of 90 cents, all that was left, with a bonus of 4.
@@ -753,11 +752,7 @@ mod tests {
 
     #[test]
     fn a_bonus_that_cannot_be_is_named_once_and_no_bid_for_it() {
-        let sale = Sale {
-            bonus_bp: 10_001,
-            ..sale_of(StockKind::Target)
-        };
-        let mut recount = Recount::new(&sale, 0);
+        let mut recount = Recount::new(&target_of(10_001), 0);
         for bid in [bid(1, "x"), bid(2, "y")] {
             recount.order(&bid);
             recount.request(&bid.username, &request("r"), bid.id);

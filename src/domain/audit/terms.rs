@@ -3,18 +3,18 @@
 use super::bid_violation::BidViolation;
 use super::violation::Violation;
 use crate::domain::money::{BONUS_BP_MAX, CENTS_MAX};
-use crate::domain::sale::{Sale, StockKind, Stop};
+use crate::domain::sale::{Sale, Stop};
 
 impl Sale {
     /// The terms of a target that no operator can have set. Scripts refuse each bid for some of
     /// them. Other kinds of sale have none.
     pub fn broken_terms(&self) -> Vec<BidViolation> {
-        if self.kind != StockKind::Target {
+        let Some(target) = self.target() else {
             return Vec::new();
-        }
+        };
         let terms = [
-            ("bid_min", self.smallest_bid(), 1..=CENTS_MAX),
-            ("bonus_bp", self.bonus_bp.into(), 0..=BONUS_BP_MAX.into()),
+            ("bid_min", target.smallest_bid(), 1..=CENTS_MAX),
+            ("bonus_bp", target.bonus_bp.into(), 0..=BONUS_BP_MAX.into()),
         ];
         let broken = terms
             .into_iter()
@@ -24,7 +24,8 @@ impl Sale {
             value,
             range,
         });
-        named.collect()
+        let keyword = target.has_keyword.then_some(BidViolation::HasKeyword);
+        named.chain(keyword).collect()
     }
 
     /// What is wrong with the sale itself, whatever its figures say.

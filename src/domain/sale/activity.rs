@@ -49,7 +49,7 @@ impl fmt::Display for Keyword {
 }
 
 /// What a sale is that ever had a keyword. Its tickets are the orders of the sale.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Activity {
     /// What people type to mean it; `None`: it is not on show, and nobody finds it.
     pub keyword: Option<Keyword>,
@@ -70,24 +70,6 @@ impl Activity {
     pub fn is_over(&self, now: EpochMs) -> bool {
         self.ends_at.is_some_and(|ends_at| now > ends_at)
     }
-}
-
-/// What an edit changes about an activity: every field that is `Some`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ActivityEdit {
-    /// New keyword, which makes the sale an activity for ever and puts it on show; `Some(None)`
-    /// takes it off show.
-    pub keyword: Option<Option<Keyword>>,
-    /// New place; an empty text removes it.
-    pub place: Option<String>,
-    /// New start; `Some(None)` removes it.
-    pub starts_at: Option<Option<EpochMs>>,
-    /// New end; `Some(None)` removes it.
-    pub ends_at: Option<Option<EpochMs>>,
-    /// New address of a picture; an empty text removes it.
-    pub picture: Option<String>,
-    /// New description; an empty text removes it.
-    pub description: Option<String>,
 }
 
 #[cfg(test)]

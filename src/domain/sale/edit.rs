@@ -1,40 +1,6 @@
-//! What an operator changes about a sale, and the closed sets of answers to it.
+//! The closed sets of answers to what an operator changes about a sale.
 
-use super::StockKind;
-use super::activity::ActivityEdit;
-use crate::domain::time::EpochMs;
-/// What `sale put` changes: every field that is `Some`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SaleEdit {
-    /// Needed to create a sale; can never change.
-    pub kind: Option<StockKind>,
-    /// New title.
-    pub title: Option<String>,
-    /// New opening; `Some(None)` removes the bound.
-    pub opens_at: Option<Option<EpochMs>>,
-    /// New closing; `Some(None)` removes the bound.
-    pub closes_at: Option<Option<EpochMs>>,
-    /// New limit for one attempt.
-    pub purchase_max: Option<u32>,
-    /// New limit of orders for one buyer; `Some(None)` removes it.
-    pub orders_max: Option<Option<u32>>,
-    /// Stop or go on.
-    pub paused: Option<bool>,
-    /// New hold in ms, for orders granted from then on; `Some(None)` grants confirmed ones.
-    pub hold: Option<Option<u64>>,
-    /// New end of cancelling confirmed orders; `Some(None)` forbids it.
-    pub cancel_until: Option<Option<EpochMs>>,
-    /// Write what happens to orders to the feed, or do not.
-    pub feed: Option<bool>,
-    /// New smallest bid of a target, in cents.
-    pub bid_min: Option<u64>,
-    /// New bonus of a target, in basis points of what is accepted.
-    pub bonus_bp: Option<u32>,
-    /// What changes about the activity, at any time; but a sale becomes one before its first order.
-    pub activity: ActivityEdit,
-}
-
-/// The closed set of answers to a [`SaleEdit`].
+/// The closed set of answers to a [`SaleEdit`](super::SaleEdit).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EditOutcome {
     /// The sale did not exist and does now.
@@ -56,7 +22,7 @@ pub enum ResumeOutcome {
     BeingCleared,
 }
 
-/// Why a [`SaleEdit`] changed nothing.
+/// Why a [`SaleEdit`](super::SaleEdit) changed nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EditRefusal {
     /// The sale does not exist and the edit names no kind, so it cannot be created.

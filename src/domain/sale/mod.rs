@@ -3,35 +3,30 @@
 pub mod activity;
 mod edit;
 pub mod history;
+pub mod offer;
+pub mod terms;
 pub mod unit;
+pub mod values;
 
 use std::fmt;
 
-use self::activity::Activity;
-pub use self::edit::{EditOutcome, EditRefusal, ResumeOutcome, SaleEdit};
+pub use self::edit::{EditOutcome, EditRefusal, ResumeOutcome};
+use self::offer::Offer;
+pub use self::terms::SaleEdit;
 use super::Invalid;
 use super::ids::SaleId;
 use super::time::EpochMs;
 
 /// Units that one buyer may ask for when the sale does not say otherwise.
 pub const PURCHASE_MAX_DEFAULT: u32 = 2;
-/// The most that a sale may allow one buyer.
-pub const PURCHASE_MAX_LIMIT: u32 = 100;
 /// Orders that one buyer may have had of a sale when it does not say otherwise.
 pub const ORDERS_MAX_DEFAULT: u32 = 20;
-/// The most that a sale may allow one buyer, unless it has no limit.
-pub const ORDERS_MAX_LIMIT: u32 = 1_000_000;
 /// The smallest bid of a target that does not say otherwise, in cents.
 pub const BID_MIN_DEFAULT: u64 = 1;
 /// The most units that one sale may ever be stocked with; a target: [`CENTS_MAX`] cents.
 ///
 /// [`CENTS_MAX`]: super::money::CENTS_MAX
 pub const STOCK_UNITS_MAX: u64 = 1_000_000_000;
-
-/// The shortest hold, in ms: the expirer promises to be at most a second late.
-pub const HOLD_MS_MIN: u64 = 1_000;
-/// The longest hold, in ms: a year.
-pub const HOLD_MS_MAX: u64 = 365 * 24 * 60 * 60 * 1_000;
 
 /// How the stock is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -140,17 +135,10 @@ pub struct Sale {
     pub id: SaleId,
     /// What people read.
     pub title: String,
-    /// How the stock is kept.
-    pub kind: StockKind,
     /// First millisecond of the window; `None` is open from the start.
     pub opens_at: Option<EpochMs>,
     /// Last millisecond of the window; `None` never closes.
     pub closes_at: Option<EpochMs>,
-    /// Most units in one attempt.
-    pub purchase_max: u32,
-    /// Orders that one buyer may have had, dead ones included; `None`: any number. A target has no
-    /// limit.
-    pub orders_max: Option<u32>,
     /// Why it is stopped; `None`: it is not.
     pub stop: Option<Stop>,
     /// How long an order waits for its confirmation, in ms; `None`: it needs none.
@@ -159,30 +147,11 @@ pub struct Sale {
     pub cancel_until: Option<EpochMs>,
     /// Whether what happens to orders is written to the feed of the event.
     pub feed: bool,
-    /// Smallest bid, in cents, unless it is all that is left; `None`: nobody set it, so it is
-    /// [`BID_MIN_DEFAULT`]. Of targets only.
-    pub bid_min: Option<u64>,
-    /// Bonus on what is accepted, in basis points. Of targets only.
-    pub bonus_bp: u32,
-    /// What the tickets are for; `None`: it sells something else. Never of targets, never with a
-    /// hold, and always with one unit for each buyer.
-    pub activity: Option<Activity>,
+    /// What it offers.
+    pub offer: Offer,
 }
 
 impl Sale {
-    /// Where it is sold.
-    pub fn door(&self) -> Door {
-        match self.activity {
-            Some(_) => Door::Office,
-            None => self.kind.door(),
-        }
-    }
-
-    /// The smallest bid, in cents, whoever decided it.
-    pub fn smallest_bid(&self) -> u64 {
-        self.bid_min.unwrap_or(BID_MIN_DEFAULT)
-    }
-
     /// What the doors do at `now`. A stop wins over the window.
     pub fn phase(&self, now: EpochMs) -> Phase {
         if self.stop.is_some() {
@@ -229,26 +198,34 @@ impl Phase {
 }
 
 #[cfg(test)]
+impl Sale {
+    /// A sale with no more terms than it must have.
+    pub(crate) fn new(id: SaleId, offer: Offer) -> Self {
+        Self {
+            id,
+            title: String::new(),
+            opens_at: None,
+            closes_at: None,
+            stop: None,
+            hold: None,
+            cancel_until: None,
+            feed: true,
+            offer,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_window_includes_both_ends_and_a_pause_wins() {
+        let id = SaleId::parse("a").expect("valid");
         let mut sale = Sale {
-            id: SaleId::parse("a").expect("valid"),
-            title: String::new(),
-            kind: StockKind::List,
             opens_at: Some(10),
             closes_at: Some(20),
-            purchase_max: 2,
-            orders_max: Some(ORDERS_MAX_DEFAULT),
-            stop: None,
-            hold: None,
-            cancel_until: None,
-            feed: true,
-            bid_min: None,
-            bonus_bp: 0,
-            activity: None,
+            ..Sale::new(id, Offer::new(StockKind::List))
         };
         let phases = [
             (9, Phase::Upcoming),

@@ -1,125 +1,99 @@
 //! Creates, changes, stops and audits sales.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::{
-    JSON_BYTES_MAX, answer, fault, field, fields, must_be_json, no_parameter, parameter, present,
-    sale_id, text, who, whole,
+    JSON_BYTES_MAX, answer, fault, field, fields, must_be_json, no_parameter, parameter, sale_id,
+    text, who, whole,
 };
 use crate::domain::ids::SaleId;
-use crate::domain::sale::activity::ActivityEdit;
-use crate::domain::sale::{EditOutcome, EditRefusal, SaleEdit, StockKind};
+use crate::domain::sale::terms::{Term, put_terms};
+use crate::domain::sale::values::{Form, TermValue};
+use crate::domain::sale::{EditOutcome, EditRefusal, SaleEdit};
+use crate::domain::time::EpochMs;
 use crate::http::caller::operator::carry_out;
 use crate::http::context::Context;
 use crate::http::extract::body::{discard, read_body};
 use crate::http::respond::problem::Problem;
-use crate::operation::activity::{description, keyword, picture, place};
-use crate::operation::sale::{
-    asked, bid_min, bonus_bp, explain, hold, orders_max, purchase_max, title, to_json,
-};
+use crate::operation::sale::{asked, explain, to_json};
 use crate::operation::{self, times};
 use crate::store::Store;
 
-/// The fields of `PUT /admin/sales/{id}`, as they came.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Fields {
-    #[serde(deserialize_with = "present")]
-    kind: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    title: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    opens_at: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    closes_at: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    purchase_max: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    orders_max: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    hold: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    cancel_until: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    feed: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    bid_min: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    bonus_bp: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    keyword: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    place: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    starts_at: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    ends_at: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    picture: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    description: Option<Value>,
-}
+/// The body of `PUT /admin/sales/{id}`: terms by name, as they came. Others are refused by name.
+struct Terms(BTreeMap<String, Value>);
 
-impl Fields {
-    fn checked(self) -> Result<SaleEdit, Problem> {
-        Ok(SaleEdit {
-            kind: field("kind", self.kind, |value| {
-                let kind = StockKind::parse(&text(value)?);
-                kind.map_err(|invalid| invalid.to_string())
-            })?,
-            title: field("title", self.title, |value| title(&text(value)?))?,
-            opens_at: field("opens_at", self.opens_at, time)?,
-            closes_at: field("closes_at", self.closes_at, time)?,
-            purchase_max: field("purchase_max", self.purchase_max, |value| {
-                purchase_max(whole(value)?)
-            })?,
-            orders_max: field("orders_max", self.orders_max, |value| match value {
-                Value::Null => Ok(None),
-                value => orders_max(whole(value)?).map(Some),
-            })?,
-            paused: None,
-            hold: field("hold", self.hold, |value| match value {
-                Value::Null => Ok(None),
-                value => hold(&text(value)?),
-            })?,
-            cancel_until: field("cancel_until", self.cancel_until, time)?,
-            feed: field("feed", self.feed, |value| {
-                value
-                    .as_bool()
-                    .ok_or_else(|| "it must be true or false".to_owned())
-            })?,
-            bid_min: field("bid_min", self.bid_min, |value| bid_min(whole(value)?))?,
-            bonus_bp: field("bonus_bp", self.bonus_bp, |value| bonus_bp(whole(value)?))?,
-            activity: ActivityEdit {
-                keyword: field("keyword", self.keyword, |value| keyword(&removable(value)?))?,
-                place: field("place", self.place, |value| place(&removable(value)?))?,
-                starts_at: field("starts_at", self.starts_at, time)?,
-                ends_at: field("ends_at", self.ends_at, time)?,
-                picture: field("picture", self.picture, |value| picture(&removable(value)?))?,
-                description: field("description", self.description, |value| {
-                    description(&removable(value)?)
-                })?,
-            },
-        })
+impl<'de> Deserialize<'de> for Terms {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(TermsVisitor)
     }
 }
 
-/// A text; `null` removes it, as an empty one does.
-fn removable(value: Value) -> Result<String, String> {
-    match value {
-        Value::Null => Ok(String::new()),
-        value => text(value),
+struct TermsVisitor;
+
+impl<'de> Visitor<'de> for TermsVisitor {
+    type Value = Terms;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("terms of a sale")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Terms, A::Error> {
+        let mut terms = BTreeMap::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if !put_terms().any(|term| term.name == name) {
+                let known: Vec<_> = put_terms().map(|term| format!("`{}`", term.name)).collect();
+                let known = known.join(", ");
+                let unknown = format!("unknown field `{name}`, expected one of {known}");
+                return Err(de::Error::custom(unknown));
+            }
+            if terms.contains_key(&name) {
+                return Err(de::Error::custom(format!("duplicate field `{name}`")));
+            }
+            terms.insert(name, map.next_value()?);
+        }
+        Ok(Terms(terms))
     }
 }
 
-/// RFC 3339 or epoch seconds; `null` removes the bound.
-fn time(value: Value) -> Result<Option<u64>, String> {
+impl Terms {
+    fn checked(mut self) -> Result<SaleEdit, Problem> {
+        let mut edit = SaleEdit::default();
+        for term in put_terms() {
+            field(term.name, self.0.remove(term.name), |value| {
+                term.decide(&mut edit, read(term, value)?)
+            })?;
+        }
+        Ok(edit)
+    }
+}
+
+/// The value of a term; `null` clears what can be cleared.
+fn read(term: &Term, value: Value) -> Result<TermValue, String> {
+    if value.is_null() && term.clears {
+        return Ok(TermValue::Nothing);
+    }
+    match term.form {
+        Form::Choice | Form::Text | Form::Keyword | Form::Address => Ok(term.text(text(value)?)),
+        Form::Time => time(value).map(TermValue::number),
+        Form::Duration => times::duration(&text(value)?).map(TermValue::number),
+        Form::Whole => whole(value).map(TermValue::Number),
+        Form::Switch => {
+            let on = value.as_bool().map(TermValue::Switch);
+            on.ok_or_else(|| "it must be true or false".to_owned())
+        }
+    }
+}
+
+/// RFC 3339 or epoch seconds.
+fn time(value: Value) -> Result<Option<EpochMs>, String> {
     match value {
-        Value::Null => Ok(None),
         Value::Number(seconds) => times::parse(&seconds.to_string()),
         value => times::parse(&text(value)?),
     }
@@ -137,7 +111,7 @@ pub async fn put(
     let id = sale_id(&request)?;
     no_parameter(&request)?;
     must_be_json(&request)?;
-    let edit = fields::<Fields>(&body)?.checked()?;
+    let edit = fields::<Terms>(&body)?.checked()?;
     if edit == SaleEdit::default() {
         let detail = "nothing to put: name at least kind, or what to change";
         return Err(Problem::invalid(detail));

@@ -195,7 +195,7 @@ async fn kind(store: &Store, id: &SaleId) -> Result<StockKind, Problem> {
     let found = store.sale_snapshot(id).await;
     let found = found.map_err(|error| Problem::of_reading(&error))?;
     let sale = found.ok_or_else(|| Problem::no_such_sale(id.as_str()))?;
-    Ok(sale.sale.kind)
+    Ok(sale.sale.kind())
 }
 
 fn stopped_problem(stopped: &Stopped) -> Problem {
@@ -227,11 +227,11 @@ async fn remove(
     let found = store.sale_snapshot(id).await;
     let found = found.map_err(|error| Problem::of_reading(&error))?;
     let sale = found.ok_or_else(|| Problem::no_such_sale(id.as_str()))?;
-    fitting("remove", id, sale.sale.kind, count)?;
+    fitting("remove", id, sale.sale.kind(), count)?;
     if count > sale.figures.for_sale() {
         return Err(too_few(&sale.sale, count, sale.figures.left));
     }
-    if sale.sale.kind == StockKind::List && count > UNITS_PER_CALL_MAX as u64 {
+    if sale.sale.kind() == StockKind::List && count > UNITS_PER_CALL_MAX as u64 {
         let detail = format!("remove: at most {UNITS_PER_CALL_MAX} units of list stock at a time");
         return Err(Problem::invalid(detail));
     }
@@ -279,7 +279,7 @@ async fn remove_and_log(
 }
 
 fn too_few(sale: &Sale, count: u64, left: i64) -> Problem {
-    let (id, has) = (&sale.id, counted(left, unit_of(sale.kind)));
+    let (id, has) = (&sale.id, counted(left, unit_of(sale.kind())));
     let detail = format!(
         "sale {id} has {has} left, which is fewer than {count}: what is sold stays sold; \
          nothing was removed"

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::domain::sale::StockKind;
 use crate::domain::sale::activity::Activity;
+use crate::domain::sale::offer::Target;
 use crate::domain::time::EpochMs;
 use crate::operation::sale::stop_reason;
 use crate::store::sales::snapshot::Snapshot;
@@ -63,22 +63,22 @@ impl<'a> SaleView<'a> {
     /// The sale at this time.
     pub(super) fn new(snapshot: &'a Snapshot, server_time: EpochMs) -> Self {
         let sale = &snapshot.sale;
-        let is_target = sale.kind == StockKind::Target;
+        let target = sale.target();
         Self {
             goods: sale.id.as_str(),
             title: &sale.title,
-            kind: sale.kind.as_str(),
+            kind: sale.kind().as_str(),
             phase: snapshot.phase_word(server_time),
             reason: stop_reason(sale),
             remaining: snapshot.figures.for_sale(),
             remaining_at: snapshot.now,
             opens_at: sale.opens_at,
             closes_at: sale.closes_at,
-            purchase_max: (!is_target).then_some(sale.purchase_max),
-            bid_min: is_target.then(|| sale.smallest_bid()),
-            bonus_bp: is_target.then_some(sale.bonus_bp),
+            purchase_max: sale.units().map(|units| units.purchase_max),
+            bid_min: target.map(Target::smallest_bid),
+            bonus_bp: target.map(|target| target.bonus_bp),
             hold: sale.hold,
-            activity: sale.activity.as_ref().and_then(ActivityView::new),
+            activity: sale.activity().and_then(ActivityView::new),
             server_time,
         }
     }

@@ -103,12 +103,12 @@ impl Scan {
         sizes.hlen(&orders).hlen(&buyers).hlen(&gone);
         sizes.zcard(&holds).hlen(&requests);
         let mut keys = vec![&*orders, &*buyers, &*gone, &*holds, &*requests];
-        if snapshot.sale.kind == StockKind::Target {
+        if snapshot.sale.kind() == StockKind::Target {
             sizes.hlen(&accounts).hlen(&paid_in).hlen(&payments);
             keys.extend([&*accounts, &*paid_in, &*payments]);
         }
         let sizes: Vec<u64> = self.ask_all(&keys, &sizes).await?;
-        let units = match snapshot.sale.kind {
+        let units = match snapshot.sale.kind() {
             StockKind::List => snapshot.figures.for_sale(),
             StockKind::Counter | StockKind::Target => 0,
         };
@@ -143,12 +143,12 @@ impl Reader<'_> {
         if before.sale.feed {
             self.feed(id, &mut recount).await?;
         }
-        if before.sale.kind == StockKind::List {
+        if before.sale.kind() == StockKind::List {
             self.stock(id, before.figures.for_sale(), &mut recount)
                 .await?;
         }
         let (mut checked_accounts, mut wrong_accounts) = (None, Vec::new());
-        if before.sale.kind == StockKind::Target {
+        if before.sale.kind() == StockKind::Target {
             self.accounts(id, &mut recount, &mut accounts).await?;
             self.payments(id, &mut recount, &mut accounts).await?;
             if self.account_changes(id).await? != changes {

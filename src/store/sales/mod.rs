@@ -20,7 +20,8 @@ use super::connection::scan::{Scan, Scanner};
 use super::decode::{unexpected, word};
 use super::script::{SALE_PUT, SALE_SNAPSHOT};
 use crate::domain::ids::{SaleId, Username};
-use crate::domain::sale::activity::Keyword;
+use crate::domain::sale::terms::TERMS;
+use crate::domain::sale::values::{Form, TermValue};
 use crate::domain::sale::{EditOutcome, EditRefusal, SaleEdit};
 use crate::domain::time::EpochMs;
 use crate::failure::{Failure, Result};
@@ -87,43 +88,11 @@ impl Clock {
 impl Store {
     /// Creates or changes a sale.
     pub async fn sale_put(&self, id: &SaleId, edit: &SaleEdit) -> Result<EditOutcome> {
-        let ms = |ms: Option<EpochMs>| ms.map_or_else(String::new, |ms| ms.to_string());
-        // No limit is 0.
-        let limit = |orders: Option<u32>| orders.unwrap_or(0).to_string();
-        let bit = |bit: bool| u8::from(bit).to_string();
-        let activity = &edit.activity;
-        let word = |keyword: &Option<Keyword>| {
-            let text = keyword.as_ref().map_or("", Keyword::as_str);
-            text.to_owned()
-        };
-        let fields = [
-            ("kind", edit.kind.map(|kind| kind.as_str().to_owned())),
-            ("title", edit.title.clone()),
-            ("opens_at", edit.opens_at.map(ms)),
-            ("closes_at", edit.closes_at.map(ms)),
-            (
-                "purchase_max",
-                edit.purchase_max.map(|units| units.to_string()),
-            ),
-            ("orders_max", edit.orders_max.map(limit)),
-            ("paused", edit.paused.map(bit)),
-            ("hold", edit.hold.map(ms)),
-            ("cancel_until", edit.cancel_until.map(ms)),
-            ("feed", edit.feed.map(bit)),
-            ("bid_min", edit.bid_min.map(|cents| cents.to_string())),
-            ("bonus_bp", edit.bonus_bp.map(|points| points.to_string())),
-            ("keyword", activity.keyword.as_ref().map(word)),
-            ("place", activity.place.clone()),
-            ("starts_at", activity.starts_at.map(ms)),
-            ("ends_at", activity.ends_at.map(ms)),
-            ("picture", activity.picture.clone()),
-            ("description", activity.description.clone()),
-        ];
         let keys = self.keys.of_put(id);
         let mut call = SALE_PUT.on(&keys).arg(id.as_str()).arg(new_word());
-        for (field, value) in fields {
-            if let Some(value) = value {
-                call = call.arg(field).arg(value);
+        for term in TERMS {
+            if let Some(value) = term.decided(edit) {
+                call = call.arg(term.name).arg(stored(term.form, value));
             }
         }
         let changes = |outcome: &EditOutcome| !matches!(outcome, EditOutcome::Refused(_));
@@ -271,6 +240,17 @@ impl Scan {
     /// [`Store::sale_snapshot`], by the server of this scan.
     pub(super) async fn sale_snapshot(&mut self, id: &SaleId) -> Result<Option<Snapshot>> {
         self.store().snapshot_on(self.live(), id).await
+    }
+}
+
+/// A value as Redis keeps it. No limit is 0; an empty text is any other that is none.
+fn stored(form: Form, value: TermValue) -> String {
+    match (form, value) {
+        (_, TermValue::Text(text)) => text,
+        (_, TermValue::Number(number)) => number.to_string(),
+        (_, TermValue::Switch(on)) => u8::from(on).to_string(),
+        (Form::Whole, TermValue::Nothing) => "0".to_owned(),
+        (_, TermValue::Nothing) => String::new(),
     }
 }
 

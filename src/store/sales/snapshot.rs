@@ -9,6 +9,7 @@ use crate::domain::ids::SaleId;
 use crate::domain::purchase::outcome::Refusal;
 use crate::domain::purchase::standing::{Grants, Standing};
 use crate::domain::sale::activity::{Activity, Keyword};
+use crate::domain::sale::offer::{Offer, Target, Units};
 use crate::domain::sale::{ORDERS_MAX_DEFAULT, PURCHASE_MAX_DEFAULT, Phase, Sale, StockKind, Stop};
 use crate::domain::time::EpochMs;
 use crate::failure::{Failure, Result};
@@ -47,7 +48,7 @@ impl Snapshot {
     /// a target that would be open, were anything left to it.
     pub fn phase_word(&self, now: EpochMs) -> &'static str {
         let nothing_left = self.figures.for_sale() == 0;
-        match (self.sale.kind, self.sale.phase(now)) {
+        match (self.sale.kind(), self.sale.phase(now)) {
             (StockKind::Target, Phase::Open) if nothing_left => "full",
             (_, phase) => phase.as_str(),
         }
@@ -58,7 +59,7 @@ impl Snapshot {
     pub fn dead_orders(&self) -> Option<u64> {
         let granted = self.grants.count.saturating_sub(self.figures.buyers);
         let dead = granted.saturating_sub(self.archived);
-        (self.sale.kind != StockKind::Target).then_some(dead)
+        self.sale.units().is_some().then_some(dead)
     }
 
     /// What the sale says to someone who holds nothing.
@@ -75,7 +76,7 @@ impl Snapshot {
             left: self.figures.for_sale(),
             grants: self.grants,
             closed,
-            purchase_max: self.sale.purchase_max,
+            purchase_max: self.sale.purchase_max(),
             opens_in: self.sale.opens_at.unwrap_or(0).saturating_sub(self.now),
         }
     }
@@ -118,23 +119,16 @@ pub fn snapshot(id: &SaleId, reply: Value) -> Result<Option<Snapshot>> {
     let sale = Sale {
         id: id.clone(),
         title: fields.text("title").unwrap_or_default().to_owned(),
-        kind,
         opens_at: fields.number("opens_at")?,
         closes_at: fields.number("closes_at")?,
-        purchase_max: fields
-            .number("purchase_max")?
-            .unwrap_or(PURCHASE_MAX_DEFAULT),
-        orders_max: fields.orders_max(kind)?,
         stop: fields.stop(),
         hold: fields.number("hold")?.filter(|&ms| ms > 0),
         cancel_until: fields.number("cancel_until")?,
         feed: fields.text("feed") != Some("0"),
-        bid_min: fields.number("bid_min")?,
-        bonus_bp: fields.number("bonus_bp")?.unwrap_or(0),
-        activity: fields.activity()?,
+        offer: fields.offer(kind)?,
     };
     let figures = Figures {
-        kind: sale.kind,
+        kind,
         added: fields.number("added")?.unwrap_or(0),
         removed: fields.number("removed")?.unwrap_or(0),
         left: left_over("sale_snapshot", left)?,
@@ -142,7 +136,7 @@ pub fn snapshot(id: &SaleId, reply: Value) -> Result<Option<Snapshot>> {
         confirmed: fields.number("confirmed")?.unwrap_or(0),
         used: fields.number("used")?.unwrap_or(0),
         buyers: number("sale_snapshot", buyers)?,
-        purchase_max: sale.purchase_max,
+        purchase_max: sale.purchase_max(),
     };
     let now = number("sale_snapshot", now)?;
     let archived = fields.number("archived")?.unwrap_or(0);
@@ -192,10 +186,31 @@ impl<'a> Fields<'a> {
             .or(stop)
     }
 
-    /// The limit of orders of a sale of this kind. No limit is 0.
-    fn orders_max(&self, kind: StockKind) -> Result<Option<u32>> {
+    /// What a sale of this kind offers. Every term is read: one that is no number is named, also
+    /// where a sale of this kind has no such term.
+    fn offer(&self, kind: StockKind) -> Result<Offer> {
+        let activity = self.activity()?;
+        let units = Units {
+            listed: kind == StockKind::List,
+            purchase_max: self.number("purchase_max")?.unwrap_or(PURCHASE_MAX_DEFAULT),
+            orders_max: self.orders_max()?,
+        };
+        let target = Target {
+            bid_min: self.number("bid_min")?,
+            bonus_bp: self.number("bonus_bp")?.unwrap_or(0),
+            has_keyword: activity.is_some(),
+        };
+        Ok(match (kind, activity) {
+            (StockKind::Target, _) => Offer::Target(target),
+            (StockKind::List | StockKind::Counter, None) => Offer::Units(units),
+            (StockKind::List | StockKind::Counter, Some(about)) => Offer::Tickets(units, about),
+        })
+    }
+
+    /// The limit of orders. No limit is 0.
+    fn orders_max(&self) -> Result<Option<u32>> {
         let orders = self.number("orders_max")?.unwrap_or(ORDERS_MAX_DEFAULT);
-        Ok(Some(orders).filter(|&orders| orders > 0 && kind != StockKind::Target))
+        Ok(Some(orders).filter(|&orders| orders > 0))
     }
 
     /// The dead orders that are counted.

@@ -24,6 +24,7 @@ use seckill::store::sales::clear::Clear;
 use crate::support::bids::{event, terms};
 use crate::support::orders::{closing, new_order_id};
 use crate::support::redis::{PrivateRedis, World, relay_feed, sale_id};
+use crate::support::terms::term_text;
 
 /// Keeps pieces in memory, so many times; then it fails.
 struct Memory {
@@ -320,7 +321,7 @@ async fn an_archived_event_is_closed_for_good_until_it_is_deleted() {
         assert_eq!(put(&world, id, edit).await, refused, "{id} {edit:?}");
     }
     let titled = SaleEdit {
-        title: Some("over".to_owned()),
+        title: Some(term_text("over")),
         ..closing(Some(1))
     };
     assert_eq!(put(&world, "e.a", &titled).await, EditOutcome::Updated);

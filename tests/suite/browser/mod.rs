@@ -1,10 +1,11 @@
 //! The pages in a real Chromium with the screen of a phone. It must be installed, so these tests
 //! run only with `make test-browser`.
 
-use seckill::domain::sale::activity::ActivityEdit;
+use seckill::domain::sale::SaleEdit;
 
 use crate::support::browser::Phone;
 use crate::support::operator::TOKEN;
+use crate::support::terms::term_text;
 use crate::wechat_pages::Office;
 
 const NUMBER: &str = "2016013265";
@@ -18,12 +19,14 @@ async fn from_a_number_to_the_door() {
         .await;
     // 2026-12-12T19:00:00+08:00
     let start = 1_797_073_200_000;
-    let activity = ActivityEdit {
+    let activity = SaleEdit {
         starts_at: Some(Some(start)),
-        description: Some("话剧《马兰花开》再度上演。\n凭电子票入场，开演后不再入场。".to_owned()),
-        ..ActivityEdit::default()
+        description: Some(term_text(
+            "话剧《马兰花开》再度上演。\n凭电子票入场，开演后不再入场。",
+        )),
+        ..SaleEdit::default()
     };
-    office.change(&sale, activity).await;
+    office.put(&sale, activity).await;
     office.shows("/wechat/activity?id=gala", "再度上演").await;
     let phone = Phone::start(office.app.buyer.address()).await;
 

@@ -22,7 +22,7 @@ async fn selling_stops_and_settling_goes_on() {
         let redis = PrivateRedis::forgetful();
         let mut world = World::at(redis.url()).await;
         let sale = world.sale("a", kind, 50).await;
-        world.put(&sale, &held_for(1)).await;
+        world.hold_for(&sale, 1).await;
         let overdue = world.granted(&sale, "late", 2).await;
         world.put(&sale, &held_for(3_600_000)).await;
         let sold = world.granted(&sale, "sold", 1).await;

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::rounds;
 use crate::support::PATIENCE;
 use crate::support::app::TestApp;
-use crate::support::orders::{attempt, held_for};
+use crate::support::orders::attempt;
 use crate::support::process::{ServerProcess, free_address};
 use crate::support::redis::{PrivateRedis, World};
 
@@ -106,7 +106,7 @@ async fn confirm(store: &Store, id: OrderId, known: &mut Knowledge, progress: &P
 /// Lets the buyers loose on a sale that this makes.
 async fn storm(world: &World) -> (SaleId, Arc<Progress>, tokio::task::JoinHandle<Knowledge>) {
     let sale = world.sale("rush", StockKind::List, 400).await;
-    world.put(&sale, &held_for(HOLD_MS)).await;
+    world.hold_for(&sale, HOLD_MS).await;
     let progress = Arc::new(Progress::default());
     let buyers = (0..BUYERS).map(|buyer| {
         let store = Store::new(&world.url, &world.prefix, Duration::from_secs(1));

@@ -8,6 +8,7 @@ use crate::support::buyer::{Buyer, Reply};
 use crate::support::orders::{closing, opening, paused};
 use crate::support::redis::{World, sale_id};
 use crate::support::table::rows;
+use crate::support::terms::term_number;
 
 const DOORS: [(&str, StockKind); 2] =
     [("/seckill", StockKind::List), ("/incr", StockKind::Counter)];
@@ -253,7 +254,7 @@ async fn a_sale_may_allow_more_than_two() {
     let app = TestApp::start(&world).await;
     let id = world.sale("spring.tea", StockKind::List, 100).await;
     let wider = SaleEdit {
-        purchase_max: Some(100),
+        purchase_max: Some(term_number(100)),
         ..SaleEdit::default()
     };
     world.put(&id, &wider).await;

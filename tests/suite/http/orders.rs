@@ -12,6 +12,7 @@ use crate::support::operator::{Operator, TOKEN};
 use crate::support::process::{Record, ServerProcess, free_address};
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::{World, shared_url};
+use crate::support::terms::term_number;
 
 const HOUR_MS: u64 = 3_600_000;
 const ENGLISH: (&str, &str) = ("accept-language", "en");
@@ -48,7 +49,7 @@ impl Shop {
 
     async fn hold(&self, ms: Option<u64>) {
         self.edit(SaleEdit {
-            hold: Some(ms),
+            hold: Some(ms.map(term_number)),
             ..SaleEdit::default()
         })
         .await;

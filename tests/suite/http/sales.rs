@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use seckill::config::RedisUrl;
 use seckill::domain::ids::SaleId;
-use seckill::domain::sale::activity::{ActivityEdit, Keyword};
 use seckill::domain::sale::{SaleEdit, StockKind};
 use serde_json::{Value, json};
 
@@ -17,6 +16,7 @@ use crate::support::orders::{closing, opening, paused};
 use crate::support::process::{Ended, seckill};
 use crate::support::proxy::Proxy;
 use crate::support::redis::{PrivateRedis, World};
+use crate::support::terms::{term_number, term_text};
 
 /// Asks until the answer is as wanted.
 async fn until(buyer: &Buyer, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
@@ -37,11 +37,11 @@ async fn the_bytes_of_a_sale_are_a_contract() {
     let id = world.sale("spring.tea", StockKind::List, 3).await;
     world.sale("b", StockKind::Counter, 7).await;
     let edit = SaleEdit {
-        title: Some("春茶".to_owned()),
+        title: Some(term_text("春茶")),
         opens_at: Some(Some(1)),
         closes_at: Some(Some(99_999_999_999_999)),
-        purchase_max: Some(3),
-        hold: Some(Some(900_000)),
+        purchase_max: Some(term_number(3)),
+        hold: Some(term_number(900_000)),
         ..SaleEdit::default()
     };
     world.put(&id, &edit).await;
@@ -97,14 +97,11 @@ async fn an_activity_says_what_it_is() {
     let world = World::new().await;
     let id = world.sale("show.gala", StockKind::Counter, 3).await;
     let edit = SaleEdit {
-        title: Some("晚会".to_owned()),
-        activity: ActivityEdit {
-            keyword: Some(Keyword::parse("gala").ok()),
-            place: Some("大礼堂".to_owned()),
-            starts_at: Some(Some(5)),
-            description: Some("one\ntwo".to_owned()),
-            ..ActivityEdit::default()
-        },
+        title: Some(term_text("晚会")),
+        keyword: Some(term_text("gala")),
+        place: Some(term_text("大礼堂")),
+        starts_at: Some(Some(5)),
+        description: Some(term_text("one\ntwo")),
         ..SaleEdit::default()
     };
     world.put(&id, &edit).await;

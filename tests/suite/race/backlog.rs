@@ -14,7 +14,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::fault::rounds;
 use crate::support::app::TestApp;
 use crate::support::buyer::Buyer;
-use crate::support::orders::held_for;
 use crate::support::redis::{PrivateRedis, World};
 
 const ORDERS_A_ROUND: u64 = 2_000;
@@ -89,7 +88,7 @@ async fn a_backlog_is_worked_off_while_the_doors_are_busy() {
             .expect("added");
     }
     let stock = world.left(&sale).await;
-    world.put(&sale, &held_for(1)).await;
+    world.hold_for(&sale, 1).await;
     let users: Vec<String> = (0..orders).map(|user| format!("u{user}")).collect();
     for some in users.chunks(1_000) {
         let asks: Vec<_> = some.iter().map(|user| (user.as_str(), 1)).collect();

@@ -157,7 +157,7 @@ async fn exactly_one_of_confirm_cancel_and_expire_wins() {
     for kind in [StockKind::List, StockKind::Counter] {
         let mut world = World::new().await;
         let sale = world.sale("rush", kind, 400).await;
-        world.put(&sale, &held_for(1)).await;
+        world.hold_for(&sale, 1).await;
         let ids = crowd(&world, &sale, kind, "u", 400).await;
         let (stop, expired) = (Arc::default(), Arc::default());
         let start = Arc::new(Barrier::new(6));
@@ -208,7 +208,7 @@ async fn a_payment_and_an_expiry_never_both_win() {
     let sale = world
         .sale("rush", StockKind::List, WAVE * waves as u64)
         .await;
-    world.put(&sale, &held_for(200)).await;
+    world.hold_for(&sale, 200).await;
     let (stop, expired) = (Arc::default(), Arc::default());
     let sweeps = (0..2).map(|_| {
         let (stop, expired) = (Arc::clone(&stop), Arc::clone(&expired));
@@ -257,7 +257,7 @@ async fn eight_expirers_five_times_return_each_unit_once() {
     for kind in [StockKind::List, StockKind::Counter] {
         let mut world = World::new().await;
         let sale = world.sale("rush", kind, 500).await;
-        world.put(&sale, &held_for(1)).await;
+        world.hold_for(&sale, 1).await;
         let ids = crowd(&world, &sale, kind, "u", 500).await;
         let last = world.order(&ids[499]).await.deadline.expect("held");
         while world.now().await <= last {
@@ -298,7 +298,7 @@ async fn eight_expirers_five_times_return_each_unit_once() {
 async fn a_thousand_buyers_are_served_within_one_sweep() {
     let mut world = World::new().await;
     let sale = world.sale("rush", StockKind::List, 1000).await;
-    world.put(&sale, &held_for(1)).await;
+    world.hold_for(&sale, 1).await;
     let before = crowd(&world, &sale, StockKind::List, "before", 1000).await;
     let last = world.order(&before[999]).await.deadline.expect("held");
     world.put(&sale, &held_for(3_600_000)).await;
@@ -347,7 +347,7 @@ async fn a_thousand_buyers_are_served_within_one_sweep() {
 async fn two_expirers_work_a_backlog_off() {
     let mut world = World::new().await;
     let sale = world.sale("rush", StockKind::List, 3000).await;
-    world.put(&sale, &held_for(1)).await;
+    world.hold_for(&sale, 1).await;
     let ids = crowd(&world, &sale, StockKind::List, "u", 3000).await;
     let roles = [0, 1].map(|_| {
         let metrics = Arc::new(Metrics::new().expect("metrics"));

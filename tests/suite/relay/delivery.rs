@@ -11,6 +11,7 @@ use crate::support::app::TestApp;
 use crate::support::bids::terms;
 use crate::support::receiver::Receiver;
 use crate::support::redis::{World, relay_feed};
+use crate::support::terms::term_number;
 
 #[tokio::test]
 async fn everything_is_delivered_once_and_in_order() {
@@ -50,7 +51,7 @@ async fn an_entry_carries_its_order() {
     let receiver = Receiver::start();
     let hold = SaleEdit {
         kind: Some(seckill::domain::sale::StockKind::List),
-        hold: Some(Some(900_000)),
+        hold: Some(term_number(900_000)),
         ..SaleEdit::default()
     };
     let sale = crate::support::redis::sale_id("spring.tea");

@@ -22,6 +22,7 @@ use super::{Words, assert_broken_data_raises, assert_raises, call, changed};
 use crate::support::TIMEOUT;
 use crate::support::orders::{at_most, new_order_id, username};
 use crate::support::redis::{World, sale_id};
+use crate::support::terms::term_number;
 
 const LIST: StockKind = StockKind::List;
 const COUNTER: StockKind = StockKind::Counter;
@@ -173,7 +174,7 @@ async fn the_shortest_hold_of_its_sales_holds_the_order() {
     ];
     for (goods, hold) in sales {
         let sale = world.sale(goods, COUNTER, 5).await;
-        let hold = Some(hold);
+        let hold = Some(hold.map(term_number));
         world.put(&sale, &SaleEdit { hold, ..edit() }).await;
     }
     let all = sales.map(|(goods, _)| (goods, 1));
@@ -376,8 +377,8 @@ async fn a_request_gets_its_order_again_whatever_became_of_the_sales() {
 async fn a_cancelled_order_leaves_every_stock_as_it_was() {
     let mut world = World::new().await;
     let five = SaleEdit {
-        purchase_max: Some(5),
-        hold: Some(Some(60_000)),
+        purchase_max: Some(term_number(5)),
+        hold: Some(term_number(60_000)),
         ..edit()
     };
     for goods in ["e.a", "e.b", "e.c"] {
@@ -775,9 +776,9 @@ proptest! {
             for (&units, (goods, kind, most)) in stock.iter().zip(SALES) {
                 let sale = world.sale(goods, kind, units.into()).await;
                 let change = SaleEdit {
-                    purchase_max: Some(most),
+                    purchase_max: Some(term_number(most.into())),
                     // Orders with the second sale are held, others confirmed.
-                    hold: Some((goods == "e.b").then_some(60_000)),
+                    hold: Some((goods == "e.b").then(|| term_number(60_000))),
                     cancel_until: Some(Some(99_999_999_999_999)),
                     ..edit()
                 };

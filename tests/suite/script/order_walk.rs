@@ -246,11 +246,11 @@ impl Walk {
         ];
         for (sale, until) in sales.iter().zip([Some(CANCEL_UNTIL), None]) {
             let edit = SaleEdit {
-                hold: Some(Some(HOLD_MS)),
                 cancel_until: Some(until),
                 ..SaleEdit::default()
             };
             world.put(sale, &edit).await;
+            world.hold_for(sale, HOLD_MS).await;
         }
         let (now, model) = (START, Model::default());
         Self {

@@ -3,7 +3,9 @@
 use seckill::domain::caller::Caller;
 use seckill::domain::ids::SaleId;
 use seckill::domain::purchase::outcome::{Outcome, Refusal};
-use seckill::domain::sale::activity::{Activity, ActivityEdit, Keyword};
+use seckill::domain::sale::activity::{Activity, Keyword};
+use seckill::domain::sale::terms::{Of, put_terms};
+use seckill::domain::sale::values::{Form, TermValue};
 use seckill::domain::sale::{Door, EditOutcome, EditRefusal, Sale, SaleEdit, StockKind, Stop};
 use seckill::store::script::SALE_PUT;
 
@@ -11,6 +13,7 @@ use super::assert_raises;
 use crate::support::app::TestApp;
 use crate::support::orders::at_most;
 use crate::support::redis::{World, sale_id};
+use crate::support::terms::{term_number, term_text};
 
 fn edit() -> SaleEdit {
     SaleEdit::default()
@@ -21,7 +24,7 @@ async fn a_sale_is_created_once_and_then_changed() {
     let world = World::new().await;
     let id = sale_id("spring.tea");
     let titled = SaleEdit {
-        title: Some("茶".to_owned()),
+        title: Some(term_text("茶")),
         ..edit()
     };
     let put = |edit: SaleEdit| {
@@ -42,7 +45,7 @@ async fn a_sale_is_created_once_and_then_changed() {
     assert_eq!(put(titled).await, EditOutcome::Updated);
     assert_eq!(
         put(SaleEdit {
-            purchase_max: Some(9),
+            purchase_max: Some(term_number(9)),
             ..edit()
         })
         .await,
@@ -71,9 +74,9 @@ async fn a_sale_is_created_once_and_then_changed() {
         .expect("read")
         .expect("exists")
         .sale;
-    assert_eq!((sale.title.as_str(), sale.kind), ("茶", StockKind::List));
+    assert_eq!((sale.title.as_str(), sale.kind()), ("茶", StockKind::List));
     assert_eq!((sale.opens_at, sale.closes_at), (Some(5), Some(7)));
-    assert_eq!((sale.purchase_max, sale.stop), (9, Some(Stop::Paused)));
+    assert_eq!((sale.purchase_max(), sale.stop), (9, Some(Stop::Paused)));
     assert_eq!(
         put(SaleEdit {
             opens_at: Some(None),
@@ -97,7 +100,7 @@ async fn what_a_running_sale_must_not_change_is_refused_and_writes_nothing() {
     let mut world = World::new().await;
     let id = world.sale("a", StockKind::List, 5).await;
     let wider = SaleEdit {
-        purchase_max: Some(5),
+        purchase_max: Some(term_number(5)),
         opens_at: Some(Some(1)),
         ..edit()
     };
@@ -116,7 +119,7 @@ async fn what_a_running_sale_must_not_change_is_refused_and_writes_nothing() {
         ),
         (
             SaleEdit {
-                purchase_max: Some(4),
+                purchase_max: Some(term_number(4)),
                 ..edit()
             },
             EditOutcome::Refused(EditRefusal::PurchaseMaxLowered),
@@ -149,7 +152,7 @@ async fn what_a_running_sale_must_not_change_is_refused_and_writes_nothing() {
     }
     for edit in [
         SaleEdit {
-            purchase_max: Some(6),
+            purchase_max: Some(term_number(6)),
             ..edit()
         },
         SaleEdit {
@@ -173,7 +176,7 @@ async fn holds_and_cancelling_change_at_any_time() {
     world.granted(&id, "x", 1).await;
     for (hold, cancel_until) in [(Some(1_000), Some(7)), (None, None), (Some(5_000), Some(0))] {
         let edit = SaleEdit {
-            hold: Some(hold),
+            hold: Some(hold.map(term_number)),
             cancel_until: Some(cancel_until),
             ..edit()
         };
@@ -280,7 +283,8 @@ async fn the_limit_of_orders_is_20_and_may_change_at_any_time() {
     let mut world = World::new().await;
     let limit = async |world: &World, id: &SaleId| {
         let read = world.store.sale_snapshot(id).await.expect("read");
-        read.expect("exists").sale.orders_max
+        let sale = read.expect("exists").sale;
+        sale.units().and_then(|units| units.orders_max)
     };
     let tea = world.sale("tea", StockKind::List, 9).await;
     let loan = world.sale("loan", StockKind::Target, 9).await;
@@ -311,19 +315,19 @@ async fn a_target_has_its_own_terms_and_they_stay_once_there_are_bids() {
         world.store.sale_put(id, edit).await.expect("answered")
     };
     let bid_min = |cents| SaleEdit {
-        bid_min: Some(cents),
+        bid_min: Some(term_number(cents)),
         ..edit()
     };
     let bonus_bp = |points| SaleEdit {
-        bonus_bp: Some(points),
+        bonus_bp: Some(term_number(points)),
         ..edit()
     };
     let purchase_max = SaleEdit {
-        purchase_max: Some(1),
+        purchase_max: Some(term_number(1)),
         ..edit()
     };
     let hold = SaleEdit {
-        hold: Some(Some(5_000)),
+        hold: Some(term_number(5_000)),
         ..edit()
     };
     let never = EditOutcome::Refused(EditRefusal::NotOfThisKind);
@@ -342,7 +346,7 @@ async fn a_target_has_its_own_terms_and_they_stay_once_there_are_bids() {
         hold: Some(None),
         ..edit()
     };
-    let no_keyword = about(no_keyword());
+    let no_keyword = no_keyword();
     for right in [
         at_most(None),
         bid_min(20),
@@ -387,10 +391,10 @@ async fn a_target_has_its_own_terms_and_they_stay_once_there_are_bids() {
     world.assert_holds(&loan).await;
 }
 
-fn keyword(word: &str) -> ActivityEdit {
-    ActivityEdit {
-        keyword: Some(Some(Keyword::parse(word).expect("valid"))),
-        ..ActivityEdit::default()
+fn keyword(word: &str) -> SaleEdit {
+    SaleEdit {
+        keyword: Some(term_text(word)),
+        ..edit()
     }
 }
 
@@ -399,15 +403,11 @@ async fn stored(world: &World, id: &SaleId) -> Sale {
     snapshot.expect("the sale exists").sale
 }
 
-fn no_keyword() -> ActivityEdit {
-    ActivityEdit {
+fn no_keyword() -> SaleEdit {
+    SaleEdit {
         keyword: Some(None),
-        ..ActivityEdit::default()
+        ..edit()
     }
-}
-
-fn about(activity: ActivityEdit) -> SaleEdit {
-    SaleEdit { activity, ..edit() }
 }
 
 /// Who is off show keeps what it said: the keyword alone brings it back.
@@ -417,11 +417,11 @@ async fn a_keyword_makes_an_activity_and_none_takes_it_off_show() {
     let put = async |id: &SaleId, edit: &SaleEdit| {
         world.store.sale_put(id, edit).await.expect("answered")
     };
-    let activity = async |id: &SaleId| stored(&world, id).await.activity;
+    let activity = async |id: &SaleId| stored(&world, id).await.activity().cloned();
     for kind in [StockKind::List, StockKind::Counter] {
         let id = world.sale(kind.as_str(), kind, 5).await;
         assert_eq!(activity(&id).await, None);
-        assert_eq!(put(&id, &about(keyword("k"))).await, EditOutcome::Updated);
+        assert_eq!(put(&id, &keyword("k")).await, EditOutcome::Updated);
         let mut said = Activity {
             keyword: Keyword::parse("k").ok(),
             place: String::new(),
@@ -431,17 +431,17 @@ async fn a_keyword_makes_an_activity_and_none_takes_it_off_show() {
             description: String::new(),
         };
         assert_eq!(activity(&id).await, Some(said.clone()));
-        let change = ActivityEdit {
-            place: Some("大礼堂".to_owned()),
+        let change = SaleEdit {
+            place: Some(term_text("大礼堂")),
             starts_at: Some(Some(5)),
             ends_at: Some(Some(5)),
-            picture: Some("http://a/b.png".to_owned()),
-            description: Some("two\nlines".to_owned()),
+            picture: Some(term_text("http://a/b.png")),
+            description: Some(term_text("two\nlines")),
             ..keyword("马兰花开")
         };
         let closing = SaleEdit {
             closes_at: Some(Some(5)),
-            ..about(change)
+            ..change
         };
         assert_eq!(put(&id, &closing).await, EditOutcome::Updated);
         said = Activity {
@@ -453,31 +453,29 @@ async fn a_keyword_makes_an_activity_and_none_takes_it_off_show() {
             description: "two\nlines".to_owned(),
         };
         assert_eq!(activity(&id).await, Some(said.clone()));
-        assert_eq!(put(&id, &about(no_keyword())).await, EditOutcome::Updated);
+        assert_eq!(put(&id, &no_keyword()).await, EditOutcome::Updated);
         said.keyword = None;
         assert_eq!(activity(&id).await, Some(said.clone()));
-        assert_eq!(put(&id, &about(keyword("k"))).await, EditOutcome::Updated);
+        assert_eq!(put(&id, &keyword("k")).await, EditOutcome::Updated);
         said.keyword = Keyword::parse("k").ok();
         assert_eq!(activity(&id).await, Some(said.clone()));
         // What it is may change when there are tickets, too.
         let reopened = SaleEdit {
             closes_at: Some(None),
-            ..about(ActivityEdit {
-                ends_at: Some(None),
-                ..ActivityEdit::default()
-            })
+            ends_at: Some(None),
+            ..edit()
         };
         assert_eq!(put(&id, &reopened).await, EditOutcome::Updated);
         world.granted(&id, "x", 1).await;
-        let emptied = ActivityEdit {
-            place: Some(String::new()),
+        let emptied = SaleEdit {
+            place: Some(None),
             starts_at: Some(None),
             ends_at: Some(None),
-            picture: Some(String::new()),
-            description: Some(String::new()),
-            ..ActivityEdit::default()
+            picture: Some(None),
+            description: Some(None),
+            ..SaleEdit::default()
         };
-        assert_eq!(put(&id, &about(emptied)).await, EditOutcome::Updated);
+        assert_eq!(put(&id, &emptied).await, EditOutcome::Updated);
         let key = world.store.keys().sale(&id);
         let mut raw = world.raw.clone();
         let fields: Vec<String> = redis::cmd("HKEYS")
@@ -500,14 +498,12 @@ async fn what_no_activity_may_be_is_refused_and_writes_nothing() {
     let held = world.held_sale("held", StockKind::List, 5).await;
     let loan = world.sale("loan", StockKind::Target, 5).await;
     let shown = world.sale("shown", StockKind::Counter, 5).await;
-    let times = |starts_at, ends_at| {
-        about(ActivityEdit {
-            starts_at,
-            ends_at,
-            ..ActivityEdit::default()
-        })
+    let times = |starts_at, ends_at| SaleEdit {
+        starts_at,
+        ends_at,
+        ..SaleEdit::default()
     };
-    world.put(&shown, &about(keyword("k"))).await;
+    world.put(&shown, &keyword("k")).await;
     let closing = |closes_at| SaleEdit {
         closes_at: Some(closes_at),
         ..edit()
@@ -517,11 +513,11 @@ async fn what_no_activity_may_be_is_refused_and_writes_nothing() {
         .put(&shown, &times(Some(Some(10)), Some(Some(20))))
         .await;
     let hold = SaleEdit {
-        hold: Some(Some(5_000)),
+        hold: Some(term_number(5_000)),
         ..edit()
     };
     let both = SaleEdit {
-        activity: keyword("k"),
+        keyword: Some(term_text("k")),
         ..hold.clone()
     };
     let created = SaleEdit {
@@ -530,29 +526,29 @@ async fn what_no_activity_may_be_is_refused_and_writes_nothing() {
     };
     let of_target = SaleEdit {
         kind: Some(StockKind::Target),
-        ..about(keyword("k"))
+        ..keyword("k")
     };
-    let place = about(ActivityEdit {
-        place: Some("x".to_owned()),
-        ..ActivityEdit::default()
-    });
-    let unsaid = about(ActivityEdit {
+    let place = SaleEdit {
+        place: Some(term_text("x")),
+        ..SaleEdit::default()
+    };
+    let unsaid = SaleEdit {
         keyword: Some(None),
-        description: Some("x".to_owned()),
-        ..ActivityEdit::default()
-    });
+        description: Some(term_text("x")),
+        ..SaleEdit::default()
+    };
     let hidden = SaleEdit {
-        activity: no_keyword(),
+        keyword: Some(None),
         ..hold.clone()
     };
     let new = sale_id("new");
     let before = world.dump().await;
     for (id, edit, refusal) in [
-        (&held, about(keyword("k")), EditRefusal::HoldAndKeyword),
+        (&held, keyword("k"), EditRefusal::HoldAndKeyword),
         (&shown, hold, EditRefusal::HoldAndKeyword),
         (&plain, both, EditRefusal::HoldAndKeyword),
         (&new, created, EditRefusal::HoldAndKeyword),
-        (&loan, about(keyword("k")), EditRefusal::NotOfThisKind),
+        (&loan, keyword("k"), EditRefusal::NotOfThisKind),
         (&loan, place.clone(), EditRefusal::NotOfThisKind),
         (&new, of_target, EditRefusal::NotOfThisKind),
         (&plain, place, EditRefusal::NotAnActivity),
@@ -593,7 +589,7 @@ async fn what_no_activity_may_be_is_refused_and_writes_nothing() {
     }
     let unheld = SaleEdit {
         hold: Some(None),
-        ..about(keyword("k"))
+        ..keyword("k")
     };
     for (id, edit) in [
         (&held, unheld),
@@ -611,12 +607,12 @@ async fn what_no_activity_may_be_is_refused_and_writes_nothing() {
 async fn an_activity_gives_one_ticket_to_each_number() {
     let world = World::new().await;
     let limit = |purchase_max| SaleEdit {
-        purchase_max: Some(purchase_max),
+        purchase_max: Some(term_number(purchase_max)),
         ..edit()
     };
     let shown = |purchase_max| SaleEdit {
         purchase_max,
-        ..about(keyword("k"))
+        ..keyword("k")
     };
     let many = EditOutcome::Refused(EditRefusal::OneTicketEach);
     let put = async |id: &SaleId, edit: &SaleEdit| {
@@ -624,10 +620,10 @@ async fn an_activity_gives_one_ticket_to_each_number() {
         outcome.expect("answered")
     };
     let plain = world.sale("plain", StockKind::List, 5).await;
-    assert_eq!(put(&plain, &shown(Some(2))).await, many);
-    assert_eq!(stored(&world, &plain).await.purchase_max, 2);
+    assert_eq!(put(&plain, &shown(Some(term_number(2)))).await, many);
+    assert_eq!(stored(&world, &plain).await.purchase_max(), 2);
     assert_eq!(put(&plain, &shown(None)).await, EditOutcome::Updated);
-    assert_eq!(stored(&world, &plain).await.purchase_max, 1);
+    assert_eq!(stored(&world, &plain).await.purchase_max(), 1);
     assert_eq!(put(&plain, &limit(2)).await, many);
     assert_eq!(put(&plain, &limit(1)).await, EditOutcome::Updated);
     let new = sale_id("new");
@@ -635,24 +631,27 @@ async fn an_activity_gives_one_ticket_to_each_number() {
         kind: Some(StockKind::Counter),
         ..shown(purchase_max)
     };
-    assert_eq!(put(&new, &created(Some(3))).await, many);
-    assert_eq!(put(&new, &created(Some(1))).await, EditOutcome::Created);
+    assert_eq!(put(&new, &created(Some(term_number(3)))).await, many);
+    assert_eq!(
+        put(&new, &created(Some(term_number(1)))).await,
+        EditOutcome::Created
+    );
     // Also while it is off show.
     let hidden = SaleEdit {
-        purchase_max: Some(2),
-        ..about(no_keyword())
+        purchase_max: Some(term_number(2)),
+        ..no_keyword()
     };
     assert_eq!(put(&plain, &hidden).await, many);
-    assert_eq!(
-        put(&plain, &about(no_keyword())).await,
-        EditOutcome::Updated
-    );
+    assert_eq!(put(&plain, &no_keyword()).await, EditOutcome::Updated);
     assert_eq!(put(&plain, &limit(2)).await, many);
     // A limit that was set is not changed silently.
     let two = world.sale("two", StockKind::List, 5).await;
     world.put(&two, &limit(2)).await;
     assert_eq!(put(&two, &shown(None)).await, many);
-    assert_eq!(put(&two, &shown(Some(1))).await, EditOutcome::Updated);
+    assert_eq!(
+        put(&two, &shown(Some(term_number(1)))).await,
+        EditOutcome::Updated
+    );
 }
 
 #[tokio::test]
@@ -661,7 +660,7 @@ async fn the_door_of_a_sale_with_orders_is_fixed() {
         let mut world = World::new().await;
         let plain = world.sale("plain", kind, 2).await;
         let shown = world.sale("shown", kind, 2).await;
-        world.put(&shown, &about(keyword("k"))).await;
+        world.put(&shown, &keyword("k")).await;
         let ticket = world.granted(&shown, "x", 1).await;
         world.granted(&plain, "x", 1).await;
         // Whether the tickets are dead by now, people look for them.
@@ -672,12 +671,12 @@ async fn the_door_of_a_sale_with_orders_is_fixed() {
             (&plain, keyword("k"), EditRefusal::SoldElsewhere),
             (&shown, no_keyword(), EditRefusal::TicketsAreOut),
         ] {
-            let outcome = world.store.sale_put(id, &about(edit)).await;
+            let outcome = world.store.sale_put(id, &edit).await;
             assert_eq!(outcome.expect("answered"), EditOutcome::Refused(refusal));
             assert_eq!(world.dump().await, before, "{id}: something was written");
         }
         for (id, edit) in [(&plain, no_keyword()), (&shown, keyword("other"))] {
-            let outcome = world.store.sale_put(id, &about(edit)).await;
+            let outcome = world.store.sale_put(id, &edit).await;
             assert_eq!(outcome.expect("answered"), EditOutcome::Updated, "{id}");
         }
         assert_eq!(stored(&world, &plain).await.door(), kind.door());
@@ -691,17 +690,18 @@ async fn an_activity_off_show_is_sold_nowhere() {
     for kind in [StockKind::List, StockKind::Counter] {
         let world = World::new().await;
         let shown = world.sale("shown", kind, 2).await;
-        world.put(&shown, &about(keyword("k"))).await;
-        world.put(&shown, &about(no_keyword())).await;
+        world.put(&shown, &keyword("k")).await;
+        world.put(&shown, &no_keyword()).await;
         let sale = stored(&world, &shown).await;
-        assert_eq!((sale.door(), sale.purchase_max), (Door::Office, 1));
-        assert_eq!(sale.activity.and_then(|activity| activity.keyword), None);
+        assert_eq!((sale.door(), sale.purchase_max()), (Door::Office, 1));
+        let activity = sale.activity().expect("an activity");
+        assert_eq!(activity.keyword, None);
         // Nor in the office, where no user would find the ticket.
         for door in [kind.door(), Door::Office] {
             let batch = world.grab_all(&shown, door, &[("x", 1)]).await;
             assert_eq!(batch.outcomes, [Outcome::Refused(Refusal::WrongDoor)]);
         }
-        world.put(&shown, &about(keyword("k"))).await;
+        world.put(&shown, &keyword("k")).await;
         let batch = world.grab_all(&shown, Door::Office, &[("x", 1)]).await;
         assert!(batch.outcomes[0].is_grabbed());
     }
@@ -713,8 +713,8 @@ async fn who_never_had_a_keyword_is_no_activity() {
     let id = sale_id("plain");
     let created = SaleEdit {
         kind: Some(StockKind::List),
-        purchase_max: Some(2),
-        ..about(no_keyword())
+        purchase_max: Some(term_number(2)),
+        ..no_keyword()
     };
     for outcome in [EditOutcome::Created, EditOutcome::Updated] {
         let put = world.store.sale_put(&id, &created).await;
@@ -749,16 +749,62 @@ async fn a_sale_with_a_broken_activity_can_be_paused_and_mended() {
     };
     let mended = SaleEdit {
         hold: Some(None),
-        activity: ActivityEdit {
-            starts_at: Some(None),
-            ..keyword("k")
-        },
-        ..edit()
+        starts_at: Some(None),
+        ..keyword("k")
     };
     for edit in [pause, mended] {
         let outcome = world.store.sale_put(&id, &edit).await.expect("answered");
         assert_eq!(outcome, EditOutcome::Updated, "{edit:?}");
     }
     let snapshot = world.store.sale_snapshot(&id).await.expect("read");
-    assert!(snapshot.expect("exists").sale.activity.is_some());
+    assert!(snapshot.expect("exists").sale.activity().is_some());
+}
+
+/// A value that every term of this form accepts.
+fn sample(form: Form) -> TermValue {
+    match form {
+        Form::Choice => TermValue::Text("list".to_owned()),
+        Form::Text | Form::Keyword => TermValue::Text("x".to_owned()),
+        Form::Address => TermValue::Text("http://x".to_owned()),
+        Form::Time | Form::Duration => TermValue::Number(5_000),
+        Form::Whole => TermValue::Number(7),
+        Form::Switch => TermValue::Switch(false),
+    }
+}
+
+#[tokio::test]
+async fn every_term_that_is_put_is_read_back_and_cleared() {
+    let world = World::new().await;
+    let plain = world.sale("plain", StockKind::List, 5).await;
+    let loan = world.sale("loan", StockKind::Target, 5).await;
+    let shown = world.sale("shown", StockKind::Counter, 5).await;
+    let show = SaleEdit {
+        closes_at: Some(Some(5_000)),
+        ..keyword("k")
+    };
+    world.put(&shown, &show).await;
+    for term in put_terms() {
+        let sale = match term.of {
+            Of::Every | Of::Units | Of::Pause => &plain,
+            Of::Target => &loan,
+            Of::Activity => &shown,
+        };
+        let mut change = edit();
+        let value = sample(term.form);
+        assert_eq!(term.decide(&mut change, value.clone()), Ok(()));
+        world.put(sale, &change).await;
+        let read = term.of_sale(&stored(&world, sale).await);
+        assert_eq!(read, Some(value.clone()), "{}", term.name);
+        if term.clears {
+            assert_eq!(term.decide(&mut change, TermValue::Nothing), Ok(()));
+            world.put(sale, &change).await;
+            let cleared = term.of_sale(&stored(&world, sale).await);
+            let empty = [TermValue::Nothing, TermValue::Text(String::new())];
+            assert!(
+                cleared.is_some_and(|value| empty.contains(&value)),
+                "{}",
+                term.name
+            );
+        }
+    }
 }

@@ -17,6 +17,7 @@ use super::{assert_raises, call};
 use crate::support::TIMEOUT;
 use crate::support::orders::attempt;
 use crate::support::redis::World;
+use crate::support::terms::term_text;
 
 fn past(history: &str, count: u64, last_at: u64) -> Past {
     Past {
@@ -164,7 +165,7 @@ async fn only_a_resume_after_the_loss_ends_the_stop() {
             ..SaleEdit::default()
         },
         SaleEdit {
-            title: Some("t".to_owned()),
+            title: Some(term_text("t")),
             ..SaleEdit::default()
         },
     ] {

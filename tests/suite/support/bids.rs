@@ -12,6 +12,7 @@ use seckill::store::orders::accounts::SetOutcome;
 use super::TIMEOUT;
 use super::orders::{new_order_id, username};
 use super::redis::World;
+use super::terms::term_number;
 
 /// An end of cancelling that no test sees.
 pub const FAR: EpochMs = 99_999_999_999_999;
@@ -49,8 +50,8 @@ pub fn event(name: &str) -> Event {
 /// The terms of a target, whose bids may be cancelled.
 pub fn terms(bid_min: u64, bonus_bp: u32) -> SaleEdit {
     SaleEdit {
-        bid_min: Some(bid_min),
-        bonus_bp: Some(bonus_bp),
+        bid_min: Some(term_number(bid_min)),
+        bonus_bp: Some(term_number(bonus_bp.into())),
         cancel_until: Some(Some(FAR)),
         ..SaleEdit::default()
     }

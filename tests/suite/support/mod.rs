@@ -28,4 +28,5 @@ pub mod receiver;
 pub mod redis;
 pub mod stalls;
 pub mod table;
+pub mod terms;
 pub mod wechat;

@@ -19,6 +19,7 @@ use seckill::store::orders::holds::{ExpireOutcome, Slice};
 
 use super::TIMEOUT;
 use super::redis::World;
+use super::terms::term_number;
 
 /// A hold that no test outlives.
 pub const LONG_HOLD_MS: u64 = 3_600_000;
@@ -62,7 +63,7 @@ pub fn new_order_id(sale: &SaleId) -> OrderId {
 /// A change of nothing but these fields.
 pub fn held_for(ms: u64) -> SaleEdit {
     SaleEdit {
-        hold: Some(Some(ms)),
+        hold: Some(term_number(ms)),
         ..SaleEdit::default()
     }
 }
@@ -70,7 +71,7 @@ pub fn held_for(ms: u64) -> SaleEdit {
 /// A change of nothing but the limit of orders for one buyer.
 pub fn at_most(orders: Option<u32>) -> SaleEdit {
     SaleEdit {
-        orders_max: Some(orders),
+        orders_max: Some(orders.map(|orders| term_number(orders.into()))),
         ..SaleEdit::default()
     }
 }

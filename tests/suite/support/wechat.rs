@@ -7,7 +7,7 @@ use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use ring::hmac;
 use seckill::config::{Config, Secret, Site};
 use seckill::domain::ids::SaleId;
-use seckill::domain::sale::activity::{ActivityEdit, Keyword};
+use seckill::domain::sale::activity::Keyword;
 use seckill::domain::sale::{SaleEdit, StockKind};
 use seckill::store::wechat::bindings::BindOutcome;
 
@@ -16,6 +16,7 @@ use super::app::TestApp;
 use super::bindings::{number, openid};
 use super::buyer::{Buyer, Reply};
 use super::redis::{World, sale_id};
+use super::terms::term_text;
 
 /// The token of the platform in tests.
 pub const TOKEN: &str = "AAAAA";
@@ -272,12 +273,9 @@ pub fn on_show(keyword: &str) -> SaleEdit {
     let keyword = Keyword::parse(keyword).expect("a keyword");
     SaleEdit {
         kind: Some(StockKind::Counter),
-        title: Some(format!("活动 {keyword}")),
+        title: Some(term_text(&format!("活动 {keyword}"))),
         cancel_until: Some(Some(FAR)),
-        activity: ActivityEdit {
-            keyword: Some(Some(keyword)),
-            ..ActivityEdit::default()
-        },
+        keyword: Some(Some(keyword)),
         ..SaleEdit::default()
     }
 }

@@ -12,6 +12,7 @@ use crate::support::buyer::Reply;
 use crate::support::orders::paused;
 use crate::support::redis::{PrivateRedis, World};
 use crate::support::stalls::Stalls;
+use crate::support::terms::term_text;
 use crate::support::wechat::{FAR, Follower, Heard, SITE, booking, office, on_show};
 
 const BOOKED: &str = "恭喜您，抢票成功！";
@@ -53,8 +54,8 @@ async fn a_ticket_is_booked_once_by_menu_or_by_keyword() {
         let world = World::new().await;
         let mut edit = on_show("key");
         edit.kind = Some(kind);
-        edit.title = Some("马兰花开".to_owned());
-        edit.activity.place = Some("大礼堂".to_owned());
+        edit.title = Some(term_text("马兰花开"));
+        edit.place = Some(term_text("大礼堂"));
         let sale = world.activity("drama.sat-12", 50, &edit).await;
         let app = office(&world).await;
         let follower = world.bound(&app, "o-1", "2019010001").await;
@@ -262,7 +263,7 @@ async fn a_keyword_means_what_can_be_booked() {
     let follower = world.bound(&app, "o-1", "2019010001").await;
     let last_year = follower.says("抢票 key").await.ticket();
     edit.closes_at = Some(Some(1_000));
-    edit.activity.ends_at = Some(Some(1_000));
+    edit.ends_at = Some(Some(1_000));
     world.put(&old, &edit).await;
     // If it is the only one, it is meant: here is the ticket again, and for another user the
     // reason.
@@ -303,8 +304,10 @@ async fn an_activity_is_found_by_the_keyword_that_it_has_just_got() {
     assert_eq!(follower.says("抢票 key").await.text, NOT_FOUND);
     let sale = world.activity("a", 0, &on_show("key")).await;
     let mut waits = vec![hears(&follower, "抢票 key", SOLD_OUT).await];
-    let mut off = SaleEdit::default();
-    off.activity.keyword = Some(None);
+    let off = SaleEdit {
+        keyword: Some(None),
+        ..SaleEdit::default()
+    };
     world.put(&sale, &off).await;
     waits.push(hears(&follower, "抢票 key", NOT_FOUND).await);
     assert_eq!(follower.says("查票").await.text, "您没有未使用的票！");

@@ -9,6 +9,7 @@ use crate::support::app::TestApp;
 use crate::support::buyer::{Buyer, Reply};
 use crate::support::process::{Ended, ServerProcess, free_address, seckill};
 use crate::support::redis::World;
+use crate::support::terms::term_text;
 use crate::support::wechat::{
     Heard, TOKEN, deliver, event, numbered_text, office, on_show, open, path, signed, text, xml,
 };
@@ -368,8 +369,8 @@ async fn what_is_no_message_is_refused() {
 async fn odd_texts_survive_the_way_there_and_back() {
     let world = World::new().await;
     let mut edit = on_show("k]]>y");
-    edit.title = Some("a]]>b <i>&amp; ]]]]>>".to_owned());
-    edit.activity.place = Some("<![CDATA[x]]>".to_owned());
+    edit.title = Some(term_text("a]]>b <i>&amp; ]]]]>>"));
+    edit.place = Some(term_text("<![CDATA[x]]>"));
     let sale = world.activity("a", 5, &edit).await;
     let app = office(&world).await;
     let follower = world.bound(&app, "o-1", "2019010001").await;

@@ -2,6 +2,7 @@
 
 use crate::support::app::TestApp;
 use crate::support::redis::World;
+use crate::support::terms::term_text;
 use crate::support::wechat::{FAR, Follower, SITE, deliver, office, on_show, open, text, xml};
 
 const UNCLEAR: &str = "对不起，没有找到您需要的信息:(";
@@ -147,7 +148,7 @@ async fn without_activities_the_menu_says_so() {
     let world = World::new().await;
     // On sale, but not on show; on show, but over.
     let mut saved = on_show("saved");
-    saved.activity.keyword = None;
+    saved.keyword = None;
     world.activity("saved", 5, &saved).await;
     let mut over = on_show("over");
     over.opens_at = Some(Some(1_000));
@@ -169,14 +170,14 @@ async fn without_activities_the_menu_says_so() {
 async fn one_activity_is_shown_as_a_card() {
     let world = World::new().await;
     let mut edit = on_show("马兰花开");
-    edit.title = Some("马兰花开 第100场".to_owned());
+    edit.title = Some(term_text("马兰花开 第100场"));
     edit.opens_at = Some(Some(1_539_100_800_000));
     edit.closes_at = Some(Some(FAR));
-    edit.activity.place = Some("大礼堂".to_owned());
-    edit.activity.starts_at = Some(Some(FAR + 3_600_000));
-    edit.activity.ends_at = Some(Some(FAR + 7_200_000));
-    edit.activity.picture = Some("https://x.example/p.png?a=1&b=2".to_owned());
-    edit.activity.description = Some("话剧\n<b>两幕</b> & 尾声".to_owned());
+    edit.place = Some(term_text("大礼堂"));
+    edit.starts_at = Some(Some(FAR + 3_600_000));
+    edit.ends_at = Some(Some(FAR + 7_200_000));
+    edit.picture = Some(term_text("https://x.example/p.png?a=1&b=2"));
+    edit.description = Some(term_text("话剧\n<b>两幕</b> & 尾声"));
     world.activity("show.one", 5, &edit).await;
     let app = office(&world).await;
     let follower = Follower::new(&app, "o-1");
@@ -213,7 +214,7 @@ async fn several_activities_come_in_the_order_in_which_they_close() {
             // What people type names several: only the menu tells them apart.
             _ => "same",
         });
-        edit.title = Some(title);
+        edit.title = Some(term_text(&title));
         // The last of them never closes.
         edit.closes_at = Some((number < 7).then_some(FAR - number));
         world.activity(&format!("a{number}"), 1, &edit).await;

@@ -12,6 +12,7 @@ use crate::support::buyer::Reply;
 use crate::support::operator::{self, Operator};
 use crate::support::process::{Record, ServerProcess, free_address};
 use crate::support::redis::World;
+use crate::support::terms::term_text;
 use crate::support::wechat::{
     BUSY, FAR, Follower, Heard, SITE, TOKEN, booking, deliver, event, office, on_show, text,
 };
@@ -41,9 +42,9 @@ fn order_id(id: &str) -> OrderId {
 async fn tickets_are_listed_and_shown() {
     let world = World::new().await;
     let mut edit = on_show("key");
-    edit.title = Some("马兰花开".to_owned());
-    edit.activity.place = Some("大礼堂".to_owned());
-    edit.activity.picture = Some("http://x.example/p".to_owned());
+    edit.title = Some(term_text("马兰花开"));
+    edit.place = Some(term_text("大礼堂"));
+    edit.picture = Some(term_text("http://x.example/p"));
     let one = world.activity("a", 5, &edit).await;
     let two = world.activity("b", 5, &on_show("key2")).await;
     let app = office(&world).await;
@@ -125,11 +126,11 @@ async fn tickets_come_in_the_order_in_which_they_are_needed() {
         ("g", None, Some(2_500)),
     ] {
         let mut edit = on_show(id);
-        edit.activity.starts_at = Some(starts_at);
+        edit.starts_at = Some(starts_at);
         let sale = world.activity(id, 5, &edit).await;
         // No user books what is over: an activity ends while there are tickets.
         edit.closes_at = Some(ends_at);
-        edit.activity.ends_at = Some(ends_at);
+        edit.ends_at = Some(ends_at);
         sales.push((sale, edit));
     }
     let app = office(&world).await;
@@ -169,7 +170,7 @@ async fn more_tickets_than_cards_are_links_and_the_rest_is_told() {
     let mut ids = Vec::new();
     for number in 0..30u64 {
         let mut edit = on_show(&format!("k{number}"));
-        edit.activity.starts_at = Some(Some(FAR + number));
+        edit.starts_at = Some(Some(FAR + number));
         let sale = world.activity(&format!("a{number}"), 1, &edit).await;
         ids.push(sale.to_string());
     }

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use seckill::domain::sale::activity::{ActivityEdit, Keyword};
 use seckill::domain::sale::{SaleEdit, StockKind};
 
 use super::{FUTURE, Office, PAST, assert_harmless, assert_page};
 use crate::support::PATIENCE;
 use crate::support::orders::paused;
+use crate::support::terms::term_text;
 use crate::support::wechat::Follower;
 
 /// How to get a ticket of the activity whose keyword is `gala`.
@@ -17,14 +17,14 @@ const HOW: &str = "回复“<strong>抢票 gala</strong>”即可抢票";
 async fn an_activity_shows_what_people_must_know() {
     let office = Office::open().await;
     let sale = office.activity("gala", "马兰花开", 7).await;
-    let activity = ActivityEdit {
-        keyword: Some(Keyword::parse("mlhk").ok()),
+    let activity = SaleEdit {
+        keyword: Some(term_text("mlhk")),
         starts_at: Some(Some(FUTURE - 7_200_000)),
-        description: Some("第一行\n第二行".to_owned()),
-        picture: Some("https://pictures.example/a.png?x=1&y=2".to_owned()),
-        ..ActivityEdit::default()
+        description: Some(term_text("第一行\n第二行")),
+        picture: Some(term_text("https://pictures.example/a.png?x=1&y=2")),
+        ..SaleEdit::default()
     };
-    office.change(&sale, activity).await;
+    office.put(&sale, activity).await;
     let page = office.shows("/wechat/activity?id=gala", "mlhk").await;
     for text in [
         "<h1>马兰花开</h1>",
@@ -154,11 +154,11 @@ async fn a_keyword_of_two_activities_is_not_asked_for() {
     let path = "/wechat/activity?id=gala";
     let page = office.shows(path, "正在抢票").await;
     assert_page(&page, 200, &format!(">{HOW}<"));
-    let same = ActivityEdit {
-        keyword: Some(Keyword::parse("gala").ok()),
-        ..ActivityEdit::default()
+    let same = SaleEdit {
+        keyword: Some(term_text("gala")),
+        ..SaleEdit::default()
     };
-    office.change(&other, same).await;
+    office.put(&other, same).await;
     let page = office.shows(path, ">请利用菜单抢票<").await;
     assert!(!page.body.contains(HOW), "{page:?}");
     // The one of last year is not meant.
@@ -192,11 +192,11 @@ async fn what_is_not_on_show_is_not_there() {
         let reply = office.get(&format!("/wechat/activity{query}")).await;
         assert_page(&reply, 400, "链接不正确");
     }
-    let hidden = ActivityEdit {
+    let hidden = SaleEdit {
         keyword: Some(None),
-        ..ActivityEdit::default()
+        ..SaleEdit::default()
     };
-    office.change(&sale, hidden).await;
+    office.put(&sale, hidden).await;
     let gone = office.shows("/wechat/activity?id=gala", "活动不存在").await;
     assert_eq!(gone.status, 404);
     office.close(&[&sale]).await;
@@ -207,14 +207,15 @@ async fn no_text_of_an_activity_becomes_markup() {
     let office = Office::open().await;
     let danger = "\"><script>alert(1)</script><img src=x onerror=\"alert(1)\">";
     let sale = office.activity("gala", danger, 1).await;
-    let activity = ActivityEdit {
-        keyword: Some(Keyword::parse("\"><script>alert(1)</script>").ok()),
-        place: Some(danger.to_owned()),
-        description: Some(danger.to_owned()),
-        picture: Some("https://x/\"><script>".to_owned()),
-        ..ActivityEdit::default()
+    let activity = SaleEdit {
+        keyword: Some(term_text("\"><script>alert(1)</script>")),
+        place: Some(term_text(danger)),
+        description: Some(term_text(danger)),
+        ..SaleEdit::default()
     };
-    office.change(&sale, activity).await;
+    office.put(&sale, activity).await;
+    let picture = "https://x/\"><script>";
+    office.world.write_term(&sale, "picture", picture).await;
     let page = office.shows("/wechat/activity?id=gala", "抢票 &#34;").await;
     assert_page(&page, 200, "&#60;script&#62;alert(1)&#60;/script&#62;");
     assert_harmless(&page);

@@ -9,7 +9,6 @@ mod shape;
 mod ticket;
 
 use seckill::domain::ids::SaleId;
-use seckill::domain::sale::activity::{ActivityEdit, Keyword};
 use seckill::domain::sale::{EditOutcome, SaleEdit, StockKind};
 use seckill::domain::time::EpochMs;
 
@@ -18,6 +17,7 @@ use crate::support::app::TestApp;
 use crate::support::buyer::{Buyer, Reply};
 use crate::support::operator::Operator;
 use crate::support::redis::{World, sale_id};
+use crate::support::terms::term_text;
 use crate::support::wechat::{Follower, office};
 
 /// Long before and long after every test.
@@ -47,18 +47,14 @@ impl Office {
     /// began earlier is over.
     pub async fn activity(&self, id: &str, title: &str, tickets: u64) -> SaleId {
         let sale = sale_id(id);
-        let activity = ActivityEdit {
-            keyword: Some(Keyword::parse(id).ok()),
-            place: Some("大礼堂".to_owned()),
-            ends_at: Some(Some(FUTURE)),
-            ..ActivityEdit::default()
-        };
         let edit = SaleEdit {
             kind: Some(StockKind::List),
-            title: Some(title.to_owned()),
+            title: Some(term_text(title)),
             closes_at: Some(Some(FUTURE)),
             cancel_until: Some(Some(FUTURE)),
-            activity,
+            keyword: Some(term_text(id)),
+            place: Some(term_text("大礼堂")),
+            ends_at: Some(Some(FUTURE)),
             ..SaleEdit::default()
         };
         self.put(&sale, edit).await;
@@ -75,23 +71,11 @@ impl Office {
         assert!(!matches!(put, EditOutcome::Refused(_)), "{put:?}");
     }
 
-    pub async fn change(&self, sale: &SaleId, activity: ActivityEdit) {
-        let edit = SaleEdit {
-            activity,
-            ..SaleEdit::default()
-        };
-        self.put(sale, edit).await;
-    }
-
     /// Lets an activity end, and its booking with it.
     pub async fn end(&self, sale: &SaleId, ends_at: EpochMs) {
-        let activity = ActivityEdit {
-            ends_at: Some(Some(ends_at)),
-            ..ActivityEdit::default()
-        };
         let edit = SaleEdit {
             closes_at: Some(Some(ends_at)),
-            activity,
+            ends_at: Some(Some(ends_at)),
             ..SaleEdit::default()
         };
         self.put(sale, edit).await;

@@ -14,6 +14,7 @@ use crate::support::bids::FAR;
 use crate::support::buyer::Reply;
 use crate::support::orders::LONG_HOLD_MS;
 use crate::support::redis::{PrivateRedis, World, sale_id};
+use crate::support::terms::term_number;
 
 pub const EVENT: &str = "b";
 const SALES: usize = 20;
@@ -170,7 +171,7 @@ pub async fn stock_up(world: &World) {
             .sale(&goods.name(), goods.kind(), Goods::stock())
             .await;
         let edit = SaleEdit {
-            hold: goods.holds().then_some(Some(LONG_HOLD_MS)),
+            hold: goods.holds().then(|| term_number(LONG_HOLD_MS)),
             cancel_until: Some(Some(FAR)),
             ..SaleEdit::default()
         };

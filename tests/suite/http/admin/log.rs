@@ -15,8 +15,8 @@ const CHANGES: &str = r#"
     PUT           {"kind":"counter"}    asked=kind counter became="kind_is_fixed"
     POST /stock   {"count":7}           units added over HTTP
     POST /stock   {"remove":6}          units removed over HTTP
-    POST /pause   ""                    asked=paused true became="paused"
-    POST /resume  ""                    asked=paused false became="resumed"
+    POST /pause   ""                    asked=paused on became="paused"
+    POST /resume  ""                    asked=paused off became="resumed"
 "#;
 
 #[tokio::test]
