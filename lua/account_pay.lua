@@ -47,7 +47,7 @@ if before then
   local amount_then, balance_then = string.match(before, "^(%-?[1-9]%d*)\t(.*)$")
   if not amount_then then
     error({ err = "UNREADABLE request " .. request_id .. " of " .. username
-      .. " is no payment: " .. before })
+      .. " is not a payment: " .. before })
   elseif amount_then ~= amount then
     return { "request_id_reused" }
   end

@@ -37,7 +37,7 @@ end
 local line = order.lines[1]
 local bid = line.bid
 if #order.lines ~= 1 or line.goods ~= goods or not bid then
-  error({ err = "UNREADABLE order " .. id .. " is no bid for " .. goods })
+  error({ err = "UNREADABLE order " .. id .. " is not a bid for " .. goods })
 end
 
 if order.state == "cancelled" then

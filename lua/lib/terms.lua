@@ -10,6 +10,10 @@ local terms = {
   place = "note", picture = "note", description = "note",
 }
 
+-- The fields that an edit depends on, and those that say how far the sale has come.
+local terms_read = { "kind", "keyword", "opens_at", "closes_at", "purchase_max", "hold", "feed",
+  "bid_min", "bonus_bp", "starts_at", "ends_at", "paused", "clearing", "grants" }
+
 -- A bound, or nil where there is none.
 local function bound_of(text, field)
   return text ~= "" and whole(text, nil, field) or nil
@@ -32,11 +36,7 @@ local function terms_edited(first)
   return edit
 end
 
--- The fields that an edit depends on, and those that say how far the sale has come.
-local terms_read = { "kind", "keyword", "opens_at", "closes_at", "purchase_max", "hold", "feed",
-  "bid_min", "bonus_bp", "starts_at", "ends_at", "paused", "clearing", "grants" }
-
--- What the sale has of them before the edit; kind is false when there is no such sale.
+-- What the sale has of `terms_read` before the edit; kind is false when there is no such sale.
 local function terms_before(sale)
   local before = {}
   for n, value in ipairs(redis.call("HMGET", sale, unpack(terms_read))) do
