@@ -27,7 +27,7 @@
 --   any of them has one, else a confirmed one; a feed entry when any of its sales has a feed. With
 --   waits, every other answer that comes with standings writes the field waited_at of the first
 --   sale: replicas are waited for from the last write on, and what the answer rests on was written
---   before. A sale that has forgotten some of the past is stopped, and grants nothing.
+--   before. A sale that lost some of the past is stopped, and grants nothing.
 -- Flags: none, so selling stops before any effect when Redis is read-only, full or cannot persist.
 -- Uses: lib/clock, lib/deadline, lib/number, lib/stock, lib/history, lib/window, lib/gone,
 --   lib/record, lib/order, lib/feed, lib/sale, lib/basket, lib/request

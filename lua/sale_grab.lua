@@ -29,7 +29,7 @@
 -- Writes only for new orders: held ones when the sale has a hold, else confirmed ones. A buyer who
 --   holds an order gets it in every state of the sale. With waits, a batch that grants nothing
 --   writes waited_at of the sale: replicas are waited for from the last write on, and what its
---   answers rest on was written before. A sale that has forgotten some of the past is stopped, and
+--   answers rest on was written before. A sale that lost some of the past is stopped, and
 --   grants nothing.
 -- Flags: none, so selling stops before any effect when Redis is read-only, full or cannot persist.
 -- Uses: lib/clock, lib/deadline, lib/number, lib/stock, lib/history, lib/window, lib/gone,

@@ -17,7 +17,7 @@
 -- Returns created | updated, or the first refusal of these that there is a reason for:
 --   no_such_sale | being_cleared (it is being reset or deleted, or its event deleted) |
 --   archived (the event was archived: no sale is created in it, and none opens again) |
---   forgot (Redis has forgotten orders of the sale) | kind_is_fixed | not_of_this_kind |
+--   forgot (Redis lost orders of the sale) | kind_is_fixed | not_of_this_kind |
 --   already_open | window_is_empty | purchase_max_lowered | feed_is_fixed | terms_are_fixed |
 --   sold_elsewhere | tickets_are_out | one_ticket_each | hold_and_keyword | not_an_activity |
 --   ends_before_start | ends_before_closing

@@ -17,7 +17,7 @@ local function past_of(history, grants, granted_at)
     granted_at = whole(granted_at, nil, "known granted_at") }
 end
 
--- True when the sale has forgotten some of this past.
+-- True when the sale lost some of this past.
 local function is_lost(past, history, grants, granted_at)
   if past.history == history then
     return grants < past.grants or grants == past.grants and granted_at ~= past.granted_at
@@ -26,7 +26,7 @@ local function is_lost(past, history, grants, granted_at)
   return past.history ~= "" and number <= history_number(past.history)
 end
 
--- Stops a sale that has forgotten some of this past, until it is resumed after the loss. `paused`
+-- Stops a sale that lost some of this past, until it is resumed after the loss. `paused`
 -- is its field before; the same again writes nothing.
 local function sale_stop(sale, past, paused)
   local known = whole(redis.call("HGET", sale, "known"), 0, "known")

@@ -57,12 +57,12 @@ pub fn explain(id: &SaleId, refusal: EditRefusal) -> String {
              it or let it close to stop booking, or change the keyword"
         ),
         EditRefusal::NotAnActivity => format!(
-            "sale {id} is no activity: only one has a place, times, a picture and a description, so \
+            "sale {id} is not an activity: only an activity has a place, times, a picture and a description, so \
              give it its keyword, too"
         ),
         EditRefusal::EndsBeforeStart => format!("the activity {id} would end before it starts"),
         EditRefusal::Forgot => format!(
-            "Redis has forgotten orders of sale {id}, so it is stopped: `seckill audit {id}` says what \
+            "Redis lost orders of sale {id}, so it is stopped: `seckill audit {id}` says what \
              to look at, and `seckill sale resume {id} --after-loss` lets it sell again"
         ),
         EditRefusal::BeingCleared => format!(

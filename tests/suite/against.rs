@@ -77,7 +77,7 @@ async fn what_was_acknowledged_and_is_missing_is_named() {
         let wrong = verdict["against"]["wrong"].as_array().expect("a list");
         let wrong: Vec<&str> = wrong.iter().filter_map(Value::as_str).collect();
         for words in [
-            format!("order {} was confirmed, and is held", orders[0]),
+            format!("order {} was confirmed, and is now held", orders[0]),
             format!("order {} of \"bo\" is missing", orders[1]),
             format!(
                 "unit \"sn-2\" of order {} is now of order {again}",

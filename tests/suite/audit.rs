@@ -455,7 +455,7 @@ async fn a_death_that_is_not_counted_or_counted_twice_is_named() {
     let most = "if most > deaths.most then";
     let sum = "redis.call(\"HINCRBY\", sale, \"gone\", deaths.more)";
     for (from, to, words) in [
-        (write, "", "buyer \"x\" has 2 dead orders, and 1 counted"),
+        (write, "", "buyer \"x\" has 2 dead orders, but 1 counted"),
         (
             add,
             "for _ = 1, 2 do deaths_add(sale.deaths, order.username) end",
@@ -505,7 +505,7 @@ async fn a_script_that_never_counts_is_named() {
     cancel_by(&mut world, &sale, "x", write, "").await;
     let said = only(&world, &sale, true).await;
     assert!(
-        said.contains("buyer \"x\" has 1 dead order, and 0 counted"),
+        said.contains("buyer \"x\" has 1 dead order, but 0 counted"),
         "{said}"
     );
     // Of a sale of the version before that is no wrong.

@@ -120,7 +120,6 @@ fn documents_are_plain() {
 }
 
 #[test]
-#[ignore = "comments, logs and errors still have turns that docs/STYLE.md bans"]
 fn code_is_plain() {
     let turns = project_turns();
     let rust = ["src", "tests"].into_iter();

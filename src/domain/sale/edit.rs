@@ -55,7 +55,7 @@ pub enum EditRefusal {
     EndsBeforeStart,
     /// The activity would be over while it can still be booked.
     EndsBeforeClosing,
-    /// Redis has forgotten orders of the sale.
+    /// Redis lost orders of the sale.
     Forgot,
     /// The sale is being reset or deleted.
     BeingCleared,

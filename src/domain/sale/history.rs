@@ -3,9 +3,9 @@
 //! A sale has a history, `N-word`. `N` grows with each new beginning that an operator decides, and
 //! the random word tells two beginnings with the same `N` apart. Within one history the number of
 //! granted orders only grows. So a store that shows another word, a smaller `N` or fewer grants
-//! than were acknowledged before has forgotten something.
+//! than were acknowledged before has lost something.
 //!
-//! `lua/lib/history.lua` judges by the same rule, before it grants anything.
+//! `lua/lib/history.lua` follows the same rule, before it grants anything.
 
 use std::fmt;
 
@@ -73,7 +73,7 @@ pub struct Past {
 }
 
 impl Past {
-    /// True when a store that shows `found` has forgotten something of this past.
+    /// True when a store that shows `found` has lost something of this past.
     pub fn is_lost_in(&self, found: &Self) -> bool {
         let (known, shown) = (&self.history, &found.history);
         if known.number != shown.number {

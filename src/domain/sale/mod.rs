@@ -111,7 +111,7 @@ impl Door {
 pub enum Stop {
     /// An operator paused it.
     Paused,
-    /// Redis has forgotten orders of it. Only an operator who resumes it after the loss ends this.
+    /// Redis lost orders of it. Only an operator who resumes it after the loss ends this.
     Forgot,
     /// It is being reset or deleted.
     BeingCleared,

@@ -186,7 +186,7 @@ async fn change(
         EditOutcome::Refused(refusal) => return Err(refused(id, refusal)),
     };
     context.admission.put(id);
-    // The change is made: if the sale cannot be shown now, it is not for sure that nothing was.
+    // The sale is changed, so an error here must not say that nothing was.
     let shown = context.store.sale_snapshot(id).await;
     let shown = shown.map_err(|error| {
         let detail = format!("it was {code}, but cannot be shown: {error}");

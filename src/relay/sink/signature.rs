@@ -9,7 +9,7 @@ use crate::config::Secret;
 pub struct Signer(Key);
 
 impl Signer {
-    /// Whoever has the same secret can verify what this signs.
+    /// Anyone with the same secret can verify the signature.
     pub fn new(secret: &Secret) -> Self {
         Self(Key::new(HMAC_SHA256, secret.expose().as_bytes()))
     }

@@ -243,7 +243,8 @@ impl Scan {
     }
 }
 
-/// A value as Redis keeps it. No limit is 0; an empty text is any other that is none.
+/// A value as Redis keeps it. A number that is not set is 0; all else that is not set is an empty
+/// text.
 fn stored(form: Form, value: TermValue) -> String {
     match (form, value) {
         (_, TermValue::Text(text)) => text,

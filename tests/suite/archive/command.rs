@@ -105,7 +105,7 @@ async fn the_command_makes_one_private_file_and_says_what_it_did() {
     fs::write(&file, "precious").expect("written");
     let refused = Ended::of(command(&world).arg("--to").arg(&file));
     assert_eq!(refused.code, Some(1));
-    assert!(refused.said.contains("is there already"), "{refused:?}");
+    assert!(refused.said.contains("exists already"), "{refused:?}");
     assert_eq!(fs::read_to_string(&file).expect("read"), "precious");
     fs::remove_file(&file).expect("removed");
 

@@ -105,7 +105,7 @@ const WRONG_PAYMENTS: &str = r#"
     deposit p al 1 --request-id=         2  request-id
     set p al 6 --if-balance 500          1  al has 505 cents, not 500; nothing was changed
     set p bo 6 --if-balance 0            1  bo has no account in event p
-    set p al 6 --if-balance 0505         2  no whole number
+    set p al 6 --if-balance 0505         2  not a whole number
     set p al 6 --if-balance 100000000000001  2  is not in
 "#;
 

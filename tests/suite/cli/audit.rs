@@ -14,7 +14,7 @@ const TAMPERINGS: &str = r#"
     RPUSH {a}:stock:a extra             RPOP {a}:stock:a              audit a         1 too many
     DECR {b}:stock:b                    INCR {b}:stock:b              audit b         1 missing
     HDEL {a}:orders ORDER               HSET {a}:orders ORDER RECORD  audit a --deep  \
-        is no living order
+        is not a living order
     HDEL {a}:buyers:a x                 HSET {a}:buyers:a x ORDER     audit a --deep  \
         the buyers' index does not name it
     # Far away: what is overdue, the expirer of the server takes out.
