@@ -49,7 +49,7 @@ local function record_of(name, id)
   end
   local order = order_read(id, record)
   if order.username ~= name or order.state == "held" then
-    error({ err = "UNREADABLE order " .. id .. " keeps its name" })
+    error({ err = "ERR order " .. id .. " keeps its name" })
   end
   return record, order
 end

@@ -61,6 +61,10 @@ local balance, keeps_accounts = account_balance(accounts, changes, username)
 local request = request_field(username, request_id)
 local before = redis.call("HGET", requests, request)
 redis.call("HLEN", orders)
+local shown, lines
+if before then
+  shown, lines = request_order(orders, before)
+end
 if target.lost then
   sale_stop(key, past, target.paused)
 end
@@ -74,7 +78,6 @@ local function nothing_new(answer, about)
 end
 
 if before then
-  local shown, lines = request_order(orders, before)
   local bid = lines[1].goods == goods and lines[1].bid
   if not bid or bid.requested ~= amount then
     return nothing_new("request_id_reused")

@@ -38,6 +38,7 @@ local function reply(...)
   return { ... }
 end
 
+redis.call("HLEN", deleted) -- raises here, before the first write, if it is not a hash
 local numbers = {}
 for n = 1, count do
   local id, sale = ARGV[n + 2], KEYS[4 * n + 8]

@@ -65,6 +65,18 @@ local request = request_field(username, request_id)
 local before = redis.call("HGET", requests, request)
 redis.call("HLEN", orders)
 redis.call("ZCARD", holds)
+local shown, lines_before
+if before then
+  shown, lines_before = request_order(orders, before)
+end
+for _, line in ipairs(lines) do
+  if line.sale.lost then
+    sale_known(line.key)
+  end
+end
+
+-- A sale that lost orders is stopped, whatever the answer is.
+
 for _, line in ipairs(lines) do
   if line.sale.lost then
     sale_stop(line.key, line.past, line.sale.paused)
@@ -80,7 +92,6 @@ local function nothing_new(answer, about)
 end
 
 if before then
-  local shown, lines_before = request_order(orders, before)
   if not basket_is(lines, lines_before) then
     return nothing_new("request_id_reused", lines[1].goods)
   end

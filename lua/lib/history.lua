@@ -26,10 +26,15 @@ local function is_lost(past, history, grants, granted_at)
   return past.history ~= "" and number <= history_number(past.history)
 end
 
+-- The largest number of a history that a server knew of a sale that was stopped.
+local function sale_known(sale)
+  return whole(redis.call("HGET", sale, "known"), 0, "known")
+end
+
 -- Stops a sale that lost some of this past, until it is resumed after the loss. `paused`
 -- is its field before; the same again writes nothing.
 local function sale_stop(sale, past, paused)
-  local known = whole(redis.call("HGET", sale, "known"), 0, "known")
+  local known = sale_known(sale)
   local number = history_number(past.history)
   if paused ~= "forgot" or known < number then
     redis.call("HSET", sale, "paused", "forgot", "known", math.max(known, number))

@@ -87,7 +87,7 @@ impl Memory {
 
     /// Checks a reply that says that the sale does not exist, if `recalled` was known of it, before
     /// `deadline`. True if Redis lost the sale: then it must not be treated as one that never
-    /// existed. never was.
+    /// existed.
     ///
     /// # Errors
     /// [`Failure::Busy`] if Redis does not say whether an operator deleted the sale.

@@ -115,7 +115,7 @@ impl Admission {
     /// Decides one basket, within the timeout.
     ///
     /// # Errors
-    /// [`Failure::Busy`]: not executed. Any other failure: it may have been executed. Sending the
+    /// As [`Failure`] says. Sending the
     /// same request again is safe.
     pub async fn place(
         &self,
@@ -147,7 +147,7 @@ impl Admission {
     /// Decides one attempt at `door`, within the timeout.
     ///
     /// # Errors
-    /// [`Failure::Busy`]: not executed. Any other failure: it may have been executed. The same
+    /// As [`Failure`] says. The same
     /// buyer may safely ask again.
     pub async fn grab(
         &self,
@@ -204,8 +204,7 @@ impl Admission {
     /// next attempt at this server reaches them.
     ///
     /// # Errors
-    /// [`Failure::Busy`] when it was certainly not executed; anything else means that it may have
-    /// been, and that the same may safely be asked again.
+    /// As [`Failure`] says. The same may safely be asked again.
     pub async fn cancel(&self, id: &OrderId, caller: &Caller) -> Result<ChangeOutcome> {
         let outcome = self.store.order_cancel(id, caller).await?;
         if let ChangeOutcome::Changed(order) = &outcome {

@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_refuses_travels_in_whole_batchs_in_order() {
+    fn what_nobody_refuses_travels_in_whole_batches_in_order() {
         let mut play = Play::new(250);
         while play.step(|_| false, false) {}
         assert_eq!(play.posts, 3);

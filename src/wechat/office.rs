@@ -93,8 +93,11 @@ impl Office {
         };
         let (body, outcome) = answered.unwrap_or_else(|error| {
             tracing::warn!(command = label, %error, "cannot answer a message: sending an apology");
-            let busy = Reply::text(wording::BUSY);
-            (body(&message, &busy), error.label())
+            let apology = Reply::text(match error {
+                Failure::Busy(_) | Failure::Unknown(_) => wording::BUSY,
+                Failure::Unreadable(_) => wording::UNREADABLE,
+            });
+            (body(&message, &apology), error.label())
         });
         self.metrics.chat.answered(label, outcome);
         body

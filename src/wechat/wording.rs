@@ -20,6 +20,8 @@ const TEXT_BYTES_MAX: usize = 2_048;
 pub const UNCLEAR: &str = "对不起，没有找到您需要的信息:(";
 /// If nothing can be answered now.
 pub const BUSY: &str = "对不起，服务器现在有点忙，暂时不能给您答复 T T";
+/// The data of a ticket or an activity are damaged: asking again does not help.
+pub const UNREADABLE: &str = "对不起，数据无法读取，请联系主办方。";
 /// If nothing can be booked.
 pub const NO_ACTIVITIES: &str = "您好，现在没有推荐的抢票活动哟~";
 /// For a keyword or an id that is not on show.

@@ -161,7 +161,7 @@ async fn the_restart_after_a_crash_has_the_same_rules() {
     let away = folder.path().join("manifest.away");
     std::fs::rename(&manifest, &away).expect("moved");
     signal("-KILL", redis_of(data_dir).await);
-    let refused = "ERROR seckill::private_redis::watch: the private Redis does not start";
+    let refused = "ERROR seckill::private_redis::watch: cannot start the private Redis";
     until("a refused restart", || record.logged().contains(refused)).await;
     assert_eq!(server.buyer.code("/seckill", "a", "y", "1").await, "busy");
     std::fs::rename(&away, &manifest).expect("moved back");
@@ -184,7 +184,7 @@ async fn the_restart_after_a_crash_has_the_same_rules() {
         "{logged}"
     );
     assert_eq!(
-        logged.matches("does not start").count(),
+        logged.matches("cannot start the private Redis").count(),
         1,
         "said once: {logged}"
     );

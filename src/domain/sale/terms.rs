@@ -1,8 +1,8 @@
 //! The terms of a sale: every field that an operator decides is one row of one table.
 //!
 //! The flags of the command line, the bodies of the operators' endpoint, the fields in Redis, the
-//! log and `sale show` all walk over this table. To add a term, write its row, keep it in [`Sale`],
-//! and read it in `store/sales/snapshot.rs`.
+//! log and `sale show` all walk over this table. To add a term, write its row here and in
+//! `lua/lib/terms.lua`, keep it in [`Sale`], and read it in `store/sales/snapshot.rs`.
 
 use super::activity::{Activity, Keyword};
 use super::offer::{Target, Units};
@@ -205,6 +205,18 @@ mod tests {
                 "{term:?}"
             );
         }
+    }
+
+    /// The script has a table of its own: a term that it lacks would be refused there.
+    #[test]
+    fn the_script_has_the_same_terms() {
+        let script = include_str!("../../../lua/lib/terms.lua");
+        let table = script.split_once("local terms = {").expect("a table").1;
+        let table = table.split_once("\n}").expect("its end").0;
+        let rows = table.split(['\n', ',']).map(str::trim);
+        let names = rows.filter_map(|row| row.split_once(" = "));
+        let names: BTreeSet<_> = names.map(|(name, _)| name).collect();
+        assert_eq!(names, TERMS.iter().map(|term| term.name).collect());
     }
 
     #[test]

@@ -171,6 +171,9 @@ async fn shown(
 fn failed(error: &Failure) -> Problem {
     match error {
         Failure::Busy(_) => Problem::later("busy", error.to_string()),
-        other => Problem::unknown(format!("{other}; the same again is safe while nobody bids")),
+        Failure::Unknown(_) => {
+            Problem::unknown(format!("{error}; the same again is safe while nobody bids"))
+        }
+        Failure::Unreadable(_) => Problem::unreadable(error.to_string()),
     }
 }

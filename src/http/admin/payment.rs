@@ -142,9 +142,10 @@ fn refused(event: &Event, payment: &Payment, refusal: PayRefusal) -> Problem {
 fn failed(error: &Failure) -> Problem {
     match error {
         Failure::Busy(_) => Problem::later("busy", error.to_string()),
-        other => {
-            let safe = format!("{other}; the same request again is safe: it is done once");
+        Failure::Unknown(_) => {
+            let safe = format!("{error}; the same request again is safe: it is done once");
             Problem::later("unknown", safe)
         }
+        Failure::Unreadable(_) => Problem::unreadable(error.to_string()),
     }
 }

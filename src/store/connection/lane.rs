@@ -5,8 +5,7 @@
 //! A network (NAT, load balancers) may forget a quiet connection and tell neither end. So a lane
 //! that was unused for a while is asked for a sign of life before the next call. If none comes in
 //! time, a new connection is opened as well, and the first of the two to answer is used: Redis may
-//! just be far away. A lane in use has no such cost. may also be far away. A lane in use pays
-//! nothing for that.
+//! just be far away. A lane in use has no such cost.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -52,7 +52,7 @@ impl Store {
     /// once, and creates those that do not exist. Safe to repeat while nobody bids.
     ///
     /// # Errors
-    /// [`Failure::Busy`]: not executed. Any other failure: it may have been executed.
+    /// As [`Failure`] says.
     pub async fn account_set(
         &self,
         event: &Event,

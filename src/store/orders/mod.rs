@@ -129,7 +129,7 @@ impl Store {
     /// Confirms a held order. Safe to repeat.
     ///
     /// # Errors
-    /// [`Failure::Busy`]: not executed. Any other failure: it may have been executed.
+    /// As [`Failure`] says.
     pub async fn order_confirm(&self, id: &OrderId) -> Result<ChangeOutcome> {
         self.order_change(Change::Confirm, id, &Caller::Operator)
             .await

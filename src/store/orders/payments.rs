@@ -14,8 +14,7 @@ impl Store {
     /// Makes a payment. A repeat gets the first answer and pays nothing.
     ///
     /// # Errors
-    /// [`Failure::Busy`](crate::failure::Failure::Busy) when nothing was executed; anything else
-    /// means that it may have been.
+    /// As [`Failure`](crate::failure::Failure) says.
     pub async fn account_pay(&self, event: &Event, payment: &Payment) -> Result<PayOutcome> {
         let keys = self.keys.of_payment(event.as_str());
         let call = ACCOUNT_PAY

@@ -4,7 +4,7 @@
 //! The number rises at once. It falls when a replica has been away for [`Peak::gone`], and not
 //! before: a replica that has just left may be the next master, and must have every order that is
 //! acknowledged until the failover. If nothing is recorded of a master, the number must first be
-//! stable. stand still.
+//! stable.
 
 use std::time::{Duration, Instant};
 

@@ -106,7 +106,7 @@ impl Store {
     /// is created in it while this searches for its sales.
     ///
     /// # Errors
-    /// [`Failure::Busy`]: not executed. Any other failure: it may have been executed. A repeat is
+    /// As [`Failure`] says. A repeat is
     /// safe.
     pub async fn event_delete(&self, event: &str, force: Force) -> Result<ClearOutcome> {
         let deleted = self.event_delete_whole(event, force).await;

@@ -50,8 +50,7 @@ impl Store {
     /// what Redis has now.
     ///
     /// # Errors
-    /// [`Failure::Busy`](crate::failure::Failure::Busy) when nothing was executed; anything else
-    /// means that it may have been. It may safely be sent again.
+    /// As [`Failure`](crate::failure::Failure) says. It may safely be sent again.
     pub async fn sale_resume(&self, id: &SaleId) -> Result<ResumeOutcome> {
         let keys = [self.keys.sale(id), self.keys.deleted(id.event())];
         let call = SALE_RESUME.on(&keys).arg(id.as_str()).arg(new_word());

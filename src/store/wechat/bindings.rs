@@ -24,7 +24,7 @@ impl Store {
     /// Binds an openid and a number to each other. Safe to repeat.
     ///
     /// # Errors
-    /// [`Failure::Busy`]: not executed. Any other failure: it may have been executed.
+    /// As [`Failure`] says.
     pub async fn number_bind(&self, openid: &OpenId, number: &Number) -> Result<BindOutcome> {
         let keys = self.keys.of_bindings();
         let call = NUMBER_BIND.on(&keys);

@@ -135,7 +135,7 @@ impl Store {
     /// or answered it.
     ///
     /// # Errors
-    /// [`Failure::Busy`]: not executed. Any other failure: it may have been executed.
+    /// As [`Failure`] says.
     pub async fn reply_keep(&self, claim: &Claim, reply: &str) -> Result<SettleOutcome> {
         let keys = [self.keys.reply(&claim.key.0)];
         let call = REPLY_KEEP.on(&keys);

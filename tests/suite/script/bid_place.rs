@@ -372,6 +372,24 @@ async fn wrong_calls_raise() {
     }
 }
 
+/// Also where the call would stop a target that lost bids: this server knows of five.
+#[tokio::test]
+async fn broken_data_raises_before_a_target_that_lost_bids_is_stopped() {
+    let args = [&ARGS[..6], &["1-x", "5", "9"]].concat();
+    let seeds: [Words; 1] = [&["HSET", "sale", "kind", "target"]];
+    let cases: [(Words, &str); 2] = [
+        (
+            &["HSET", "requests", "x\tr", "p-lost"],
+            "order p-lost of a request is missing",
+        ),
+        (
+            &["HSET", "sale", "known", "x"],
+            "known is not a whole number",
+        ),
+    ];
+    assert_broken_data_raises(&BID_PLACE, &KEYS, &args, &seeds, cases).await;
+}
+
 #[tokio::test]
 async fn broken_data_raises_before_the_first_write() {
     let seeds: [Words; 3] = [

@@ -40,3 +40,12 @@ async fn broken_data_raises_before_the_first_write() {
     let args = ["1", "1", "a"];
     assert_broken_data_raises(&EVENT_DELETE, &KEYS, &args, &seeds, cases).await;
 }
+
+/// Also of an event without sales, where no number of a history is looked up.
+#[tokio::test]
+async fn a_broken_key_raises_before_the_first_write_without_sales() {
+    let seeds: [Words; 1] = [&["HSET", "orders", "a-1", "x"]];
+    let cases: [(Words, &str); 1] = [(&["SET", "deleted", "x"], "WRONGTYPE")];
+    let (keys, args) = (&KEYS[..11], ["1", "1"]);
+    assert_broken_data_raises(&EVENT_DELETE, keys, &args, &seeds, cases).await;
+}

@@ -646,6 +646,30 @@ async fn broken_data_raises_before_the_first_write() {
     assert_broken_data_raises(&ORDER_PLACE, &keys, &args, &seeds, cases).await;
 }
 
+/// Also where the call would stop a sale that lost orders: this server knows of five.
+#[tokio::test]
+async fn broken_data_raises_before_a_sale_that_lost_orders_is_stopped() {
+    let keys = [&KEYS[..], &["sale2", "stock2", "buyers2", "gone2"]].concat();
+    let args = [
+        "x", "r", "e-1", "0", "e.a", "1", "1-x", "5", "9", "e.b", "1", "1-x", "5", "9",
+    ];
+    let seeds: [Words; 2] = [
+        &["HSET", "sale", "kind", "list"],
+        &["HSET", "sale2", "kind", "counter"],
+    ];
+    let cases: [(Words, &str); 2] = [
+        (
+            &["HSET", "requests", "x\tr", "e-lost"],
+            "order e-lost of a request is missing",
+        ),
+        (
+            &["HSET", "sale2", "known", "x"],
+            "known is not a whole number",
+        ),
+    ];
+    assert_broken_data_raises(&ORDER_PLACE, &keys, &args, &seeds, cases).await;
+}
+
 /// What a placement does, in the plainest words: the model that the script must agree with.
 #[derive(Default)]
 struct Model {

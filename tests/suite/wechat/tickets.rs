@@ -16,6 +16,7 @@ use crate::support::terms::term_text;
 use crate::support::wechat::{
     BUSY, FAR, Follower, Heard, SITE, TOKEN, booking, deliver, event, office, on_show, text,
 };
+use seckill::wechat::wording::UNREADABLE;
 
 const BOOKED: &str = "恭喜您，抢票成功！";
 const BEFORE: &str = "您已经抢到票了，请不要重复抢票！";
@@ -336,7 +337,7 @@ async fn an_unreadable_ticket_hides_no_other() {
     assert!(logged.lines().any(named), "{logged}");
     // Nothing is known of the broken one, not even whether it is the last one.
     for words in ["取票 poor", "退票 poor", "抢票 poor"] {
-        assert_eq!(said(&says(words).await), ("text", BUSY), "{words}");
+        assert_eq!(said(&says(words).await), ("text", UNREADABLE), "{words}");
     }
     let check_in = async |sale: &str| {
         let body = format!(r#"{{"sale":"{sale}","number":"2019010001"}}"#);
@@ -346,7 +347,7 @@ async fn an_unreadable_ticket_hides_no_other() {
     };
     assert_eq!(check_in("poor").await, "unreadable");
     assert_eq!(check_in("good").await, "checked_in");
-    assert_eq!(said(&says("查票").await), ("text", BUSY));
+    assert_eq!(said(&says("查票").await), ("text", UNREADABLE));
     let metrics = server.buyer.get("/metrics").await.body;
     for (command, times) in [("tickets", 2), ("return", 1)] {
         let labels = format!(r#"command="{command}",outcome="unreadable""#);

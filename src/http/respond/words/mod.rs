@@ -1,4 +1,4 @@
-//! Every sentence that buyers, shops and check-in staff get in an answer, in both languages.
+//! The sentences that buyers, shops and check-in staff get in an answer, in both languages.
 //!
 //! The pages of the ticket office have theirs in `templates/wechat`, its chat in
 //! [`crate::wechat::wording`]. Operators get English only, beside the rules of

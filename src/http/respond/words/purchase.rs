@@ -21,10 +21,10 @@ pub const REQUEST_UNKNOWN: Text = text(
     "结果未知，请用同一 request_id 重新发送该请求。",
     "The outcome is unknown; please send the same request, with its request_id, again.",
 );
-/// The order of the buyer cannot be read.
+/// The order of the buyer, or the sale, cannot be read.
 pub const UNREADABLE: Text = text(
-    "订单数据无法读取，请联系商家。",
-    "Your order cannot be read; please contact the shop.",
+    "数据无法读取，请联系商家。",
+    "The data of this sale or of your order cannot be read; please contact the shop.",
 );
 
 /// The sentence of a sale for a buyer who gets nothing.
