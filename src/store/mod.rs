@@ -75,7 +75,8 @@ impl Store {
     /// every wait of a buyer.
     ///
     /// # Errors
-    /// [`Error::Config`]: it is not an address, or one of its files cannot be used.
+    /// [`Error::Config`](error::Error::Config): it is not an address, or one of its files cannot be
+    /// used.
     pub fn new(
         access: impl Into<RedisAccess>,
         prefix: &str,
@@ -131,7 +132,7 @@ impl Store {
     /// operators.
     ///
     /// # Errors
-    /// [`Error::Config`] when they cannot be made.
+    /// [`Error::Config`](error::Error::Config) when they cannot be made.
     pub fn with_own_connections(mut self) -> error::Result<Self> {
         self.pool = Pool::new(&self.link, &self.replicas, self.timeout, self.patience)?;
         self.scans = Arc::new(Scans::new());

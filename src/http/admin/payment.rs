@@ -149,3 +149,22 @@ fn failed(error: &Failure) -> Problem {
         Failure::Unreadable(_) => Problem::unreadable(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_payment_may_be_asked_for_again_and_a_damaged_account_may_not() {
+        let unknown = failed(&Failure::Unknown("late".to_owned()));
+        assert_eq!(unknown.code(), "unknown");
+        assert!(
+            unknown
+                .to_string()
+                .contains("the same request again is safe")
+        );
+        let damaged = failed(&Failure::Unreadable("x".to_owned()));
+        assert_eq!(damaged.code(), "unreadable");
+        assert!(!damaged.to_string().contains("again"));
+    }
+}

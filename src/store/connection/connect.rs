@@ -18,7 +18,8 @@ impl Link {
     /// Opens a shared connection, driven by the current runtime, and asks whether it may be used.
     ///
     /// # Errors
-    /// [`Failure::Busy`]: it cannot be opened, or must not be used. No script has been sent.
+    /// [`Failure::Busy`](crate::failure::Failure::Busy): it cannot be opened, or must not be used.
+    /// No script has been sent.
     pub async fn connect(&self, connect_timeout: Duration) -> Result<Live> {
         let mut live = self.open(connect_timeout).await?;
         let mut clock = live.clone();

@@ -27,7 +27,7 @@ const TAMPERINGS: &str = r#"
     HSET {a}:orders ORDER REQUESTED     HSET {a}:orders ORDER RECORD  audit a --deep  \
         the index of requests does not name
     HSET {a}:orders ORDER ONE_UNIT      HSET {a}:orders ORDER RECORD  audit a --deep  \
-        names 2 units and counts 1
+        names 2 units but counts 1
     HSET {a}:orders ORDER ?             HSET {a}:orders ORDER RECORD  audit a --deep  cannot be read
     LSET {a}:stock:a 0 sn-1             LSET {a}:stock:a 0 sn-3       audit a --deep  in stock
 "#;

@@ -595,6 +595,36 @@ async fn decide(world: &mut World, source: &str, bid: &Bid) -> BidOutcome {
         .expect("understood")
 }
 
+/// What is left to the targets and what the users have: in Redis, and by the model.
+async fn stands(
+    world: &World,
+    targets: &[SaleId],
+    model: &Model,
+) -> (Vec<Option<u64>>, Vec<Option<u64>>) {
+    let mut stands = (Vec::new(), Vec::new());
+    for (target, sale) in targets.iter().enumerate() {
+        stands.0.push(Some(world.left(sale).await));
+        stands.1.push(Some(model.left[target]));
+    }
+    for user in 0..=USERS {
+        stands.0.push(world.balance("e", &format!("u{user}")).await);
+        stands.1.push(model.balances[user]);
+    }
+    stands
+}
+
+/// What a recount says against these targets.
+async fn recounted(world: &World, targets: &[SaleId]) -> Result<(), String> {
+    for sale in targets {
+        let judged = world.store.recount(sale, &|_| {}).await.expect("recount");
+        let violations = judged.expect("the sale exists").violations;
+        if !violations.is_empty() {
+            return Err(format!("{violations:?}"));
+        }
+    }
+    Ok(())
+}
+
 /// Lets the script of this source and the model do the same; what they do not agree about.
 async fn judge(source: &str, case: &Case, judge: Judge) -> Result<(), String> {
     let mut world = World::new().await;
@@ -666,28 +696,13 @@ async fn judge(source: &str, case: &Case, judge: Judge) -> Result<(), String> {
             }
         }
         if judge == Judge::Everybody {
-            let mut stands = (Vec::new(), Vec::new());
-            for (target, sale) in targets.iter().enumerate() {
-                stands.0.push(Some(world.left(sale).await));
-                stands.1.push(Some(model.left[target]));
-            }
-            for user in 0..=USERS {
-                stands.0.push(world.balance("e", &format!("u{user}")).await);
-                stands.1.push(model.balances[user]);
-            }
+            let stands = stands(&world, &targets, &model).await;
             if said.0 != said.1 || stands.0 != stands.1 {
                 return Err(format!("{step:?}: {said:?} {stands:?}"));
             }
         }
     }
-    for sale in &targets {
-        let judged = world.store.recount(sale, &|_| {}).await.expect("recount");
-        let violations = judged.expect("the sale exists").violations;
-        if !violations.is_empty() {
-            return Err(format!("{violations:?}"));
-        }
-    }
-    Ok(())
+    recounted(&world, &targets).await
 }
 
 fn on_a_runtime<T>(work: impl Future<Output = T>) -> T {

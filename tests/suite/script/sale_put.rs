@@ -23,76 +23,44 @@ fn edit() -> SaleEdit {
 async fn a_sale_is_created_once_and_then_changed() {
     let world = World::new().await;
     let id = sale_id("spring.tea");
+    let put = async |edit: &SaleEdit| world.store.sale_put(&id, edit).await.expect("answered");
     let titled = SaleEdit {
         title: Some(term_text("茶")),
         ..edit()
     };
-    let put = |edit: SaleEdit| {
-        let (store, id) = (world.store.clone(), id.clone());
-        async move { store.sale_put(&id, &edit).await.expect("answered") }
-    };
-    assert_eq!(
-        put(titled.clone()).await,
-        EditOutcome::Refused(EditRefusal::NoSuchSale)
-    );
+    let none = EditOutcome::Refused(EditRefusal::NoSuchSale);
+    assert_eq!(put(&titled).await, none);
     let create = SaleEdit {
         kind: Some(StockKind::List),
         opens_at: Some(Some(5)),
         ..edit()
     };
-    assert_eq!(put(create.clone()).await, EditOutcome::Created);
-    assert_eq!(put(create).await, EditOutcome::Updated);
-    assert_eq!(put(titled).await, EditOutcome::Updated);
-    assert_eq!(
-        put(SaleEdit {
-            purchase_max: Some(term_number(9)),
-            ..edit()
-        })
-        .await,
-        EditOutcome::Updated
-    );
-    assert_eq!(
-        put(SaleEdit {
-            closes_at: Some(Some(7)),
-            ..edit()
-        })
-        .await,
-        EditOutcome::Updated
-    );
-    assert_eq!(
-        put(SaleEdit {
-            paused: Some(true),
-            ..edit()
-        })
-        .await,
-        EditOutcome::Updated
-    );
-    let sale = world
-        .store
-        .sale_snapshot(&id)
-        .await
-        .expect("read")
-        .expect("exists")
-        .sale;
+    assert_eq!(put(&create).await, EditOutcome::Created);
+    let limit = SaleEdit {
+        purchase_max: Some(term_number(9)),
+        ..edit()
+    };
+    let closing = SaleEdit {
+        closes_at: Some(Some(7)),
+        ..edit()
+    };
+    let paused = SaleEdit {
+        paused: Some(true),
+        ..edit()
+    };
+    for change in [&create, &titled, &limit, &closing, &paused] {
+        assert_eq!(put(change).await, EditOutcome::Updated, "{change:?}");
+    }
+    let sale = stored(&world, &id).await;
     assert_eq!((sale.title.as_str(), sale.kind()), ("茶", StockKind::List));
     assert_eq!((sale.opens_at, sale.closes_at), (Some(5), Some(7)));
     assert_eq!((sale.purchase_max(), sale.stop), (9, Some(Stop::Paused)));
-    assert_eq!(
-        put(SaleEdit {
-            opens_at: Some(None),
-            ..edit()
-        })
-        .await,
-        EditOutcome::Updated
-    );
-    let sale = world
-        .store
-        .sale_snapshot(&id)
-        .await
-        .expect("read")
-        .expect("exists")
-        .sale;
-    assert_eq!(sale.opens_at, None);
+    let unbounded = SaleEdit {
+        opens_at: Some(None),
+        ..edit()
+    };
+    assert_eq!(put(&unbounded).await, EditOutcome::Updated);
+    assert_eq!(stored(&world, &id).await.opens_at, None);
 }
 
 #[tokio::test]
@@ -306,29 +274,27 @@ async fn the_limit_of_orders_is_20_and_may_change_at_any_time() {
     assert_eq!(stored, [None; 3], "a target counts none");
 }
 
+fn bid_min(cents: u64) -> SaleEdit {
+    SaleEdit {
+        bid_min: Some(term_number(cents)),
+        ..edit()
+    }
+}
+
+fn bonus_bp(points: u64) -> SaleEdit {
+    SaleEdit {
+        bonus_bp: Some(term_number(points)),
+        ..edit()
+    }
+}
+
 #[tokio::test]
-async fn a_target_has_its_own_terms_and_they_stay_once_there_are_bids() {
+async fn a_target_has_its_own_terms() {
     let world = World::new().await;
     let list = world.sale("list", StockKind::List, 1).await;
     let loan = world.sale("loan", StockKind::Target, 100).await;
     let put = async |id: &SaleId, edit: &SaleEdit| {
         world.store.sale_put(id, edit).await.expect("answered")
-    };
-    let bid_min = |cents| SaleEdit {
-        bid_min: Some(term_number(cents)),
-        ..edit()
-    };
-    let bonus_bp = |points| SaleEdit {
-        bonus_bp: Some(term_number(points)),
-        ..edit()
-    };
-    let purchase_max = SaleEdit {
-        purchase_max: Some(term_number(1)),
-        ..edit()
-    };
-    let hold = SaleEdit {
-        hold: Some(term_number(5_000)),
-        ..edit()
     };
     let never = EditOutcome::Refused(EditRefusal::NotOfThisKind);
     for wrong in [bid_min(1), bonus_bp(0)] {
@@ -339,6 +305,14 @@ async fn a_target_has_its_own_terms_and_they_stay_once_there_are_bids() {
         };
         assert_eq!(put(&sale_id("new"), &created).await, never);
     }
+    let purchase_max = SaleEdit {
+        purchase_max: Some(term_number(1)),
+        ..edit()
+    };
+    let hold = SaleEdit {
+        hold: Some(term_number(5_000)),
+        ..edit()
+    };
     for wrong in [purchase_max, hold, at_most(Some(20))] {
         assert_eq!(put(&loan, &wrong).await, never, "{wrong:?}");
     }
@@ -346,48 +320,40 @@ async fn a_target_has_its_own_terms_and_they_stay_once_there_are_bids() {
         hold: Some(None),
         ..edit()
     };
-    let no_keyword = no_keyword();
-    for right in [
-        at_most(None),
-        bid_min(20),
-        bonus_bp(5),
-        no_hold,
-        no_keyword,
-        bid_min(10),
-        bonus_bp(50),
-    ] {
-        assert_eq!(put(&loan, &right).await, EditOutcome::Updated);
+    let terms = [bid_min(20), bonus_bp(5), bid_min(10), bonus_bp(50)];
+    for right in [at_most(None), no_hold, no_keyword()].iter().chain(&terms) {
+        assert_eq!(put(&loan, right).await, EditOutcome::Updated, "{right:?}");
     }
+    world.assert_holds(&loan).await;
+}
+
+#[tokio::test]
+async fn the_terms_of_a_target_stay_once_there_are_bids() {
+    let mut world = World::new().await;
+    let loan = world.sale("loan", StockKind::Target, 100).await;
+    world.put(&loan, &bid_min(10)).await;
+    world.put(&loan, &bonus_bp(50)).await;
     let bid = world.accepted("x", "r", &loan, 50).await;
     let (line, accepted) = bid.bid().expect("a bid");
     assert_eq!((line.purchase, accepted.bonus), (50, 0));
     let key = world.store.keys().sale(&loan);
-    let fields: Vec<String> = {
-        let mut raw = world.raw.clone();
-        let mut get = redis::cmd("HMGET");
-        get.arg(&key).arg(&["bid_min", "bonus_bp"]);
-        get.query_async(&mut raw).await.expect("read")
-    };
+    let fields: Vec<String> = world.run(&["HMGET", &key, "bid_min", "bonus_bp"]).await;
     assert_eq!(fields, ["10", "50"]);
+
+    let put = async |edit: &SaleEdit| world.store.sale_put(&loan, edit).await.expect("answered");
+    let fixed = EditOutcome::Refused(EditRefusal::TermsAreFixed);
     for wrong in [bid_min(9), bid_min(11), bonus_bp(49), bonus_bp(0)] {
-        let refused = put(&loan, &wrong).await;
-        assert_eq!(
-            refused,
-            EditOutcome::Refused(EditRefusal::TermsAreFixed),
-            "{wrong:?}"
-        );
+        assert_eq!(put(&wrong).await, fixed, "{wrong:?}");
     }
     for same in [bid_min(10), bonus_bp(50)] {
-        assert_eq!(put(&loan, &same).await, EditOutcome::Updated, "{same:?}");
+        assert_eq!(put(&same).await, EditOutcome::Updated, "{same:?}");
     }
     let later = SaleEdit {
         opens_at: Some(Some(99_999_999_999_999)),
         ..edit()
     };
-    assert_eq!(
-        put(&loan, &later).await,
-        EditOutcome::Refused(EditRefusal::AlreadyOpen)
-    );
+    let open = EditOutcome::Refused(EditRefusal::AlreadyOpen);
+    assert_eq!(put(&later).await, open);
     world.assert_holds(&loan).await;
 }
 
@@ -459,13 +425,25 @@ async fn a_keyword_makes_an_activity_and_none_takes_it_off_show() {
         assert_eq!(put(&id, &keyword("k")).await, EditOutcome::Updated);
         said.keyword = Keyword::parse("k").ok();
         assert_eq!(activity(&id).await, Some(said.clone()));
-        // What it is may change when there are tickets, too.
-        let reopened = SaleEdit {
-            closes_at: Some(None),
-            ends_at: Some(None),
-            ..edit()
+        world.assert_holds(&id).await;
+    }
+}
+
+#[tokio::test]
+async fn what_an_activity_says_may_change_when_there_are_tickets() {
+    let mut world = World::new().await;
+    for kind in [StockKind::List, StockKind::Counter] {
+        let id = world.sale(kind.as_str(), kind, 5).await;
+        let full = SaleEdit {
+            place: Some(term_text("大礼堂")),
+            starts_at: Some(Some(5)),
+            closes_at: Some(Some(99_999_999_999_999)),
+            ends_at: Some(Some(99_999_999_999_999)),
+            picture: Some(term_text("http://a/b.png")),
+            description: Some(term_text("two\nlines")),
+            ..keyword("k")
         };
-        assert_eq!(put(&id, &reopened).await, EditOutcome::Updated);
+        world.put(&id, &full).await;
         world.granted(&id, "x", 1).await;
         let emptied = SaleEdit {
             place: Some(None),
@@ -475,14 +453,9 @@ async fn a_keyword_makes_an_activity_and_none_takes_it_off_show() {
             description: Some(None),
             ..SaleEdit::default()
         };
-        assert_eq!(put(&id, &emptied).await, EditOutcome::Updated);
+        world.put(&id, &emptied).await;
         let key = world.store.keys().sale(&id);
-        let mut raw = world.raw.clone();
-        let fields: Vec<String> = redis::cmd("HKEYS")
-            .arg(key)
-            .query_async(&mut raw)
-            .await
-            .expect("read");
+        let fields: Vec<String> = world.run(&["HKEYS", &key]).await;
         assert!(fields.contains(&"keyword".to_owned()), "{fields:?}");
         for gone in ["place", "starts_at", "ends_at", "picture", "description"] {
             assert!(!fields.iter().any(|field| field == gone), "{fields:?}");

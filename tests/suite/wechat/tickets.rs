@@ -14,7 +14,7 @@ use crate::support::process::{Record, ServerProcess, free_address};
 use crate::support::redis::World;
 use crate::support::terms::term_text;
 use crate::support::wechat::{
-    BUSY, FAR, Follower, Heard, SITE, TOKEN, booking, deliver, event, office, on_show, text,
+    FAR, Follower, Heard, SITE, TOKEN, booking, deliver, event, office, on_show, text,
 };
 use seckill::wechat::wording::UNREADABLE;
 

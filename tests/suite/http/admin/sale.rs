@@ -114,7 +114,7 @@ const WRONG_SALES: &str = r#"
     a      {"keyword":"k"}                        409 sold_elsewhere    has granted orders
     b      {"kind":"list","keyword":"k","purchase_max":2}  409 one_ticket_each   one ticket
     b      {"kind":"list","keyword":"k","hold":"15m"}  409 hold_and_keyword  an activity with a hold
-    a      {"place":"x"}                          409 not_an_activity   is no activity
+    a      {"place":"x"}                          409 not_an_activity   is not an activity
     b      {"kind":"list","keyword":"k","starts_at":2,"ends_at":1}  409 ends_before_start  \
         would end before it starts
     b      {"kind":"list","keyword":"k","closes_at":2,"ends_at":1}  409 ends_before_closing  \

@@ -1,4 +1,4 @@
-//! Gates (`src/admission/gate.rs`) under changes: restocks of both kinds, removals, pauses,
+//! Gates (`src/admission/gate/`) under changes: restocks of both kinds, removals, pauses,
 //! restarts, in any order. A gate may lag, for a bounded time; it may never refuse a buyer whose
 //! order it has seen, and never stay closed. The controls: a door that never opens again, and the
 //! lies that the model must convict.
