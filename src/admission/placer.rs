@@ -1,9 +1,9 @@
-//! The placer: decides placements, each in one script call of its own, on a lane of its own, so
-//! that the doors never wait for them.
+//! The placer: decides baskets, each in one script call, on a lane of its own, so that other
+//! attempts never wait for them.
 //!
 //! It asks no gate: only Redis knows whether a request got an order before. But it tells the gates
-//! of every sale that an answer is about, before the answer goes out: who knows of an order by
-//! this process is never told by a gate of it that there is nothing left.
+//! of every sale that an answer is about, before the answer goes out. So a buyer who was shown an
+//! order by this process is never refused by one of its gates.
 
 use std::time::Instant;
 

@@ -52,7 +52,7 @@ pub enum SaleCommand {
         /// Its id
         #[arg(value_parser = SaleId::parse)]
         id: SaleId,
-        /// Sell on from what Redis has, after it has forgotten orders of the sale: the only way on
+        /// Sell on with the orders that Redis has, after it lost orders of the sale: the only way on
         /// for a sale that was stopped by that
         #[arg(long)]
         after_loss: bool,

@@ -32,7 +32,7 @@ const LOOK_PAUSE: Duration = Duration::from_secs(1);
 const LOOK_SHARE: u32 = 10;
 /// Pause between two looks at the lag.
 const LAG_PAUSE: Duration = Duration::from_secs(10);
-/// Entries may wait so long before the log says that more and more do.
+/// The log warns of a growing backlog when its oldest entry is older than this.
 const LAG_MIN: Duration = Duration::from_secs(10);
 /// Longest wait for what is in flight, beyond the longest wait for the receiver.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);

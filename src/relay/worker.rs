@@ -1,5 +1,4 @@
-//! Delivers one feed to one sink: one step after the other, and every step may fail and be taken
-//! again.
+//! Delivers one feed to one sink, in steps. A step that fails is repeated.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -595,6 +595,27 @@ async fn decide(world: &mut World, source: &str, bid: &Bid) -> BidOutcome {
         .expect("understood")
 }
 
+/// The targets and accounts of a case, in Redis and in a model.
+async fn begun(world: &mut World, case: &Case) -> (Vec<SaleId>, Model) {
+    let mut targets = Vec::new();
+    for (&(id, bid_min, bonus_bp), &cents) in TARGETS.iter().zip(&case.targets) {
+        targets.push(world.target(id, cents, &terms(bid_min, bonus_bp)).await);
+    }
+    let mut model = Model {
+        left: case.targets.clone(),
+        keeps_accounts: case.keeps_accounts,
+        balances: vec![None; USERS + 1],
+        ..Model::default()
+    };
+    if case.keeps_accounts {
+        world
+            .set_accounts("e", &[("u0", 150), ("u1", 60), ("u2", 0)])
+            .await;
+        model.balances = vec![Some(150), Some(60), Some(0), None];
+    }
+    (targets, model)
+}
+
 /// What is left to the targets and what the users have: in Redis, and by the model.
 async fn stands(
     world: &World,
@@ -628,22 +649,7 @@ async fn recounted(world: &World, targets: &[SaleId]) -> Result<(), String> {
 /// Lets the script of this source and the model do the same; what they do not agree about.
 async fn judge(source: &str, case: &Case, judge: Judge) -> Result<(), String> {
     let mut world = World::new().await;
-    let mut targets = Vec::new();
-    for (&(id, bid_min, bonus_bp), &cents) in TARGETS.iter().zip(&case.targets) {
-        targets.push(world.target(id, cents, &terms(bid_min, bonus_bp)).await);
-    }
-    let mut model = Model {
-        left: case.targets.clone(),
-        keeps_accounts: case.keeps_accounts,
-        balances: vec![None; USERS + 1],
-        ..Model::default()
-    };
-    if case.keeps_accounts {
-        world
-            .set_accounts("e", &[("u0", 150), ("u1", 60), ("u2", 0)])
-            .await;
-        model.balances = vec![Some(150), Some(60), Some(0), None];
-    }
+    let (targets, mut model) = begun(&mut world, case).await;
     let mut orders: Vec<OrderId> = Vec::new();
     for step in &case.steps {
         let mut said = (String::new(), String::new());
