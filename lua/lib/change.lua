@@ -1,9 +1,10 @@
 -- change: takes orders from one state into another: their records, the holds, the feed, and the
--- counters of their sales; and gives units back and counts the deaths when the new state is a dead
--- one.
+-- counters of their sales. A dead state also gives units back and counts the deaths.
 --
 -- Orders are added one by one: each is checked, and one that is broken raises and leaves the change
 -- as it was. Then the change is written, and nothing can fail after its first write.
+--
+-- It is not for a change within one state, such as a new deadline of a hold.
 
 -- A change `from` one state `to` another, at `at` [ms, text]. `sales` has the keys by sale id:
 -- { key = its hash }, and with stock, buyers and gone when the orders die.

@@ -21,7 +21,9 @@ use crate::domain::payment::Direction;
 use crate::domain::whole::whole;
 use crate::error::{Error, Result};
 use crate::failure::Failure;
-use crate::operation::account::{balance, balance_changed, limit_passed, no_such_account, to_json};
+use crate::operation::account::{
+    AccountView, balance, balance_changed, limit_passed, no_such_account,
+};
 use crate::store::Store;
 use crate::store::orders::accounts::{ACCOUNTS_PER_CALL_MAX, SetIfOutcome, SetOutcome};
 
@@ -242,7 +244,10 @@ async fn show(
         doubt(store, event.as_str()).await;
         return Err(Error::Refused(no_such_account(event, username)));
     };
-    output.result(table(&[header(), row(&account)]), &to_json(&account))?;
+    output.result(
+        table(&[header(), row(&account)]),
+        &AccountView::from(&account),
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -267,8 +272,8 @@ async fn list(store: &Store, event: &Event, output: Output) -> Result<ExitCode> 
         .into_iter()
         .chain(accounts.iter().map(row))
         .collect();
-    let values = accounts.iter().map(to_json).collect();
-    output.result(table(&rows), &Value::Array(values))?;
+    let views: Vec<_> = accounts.iter().map(AccountView::from).collect();
+    output.result(table(&rows), &views)?;
     Ok(if unreadable {
         ExitCode::FAILURE
     } else {

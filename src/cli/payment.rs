@@ -12,7 +12,7 @@ use crate::domain::money::Amount;
 use crate::domain::payment::{Direction, PayOutcome, Payment};
 use crate::error::{Error, Result};
 use crate::failure::Failure;
-use crate::operation::account::{not_paid, paid_to_json};
+use crate::operation::account::{PaymentView, not_paid};
 use crate::store::Store;
 
 /// What the exit code says; the codes are a contract with scripts.
@@ -67,7 +67,7 @@ impl PayCommand {
         match store.account_pay(event, &payment).await.map_err(doubt)? {
             PayOutcome::Paid { balance } => {
                 let line = line(event, &payment, balance);
-                output.result(line, &paid_to_json(&payment, balance))?;
+                output.result(line, &PaymentView::new(&payment, balance))?;
                 if first {
                     eprintln!("seckill: {}", begins(event, "keeps"));
                 }

@@ -52,8 +52,8 @@ pub enum SaleCommand {
         /// Its id
         #[arg(value_parser = SaleId::parse)]
         id: SaleId,
-        /// Sell on with the orders that Redis has, after it lost orders of the sale: the only way on
-        /// for a sale that was stopped by that
+        /// Sell on with the orders that Redis has, after it lost orders of the sale: the only way
+        /// on for a sale that was stopped by that
         #[arg(long)]
         after_loss: bool,
     },

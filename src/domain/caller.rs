@@ -9,7 +9,8 @@ pub enum Caller {
     /// Anyone who gives the name of this buyer. That is enough for an order, but not for a ticket:
     /// a ticket shows the name of its holder.
     Named(Username),
-    /// This buyer: the ticket office knows with whom it speaks.
+    /// This buyer: the ticket office knows with whom it speaks. Another way to sign in needs a
+    /// variant of its own, because this one may use what is sold in the office only.
     Known(Username),
     /// An operator, or the shop with the operators' token.
     Operator,

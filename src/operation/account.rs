@@ -1,19 +1,43 @@
 //! Accounts in the form that operators see.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::domain::audit::account::Account;
 use crate::domain::ids::{Event, Username};
 use crate::domain::money::CENTS_MAX;
 use crate::domain::payment::{PayRefusal, Payment};
 
-/// An account for scripts, in cents.
-pub fn to_json(account: &Account) -> Value {
-    json!({
-        "username": account.username.as_str(),
-        "balance": account.balance,
-        "paid_in": account.paid_in,
-    })
+/// An account as operators get it in JSON, in cents. The order of the fields is part of the
+/// contract.
+#[derive(Serialize)]
+pub struct AccountView<'a> {
+    balance: u64,
+    /// Only in the answer to a change: whether it is the first account of its event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_of_event: Option<bool>,
+    paid_in: u64,
+    username: &'a str,
+}
+
+impl<'a> AccountView<'a> {
+    /// The view of an account that was changed, and is the `first` of its event or not.
+    pub fn changed(account: &'a Account, first: bool) -> Self {
+        Self {
+            first_of_event: Some(first),
+            ..Self::from(account)
+        }
+    }
+}
+
+impl<'a> From<&'a Account> for AccountView<'a> {
+    fn from(account: &'a Account) -> Self {
+        Self {
+            balance: account.balance,
+            first_of_event: None,
+            paid_in: account.paid_in,
+            username: account.username.as_str(),
+        }
+    }
 }
 
 /// Accepts a balance, in cents.
@@ -40,15 +64,28 @@ pub fn balance_changed(username: &Username, balance: u64, seen: u64) -> String {
     format!("{username} has {balance} cents, not {seen}; nothing was changed")
 }
 
-/// A payment as JSON. A repeat gives the same JSON.
-pub fn paid_to_json(payment: &Payment, balance: u64) -> Value {
-    json!({
-        "code": payment.direction.code(),
-        "username": payment.username.as_str(),
-        "request_id": payment.request.as_str(),
-        "amount": payment.amount.get(),
-        "balance": balance,
-    })
+/// A payment that was made, in JSON, in cents. A repeat gives the same JSON. The order of the
+/// fields is part of the contract.
+#[derive(Serialize)]
+pub struct PaymentView<'a> {
+    amount: u64,
+    balance: u64,
+    code: &'static str,
+    request_id: &'a str,
+    username: &'a str,
+}
+
+impl<'a> PaymentView<'a> {
+    /// The view of a payment, after which the account had this balance.
+    pub fn new(payment: &'a Payment, balance: u64) -> Self {
+        Self {
+            amount: payment.amount.get(),
+            balance,
+            code: payment.direction.code(),
+            request_id: payment.request.as_str(),
+            username: payment.username.as_str(),
+        }
+    }
 }
 
 /// The sentence for an operator if nothing was paid.

@@ -10,6 +10,7 @@ mod documents;
 mod functions;
 mod layers;
 mod lua;
+mod metrics;
 mod modules;
 mod owners;
 mod prose;

@@ -16,7 +16,9 @@ use crate::http::context::Context;
 use crate::http::extract::body::read_body;
 use crate::http::extract::form;
 use crate::http::respond::problem::{More, Problem};
-use crate::operation::account::{balance, balance_changed, limit_passed, no_such_account, to_json};
+use crate::operation::account::{
+    AccountView, balance, balance_changed, limit_passed, no_such_account,
+};
 use crate::store::Store;
 use crate::store::orders::accounts::{SetIfOutcome, SetOutcome};
 
@@ -162,8 +164,7 @@ async fn shown(
     let unseen = |why: &str| Problem::unknown(format!("it was set, but cannot be shown: {why}"));
     let found = found.map_err(|error| unseen(&error.to_string()))?;
     let account = found.ok_or_else(|| unseen("there is no account"))?;
-    let mut shown = to_json(&account);
-    shown["first_of_event"] = first.into();
+    let shown = AccountView::changed(&account, first);
     Ok(answer(StatusCode::OK, "set", &shown))
 }
 

@@ -8,7 +8,7 @@ pub mod stock;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::caller::who;
@@ -125,9 +125,10 @@ fn no_parameter(request: &HttpRequest) -> Result<(), Problem> {
     }
 }
 
-fn answer(status: StatusCode, code: &'static str, body: &Value) -> HttpResponse {
+fn answer(status: StatusCode, code: &'static str, body: &impl Serialize) -> HttpResponse {
     guarded(&mut HttpResponse::build(status))
         .content_type("application/json; charset=utf-8")
         .insert_header((RESULT_HEADER, code))
-        .body(body.to_string())
+        // Strings and numbers always serialise.
+        .body(serde_json::to_vec(body).unwrap_or_default())
 }

@@ -17,7 +17,7 @@ use crate::http::caller::operator::carry_out;
 use crate::http::context::Context;
 use crate::http::extract::body::read_body;
 use crate::http::respond::problem::{More, Problem};
-use crate::operation::account::{not_paid, paid_to_json};
+use crate::operation::account::{PaymentView, not_paid};
 use crate::store::Store;
 
 /// The fields of the body.
@@ -63,7 +63,7 @@ async fn pay(
         .map_err(|error| failed(&error))?
     {
         PayOutcome::Paid { balance } => {
-            let paid = paid_to_json(&payment, balance);
+            let paid = PaymentView::new(&payment, balance);
             Ok(answer(StatusCode::OK, direction.code(), &paid))
         }
         PayOutcome::Refused(refusal) => Err(refused(&event, &payment, refusal)),

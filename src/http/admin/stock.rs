@@ -3,8 +3,8 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::task::spawn_blocking;
 
 use super::{
@@ -37,6 +37,24 @@ struct Asked {
     count: Option<Value>,
     units: Option<Value>,
     remove: Option<Value>,
+}
+
+/// Units were added. The order of the fields is part of the contract.
+#[derive(Serialize)]
+struct Added<'a> {
+    added: u64,
+    left: i64,
+    sale: &'a str,
+}
+
+/// Units were removed: these, if they have identities.
+#[derive(Serialize)]
+struct Removed<'a> {
+    asked: u64,
+    left: i64,
+    removed: u64,
+    sale: &'a str,
+    units: &'a [String],
 }
 
 /// `POST /admin/sales/{id}/stock`
@@ -165,7 +183,11 @@ async fn load(
         added.map(|left| (id, left))
     };
     let (id, left) = carry_out(context, request, adding).await??;
-    let body = json!({"sale": id.as_str(), "added": count, "left": left});
+    let body = Added {
+        added: count,
+        left,
+        sale: id.as_str(),
+    };
     Ok(answer(StatusCode::OK, "added", &body))
 }
 
@@ -253,9 +275,13 @@ async fn remove(
     if taken == 0 {
         return Err(too_few(&sale.sale, count, left));
     }
-    let body = json!({
-        "sale": id.as_str(), "removed": taken, "asked": count, "left": left, "units": units,
-    });
+    let body = Removed {
+        asked: count,
+        left,
+        removed: taken,
+        sale: id.as_str(),
+        units: &units,
+    };
     Ok(answer(StatusCode::OK, "removed", &body))
 }
 

@@ -1,7 +1,8 @@
 //! Sinks: where the feeds are delivered to. Each reads every feed as a consumer group of its own,
 //! so one that is in trouble holds up no other.
 //!
-//! A new sink is a file here, and a row in [`GROUPS`] and [`configured`].
+//! A new sink is a file here, a row in [`GROUPS`] and [`configured`], and a setting that
+//! [`config::Relay::has_sinks`] knows.
 
 mod signature;
 mod webhook;

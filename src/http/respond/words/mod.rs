@@ -1,8 +1,8 @@
 //! The sentences that buyers, shops and check-in staff get in an answer, in both languages.
 //!
-//! The pages of the ticket office have theirs in `templates/wechat`, its chat in
-//! [`crate::wechat::wording`]. Operators get English only, beside the rules of
-//! [`crate::operation`].
+//! The pages of the ticket office have theirs in `templates/wechat` and in
+//! `crate::http::wechat::pages`, its chat in [`crate::wechat::wording`]. Operators get English
+//! only, beside the rules of [`crate::operation`].
 
 pub mod faults;
 pub mod orders;
