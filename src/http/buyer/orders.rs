@@ -57,13 +57,9 @@ pub async fn confirm(
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
     let (id, manner) = asked_by_operator(&context, &request, body).await?;
-    let (store, who) = (context.store.clone(), who(&request));
-    let confirming = async move {
-        let outcome = store.order_confirm(&id).await;
-        log(Change::Confirm, &who, &id, &outcome);
-        outcome
-    };
-    let outcome = operator::carry_out(&context, &request, confirming).await?;
+    let (store, order) = (context.store.clone(), id.clone());
+    let confirming = async move { store.order_confirm(&order).await };
+    let outcome = carry_out(&context, &request, Change::Confirm, id, confirming).await?;
     answer(Change::Confirm, outcome, manner)
 }
 
@@ -74,13 +70,9 @@ pub async fn redeem(
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
     let (id, manner) = asked_by_operator(&context, &request, body).await?;
-    let (store, who) = (context.store.clone(), who(&request));
-    let using = async move {
-        let outcome = store.order_use(&id).await;
-        log(Change::Use, &who, &id, &outcome);
-        outcome
-    };
-    let outcome = operator::carry_out(&context, &request, using).await?;
+    let (store, order) = (context.store.clone(), id.clone());
+    let using = async move { store.order_use(&order).await };
+    let outcome = carry_out(&context, &request, Change::Use, id, using).await?;
     answer(Change::Use, outcome, manner)
 }
 
@@ -98,13 +90,9 @@ pub async fn cancel(
     let id = order_id(&request, manner)?;
     let outcome = match caller {
         Caller::Operator => {
-            let (admission, who) = (context.admission.clone(), who(&request));
-            let cancelling = async move {
-                let outcome = admission.cancel(&id, &Caller::Operator).await;
-                log(Change::Cancel, &who, &id, &outcome);
-                outcome
-            };
-            operator::carry_out(&context, &request, cancelling).await?
+            let (admission, order) = (context.admission.clone(), id.clone());
+            let cancelling = async move { admission.cancel(&order, &Caller::Operator).await };
+            carry_out(&context, &request, Change::Cancel, id, cancelling).await?
         }
         Caller::Named(_) | Caller::Known(_) if context.standstill.held_up(&request) => {
             return Err(busy(manner));
@@ -114,6 +102,23 @@ pub async fn cancel(
         }
     };
     answer(Change::Cancel, outcome, manner)
+}
+
+/// Carries out an operator's change of an order, and logs what became of it.
+async fn carry_out(
+    context: &Context,
+    request: &HttpRequest,
+    change: Change,
+    id: OrderId,
+    changing: impl Future<Output = Result<ChangeOutcome, Failure>> + 'static,
+) -> Result<Result<ChangeOutcome, Failure>, Problem> {
+    let who = who(request);
+    let logged = async move {
+        let outcome = changing.await;
+        log(change, &who, &id, &outcome);
+        outcome
+    };
+    operator::carry_out(context, request, logged).await
 }
 
 /// The order that the path names, and how to answer, if the request has the operators' token.
